@@ -1,0 +1,61 @@
+"""Everything that kextract refuses or fails at, each kind with its exit code.
+
+KextractError                1  the work failed
+├── StorageError             1  a file could not be written (full disk, read-only folder)
+├── NonFiniteError           1  a loss became NaN or infinite
+├── RequestError             2  what was asked for cannot be done
+│   ├── UnknownNameError     2  no such data set, model, method, ...
+│   ├── DatasetError         2  images or labels that are missing or unusable
+│   └── CheckpointError      2  a weights file that is missing, damaged or not ours
+└── GateError                3  a model is worse than `--min-accuracy`
+
+The message is one line: what is wrong (the flag or file by name), what was expected, what was
+found, what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class KextractError(Exception):
+    """The root of all expected failures; `str()` of it is shown to the user as it is."""
+
+    exit_code = 1
+
+
+class StorageError(KextractError):
+    """A file could not be written."""
+
+
+class NonFiniteError(KextractError):
+    """A loss or a weight became NaN or infinite."""
+
+
+class RequestError(KextractError):
+    """The request is wrong, so nothing was done."""
+
+    exit_code = 2
+
+
+class UnknownNameError(RequestError):
+    """A name that is in no registry; suggests the nearest one that is."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"choose one of: {', '.join(names)}"
+        super().__init__(f"unknown {kind} '{name}': {hint}")
+
+
+class DatasetError(RequestError):
+    """Images or labels that are missing, unreadable or do not fit."""
+
+
+class CheckpointError(RequestError):
+    """A weights file that is missing, damaged, unsafe or of another architecture."""
+
+
+class GateError(KextractError):
+    """A model was measured and is not good enough."""
+
+    exit_code = 3

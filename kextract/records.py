@@ -1,0 +1,55 @@
+"""What the loops report: plain data that displays show, checkpoints store and reports read."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the running epoch stands; shown, then forgotten."""
+
+    epoch: int
+    phase: str
+    """What is being done: "training", "crafting noise", "evaluating"."""
+    done: int
+    """Steps finished in this phase of the epoch."""
+    total: int
+    images: int
+    """Images gone through in this phase of the epoch."""
+    loss: float | None = None
+    """Mean training loss of the epoch so far, nats."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One row of the epoch table."""
+
+    epoch: int
+    """0 is the model before any training."""
+    loss: float
+    """Validation loss: cross-entropy in nats plus the model's weight penalty, as Keras reports it."""
+    accuracy: float
+    """Validation accuracy, 0 to 1."""
+    train_loss: float | None = None
+    """Mean loss over the epoch's updates; none at epoch 0."""
+    agreement: float | None = None
+    """Share of validation images on which student and teacher answer the same, 0 to 1."""
+    kl: float | None = None
+    """Mean KL(teacher || student) on the validation images, nats."""
+    seconds: float = 0.0
+    """Wall time of the epoch, evaluation included."""
+    details: Mapping[str, float] = field(default_factory=dict)
+    """Further figures by name, such as `confidence`, `iterations`, `synthesis_seconds`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the record as a dictionary that JSON can hold."""
+        return asdict(self)
+
+
+def best_epoch(history: "list[EpochRecord] | tuple[EpochRecord, ...]") -> EpochRecord | None:
+    """Return the record with the highest validation accuracy, the earliest among equals.
+
+    None where nothing was validated.
+    """
+    return max(history, key=lambda record: record.accuracy, default=None)
