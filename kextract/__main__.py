@@ -1,0 +1,6 @@
+"""The program `kextract`, also as `python -m kextract`."""
+
+from kextract.cli import main
+
+if __name__ == "__main__":
+    main()
