@@ -1,6 +1,6 @@
 """What the loops report: plain data that displays show, checkpoints store and reports read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -27,9 +27,12 @@ class EpochRecord:
 
     epoch: int
     """0 is the model before any training."""
-    loss: float
-    """Validation loss: cross-entropy in nats plus the model's weight penalty, as Keras reports it."""
-    accuracy: float
+    loss: float | None = None
+    """Validation loss: cross-entropy in nats plus the model's weight penalty, as Keras reports it.
+
+    None, as all figures that need labelled images, where there are none.
+    """
+    accuracy: float | None = None
     """Validation accuracy, 0 to 1."""
     train_loss: float | None = None
     """Mean loss over the epoch's updates; none at epoch 0."""
@@ -47,9 +50,20 @@ class EpochRecord:
         return asdict(self)
 
 
-def best_epoch(history: "list[EpochRecord] | tuple[EpochRecord, ...]") -> EpochRecord | None:
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth a line of its own: an early stop, a missing data set."""
+
+    text: str
+
+
+Event = Progress | EpochRecord | Note
+
+
+def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord | None:
     """Return the record with the highest validation accuracy, the earliest among equals.
 
-    None where nothing was validated.
+    None where no epoch was validated.
     """
-    return max(history, key=lambda record: record.accuracy, default=None)
+    validated = [record for record in history if record.accuracy is not None]
+    return max(validated, key=lambda record: record.accuracy or 0.0, default=None)

@@ -1,0 +1,19 @@
+"""Architectures: images in [-1, 1] in, logits out; `models.build` makes them."""
+
+from kextract.models.registry import (
+    MODELS,
+    POOLINGS,
+    ModelSpec,
+    check_input_shape,
+    model_pooling,
+    model_spec,
+)
+
+__all__ = [
+    "MODELS",
+    "POOLINGS",
+    "ModelSpec",
+    "check_input_shape",
+    "model_pooling",
+    "model_spec",
+]

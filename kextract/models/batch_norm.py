@@ -9,19 +9,24 @@ import keras
 import tensorflow as tf
 
 
-@keras.saving.register_keras_serializable("kextract")
-class BatchNormalization(keras.layers.BatchNormalization):
-    """Drop-in replacement for `keras.layers.BatchNormalization` on images.
+class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Drop-in replacement for `keras.layers.BatchNormalization` on images (n, h, w, c).
 
     It has the same variables and the same class name, hence the same place in a weights file.
-    `call` maps (n, h, w, c) to (n, h, w, c), float32 or bfloat16; statistics are over all axes but
-    the last. Unlike Keras's, the variance that is averaged has Bessel's correction, as in
-    TensorFlow 1 and 2 (and so in files of that time).
+    Images may be float32 or bfloat16; statistics are float32, taken over all axes but the last.
+    The variance that enters the moving average has Bessel's correction, as in TensorFlow 1 and 2,
+    and so in files of that time; Keras 3 averages the uncorrected one.
     """
 
-    def call(self, inputs: tf.Tensor, training: bool = False, mask: None = None) -> tf.Tensor:
+    moves_statistics = True
+    """Whether a pass with `training=True` updates the moving averages; see `hold_statistics`."""
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Normalize images with batch statistics if `training`, else with the moving averages."""
         del mask
-        use_batch = bool(training) and self.trainable
+        uses_batch = bool(training) and self.trainable
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=self.gamma.value,
@@ -29,12 +34,19 @@ class BatchNormalization(keras.layers.BatchNormalization):
             mean=self.moving_mean.value,
             variance=self.moving_variance.value,
             epsilon=self.epsilon,
-            is_training=use_batch,
+            is_training=uses_batch,
         )
-        if use_batch:
-            self._move(self.moving_mean, mean)
-            self._move(self.moving_variance, variance)
+        if uses_batch and self.moves_statistics:
+            for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                average.assign(average * self.momentum + value * (1.0 - self.momentum))
         return outputs
 
-    def _move(self, average: keras.Variable, value: tf.Tensor) -> None:
-        average.assign(average.value * self.momentum + value * (1.0 - self.momentum))
+
+def hold_statistics(model: keras.Model) -> None:
+    """Make `model(images, training=True)` leave the moving averages as they are.
+
+    Batch statistics are still used for normalizing. Must come before the model is traced.
+    """
+    for layer in model.layers:
+        if isinstance(layer, BatchNormalization):
+            layer.moves_statistics = False

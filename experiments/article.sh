@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# The article's four experiments, each by both recipes and over several seeds.
+#
+#   KEXTRACT_DATA=folder/with/npz experiments/article.sh [OUTPUT_FOLDER]
+#
+# SEEDS   seeds to run                                    (default: 0 1 2)
+# JOBS    runs side by side, one thread each              (default: the number of cores)
+# EXTRA   options for every training, such as --limit 500 (default: none)
+# KEXTRACT how to call the program                        (default: uv run kextract)
+#
+# Finished runs are skipped, so a stopped study goes on where it was. Tables of what is there:
+#   uv run python experiments/article_tables.py OUTPUT_FOLDER
+set -euo pipefail
+
+export OUT=${1:-results/article}
+export KEXTRACT=${KEXTRACT:-uv run kextract}
+export EXTRA=${EXTRA:-}
+SEEDS=${SEEDS:-0 1 2}
+JOBS=${JOBS:-$(nproc)}
+mkdir -p "$OUT"
+
+run() { # run NAME SUBCOMMAND ARGUMENT...: makes $OUT/NAME.weights.h5 unless it is there
+    local name=$1
+    shift
+    if [[ -e $OUT/$name.weights.h5 ]]; then
+        echo "$name: done before"
+        return
+    fi
+    echo "$name: started"
+    # KEXTRACT and EXTRA are lists of words.
+    # shellcheck disable=SC2086
+    $KEXTRACT "$@" $EXTRA --threads 1 --format plain --output "$OUT/$name.weights.h5" \
+        >"$OUT/$name.log" 2>&1 </dev/null
+    echo "$name: done"
+}
+
+chain() { # chain DATASET SEED: a teacher and its four students
+    local dataset=$1 seed=$2 epochs=10 recipe
+    local teacher=$dataset-teacher-$seed
+    run "$teacher" train-teacher --dataset "$dataset" --seed "$seed"
+    # From here on there are no training options to pass on.
+    EXTRA=
+    [[ $dataset == mnist ]] && epochs=42
+    for recipe in article corrected; do
+        run "$dataset-random-$recipe-$seed" distill "$OUT/$teacher.weights.h5" \
+            --method random --recipe "$recipe" --seed "$seed"
+        run "$dataset-adversarial-$recipe-$seed" distill "$OUT/$teacher.weights.h5" \
+            --method adversarial --recipe "$recipe" --epochs "$epochs" --seed "$seed"
+    done
+}
+export -f run chain
+
+for seed in $SEEDS; do
+    for dataset in mnist cifar10; do
+        echo "$dataset $seed"
+    done
+done | xargs -P "$JOBS" -L 1 bash -c 'set -euo pipefail; chain "$0" "$1"'

@@ -1,0 +1,56 @@
+"""`kextract inspect`: what a checkpoint says about itself."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kextract.cli.guard import guarded
+from kextract.cli.output import check_choice, print_table
+from kextract.errors import RequestError
+
+if TYPE_CHECKING:
+    from kextract.reports import Table
+    from kextract.storage import CheckpointInfo
+
+
+@guarded
+def inspect_checkpoint(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint to look into.")],
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+) -> None:
+    """Show what CHECKPOINT holds and how it was made; loads no weights."""
+    check_choice("--format", format, ("table", "json"))
+    from kextract.storage import read_info
+
+    info = read_info(checkpoint)
+    if info is None:
+        raise RequestError(
+            f"'{checkpoint}' holds weights of another program, which say nothing about themselves;"
+            " kextract evaluate --model NAME --dataset NAME measures them"
+        )
+    if format == "json":
+        print(json.dumps(asdict(info), sort_keys=True))
+    else:
+        print_table(_table(checkpoint, info))
+
+
+def _table(path: Path, info: "CheckpointInfo") -> "Table":
+    from kextract.reports.table import Table, name_cell
+
+    facts: dict[str, Any] = {
+        name: value for name, value in asdict(info).items() if name not in ("history", "config")
+    }
+    facts["input_shape"] = "x".join(str(side) for side in info.input_shape)
+    facts["class_names"] = ", ".join(info.class_names)
+    facts["test"] = ", ".join(f"{name} {value:.4f}" for name, value in info.test.items())
+    facts |= {f"config: {name}": value for name, value in info.config.items()}
+    facts["history"] = f"{len(info.history)} epochs (kextract compare --epochs shows them)"
+    rows = tuple(
+        (name_cell(name.replace("_", " ")), name_cell(str(value)))
+        for name, value in facts.items()
+        if value not in (None, "")
+    )
+    return Table(str(path), ("what", "value"), rows)

@@ -1,0 +1,47 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kextract.models import POOLINGS
+from kextract.runtime import PRECISIONS
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="KEXTRACT_DATA",
+        help="Folder with NAME.npz files, looked into before anything is downloaded.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="File to write, ending in .weights.h5."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        help="How epochs are shown: auto (live on a terminal, else plain), live, plain, json, quiet."
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Repeats a run bit for bit on the same machine.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help=f"Arithmetic: {', '.join(PRECISIONS)} (auto: bfloat16 where the hardware has it)."
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processor threads. One each is best for runs side by side."),
+]
+Pooling = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Before a ResNet's classifier: {', '.join(POOLINGS)}."
+        " [default: article where its 8x8 averages fit, else none]"
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

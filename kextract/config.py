@@ -1,0 +1,125 @@
+"""What a run is asked to do: frozen dataclasses that refuse what cannot be, by flag name."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from kextract.errors import RequestError, UnknownNameError
+from kextract.runtime import PRECISIONS
+
+RECIPES = {
+    "corrected": "teacher frozen and in inference mode, softmax once, fresh optimizer per batch",
+    "article": "as the code of 2020: batch statistics, softmax twice, shared step counter",
+}
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """Which training images are held out for validation; a student is measured on its teacher's."""
+
+    seed: int = 0
+    fraction: float = 0.1
+    limit: int | None = None
+    """Use only this many training images, held-out ones included."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction < 1:
+            raise RequestError(
+                f"--validation-fraction {self.fraction}: must lie between 0 and 1, such as 0.1"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherConfig:
+    """How a teacher is trained; the defaults are the article's."""
+
+    epochs: int = 50
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    """Learning rate over time: `constant`, or `cosine` down to 0 at the last epoch."""
+    weight_decay: float = 1e-4
+    """L2 penalty on convolution kernels."""
+    patience: int = 3
+    """Epochs without a better validation accuracy before training stops; 0 trains to the end."""
+    validation_fraction: float = 0.1
+    """Share of the training images held out."""
+    augment: bool = False
+    """Random shifts, and mirror images where they keep the class."""
+    shift: int = 4
+    """Largest shift of `augment`, pixels."""
+    seed: int = 0
+    precision: str = "auto"
+    """`auto` until the run has looked at the hardware."""
+
+    def __post_init__(self) -> None:
+        _at_least("--epochs", self.epochs, 1)
+        _at_least("--batch-size", self.batch_size, 1)
+        _positive("--learning-rate", self.learning_rate)
+        _known("--schedule", self.schedule, SCHEDULES)
+        _not_negative("--weight-decay", self.weight_decay)
+        _at_least("--patience", self.patience, 0)
+        _at_least("--shift", self.shift, 0)
+        _at_least("--seed", self.seed, 0)
+        _known("--precision", self.precision, PRECISIONS)
+        Holdout(self.seed, self.validation_fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class DistillConfig:
+    """How a student is taught; the defaults are the article's protocol, corrected."""
+
+    method: str = "adversarial"
+    """Where the student's images come from, a name in `kextract.transfer.METHODS`."""
+    recipe: str = "corrected"
+    epochs: int = 10
+    steps_per_epoch: int = 30
+    """Student updates an epoch, each on a batch of new images."""
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    """Adam step size of the student."""
+    temperature: float = 4.0
+    """Softens teacher and student; the article recipe knows none."""
+    noise_learning_rate: float = 1e-2
+    """Adam step size of noise crafting, in units of the [-1, 1] pixel range."""
+    noise_iterations: int = 100
+    """Most crafting iterations for a batch of noise."""
+    noise_tolerance: float = 1e-5
+    """Crafting stops when an iteration lowers the batch's loss by this much or less, nats."""
+    seed: int = 0
+    precision: str = "auto"
+    """`auto` until the run has looked at the hardware."""
+
+    def __post_init__(self) -> None:
+        _known("--recipe", self.recipe, RECIPES)
+        _at_least("--epochs", self.epochs, 1)
+        _at_least("--steps-per-epoch", self.steps_per_epoch, 1)
+        _at_least("--batch-size", self.batch_size, 1)
+        _positive("--learning-rate", self.learning_rate)
+        _positive("--temperature", self.temperature)
+        _positive("--noise-learning-rate", self.noise_learning_rate)
+        _at_least("--noise-iterations", self.noise_iterations, 1)
+        _not_negative("--noise-tolerance", self.noise_tolerance)
+        _at_least("--seed", self.seed, 0)
+        _known("--precision", self.precision, PRECISIONS)
+
+
+def _at_least(flag: str, value: int, least: int) -> None:
+    if value < least:
+        raise RequestError(f"{flag} {value}: must be {least} or more")
+
+
+def _positive(flag: str, value: float) -> None:
+    if not (value > 0 and math.isfinite(value)):
+        raise RequestError(f"{flag} {value}: must be a positive number")
+
+
+def _not_negative(flag: str, value: float) -> None:
+    if not (value >= 0 and math.isfinite(value)):
+        raise RequestError(f"{flag} {value}: must be 0 or a positive number")
+
+
+def _known(flag: str, value: str, known: Any) -> None:
+    if value not in known:
+        raise UnknownNameError(flag.removeprefix("--"), value, known)

@@ -1,0 +1,115 @@
+"""A data set in memory: labelled images in two halves, and what their classes are called."""
+
+from dataclasses import InitVar, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.datasets.text import printable
+from kextract.errors import DatasetError
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+Arrays = tuple[Images | None, Labels | None, Images | None, Labels | None]
+"""x_train, y_train, x_test, y_test; None for a half that is not there."""
+
+MIN_SIDE = 16
+"""Smallest height and width that the models can take, pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled images in two halves, of which one may be missing.
+
+    Images are uint8 (n, h, w, c) with c 1 or 3 and at least 16x16 pixels, labels int64 (n,) from 0
+    to `classes` - 1. Raises DatasetError where that does not hold; the message begins with
+    `source` (the file or folder), or else with the data set's name.
+    """
+
+    name: str
+    x_train: Images | None
+    y_train: Labels | None
+    x_test: Images | None
+    y_test: Labels | None
+    class_names: tuple[str, ...]
+    flip: bool = False
+    """Whether an image mirrored left to right is still of its class."""
+    source: InitVar[str | None] = None
+
+    def __post_init__(self, source: str | None) -> None:
+        where = printable(source or f"data set '{self.name}'")
+        if self.classes < 2:
+            raise DatasetError(f"{where}: expected at least 2 classes, found {self.classes}")
+        if self.x_train is None and self.x_test is None:
+            raise DatasetError(f"{where}: expected training or test images, found neither")
+        _check_half(where, "train", self.x_train, self.y_train, self.classes)
+        _check_half(where, "test", self.x_test, self.y_test, self.classes)
+        if self.x_train is not None and self.x_test is not None:
+            train, test = self.x_train.shape[1:], self.x_test.shape[1:]
+            if train != test:
+                raise DatasetError(
+                    f"{where}: expected training and test images of one shape, "
+                    f"found {dimensions(train)} and {dimensions(test)}"
+                )
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        images = self.x_test if self.x_train is None else self.x_train
+        assert images is not None
+        height, width, channels = images.shape[1:]
+        return height, width, channels
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+
+def dimensions(shape: tuple[int, ...]) -> str:
+    """Write a shape as people do: 28x28x1."""
+    return "x".join(map(str, shape))
+
+
+def check_image_shape(where: str, shape: tuple[int, ...]) -> None:
+    """Raise DatasetError unless `shape` is (h, w, c) of an image that models can take."""
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise DatasetError(
+            f"{where}: expected images of shape (height, width, 1 or 3), found {dimensions(shape)}"
+        )
+    if min(shape[:2]) < MIN_SIDE:
+        raise DatasetError(
+            f"{where}: expected images of at least {MIN_SIDE}x{MIN_SIDE} pixels, "
+            f"found {dimensions(shape[:2])}"
+        )
+
+
+def _check_half(
+    where: str, half: str, images: Images | None, labels: Labels | None, classes: int
+) -> None:
+    if images is None and labels is None:
+        return
+    if images is None or labels is None:
+        missing = "x" if images is None else "y"
+        raise DatasetError(
+            f"{where}: expected both x_{half} and y_{half}, found no {missing}_{half}"
+        )
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise DatasetError(
+            f"{where}: expected x_{half} as uint8 (n, h, w, c), "
+            f"found {images.dtype} {dimensions(images.shape)}"
+        )
+    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+        raise DatasetError(
+            f"{where}: expected y_{half} as {len(images)} int64 labels, "
+            f"found {labels.dtype} {dimensions(labels.shape)}"
+        )
+    check_image_shape(where, images.shape[1:])
+    if not len(images):
+        raise DatasetError(f"{where}: expected at least one image in x_{half}, found none")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise DatasetError(
+            f"{where}: expected labels from 0 to {classes - 1} in y_{half}, "
+            f"found {low if low < 0 else high}"
+        )

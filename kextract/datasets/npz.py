@@ -1,0 +1,133 @@
+"""Data sets in an `.npz`: `x_train`, `y_train`, `x_test`, `y_test`, and maybe `class_names`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.datasets.dataset import Arrays, Images, Labels, check_image_shape
+from kextract.datasets.npz_members import Header, NpzFile, open_npz
+from kextract.datasets.splits import hold_out_test
+from kextract.datasets.text import printable
+from kextract.errors import DatasetError
+
+MAX_CLASSES = 100_000
+_HALVES = ("train", "test")
+_KINDS = {
+    "x_train": "uif",
+    "y_train": "uifb",
+    "x_test": "uif",
+    "y_test": "uifb",
+    "class_names": "U",
+}
+"""The arrays that are read, with the NumPy kinds that each may be of."""
+
+
+def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
+    """Read the images, the labels and, where the file has them, the names of its classes.
+
+    Images may be (n, h, w) or (n, h, w, c): integers or floats within 0 to 255, or floats within
+    0 to 1. Labels may be integers, (n,) or (n, 1), or one-hot rows, (n, classes). A file with only
+    a training half has a sixth of it, always the same images, set aside as its test half; one with
+    only a test half gives None for the other. Raises DatasetError, naming the file, for anything
+    else.
+    """
+    where = printable(path)
+    with open_npz(path, _KINDS) as npz:
+        halves = [half for half in _HALVES if _has(where, npz, half)]
+        if not halves:
+            found = ", ".join(printable(name)[:40] for name in npz.names[:6]) or "nothing"
+            raise DatasetError(
+                f"{where}: expected the arrays x_train, y_train, x_test, y_test "
+                f"(or only one half), found {found}"
+            )
+        for half in halves:
+            _check_headers(where, half, npz.headers[f"x_{half}"], npz.headers[f"y_{half}"])
+        labels = {half: _labels(f"{where}: y_{half}", npz.read(f"y_{half}")) for half in halves}
+        names = _class_names(where, npz)
+        images = _images(where, {half: npz.read(f"x_{half}") for half in halves})
+    if halves == ["train"]:
+        return hold_out_test(where, images["train"], labels["train"]), names
+    arrays = images.get("train"), labels.get("train"), images["test"], labels["test"]
+    return arrays, names
+
+
+def names_for(arrays: Arrays) -> tuple[str, ...]:
+    """Number the classes where nobody named them: as many as the highest label asks for."""
+    highest = max(
+        int(labels.max()) for labels in arrays[1::2] if labels is not None and labels.size
+    )
+    return tuple(str(label) for label in range(highest + 1))
+
+
+def _has(where: str, npz: NpzFile, half: str) -> bool:
+    pair = (f"x_{half}", f"y_{half}")
+    missing = [name for name in pair if name not in npz.headers]
+    if len(missing) == 1:
+        raise DatasetError(f"{where}: expected both {pair[0]} and {pair[1]}, found no {missing[0]}")
+    return not missing
+
+
+def _check_headers(where: str, half: str, images: Header, labels: Header) -> None:
+    """Refuse what cannot become images and labels before reading any of it."""
+    if len(images.shape) not in (3, 4):
+        raise DatasetError(
+            f"{where}: expected x_{half} of shape (n, h, w) or (n, h, w, c), found {images.shape}"
+        )
+    check_image_shape(f"{where}: x_{half}", (*images.shape[1:], 1)[:3])
+    if not images.shape[0]:
+        raise DatasetError(f"{where}: expected at least one image in x_{half}, found none")
+    if len(labels.shape) not in (1, 2) or labels.shape[0] != images.shape[0]:
+        raise DatasetError(
+            f"{where}: expected y_{half} with {images.shape[0]} labels, one for each image, "
+            f"found shape {labels.shape}"
+        )
+
+
+def _images(where: str, raw: dict[str, NDArray[Any]]) -> dict[str, Images]:
+    """Bring both halves to uint8 (n, h, w, c), by the same rule."""
+    top = 255.0
+    if all(images.dtype.kind == "f" for images in raw.values()):
+        top = 1.0 if max(float(images.max()) for images in raw.values()) <= 1.0 else 255.0
+    return {half: _to_uint8(f"{where}: x_{half}", images, top) for half, images in raw.items()}
+
+
+def _to_uint8(where: str, images: NDArray[Any], top: float) -> Images:
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype == np.uint8:
+        return np.ascontiguousarray(images)
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= top):  # so written that NaN is refused too
+        scales = "0 to 255" if images.dtype.kind in "ui" else "0 to 255 or 0 to 1"
+        raise DatasetError(f"{where}: expected pixels within {scales}, found {low} to {high}")
+    converted = np.empty(images.shape, dtype=np.uint8)
+    for target, image in zip(converted, images, strict=True):  # no second copy as floats
+        target[...] = np.rint(image * (255.0 / top))
+    return converted
+
+
+def _labels(where: str, raw: NDArray[Any]) -> Labels:
+    """Bring labels, or one-hot rows, to int64 (n,)."""
+    if raw.ndim == 2 and raw.shape[1] > 1:
+        if not (((raw == 0) | (raw == 1)).all() and (raw.sum(axis=1) == 1).all()):
+            raise DatasetError(f"{where}: expected one-hot rows (a single 1 each), found others")
+        return np.asarray(raw.argmax(axis=1), dtype=np.int64)
+    if raw.dtype.kind not in "ui":
+        raise DatasetError(f"{where}: expected integers or one-hot rows, found {raw.dtype}")
+    if raw.size and not 0 <= int(raw.min()) <= int(raw.max()) < MAX_CLASSES:
+        raise DatasetError(
+            f"{where}: expected labels from 0 to at most {MAX_CLASSES - 1}, "
+            f"found {raw.min()} to {raw.max()}"
+        )
+    return raw.reshape(-1).astype(np.int64)
+
+
+def _class_names(where: str, npz: NpzFile) -> tuple[str, ...] | None:
+    header = npz.headers.get("class_names")
+    if header is None:
+        return None
+    if len(header.shape) != 1 or header.shape[0] > MAX_CLASSES:
+        raise DatasetError(f"{where}: expected class_names as one row, found shape {header.shape}")
+    return tuple(printable(name) for name in npz.read("class_names"))

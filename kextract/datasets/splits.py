@@ -1,0 +1,52 @@
+"""Setting images aside: for validation during training, and for a test half that is missing."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.datasets.dataset import Arrays, Images, Labels
+from kextract.errors import DatasetError
+
+TEST_FRACTION = 1 / 6
+"""Share of the images that becomes the test half where a data set has none, as in MNIST."""
+
+_VALIDATION_STREAM = 0
+_TEST_STREAM = 2
+"""Second words of the seeds: the validation images must not follow from the test images."""
+
+Indices = NDArray[np.int64]
+
+
+def split(n: int, fraction: float, seed: int) -> tuple[Indices, Indices]:
+    """Divide range(n) at random into training and validation indices.
+
+    `fraction` of them, rounded, are for validation; the same seed (0 or more) gives the same ones.
+    Raises DatasetError where either side would be empty.
+    """
+    held_out = round(n * fraction) if 0 < fraction < 1 else 0
+    if not 0 < held_out < n:
+        raise DatasetError(
+            f"--validation-fraction {fraction:g}: expected a share between 0 and 1 that leaves "
+            f"images on both sides, found {n} images in all; choose another share"
+        )
+    return _divide(n, held_out, [seed, _VALIDATION_STREAM])
+
+
+def hold_out_test(source: str, images: Images, labels: Labels) -> Arrays:
+    """Make a test half: a sixth of the images, always the same ones.
+
+    Raises DatasetError, naming `source`, where there are fewer than two images.
+    """
+    if len(images) < 2:
+        raise DatasetError(
+            f"{source}: expected at least 2 images to set some aside as the test half, "
+            f"found {len(images)}; add images or a test half"
+        )
+    train, test = _divide(
+        len(images), max(1, round(len(images) * TEST_FRACTION)), [0, _TEST_STREAM]
+    )
+    return images[train], labels[train], images[test], labels[test]
+
+
+def _divide(n: int, held_out: int, seed: list[int]) -> tuple[Indices, Indices]:
+    order = np.random.default_rng(seed).permutation(n)
+    return order[held_out:], order[:held_out]

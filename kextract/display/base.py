@@ -1,0 +1,92 @@
+"""What every display is: a listener to the records of a run."""
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TextIO
+
+from kextract.display.columns import column
+from kextract.display.text import one_line, write_line
+from kextract.records import EpochRecord, Event, Note, Progress
+
+Outcome = Mapping[str, str | float | int]
+"""What came of a run, by name; "checkpoint" is the path of the file that was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What is about to run; raises UnknownNameError for a column that is in no registry."""
+
+    title: str
+    """What is trained: "student resnet11 of mnist-resnet11, adversarial noise"."""
+    subtitle: str
+    """How: "corrected recipe, 10 epochs of 30 updates of 32 images, bfloat16, seed 0"."""
+    epochs: int
+    """The number of the last epoch; epoch 0 comes before."""
+    columns: tuple[str, ...]
+    """Names from `COLUMNS`, in the order they are shown."""
+    command: str
+    """The command line that makes this run again."""
+
+    def __post_init__(self) -> None:
+        for name in self.columns:
+            column(name)
+
+
+class Display(ABC):
+    """Shows a run: `start`, any number of `show`, `finish`; `close` whatever happens.
+
+    Results go to `stdout`, notes to `stderr`. As a context manager it closes itself, on
+    exceptions and on Ctrl-C too. A resumed run shows its earlier records first: the best of them
+    is what the new ones have to beat.
+    """
+
+    def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+        self.stdout = sys.stdout if stdout is None else stdout
+        self.stderr = sys.stderr if stderr is None else stderr
+
+    @abstractmethod
+    def start(self, header: RunHeader) -> None:
+        """Say what is about to run."""
+
+    def show(self, event: Event) -> None:
+        """Take what a loop yields."""
+        match event:
+            case Progress():
+                self.progress(event)
+            case EpochRecord():
+                self.epoch(event)
+            case Note():
+                self.note(event.text)
+
+    def progress(self, progress: Progress) -> None:
+        """Take the state of the running epoch; most displays have no use for it."""
+        del progress
+
+    @abstractmethod
+    def epoch(self, record: EpochRecord) -> None:
+        """Show a finished epoch."""
+
+    def note(self, text: str) -> None:
+        """Write one line of information to stderr."""
+        write_line(self.stderr, one_line(text))
+
+    @abstractmethod
+    def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
+        """Show what came of the run whose epochs are in `history`."""
+
+    def close(self) -> None:  # noqa: B027 - most displays hold nothing to give back
+        """Give the terminal back as it was; may be called again."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,73 @@
+"""The columns an epoch table can have: one registry for displays and reports."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+
+from kextract.display.numbers import MISSING, decimals, duration
+from kextract.errors import UnknownNameError
+from kextract.records import EpochRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure of an epoch: where it comes from and how it is written."""
+
+    name: str
+    header: str
+    width: int
+    """Characters; neither the header nor a figure is longer."""
+    value: Callable[[EpochRecord], float | None]
+    """The figure in full precision; None where the epoch has none."""
+    write: Callable[[float], str]
+
+    def text(self, record: EpochRecord) -> str:
+        """Write the record's figure, "-" where it has none."""
+        value = self.value(record)
+        return MISSING if value is None else self.write(value)
+
+
+def _detail(name: str) -> Callable[[EpochRecord], float | None]:
+    return lambda record: record.details.get(name)
+
+
+def _figure(
+    name: str,
+    header: str,
+    width: int,
+    value: Callable[[EpochRecord], float | None],
+    digits: int = 4,
+) -> Column:
+    return Column(name, header, width, value, partial(decimals, digits=digits, width=width))
+
+
+def _time(name: str, header: str, value: Callable[[EpochRecord], float | None]) -> Column:
+    return Column(name, header, max(6, len(header)), value, duration)
+
+
+def _registry(*columns: Column) -> Mapping[str, Column]:
+    return MappingProxyType({column.name: column for column in columns})
+
+
+COLUMNS: Mapping[str, Column] = _registry(
+    _figure("epoch", "epoch", 5, lambda record: record.epoch, digits=0),
+    _figure("loss", "loss", 8, lambda record: record.loss),
+    _figure("accuracy", "accuracy", 8, lambda record: record.accuracy),
+    _figure("train_loss", "train loss", 10, lambda record: record.train_loss),
+    _figure("agreement", "agreement", 9, lambda record: record.agreement),
+    _figure("kl", "kl", 8, lambda record: record.kl),
+    _figure("confidence", "confidence", 10, _detail("confidence")),
+    _figure("iterations", "iterations", 10, _detail("iterations"), digits=1),
+    _time("synthesis_seconds", "synthesis", _detail("synthesis_seconds")),
+    _time("student_seconds", "student", _detail("student_seconds")),
+    _time("evaluation_seconds", "evaluation", _detail("evaluation_seconds")),
+    _time("seconds", "time", lambda record: record.seconds),
+)
+
+
+def column(name: str) -> Column:
+    """Look a column up; raise UnknownNameError where there is none of that name."""
+    if name not in COLUMNS:
+        raise UnknownNameError("column", name, COLUMNS)
+    return COLUMNS[name]

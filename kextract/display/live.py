@@ -1,0 +1,128 @@
+"""A table that grows on a terminal, with the running epoch moving below it.
+
+Finished epochs are printed for good, above the moving lines, so they scroll away like any other
+output: a Rich table inside the moving part would hide its newest rows once it is taller than the
+terminal, and would be gone from the scrollback.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from kextract.display.base import Display, Outcome, RunHeader
+from kextract.display.closing import BEST, closing_lines
+from kextract.display.columns import column
+from kextract.display.footer import Footer
+from kextract.display.pace import Clock, Pace
+from kextract.display.rows import GAP, STAR, EpochRows, Row, fitting
+from kextract.display.text import is_terminal, one_line
+from kextract.records import EpochRecord, Progress
+
+REFRESHES = 8
+"""Drawings a second: smooth enough to watch, too few to flicker or to cost the training."""
+
+
+class LiveDisplay(Display):
+    """For a person at a terminal; `stdout` must be one.
+
+    The training loop only leaves its latest progress here; a thread of Rich's draws it.
+    """
+
+    def __init__(
+        self,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        super().__init__(stdout, stderr)
+        self._clock = clock
+        # That it is a terminal was seen on the stream itself; no variable may deny it.
+        self._console = Console(
+            file=self.stdout, force_terminal=True, highlight=False, markup=False, emoji=False
+        )
+        self._rows = EpochRows(())
+        self._pace = Pace(0, clock)
+        self._footer = Footer(0, self._pace, clock)
+        self._live: Live | None = None
+
+    def start(self, header: RunHeader) -> None:
+        """Print title and column names once, and start the moving lines."""
+        self.close()
+        shown = fitting(header.columns, self._console.width)
+        self._rows = EpochRows(shown)
+        self._pace = Pace(header.epochs, self._clock)
+        self._footer = Footer(header.epochs, self._pace, self._clock)
+        self._print_header(header, shown)
+        self._live = Live(
+            self._footer,
+            console=self._console,
+            refresh_per_second=REFRESHES,
+            transient=True,
+            redirect_stderr=is_terminal(self.stderr),
+            vertical_overflow="crop",
+        )
+        self._live.start(refresh=True)
+
+    def progress(self, progress: Progress) -> None:
+        """Leave the progress for the next drawing."""
+        self._pace.add(progress)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Print the epoch's row above the moving lines."""
+        row = self._rows.row(record)
+        self._pace.end_epoch(record)
+        self._footer.end_epoch(record, self._rows.best)
+        self._console.print(_styled(row), no_wrap=True, overflow="crop", crop=True)
+
+    def note(self, text: str) -> None:
+        """Write to stderr; above the moving lines where both share the terminal."""
+        if self._live is not None and is_terminal(self.stderr):
+            self._print(Text(one_line(text)))
+        else:
+            super().note(text)
+
+    def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
+        """Take the moving lines away and print the closing summary below the table."""
+        self.close()
+        lines = closing_lines(history, outcome)
+        if lines:
+            self._print(Text())
+        for label, text in lines:
+            style = "bold" if label.strip() == BEST else ""
+            self._print(Text.assemble((f"{label}{GAP}", "dim"), (text, style)))
+
+    def close(self) -> None:
+        """Take the moving lines away and show the cursor."""
+        live, self._live = self._live, None
+        if live is None:
+            return
+        try:
+            live.stop()
+        finally:
+            # A second Ctrl-C may come while Rich is cleaning up after the first.
+            self._console.show_cursor(True)
+
+    def _print_header(self, header: RunHeader, shown: Sequence[str]) -> None:
+        self._console.print(Text(one_line(header.title), "bold"))
+        if header.subtitle:
+            self._console.print(Text(one_line(header.subtitle), "dim"))
+        hidden = [column(name).header for name in header.columns if name not in shown]
+        if hidden:
+            self._console.print(Text(f"too narrow for: {', '.join(hidden)}", "dim"))
+        self._console.print()
+        header_row = Text(self._rows.header(), "cyan")
+        self._console.print(header_row, no_wrap=True, overflow="crop", crop=True)
+
+    def _print(self, text: Text) -> None:
+        """Print a line that the terminal may wrap: a path must stay whole to be copied."""
+        self._console.print(text, soft_wrap=True)
+
+
+def _styled(row: Row) -> Text:
+    if not row.better:
+        return Text(row.text)
+    return Text.assemble((row.text, "bold"), GAP, (STAR, "bold green"))

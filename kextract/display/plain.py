@@ -1,0 +1,37 @@
+"""Rows for logs and pipes: nothing moves, nothing is coloured, each row is flushed at once."""
+
+from collections.abc import Sequence
+
+from kextract.display.base import Display, Outcome, RunHeader
+from kextract.display.closing import closing_lines
+from kextract.display.rows import EpochRows
+from kextract.display.text import one_line, write_line
+from kextract.records import EpochRecord
+
+
+class PlainDisplay(Display):
+    """An aligned table on stdout, a row as each epoch ends; title and notes on stderr."""
+
+    _rows: EpochRows | None = None
+
+    def start(self, header: RunHeader) -> None:
+        """Say what runs on stderr and write the column names on stdout."""
+        for line in (header.title, header.subtitle):
+            if line:
+                self.note(line)
+        self._rows = EpochRows(header.columns)
+        write_line(self.stdout, self._rows.header())
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Write the epoch's row."""
+        if self._rows is None:
+            raise RuntimeError("start() comes before show()")
+        write_line(self.stdout, self._rows.row(record).marked)
+
+    def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
+        """Write the closing summary below the table."""
+        lines = closing_lines(history, outcome)
+        if lines:
+            write_line(self.stdout, "")
+        for label, text in lines:
+            write_line(self.stdout, f"{label}  {one_line(text)}")

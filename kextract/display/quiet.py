@@ -1,0 +1,22 @@
+"""Nothing on stdout but the path of the file that was made, for `$(...)` in a shell."""
+
+from collections.abc import Sequence
+
+from kextract.display.base import Display, Outcome, RunHeader
+from kextract.display.text import write_line
+from kextract.records import EpochRecord
+
+
+class QuietDisplay(Display):
+    """Silent until the end; notes still go to stderr."""
+
+    def start(self, header: RunHeader) -> None:
+        """Say nothing."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Say nothing."""
+
+    def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
+        """Write the path of the checkpoint, where there is one."""
+        if "checkpoint" in outcome:
+            write_line(self.stdout, str(outcome["checkpoint"]))

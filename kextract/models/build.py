@@ -1,0 +1,43 @@
+"""Builds a registered architecture with its weights drawn from a seed."""
+
+import keras
+import numpy as np
+
+from kextract.models.registry import check_input_shape, model_pooling, model_spec
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def build_model(
+    name: str,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    pooling: str | None = None,
+    weight_decay: float = 1e-4,
+    precision: str = "float32",
+    seed: int = 0,
+) -> keras.Model:
+    """Build a model that maps float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
+
+    `precision` is that of the arithmetic, float32 or bfloat16; weights are float32 in both. Raises
+    UnknownNameError for an unknown name and RequestError for a shape or pooling that does not fit.
+    """
+    check_input_shape(input_shape)
+    spec = model_spec(name)
+    chosen = {"pooling": model_pooling(name, input_shape, pooling)} if spec.has_pooling else {}
+    keras.utils.set_random_seed(seed)
+    policy_before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[precision])
+    try:
+        return spec.build(input_shape, classes, weight_decay=weight_decay, **chosen)
+    finally:
+        keras.config.set_dtype_policy(policy_before)
+
+
+def student_seed(seed: int) -> int:
+    """Return the seed of a student's weights: never those that its teacher began with.
+
+    A student that starts where its teacher started is half-way home, and would flatter any method.
+    """
+    return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])

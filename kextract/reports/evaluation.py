@@ -1,0 +1,97 @@
+"""What `kextract evaluate` measured, as a summary table, a table of classes, and JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from kextract.display.columns import COLUMNS
+from kextract.display.numbers import decimals
+from kextract.display.strict_json import plain
+from kextract.reports.table import Cell, Table, figure_cell, name_cell
+
+_count = partial(decimals, digits=0, width=12)
+_nats = COLUMNS["loss"].write
+_share = COLUMNS["accuracy"].write
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """How one checkpoint does on one set of labelled images."""
+
+    checkpoint: str
+    dataset: str
+    split: str
+    images: int
+    loss: float
+    """Cross-entropy plus weight penalty, nats."""
+    accuracy: float
+    """0 to 1."""
+    cross_entropy: float
+    """Nats."""
+    per_class: tuple[tuple[str, int, float], ...] = ()
+    """For each class its name, its images and the accuracy on them."""
+    agreement: float | None = None
+    """Share of images with the same answer as `against`, 0 to 1."""
+    kl: float | None = None
+    """Mean KL(`against` || checkpoint), nats."""
+    against: str | None = None
+    """The checkpoint that is compared with."""
+
+
+def evaluation_summary(results: Sequence[EvaluationResult]) -> Table:
+    """Give a row for each checkpoint; the comparison's columns where any was compared."""
+    compared = any(result.against is not None for result in results)
+    columns = ["checkpoint", "dataset", "split", "images", "loss", "accuracy", "cross-entropy"]
+    if compared:
+        columns += ["agreement", "kl", "against"]
+    rows = (_measured(result) + (_compared(result) if compared else ()) for result in results)
+    return Table("evaluation", tuple(columns), tuple(rows))
+
+
+def _measured(result: EvaluationResult) -> tuple[Cell, ...]:
+    return (
+        name_cell(result.checkpoint),
+        name_cell(result.dataset),
+        name_cell(result.split),
+        figure_cell(result.images, _count),
+        figure_cell(result.loss, _nats),
+        figure_cell(result.accuracy, _share),
+        figure_cell(result.cross_entropy, _nats),
+    )
+
+
+def _compared(result: EvaluationResult) -> tuple[Cell, ...]:
+    return (
+        figure_cell(result.agreement, COLUMNS["agreement"].write),
+        figure_cell(result.kl, COLUMNS["kl"].write),
+        Cell(None, "--") if result.against is None else name_cell(result.against),
+    )
+
+
+def evaluation_classes(results: Sequence[EvaluationResult]) -> Table:
+    """Give a row for each class; the checkpoint's name comes first where there are several."""
+    several = len(results) > 1
+    columns = (*(("checkpoint",) if several else ()), "class", "images", "accuracy")
+    rows = (
+        (*((name_cell(result.checkpoint),) if several else ()), *_class_row(*entry))
+        for result in results
+        for entry in result.per_class
+    )
+    return Table("accuracy by class", columns, tuple(rows))
+
+
+def _class_row(name: str, images: int, accuracy: float) -> tuple[Cell, ...]:
+    # An empty class has no accuracy, whatever 0 / 0 was written as.
+    measured = accuracy if images else None
+    return name_cell(name), figure_cell(images, _count), figure_cell(measured, _share)
+
+
+def evaluation_dict(result: EvaluationResult) -> dict[str, Any]:
+    """Give the result as JSON has it, in full precision; the classes as a list of objects."""
+    classes = [
+        {"class": name, "images": images, "accuracy": accuracy if images else None}
+        for name, images, accuracy in result.per_class
+    ]
+    fields: dict[str, Any] = plain({**asdict(result), "per_class": classes})
+    return fields

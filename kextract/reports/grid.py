@@ -1,0 +1,42 @@
+"""Many small images as one large array, to be looked at."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BACKGROUND = 255
+
+
+def image_grid(
+    images: NDArray[np.generic], columns: int, gap: int = 2, zoom: int = 1
+) -> NDArray[np.uint8]:
+    """Lay images out row by row on white.
+
+    `images` is (n, h, w, c), uint8 or floats in [-1, 1] (values beyond are clipped, NaN is black).
+    `gap` is in pixels of the result, between images only; `zoom` repeats each pixel. Returns uint8
+    (height, width, c). Raises ValueError for a shape or a number that cannot be laid out and
+    TypeError for another dtype.
+    """
+    if images.ndim != 4 or 0 in images.shape:
+        raise ValueError(f"images must be (n, h, w, c) and not empty, found shape {images.shape}")
+    if columns < 1 or gap < 0 or zoom < 1:
+        raise ValueError(f"cannot lay out {columns} columns, gap {gap}, zoom {zoom}")
+    pixels = _bytes(images).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    count, height, width, channels = pixels.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    shape = (rows * (height + gap) - gap, columns * (width + gap) - gap, channels)
+    grid = np.full(shape, _BACKGROUND, np.uint8)
+    for index, image in enumerate(pixels):
+        top = index // columns * (height + gap)
+        left = index % columns * (width + gap)
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def _bytes(images: NDArray[np.generic]) -> NDArray[np.uint8]:
+    if images.dtype == np.uint8:
+        return images.astype(np.uint8)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise TypeError(f"images must be uint8 or floats in [-1, 1], found {images.dtype}")
+    scaled = (np.clip(images.astype(np.float64), -1.0, 1.0) + 1.0) * 127.5
+    return np.rint(np.nan_to_num(scaled, nan=0.0)).astype(np.uint8)

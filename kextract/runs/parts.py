@@ -1,0 +1,56 @@
+"""The images a command needs, cut into the parts it needs them in."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kextract.config import Holdout
+from kextract.datasets import Dataset, split
+from kextract.datasets.images import Images
+from kextract.errors import DatasetError, RequestError
+from kextract.storage import CheckpointInfo
+
+def cut(data: Dataset, part: str, holdout: Holdout) -> Images:
+    """Return the test, validation or training images; raise DatasetError where there are none."""
+    if part == "test":
+        return _images(data, part, data.x_test, data.y_test)
+    everything = _images(data, "training", data.x_train, data.y_train)
+    kept = len(everything.x) if holdout.limit is None else min(holdout.limit, len(everything.x))
+    training, validation = split(kept, holdout.fraction, holdout.seed)
+    chosen = validation if part == "validation" else training
+    return Images(everything.x[chosen], everything.y[chosen])
+
+
+def _images(data: Dataset, part: str, x: Any, y: Any) -> Images:
+    if x is None or not len(x):
+        raise DatasetError(f"data set '{data.name}' has no {part} images")
+    return Images(x, y)
+
+
+def holdout_of(config: Mapping[str, Any]) -> Holdout:
+    """Read from a checkpoint's configuration which images were held out."""
+    known = config.get("holdout")
+    if not isinstance(known, Mapping):
+        return Holdout()
+    try:
+        return Holdout(int(known["seed"]), float(known["fraction"]), known["limit"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(f"the checkpoint's 'holdout' configuration is damaged: {error}") from error
+
+
+def check_fits(data: Dataset, info: CheckpointInfo, path: Path) -> None:
+    """Refuse images whose shape or class count is not the model's."""
+    if data.input_shape != info.input_shape:
+        raise DatasetError(
+            f"data set '{data.name}' has images of {_by(data.input_shape)}, but '{path}' takes"
+            f" {_by(info.input_shape)}: choose another --dataset"
+        )
+    if data.classes > info.classes:
+        raise DatasetError(
+            f"data set '{data.name}' has {data.classes} classes, but '{path}' knows"
+            f" {info.classes}: choose another --dataset"
+        )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(str(size) for size in shape)

@@ -1,0 +1,118 @@
+"""One whole distillation: from a teacher's checkpoint to a student's."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from kextract import runtime
+from kextract.config import DistillConfig
+from kextract.display import Display, RunHeader
+from kextract.models import model_pooling
+from kextract.runs.common import command_line, final_scores, follow, outcome
+from kextract.runs.outputs import output_path, student_file
+from kextract.runs.parts import cut, holdout_of
+from kextract.runs.subject import open_subject
+from kextract.storage import CheckpointInfo, check_writable, model_sha256, write_checkpoint
+from kextract.storage.loading import load_model
+from kextract.transfer import method_spec
+
+
+def run_student(
+    config: DistillConfig,
+    display: Display,
+    *,
+    teacher: Path,
+    student: str | None,
+    model: str | None,
+    pooling: str | None,
+    dataset: str | None,
+    threads: int | None,
+    data_dir: Path | None,
+    output: Path | None,
+    overwrite: bool,
+) -> None:
+    """Teach a student, measure it on the test images once, and write its checkpoint.
+
+    All that can be refused is refused before the work begins. Where no data set can be had, the
+    student is taught all the same and only what needs no data is measured.
+    """
+    spec = method_spec(config.method)
+    subject = open_subject(
+        teacher,
+        model=model,
+        pooling=pooling,
+        dataset=dataset,
+        data_dir=data_dir,
+        needs_data=False,
+    )
+    info, data = subject.info, subject.data
+    architecture = student or info.model
+    student_pooling = _student_pooling(info, architecture, pooling)
+    path = output_path(output, student_file(teacher, student, config.method, config.recipe))
+    check_writable(path, overwrite)
+    holdout = holdout_of(info.config)
+    has_validation = data is not None and data.x_train is not None
+    validation = cut(data, "validation", holdout) if data and has_validation else None
+
+    runtime.start(threads)
+    from kextract.models.build import build_model, student_seed
+    from kextract.models.frozen import frozen
+    from kextract.training.evaluation import Predictor
+    from kextract.training.student import distill
+
+    config = replace(config, precision=runtime.resolve_precision(config.precision))
+    teacher_network = load_model(teacher, info, precision=config.precision)
+    teacher_sha256 = model_sha256(teacher_network)
+    teacher_logits = Predictor(teacher_network).logits(validation.x) if validation else None
+    network = build_model(
+        architecture,
+        info.input_shape,
+        info.classes,
+        pooling=student_pooling,
+        precision=config.precision,
+        seed=student_seed(config.seed),
+    )
+    answers = frozen(teacher_network, batch_statistics=config.recipe == "article")
+    source = spec.make(answers, info.input_shape, info.classes, config)
+    with display:
+        display.start(_header(config, teacher, architecture, measured=validation is not None))
+        if data is None:
+            display.note(f"no images to measure on, going on without: {subject.missing}")
+        history = follow(
+            display, distill(answers, network, source, config, validation, teacher_logits)
+        )
+        test = final_scores(network, data, teacher_network)
+        student_info = replace(
+            info,
+            kind="student",
+            model=architecture,
+            pooling=student_pooling,
+            seed=config.seed,
+            precision=config.precision,
+            config={**asdict(config), "holdout": asdict(holdout), "command": command_line()},
+            history=history,
+            teacher=teacher.name,
+            teacher_sha256=teacher_sha256,
+            test=test,
+        )
+        write_checkpoint(path, network, student_info, overwrite=overwrite)
+        display.finish(history, outcome(path, test))
+
+
+def _student_pooling(info: CheckpointInfo, architecture: str, wished: str | None) -> str:
+    """Say how a student pools: as wished, or as a teacher of the same architecture does."""
+    if architecture == info.model and wished is None:
+        return info.pooling
+    return model_pooling(architecture, info.input_shape, wished)
+
+
+def _header(config: DistillConfig, teacher: Path, student: str, *, measured: bool) -> RunHeader:
+    quality = ("loss", "accuracy", "agreement") if measured else ("transfer_agreement",)
+    crafting = ("confidence", "iterations") if config.method == "adversarial" else ()
+    return RunHeader(
+        title=f"student {student} of {teacher.name}, {config.method} noise",
+        subtitle=f"{config.recipe} recipe, {config.epochs} epochs of {config.steps_per_epoch}"
+        f" updates of {config.batch_size} images, {config.precision}, seed {config.seed}",
+        epochs=config.epochs,
+        columns=("epoch", *quality, "train_loss", *crafting, "seconds"),
+        command=command_line(),
+    )

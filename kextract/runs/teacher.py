@@ -1,0 +1,88 @@
+"""One whole training of a teacher."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from kextract import runtime
+from kextract.config import Holdout, TeacherConfig
+from kextract.datasets import load_dataset
+from kextract.display import Display, RunHeader
+from kextract.models import check_input_shape, model_pooling
+from kextract.runs.common import command_line, final_scores, follow, outcome
+from kextract.runs.outputs import output_path, teacher_file
+from kextract.runs.parts import cut
+from kextract.storage import CheckpointInfo, check_writable, write_checkpoint
+
+COLUMNS = ("epoch", "loss", "accuracy", "train_loss", "seconds")
+
+
+def run_teacher(
+    config: TeacherConfig,
+    display: Display,
+    *,
+    dataset: str,
+    model: str,
+    pooling: str | None,
+    limit: int | None,
+    threads: int | None,
+    data_dir: Path | None,
+    output: Path | None,
+    overwrite: bool,
+) -> None:
+    """Train a teacher, measure it on the test images once, and write its checkpoint.
+
+    All that can be refused is refused before the work begins.
+    """
+    data = load_dataset(dataset, data_dir)
+    check_input_shape(data.input_shape)
+    pooling = model_pooling(model, data.input_shape, pooling)
+    path = output_path(output, teacher_file(data.name, model))
+    check_writable(path, overwrite)
+    holdout = Holdout(config.seed, config.validation_fraction, limit)
+    training, validation = (cut(data, part, holdout) for part in ("train", "validation"))
+
+    runtime.start(threads)
+    from kextract.models.build import build_model
+    from kextract.training.teacher import train_teacher
+
+    config = replace(config, precision=runtime.resolve_precision(config.precision))
+    network = build_model(
+        model,
+        data.input_shape,
+        data.classes,
+        pooling=pooling,
+        weight_decay=config.weight_decay,
+        precision=config.precision,
+        seed=config.seed,
+    )
+    header = RunHeader(
+        title=f"teacher {model} on {data.name}",
+        subtitle=f"{len(training.x)} images in batches of {config.batch_size}, up to"
+        f" {config.epochs} epochs, {config.precision}, seed {config.seed}",
+        epochs=config.epochs,
+        columns=COLUMNS,
+        command=command_line(),
+    )
+    with display:
+        display.start(header)
+        history = follow(
+            display, train_teacher(network, training, validation, config, flip=data.flip)
+        )
+        test = final_scores(network, data)
+        info = CheckpointInfo(
+            kind="teacher",
+            model=model,
+            pooling=pooling,
+            input_shape=data.input_shape,
+            classes=data.classes,
+            dataset=dataset,
+            class_names=data.class_names,
+            flip=data.flip,
+            seed=config.seed,
+            precision=config.precision,
+            config={**asdict(config), "holdout": asdict(holdout), "command": command_line()},
+            history=history,
+            test=test,
+        )
+        write_checkpoint(path, network, info, overwrite=overwrite)
+        display.finish(history, outcome(path, test))

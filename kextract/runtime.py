@@ -1,0 +1,72 @@
+"""Starts TensorFlow: without its chatter, with the wished threads and precision."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@contextmanager
+def _native_stderr_held() -> Iterator[None]:
+    """Hold back what native code writes to file descriptor 2; shown only if the block fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def start(threads: int | None = None) -> None:
+    """Import TensorFlow quietly; must come before any other import of it.
+
+    `threads` bounds the processor threads of one operation (default: all cores). Operations are
+    made deterministic, so that a seed repeats a run bit for bit on the same machine.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with _native_stderr_held():
+        import tensorflow as tf
+
+        if threads is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.experimental.enable_op_determinism()
+        # The first operation starts the devices, which write their greetings.
+        tf.zeros(())
+
+
+def resolve_precision(wished: str) -> str:
+    """Turn `auto` into bfloat16 where the processor or all GPUs compute it natively, else float32."""
+    if wished != "auto":
+        return wished
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
+        native = all(item.get("compute_capability", (0, 0)) >= (8, 0) for item in details)
+    else:
+        native = bool({"avx512_bf16", "amx_bf16"} & _processor_flags())
+    return "bfloat16" if native else "float32"
+
+
+def _processor_flags() -> set[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return set()
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return set(flags.split())

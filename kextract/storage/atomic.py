@@ -1,0 +1,116 @@
+"""Files that are either written whole or not at all.
+
+Work is written to a hidden temporary file in the same folder and published in one step, so neither
+a crash nor a full disk nor Ctrl-C ever leaves half a file or destroys the one that was there.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kextract.errors import RequestError, StorageError
+
+SUFFIX = ".weights.h5"
+"""How every checkpoint's name ends; Keras insists on it."""
+
+_LONGEST_STEM = 100
+
+
+def check_writable(path: Path, overwrite: bool) -> None:
+    """Make sure, before work begins, that a checkpoint can be written to `path` when it is done.
+
+    Creates the folder. Raises RequestError for a name that does not end in `.weights.h5`, a file
+    that exists already (unless `overwrite`), and a folder that is none or is read-only.
+    """
+    if not path.name.endswith(SUFFIX) or path.name == SUFFIX:
+        raise RequestError(f"--output: '{path}' must end in '{SUFFIX}' (as in 'model{SUFFIX}')")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise RequestError(f"--output: '{path}' is a folder; name a file in it")
+        if os.path.lexists(path) and not overwrite:
+            raise _exists(path)
+        # Asking for permission bits is not enough: root passes, read-only file systems differ.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise RequestError(f"--output: cannot write to '{path.parent}': {reason(error)}") from error
+
+
+@contextmanager
+def atomic_write(path: Path, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`; publish it as `path` when the block ends.
+
+    The temporary name is hidden, holds the process id and ends like `path` does. It is removed
+    whenever the block or the publishing fails, KeyboardInterrupt included. An OSError, in the block
+    too, becomes a StorageError; a `path` that exists without `overwrite` a RequestError.
+    """
+    temporary = _temporary_path(path)
+    try:
+        if not overwrite and os.path.lexists(path):
+            raise _exists(path)
+        temporary.unlink(missing_ok=True)
+        yield temporary
+        _sync(temporary)
+        _publish(temporary, path, overwrite)
+        _sync(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        _remove(temporary)
+
+
+def storage_error(path: Path, error: BaseException) -> StorageError:
+    """Say in one line that `path` could not be written, and why."""
+    return StorageError(f"cannot write '{path}': {reason(error)}")
+
+
+def reason(error: BaseException) -> str:
+    """Give the cause of an operating-system or HDF5 error in one line."""
+    code = getattr(error, "errno", None)
+    if code:
+        return os.strerror(code)
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _exists(path: Path) -> RequestError:
+    return RequestError(f"'{path}' exists already; pass --overwrite to replace it")
+
+
+def _temporary_path(path: Path) -> Path:
+    ending = SUFFIX if path.name.endswith(SUFFIX) else path.suffix
+    stem = path.name.removesuffix(ending)[:_LONGEST_STEM]
+    return path.with_name(f".{stem}.{os.getpid()}{ending}")
+
+
+def _publish(temporary: Path, path: Path, overwrite: bool) -> None:
+    if overwrite:
+        temporary.replace(path)
+        return
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except OSError:
+        # Some file systems (FAT, a few network ones) have no hard links.
+        if os.path.lexists(path):
+            raise _exists(path) from None
+        temporary.replace(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        # The failure that brought us here is the one to report.
+        return

@@ -1,0 +1,135 @@
+"""Writing a model to a file, and getting it back."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.errors import CheckpointError, NonFiniteError, StorageError
+from kextract.storage.atomic import atomic_write, storage_error
+from kextract.storage.hashing import sha256_of_tensors
+from kextract.storage.info import CheckpointInfo
+from kextract.storage.legacy import is_legacy, legacy_names, read_legacy
+from kextract.storage.metadata import prepare, read_metadata, write_metadata
+from kextract.storage.safe_hdf5 import CheckedFile, Refused, open_checked
+from kextract.storage.weights import (
+    TensorSpec,
+    read_tensors,
+    specs_of,
+    tensors_of,
+    variables_by_path,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+
+def write_checkpoint(
+    path: Path, model: "keras.Model", info: CheckpointInfo, *, overwrite: bool = False
+) -> CheckpointInfo:
+    """Write a built model and all there is to know about it; the file appears whole or not at all.
+
+    Returns `info` as it is read back: with versions, date and hash filled in. The file is one that
+    `keras.Model.load_weights` opens too. Raises StorageError where it cannot be written,
+    RequestError where it exists without `overwrite`, NonFiniteError for weights that hold a NaN,
+    ValueError or TypeError for an `info` that a checkpoint cannot hold.
+    """
+    tensors = tensors_of(model)
+    for name, value in tensors.items():
+        if value.dtype.kind != "f":
+            raise ValueError(f"'{name}' is {value.dtype.name}; checkpoints hold floats only")
+        if not np.isfinite(value).all():
+            raise NonFiniteError(f"'{path}' was not written: '{name}' holds a NaN or an infinity")
+    info = prepare(
+        replace(
+            info,
+            keras_version=version("keras"),
+            tensorflow_version=version("tensorflow"),
+            sha256=sha256_of_tensors(tensors),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+    )
+    with atomic_write(path, overwrite) as temporary:
+        try:
+            _save(temporary, model, info)
+            _check_copy(path, temporary, tensors)
+        except (RuntimeError, SystemError) as error:
+            # What HDF5 raises when it cannot flush, on a full disk for instance.
+            raise storage_error(path, error) from error
+    return info
+
+
+def read_info(path: Path) -> CheckpointInfo | None:
+    """Read what a checkpoint says about its model; neither tensors nor TensorFlow are loaded.
+
+    None for weights of another program (plain Keras, tf.keras 2), which say nothing. Raises
+    CheckpointError for a file that is missing, damaged, unsafe or of a newer kextract.
+    """
+    with open_checked(path) as file:
+        info = read_metadata(file)
+        if info is None and not file.datasets:
+            raise Refused("holds no weights")
+        return info
+
+
+def load_weights(path: Path, model: "keras.Model") -> str:
+    """Fill a built model from a checkpoint, plain Keras weights or a tf.keras 2 file.
+
+    Returns the SHA-256 over the tensors. Raises CheckpointError for a file that is missing,
+    damaged, unsafe or of another architecture; the model is then as it was.
+    """
+    variables = variables_by_path(model)
+    with open_checked(path) as file:
+        names = legacy_names(variables) if is_legacy(file) else None
+        tensors, digest = _read(file, specs_of(variables), names)
+    for place, value in tensors.items():
+        variables[place].assign(value)
+    return digest
+
+
+def verify(path: Path, expected: Mapping[str, TensorSpec]) -> str:
+    """Check a checkpoint against dtypes and shapes as `load_weights` does, without a model."""
+    with open_checked(path) as file:
+        return _read(file, expected, None)[1]
+
+
+def _read(
+    file: CheckedFile, expected: Mapping[str, TensorSpec], names: Mapping[str, str] | None
+) -> tuple[dict[str, NDArray[Any]], str]:
+    """Read all tensors and their hash, checked against the one in the file if there is one."""
+    # First, so that a file of a newer kextract is called that and not one of another model.
+    info = read_metadata(file)
+    tensors = read_legacy(file, expected, names) if names else read_tensors(file, expected)
+    digest = sha256_of_tensors(tensors)
+    if (info.sha256 if info else _foreign_hash(file)) not in (None, digest):
+        raise Refused("the tensors do not match the 'sha256' in the file")
+    return tensors, digest
+
+
+def _foreign_hash(file: CheckedFile) -> str | None:
+    return file.text_attribute("sha256") if file.has_attribute("sha256") else None
+
+
+def _save(temporary: Path, model: "keras.Model", info: CheckpointInfo) -> None:
+    with warnings.catch_warnings():
+        # Keras copies TensorFlow variables in a way that NumPy 2 warns about.
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        model.save_weights(temporary)
+    with h5py.File(temporary, "r+", locking=False) as file:
+        write_metadata(file, info)
+
+
+def _check_copy(path: Path, temporary: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Read the file back before it replaces the old one: lost training cannot be had again."""
+    specs = {name: TensorSpec(value.dtype.name, value.shape) for name, value in tensors.items()}
+    try:
+        verify(temporary, specs)
+    except CheckpointError as error:
+        raise StorageError(f"cannot write '{path}': it does not read back ({error})") from error

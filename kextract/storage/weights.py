@@ -1,0 +1,148 @@
+"""Where the variables of a Keras model are in a weights file, and reading them from one.
+
+Keras names tensors by the way to their layer: `layers/<class name in snake case>[_k]/vars/<i>`.
+`variables_by_path` walks a model as `keras.src.saving.saving_lib` does, so that a file can be
+checked against the model without Keras opening it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.storage.hashing import sha256_of_tensors
+from kextract.storage.metadata import GROUP
+from kextract.storage.safe_hdf5 import CheckedFile, Refused, printable
+
+if TYPE_CHECKING:
+    import keras
+
+_IGNORED = (f"{GROUP}/", "optimizer/")
+
+
+class TensorSpec(NamedTuple):
+    """What a tensor of a weights file has to be."""
+
+    dtype: str
+    """NumPy's name, such as "float32"."""
+    shape: tuple[int, ...]
+
+
+def variables_by_path(model: "keras.Model") -> "dict[str, keras.Variable]":
+    """Give each saved variable of a built model by its path in a `.weights.h5` file.
+
+    Raises ValueError for a model whose layers save something else than their variables.
+    """
+    found: dict[str, Any] = {}
+    _visit(model, "", found, set())
+    return found
+
+
+def specs_of(variables: "Mapping[str, keras.Variable]") -> dict[str, TensorSpec]:
+    """Give dtype and shape of each variable, by the same names."""
+    return {name: TensorSpec(v.dtype, tuple(v.shape)) for name, v in variables.items()}
+
+
+def tensors_of(model: "keras.Model") -> dict[str, NDArray[Any]]:
+    """Copy the model's tensors out, by path in a weights file."""
+    return {path: np.array(v.value.numpy()) for path, v in variables_by_path(model).items()}
+
+
+def model_sha256(model: "keras.Model") -> str:
+    """Hash all that a checkpoint of the model would hold; the same as the file's `sha256`."""
+    return sha256_of_tensors(tensors_of(model))
+
+
+def read_tensors(file: CheckedFile, expected: Mapping[str, TensorSpec]) -> dict[str, NDArray[Any]]:
+    """Read exactly the expected tensors, by path. Raises Refused.
+
+    Groups named `kextract` and `optimizer` are left alone.
+    """
+    found = {path for path in file.datasets if not path.startswith(_IGNORED)}
+    check_names(expected, found)
+    return {path: read_tensor(file, path, spec) for path, spec in expected.items()}
+
+
+def read_tensor(file: CheckedFile, path: str, spec: TensorSpec) -> NDArray[Any]:
+    """Read one tensor of finite floating-point numbers. Raises Refused."""
+    if np.dtype(spec.dtype).kind != "f":
+        raise Refused(f"'{printable(path)}' would be {spec.dtype}; only floats are read")
+    value = file.tensor(path, np.dtype(spec.dtype).newbyteorder("<").str, spec.shape)
+    if not np.isfinite(value).all():
+        raise Refused(f"'{printable(path)}' holds a NaN or an infinity")
+    return value
+
+
+def check_names(expected: Iterable[str], found: Iterable[str]) -> None:
+    """Raise Refused unless both hold the same names."""
+    missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    if missing:
+        raise Refused(f"is not of this model: {_some('lacks', missing)}")
+    if unknown:
+        raise Refused(f"is not of this model: {_some('has an unknown', unknown)}")
+
+
+def _some(verb: str, names: list[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{verb} '{printable(names[0])}'{more}"
+
+
+def _visit(node: Any, path: str, found: dict[str, Any], seen: set[int]) -> None:
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    store: dict[str, Any] = {}
+    node.save_own_variables(store)
+    for key, variable in store.items():
+        place = f"{path}/vars/{key}".lstrip("/")
+        if not hasattr(variable, "assign"):
+            raise ValueError(f"'{place}' is no variable of its layer")
+        found[place] = variable
+    for name, child in _children(node):
+        _visit_child(child, f"{path}/{name}".lstrip("/"), found, seen)
+
+
+def _visit_child(
+    child: Any, path: str, found: dict[str, Any], seen: set[int], within: tuple[int, ...] = ()
+) -> None:
+    import keras
+
+    if isinstance(child, keras.Layer):
+        _visit(child, path, found, seen)
+    elif isinstance(child, list | tuple | dict) and id(child) not in within:
+        items = child.values() if isinstance(child, dict) else child
+        for name, item in _unique_names(items):
+            _visit_child(item, f"{path}/{name}", found, seen, (*within, id(child)))
+
+
+def _unique_names(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    from keras.src.utils.naming import to_snake_case
+
+    used: dict[str, int] = {}
+    for item in items:
+        container = isinstance(item, list | tuple | dict)
+        name = "container" if container else to_snake_case(type(item).__name__)
+        count = used.get(name, 0)
+        used[name] = count + 1
+        yield (f"{name}_{count}" if count else name), item
+
+
+def _children(node: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes in which Keras looks for layers, in its order: private ones last."""
+    import keras
+
+    skipped = set(dir(keras.Layer()))
+    is_graph = node._obj_type() in ("Sequential", "Functional")
+    if is_graph:
+        yield "layers", node.layers
+        skipped |= {"operations", "_operations", "_functional"}
+    for name in sorted(dir(node), key=lambda name: f"~{name}" if name[0] == "_" else name):
+        if name.startswith("__") or name in skipped:
+            continue
+        try:
+            child = getattr(node, name)
+        except Exception:
+            # A property that fails holds no layers; Keras passes over it too.
+            continue
+        yield name, child

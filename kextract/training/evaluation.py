@@ -1,0 +1,91 @@
+"""How good a model is on labelled images, and how like its teacher."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kextract.datasets.pixels import scale
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer]
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What `score` finds; losses in nats, shares from 0 to 1."""
+
+    loss: float
+    """Cross-entropy plus the model's weight penalty."""
+    cross_entropy: float
+    accuracy: float
+    agreement: float | None = None
+    kl: float | None = None
+
+
+class Predictor:
+    """A model's logits on many images; traced once, so make one a model and keep it."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._forward = tf.function(
+            lambda images: model(images, training=False), jit_compile=False, reduce_retracing=True
+        )
+
+    def batches(self, images: npt.NDArray[np.uint8]) -> Iterator[FloatArray]:
+        """Yield the logits of uint8 images (n, h, w, c), up to `EVALUATION_BATCH` at a time."""
+        for start in range(0, len(images), EVALUATION_BATCH):
+            batch = tf.constant(scale(images[start : start + EVALUATION_BATCH]))
+            yield self._forward(batch).numpy().astype(np.float64)
+
+    def logits(self, images: npt.NDArray[np.uint8]) -> FloatArray:
+        """Return the logits (n, k) of uint8 images (n, h, w, c)."""
+        return np.concatenate(list(self.batches(images)))
+
+    def penalty(self) -> float:
+        """Return the model's weight penalty as it stands."""
+        return float(sum(float(loss) for loss in self._model.losses))
+
+
+def log_softmax(logits: FloatArray) -> FloatArray:
+    """Return the log-probabilities of logits (n, k)."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    result: FloatArray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
+
+
+def score(
+    logits: FloatArray,
+    labels: IntArray,
+    *,
+    penalty: float = 0.0,
+    teacher: FloatArray | None = None,
+) -> Scores:
+    """Measure logits (n, k) against int labels (n,) and, where given, the teacher's logits (n, k)."""
+    log_answer = log_softmax(logits)
+    answers = logits.argmax(axis=-1)
+    cross_entropy = float(-log_answer[np.arange(len(labels)), labels].mean())
+    accuracy = float((answers == labels).mean())
+    if teacher is None:
+        return Scores(cross_entropy + penalty, cross_entropy, accuracy)
+    log_target = log_softmax(teacher)
+    return Scores(
+        cross_entropy + penalty,
+        cross_entropy,
+        accuracy,
+        agreement=float((answers == teacher.argmax(axis=-1)).mean()),
+        kl=float((np.exp(log_target) * (log_target - log_answer)).sum(axis=-1).mean()),
+    )
+
+
+def class_accuracies(
+    logits: FloatArray, labels: IntArray, classes: int
+) -> list[tuple[int, float | None]]:
+    """Return, for each class, how many images it has and the share answered rightly."""
+    right = logits.argmax(axis=-1) == labels
+    members = [labels == index for index in range(classes)]
+    return [(int(m.sum()), float(right[m].mean()) if m.any() else None) for m in members]

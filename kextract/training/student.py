@@ -1,0 +1,131 @@
+"""Teaches a student to answer like its teacher on images that a transfer source makes up."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kextract.config import DistillConfig
+from kextract.datasets.images import Images
+from kextract.errors import NonFiniteError
+from kextract.records import EpochRecord, Event, Progress
+from kextract.training.evaluation import FloatArray, Predictor, score
+from kextract.training.losses import article_distillation, distillation
+from kextract.transfer.crafting import Logits
+from kextract.transfer.source import TransferSource
+
+
+def distill(
+    teacher: Logits,
+    student: keras.Model,
+    source: TransferSource,
+    config: DistillConfig,
+    validation: Images | None,
+    teacher_logits: FloatArray | None,
+) -> Iterator[Event]:
+    """Train `student` in place and yield what happens: progress, and a record an epoch from 0 on.
+
+    `teacher` maps images (n, h, w, c) to logits (n, k) and is never changed. The validation images,
+    with the teacher's logits (n, k) on them, are measured on only; without them the records hold
+    what needs no data. The student keeps the weights of the last epoch. Raises NonFiniteError where
+    the loss is no longer a number.
+    """
+    update = _compile_update(teacher, student, config)
+    examiner = _Examiner(student, validation, teacher_logits)
+    steps = config.steps_per_epoch
+    yield examiner.record(epoch=0, began=time.perf_counter())
+    for epoch in range(1, config.epochs + 1):
+        began = time.perf_counter()
+        synthesis_seconds = 0.0
+        total_loss = total_agreement = 0.0
+        for step in range(steps):
+            step_began = time.perf_counter()
+            source.refresh(epoch, step)
+            batch = source.batch()
+            synthesis_seconds += time.perf_counter() - step_began
+            loss, agreement = (float(value) for value in update(batch))
+            if not np.isfinite(loss):
+                raise NonFiniteError(
+                    f"the loss became {loss} in epoch {epoch}, step {step + 1}: try a smaller"
+                    f" --learning-rate than {config.learning_rate:g}, or --precision float32"
+                )
+            total_loss += loss
+            total_agreement += agreement
+            done = step + 1
+            images = done * config.batch_size
+            yield Progress(epoch, "teaching", done, steps, images, total_loss / done)
+        details = {
+            **source.figures(),
+            "transfer_agreement": total_agreement / steps,
+            "synthesis_seconds": synthesis_seconds,
+            "student_seconds": time.perf_counter() - began - synthesis_seconds,
+        }
+        yield examiner.record(epoch, began, total_loss / steps, details)
+
+
+def _compile_update(
+    teacher: Logits, student: keras.Model, config: DistillConfig
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Compile one update: images (n, h, w, c) in; loss, and share of equal answers, out."""
+    optimizer = keras.optimizers.Adam(config.learning_rate)
+    optimizer.build(student.trainable_variables)
+
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def update(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        target = teacher(images)
+        with tf.GradientTape() as tape:
+            answer = student(images, training=True)
+            if config.recipe == "article":
+                loss = article_distillation(target, answer)
+            else:
+                loss = distillation(target, answer, config.temperature)
+        variables = student.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        same = tf.equal(tf.argmax(target, axis=-1), tf.argmax(answer, axis=-1))
+        return loss, tf.reduce_mean(tf.cast(same, tf.float32))
+
+    return update  # type: ignore[no-any-return]
+
+
+class _Examiner:
+    """Measures the student after each epoch."""
+
+    def __init__(
+        self, student: keras.Model, validation: Images | None, teacher_logits: FloatArray | None
+    ) -> None:
+        self._predictor = Predictor(student)
+        self._validation = validation
+        self._teacher_logits = teacher_logits
+
+    def record(
+        self,
+        epoch: int,
+        began: float,
+        train_loss: float | None = None,
+        details: dict[str, float] | None = None,
+    ) -> EpochRecord:
+        """Make the record of an epoch that began at this `perf_counter` time."""
+        details = details or {}
+        if self._validation is None:
+            seconds = time.perf_counter() - began
+            return EpochRecord(epoch, train_loss=train_loss, seconds=seconds, details=details)
+        evaluation_began = time.perf_counter()
+        scores = score(
+            self._predictor.logits(self._validation.x),
+            self._validation.y,
+            penalty=self._predictor.penalty(),
+            teacher=self._teacher_logits,
+        )
+        now = time.perf_counter()
+        return EpochRecord(
+            epoch,
+            scores.loss,
+            scores.accuracy,
+            train_loss,
+            scores.agreement,
+            scores.kl,
+            now - began,
+            {**details, "evaluation_seconds": now - evaluation_began},
+        )

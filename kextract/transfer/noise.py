@@ -1,0 +1,38 @@
+"""Random noise, the article's first technique, and what both techniques start from."""
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+
+def clipped_noise(
+    generator: np.random.Generator, shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    """Return N(0, 1) noise clipped to [-1, 1], float32 of this shape."""
+    return generator.standard_normal(shape, dtype=np.float32).clip(-1, 1)
+
+
+def batch_generator(seed: int, epoch: int, step: int) -> np.random.Generator:
+    """Return the random generator of one batch, which no other batch's making can move."""
+    return np.random.default_rng([seed, epoch, step])
+
+
+class RandomNoise:
+    """A new batch of clipped Gaussian noise for every update."""
+
+    def __init__(self, shape: tuple[int, int, int, int], seed: int) -> None:
+        self._shape = shape
+        self._seed = seed
+        self._moment = (0, 0)
+
+    def refresh(self, epoch: int, step: int) -> None:
+        """Note which batch comes next; there is nothing to prepare."""
+        self._moment = (epoch, step)
+
+    def batch(self) -> tf.Tensor:
+        """Return float32 noise (n, h, w, c) in [-1, 1]."""
+        return tf.constant(clipped_noise(batch_generator(self._seed, *self._moment), self._shape))
+
+    def figures(self) -> dict[str, float]:
+        """Return nothing: random noise is always the same."""
+        return {}

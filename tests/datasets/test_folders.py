@@ -1,0 +1,156 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kextract.datasets import load_dataset
+from kextract.errors import DatasetError
+from tests.datasets.images import png_bytes, random_images
+
+RED, BLUE = (np.full((16, 16, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
+
+
+def save(path: Path, image: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png_bytes(image))
+
+
+def fill(folder: Path, count: int = 3, names: tuple[str, ...] = ("ant", "bee")) -> None:
+    for label, name in enumerate(names):
+        for number in range(count):
+            save(folder / name / f"{number}.png", random_images(16, 16, seed=10 * label + number))
+
+
+def refusal_of(folder: Path) -> str:
+    with pytest.raises(DatasetError) as refusal:
+        load_dataset(str(folder))
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_folders_of_images_become_labelled_halves(tmp_path: Path) -> None:
+    fill(tmp_path / "train")
+    fill(tmp_path / "test", count=1)
+    data = load_dataset(str(tmp_path))
+    assert (data.class_names, data.input_shape) == (("ant", "bee"), (16, 16, 1))
+    assert data.x_train is not None and data.x_test is not None
+    np.testing.assert_array_equal(data.y_train, [0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(data.x_train[4, :, :, 0], random_images(16, 16, seed=11))
+    np.testing.assert_array_equal(data.x_test[1, :, :, 0], random_images(16, 16, seed=10))
+
+
+@pytest.mark.parametrize("name", ["val", "validation"])
+def test_a_validation_folder_serves_as_the_test_half(tmp_path: Path, name: str) -> None:
+    fill(tmp_path / "train")
+    fill(tmp_path / name, count=2)
+    assert len(load_dataset(str(tmp_path)).x_test) == 4  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("below", ["train", "."])
+def test_without_a_test_folder_a_sixth_of_the_images_is_set_aside(
+    tmp_path: Path, below: str
+) -> None:
+    fill(tmp_path / below, count=6)
+    data, again = load_dataset(str(tmp_path)), load_dataset(str(tmp_path))
+    assert data.x_train is not None and data.x_test is not None
+    assert (len(data.x_train), len(data.x_test)) == (10, 2)
+    np.testing.assert_array_equal(data.x_test, again.x_test)
+
+
+def test_a_test_folder_alone_is_enough(tmp_path: Path) -> None:
+    fill(tmp_path / "test")
+    data = load_dataset(str(tmp_path))
+    assert data.x_train is None and len(data.x_test) == 6  # type: ignore[arg-type]
+
+
+def test_one_colour_image_makes_the_data_set_a_colour_one(tmp_path: Path) -> None:
+    fill(tmp_path / "test", count=2)
+    save(tmp_path / "test" / "bee" / "z.png", RED)
+    data = load_dataset(str(tmp_path))
+    assert data.x_test is not None and data.input_shape == (16, 16, 3)
+    np.testing.assert_array_equal(data.x_test[-1], RED)
+    np.testing.assert_array_equal(data.x_test[0, :, :, 1], random_images(16, 16, seed=0))
+
+
+def test_images_of_another_size_are_resized_to_the_most_common_one(tmp_path: Path) -> None:
+    for number in range(2):
+        save(tmp_path / "test" / "ant" / f"{number}.png", RED)
+        save(tmp_path / "test" / "bee" / f"{number}.png", BLUE)
+    save(tmp_path / "test" / "ant" / "a.png", np.repeat(RED, 3, axis=0))
+    data = load_dataset(str(tmp_path))
+    assert data.x_test is not None and data.input_shape == (16, 16, 3)
+    np.testing.assert_array_equal(data.x_test[2], RED)
+
+
+def test_jpeg_files_are_read_whatever_their_suffix_says(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    save(tmp_path / "test" / "bee" / "0.PNG", BLUE)
+    (tmp_path / "test" / "ant").mkdir()
+    data = tf.io.encode_jpeg(RED, quality=100).numpy()
+    (tmp_path / "test" / "ant" / "0.jpg").write_bytes(data)
+    (tmp_path / "test" / "ant" / "1.png").write_bytes(data)
+    images = load_dataset(str(tmp_path)).x_test
+    assert images is not None
+    np.testing.assert_allclose(images[:2].astype(int), [RED, RED], atol=2)
+
+
+def test_other_files_and_hidden_folders_are_passed_over(tmp_path: Path) -> None:
+    fill(tmp_path)
+    fill(tmp_path / ".cache")
+    (tmp_path / "README.txt").write_text("about ants")
+    (tmp_path / "ant" / "notes.txt").write_text("about ants")
+    (tmp_path / "ant" / "._0.png").write_bytes(b"made by a file manager")
+    assert load_dataset(str(tmp_path)).class_names == ("ant", "bee")
+
+
+def test_class_names_keep_their_markup_but_lose_control_characters(tmp_path: Path) -> None:
+    fill(tmp_path, names=("[red]ant", "bee\x1b[2J"))
+    assert load_dataset(str(tmp_path)).class_names == ("[red]ant", "bee?[2J")
+
+
+def test_a_broken_image_is_refused_by_name(tmp_path: Path) -> None:
+    fill(tmp_path)
+    broken = tmp_path / "bee" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    assert refusal_of(tmp_path).startswith(f"{broken}: expected an image, found data that cannot")
+
+
+def test_a_text_file_called_png_is_refused_by_name(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "ant" / "9.png").write_text("hello")
+    assert f"{tmp_path / 'ant' / '9.png'}: " in refusal_of(tmp_path)
+
+
+def test_an_enormous_declared_image_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "ant" / "9.png").write_bytes(png_bytes(random_images(4, 4), (30_000, 30_000)))
+    assert "30000x30000 pixels declared, at most 4096x4096 allowed" in refusal_of(tmp_path)
+
+
+def test_too_many_pixels_in_all_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path)
+    monkeypatch.setattr("kextract.datasets.folders.MAX_BYTES", 6 * 16 * 16 - 1)
+    assert "found 6 images of 16x16x1" in refusal_of(tmp_path)
+
+
+def test_a_folder_that_cannot_be_a_data_set_is_refused(tmp_path: Path) -> None:
+    assert "one folder of images per class, at least 2, found 0" in refusal_of(tmp_path)
+    fill(tmp_path / "train")
+    fill(tmp_path / "test", names=("ant", "wasp"))
+    assert f"{tmp_path / 'test' / 'wasp'}: " in refusal_of(tmp_path)
+
+
+def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "wasp").mkdir()
+    assert f"{tmp_path / 'wasp'}: expected .png or .jpg images, found none" in refusal_of(tmp_path)
+
+
+def test_images_that_are_too_small_are_refused(tmp_path: Path) -> None:
+    for name in ("ant", "bee"):
+        save(tmp_path / name / "0.png", random_images(8, 8))
+    assert "at least 16x16 pixels, found 8x8" in refusal_of(tmp_path)

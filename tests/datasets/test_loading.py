@@ -1,0 +1,96 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kextract.datasets import load_dataset
+from kextract.errors import DatasetError, UnknownNameError
+from tests.datasets.images import png_bytes, random_images, random_labels
+
+DATA = os.environ.get("KEXTRACT_DATA", "")
+
+
+def save_npz(path: Path, *shape: int, classes: int = 10) -> None:
+    x, y = random_images(20, *shape), random_labels(20, classes)
+    np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+
+
+def test_a_name_is_looked_for_in_the_data_folder_first(tmp_path: Path) -> None:
+    save_npz(tmp_path / "fashion-mnist.npz", 28, 28)
+    data = load_dataset("fashion-mnist", tmp_path)
+    assert (data.name, data.input_shape, data.flip) == ("fashion-mnist", (28, 28, 1), True)
+    assert data.class_names[9] == "ankle boot"
+
+
+def test_a_damaged_local_copy_is_refused_by_name_and_not_replaced(tmp_path: Path) -> None:
+    local = tmp_path / "mnist.npz"
+    save_npz(local, 28, 28)
+    local.write_bytes(local.read_bytes()[:5000])
+    with pytest.raises(DatasetError, match="damage") as refusal:
+        load_dataset("mnist", tmp_path)
+    assert str(refusal.value).startswith(str(local))
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "message"),
+    [((32, 32), 10, "expected images of 28x28x1, found 32x32x1"), ((28, 28), 11, "from 0 to 9")],
+)
+def test_a_local_copy_of_something_else_is_refused(
+    tmp_path: Path, shape: tuple[int, int], classes: int, message: str
+) -> None:
+    save_npz(tmp_path / "mnist.npz", *shape, classes=classes)
+    with pytest.raises(DatasetError, match=message) as refusal:
+        load_dataset("mnist", tmp_path)
+    assert str(refusal.value).startswith(str(tmp_path / "mnist.npz"))
+
+
+def test_a_data_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"^--data-dir .*absent: expected a folder"):
+        load_dataset("mnist", tmp_path / "absent")
+
+
+def test_strokes_needs_no_data_folder(tmp_path: Path) -> None:
+    assert load_dataset("strokes", tmp_path / "absent").name == "strokes"
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="unknown data set 'mnsit': did you mean 'mnist'"):
+        load_dataset("mnsit")
+
+
+@pytest.mark.parametrize("path", ["absent.npz", "absent/folder"])
+def test_a_path_that_leads_nowhere_is_not_taken_for_a_name(path: str) -> None:
+    with pytest.raises(DatasetError, match=f"^{path}: .* found nothing there"):
+        load_dataset(path)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(DatasetError, match="an .npz file or a folder of images, found another"):
+        load_dataset(str(tmp_path / "notes.txt"))
+
+
+def test_a_folder_without_a_slash_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ant", "bee"):
+        (tmp_path / "insects" / name).mkdir(parents=True)
+        (tmp_path / "insects" / name / "0.png").write_bytes(png_bytes(random_images(16, 16)))
+    monkeypatch.chdir(tmp_path)
+    assert load_dataset("insects").name == "insects"
+
+
+@pytest.mark.skipif(not DATA, reason="KEXTRACT_DATA names no folder of real data sets")
+@pytest.mark.parametrize(
+    ("name", "shape", "train"), [("mnist", (28, 28, 1), 60_000), ("cifar10", (32, 32, 3), 50_000)]
+)
+def test_real_data_sets_are_read_as_numpy_reads_them(
+    name: str, shape: tuple[int, int, int], train: int
+) -> None:
+    if not (Path(DATA) / f"{name}.npz").exists():
+        pytest.skip(f"KEXTRACT_DATA has no {name}.npz")
+    data = load_dataset(name, Path(DATA))
+    assert data.x_train is not None and data.x_test is not None
+    assert (data.input_shape, len(data.x_train), len(data.x_test)) == (shape, train, 10_000)
+    with np.load(Path(DATA) / f"{name}.npz") as raw:
+        np.testing.assert_array_equal(data.x_test.reshape(raw["x_test"].shape), raw["x_test"])
+        np.testing.assert_array_equal(data.y_test, raw["y_test"].reshape(-1))

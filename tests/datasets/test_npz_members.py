@@ -1,0 +1,167 @@
+"""Files made to do harm, or harmed."""
+
+import io
+import pickle
+import struct
+import tracemalloc
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kextract.datasets import load_dataset, npz_members
+from kextract.errors import DatasetError
+from tests.datasets.images import random_images, random_labels
+
+
+def npy(array: NDArray[Any], pickled: bool = False) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, allow_pickle=pickled)
+    return stream.getvalue()
+
+
+def npy_header(shape: str, dtype: str = "'|u1'") -> bytes:
+    text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}"
+    text = text.ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+
+
+GOOD = {
+    "x_test.npy": npy(random_images(8, 16, 16)),
+    "y_test.npy": npy(random_labels(8, 2)),
+}
+
+
+def archive(path: Path, members: dict[str, bytes]) -> str:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return str(path)
+
+
+def refusal_of(path: str) -> str:
+    with pytest.raises(DatasetError) as refusal:
+        load_dataset(path)
+    message = str(refusal.value)
+    assert message.startswith(path) and "\n" not in message and len(message) < 600
+    return message
+
+
+def test_members_written_by_hand_are_read(tmp_path: Path) -> None:
+    assert load_dataset(archive(tmp_path / "a.npz", GOOD)).input_shape == (16, 16, 1)
+
+
+def test_a_pickled_array_is_refused_and_nothing_in_it_runs(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+
+    class Harm:
+        def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+            return Path.touch, (touched,)
+
+    members = GOOD | {"x_test.npy": npy(np.array([Harm()] * 8, dtype=object), pickled=True)}
+    message = refusal_of(archive(tmp_path / "a.npz", members))
+    assert "found an array of object" in message
+    assert not touched.exists()
+
+
+def test_a_bare_pickle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(pickle.dumps([1, 2, 3]))
+    assert "damage" in refusal_of(str(path))
+
+
+def test_a_header_that_promises_more_than_the_member_holds_is_refused_unread(
+    tmp_path: Path,
+) -> None:
+    members = GOOD | {"x_test.npy": npy_header("(8, 900000, 900000)")}
+    path = archive(tmp_path / "a.npz", members)
+    tracemalloc.start()
+    message = refusal_of(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "expected 6480000000128 bytes" in message
+    assert peak < 5_000_000
+
+
+def test_a_small_file_that_unpacks_to_more_than_the_limit_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zeros = npy_header("(8, 1000, 1000)") + bytes(8_000_000)
+    path = archive(tmp_path / "a.npz", GOOD | {"x_test.npy": zeros})
+    monkeypatch.setattr(npz_members, "MAX_BYTES", 7_999_999)
+    tracemalloc.start()
+    message = refusal_of(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "GiB in all" in message
+    assert peak < 5_000_000
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        npy_header("(-8, 16, 16)"),
+        npy_header("(True, 16, 16)"),
+        npy_header("(8.0, 16, 16)"),
+        npy_header("(8, 16, 16", "'|u1'"),
+        npy_header("(8, 16, 16)", "[('a', '|u1')]"),
+        npy_header("(8, 16, 16)", "'|V1'"),
+        npy_header("(8, 16, 16)", "'nonsense'"),
+        npy_header("(8, 16, 16)", "__import__('os')"),
+        b"\x93NUMPY\x09\x00" + bytes(20),
+        b"not an array",
+        b"",
+    ],
+)
+def test_a_senseless_header_is_refused(tmp_path: Path, header: bytes) -> None:
+    refusal_of(archive(tmp_path / "a.npz", GOOD | {"x_test.npy": header + bytes(2048)}))
+
+
+def test_an_array_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    archive(path, GOOD)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with zipfile.ZipFile(path, "a") as file:
+            file.writestr("x_test.npy", GOOD["x_test.npy"])
+    assert "x_test once, found it twice" in refusal_of(str(path))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "a.npz"
+    archive(path, GOOD)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    assert "damage" in refusal_of(str(path))
+
+
+def test_no_flipped_byte_gets_anything_but_the_data_or_a_refusal(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    archive(path, GOOD)
+    data = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(data), 400):
+        damaged = bytearray(data)
+        damaged[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            loaded = load_dataset(str(path))
+        except DatasetError as error:
+            assert str(error).startswith(str(path))
+        else:
+            np.testing.assert_array_equal(loaded.x_test[..., 0], random_images(8, 16, 16))  # type: ignore[index]
+
+
+def test_a_member_that_is_encrypted_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    archive(path, GOOD)
+    data = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + offset] |= 1
+    path.write_bytes(data)
+    assert "encrypted" in refusal_of(str(path))

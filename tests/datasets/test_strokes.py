@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kextract.datasets import load_dataset, load_strokes, scale
+from kextract.datasets.dataset import Images, Labels
+from kextract.datasets.glyphs import GLYPHS, SAMPLES, sampling_matrix
+from kextract.datasets.strokes import draw_digits
+
+Halves = tuple[Images, Labels, Images, Labels]
+Floats = NDArray[np.float32]
+TRAIN_MEAN, TEST_MEAN = 37.91, 38.07
+
+
+@pytest.fixture(scope="module")
+def strokes() -> Halves:
+    return load_strokes()
+
+
+def test_strokes_is_a_data_set_of_ten_balanced_classes(strokes: Halves) -> None:
+    data = load_dataset("strokes")
+    assert (data.input_shape, data.classes, data.flip) == ((28, 28, 1), 10, False)
+    np.testing.assert_array_equal(np.bincount(strokes[1]), [1200] * 10)
+    np.testing.assert_array_equal(np.bincount(strokes[3]), [200] * 10)
+
+
+def test_the_same_seed_draws_the_same_images_and_another_seed_others() -> None:
+    first, again, other = (draw_digits(300, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert (first[0] != other[0]).mean() > 0.5
+
+
+def test_no_two_images_are_the_same_within_or_between_the_halves(strokes: Halves) -> None:
+    everything = np.concatenate([strokes[0], strokes[2]]).reshape(14_000, -1)
+    assert len({row.tobytes() for row in everything}) == 14_000
+
+
+def test_the_data_set_is_the_one_whose_figures_are_published(strokes: Halves) -> None:
+    # Means of thousands of pixels: blind to the rare pixel that another CPU rounds otherwise.
+    assert strokes[0].mean() == pytest.approx(TRAIN_MEAN, abs=0.05)
+    assert strokes[2].mean() == pytest.approx(TEST_MEAN, abs=0.05)
+
+
+def test_every_digit_has_a_glyph_inside_the_unit_box() -> None:
+    assert [glyph.digit for glyph in GLYPHS] == sorted(glyph.digit for glyph in GLYPHS)
+    assert {glyph.digit for glyph in GLYPHS} == set(range(10))
+    for glyph in GLYPHS:
+        curve = sampling_matrix(glyph, len(glyph.points)) @ np.asarray(glyph.points)
+        assert curve.shape == (SAMPLES, 2)
+        assert curve.min() > -0.05 and curve.max() < 1.05
+
+
+def test_sampling_weights_move_the_curve_with_its_control_points() -> None:
+    for glyph in GLYPHS:
+        np.testing.assert_allclose(sampling_matrix(glyph, 12).sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_a_linear_classifier_cannot_solve_strokes(strokes: Halves) -> None:
+    x_train, y_train, x_test, y_test = strokes
+    mean = scale(x_train).mean(axis=0)
+    weights = logistic_regression(_flat(scale(x_train) - mean), y_train, iterations=250)
+    accuracy = ((_flat(scale(x_test) - mean) @ weights).argmax(axis=1) == y_test).mean()
+    assert 0.75 < accuracy < 0.92
+
+
+def test_a_small_convolutional_network_solves_strokes(strokes: Halves) -> None:
+    import keras
+
+    x_train, y_train, x_test, y_test = strokes
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.MaxPool2D(),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.MaxPool2D(),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, decay_steps=6 * 188)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", jit_compile=False)
+    model.fit(scale(x_train), y_train, batch_size=64, epochs=6, verbose=0)
+    answers = model.predict(scale(x_test), batch_size=500, verbose=0).argmax(axis=1)
+    assert (answers == y_test).mean() > 0.985
+
+
+def logistic_regression(inputs: Floats, labels: Labels, iterations: int) -> Floats:
+    """Fit multinomial logistic regression by Nesterov's accelerated gradient descent."""
+    penalty = np.float32(1e-3)
+    targets = np.eye(10, dtype=np.float32)[labels]
+    largest = np.linalg.norm(inputs[:2000], ord=2) ** 2 / 2000
+    rate = np.float32(1.0 / largest)
+    weights = ahead = np.zeros((inputs.shape[1], 10), dtype=np.float32)
+    for step in range(iterations):
+        logits = inputs @ ahead
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        errors = odds / odds.sum(axis=1, keepdims=True) - targets
+        gradient = inputs.T @ errors / np.float32(len(inputs)) + penalty * ahead
+        moved = ahead - rate * gradient
+        ahead = moved + np.float32(step / (step + 3)) * (moved - weights)
+        weights = moved
+    return weights
+
+
+def _flat(images: Floats) -> Floats:
+    rows = images.reshape(len(images), -1)
+    return np.concatenate([rows, np.ones((len(rows), 1), dtype=np.float32)], axis=1)
