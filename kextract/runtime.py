@@ -49,7 +49,7 @@ def start(threads: int | None = None) -> None:
 
 
 def resolve_precision(wished: str) -> str:
-    """Turn `auto` into bfloat16 where the processor or all GPUs compute it natively, else float32."""
+    """Turn `auto` into bfloat16 where processor or GPUs compute it natively, else float32."""
     if wished != "auto":
         return wished
     import tensorflow as tf

@@ -25,9 +25,7 @@ def evaluate(
             "--dataset", "-d", help="Name, .npz or folder. [default: the checkpoint's own]"
         ),
     ] = None,
-    split: Annotated[
-        str, typer.Option(help=f"Which images: {', '.join(SPLITS)}.")
-    ] = "test",
+    split: Annotated[str, typer.Option(help=f"Which images: {', '.join(SPLITS)}.")] = "test",
     against: Annotated[
         Path | None,
         typer.Option(help="A teacher to compare with: agreement and KL divergence."),

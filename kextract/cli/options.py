@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,10 +21,8 @@ Output = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")]
 Format = Annotated[
-    str,
-    typer.Option(
-        help="How epochs are shown: auto (live on a terminal, else plain), live, plain, json, quiet."
-    ),
+    Literal["auto", "live", "plain", "json", "quiet"],
+    typer.Option(help="How epochs are shown; auto is live on a terminal, else plain."),
 ]
 Seed = Annotated[int, typer.Option(help="Repeats a run bit for bit on the same machine.")]
 Precision = Annotated[

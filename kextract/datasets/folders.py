@@ -95,7 +95,7 @@ def _list_images(folder: Path, names: list[str]) -> list[_ImageFile]:
             raise DatasetError(
                 f"{printable(folder / name)}: expected .png or .jpg images, found none"
             )
-        files += [_ImageFile(path, label, image_header_of(path)) for path in paths]
+        files += [_ImageFile(path, label, _header_of(path)) for path in paths]
     return files
 
 
@@ -108,7 +108,7 @@ def _entries(folder: Path) -> list[Path]:
         ) from error
 
 
-def image_header_of(path: Path) -> ImageHeader:
+def _header_of(path: Path) -> ImageHeader:
     """Read and check what the image file `path` declares; DatasetError names it."""
     try:
         return image_header(_bytes(path))

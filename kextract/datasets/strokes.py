@@ -5,6 +5,9 @@ random, drawn by a pen of random thickness, pressure and darkness on a noisy bac
 then with a stray mark. The same seed gives the same images on the same machine; another CPU may
 round a rare pixel otherwise.
 
+The ranges below are chosen so that a linear classifier stays under 92 % and a small convolutional
+network passes 98.5 %; the tests check both.
+
 Drawing uses that a Gaussian of the distance to a point is a Gaussian in x times one in y. So the
 sum of Gaussians over all curve samples is one matrix product per image, and its logarithm is a
 smooth distance to the nearest point of the curve.
@@ -97,7 +100,7 @@ def _place(samples: Floats, rng: np.random.Generator) -> Floats:
     y = height[:, None] * samples[:, :, 1]
     cos, sin = np.cos(turn)[:, None], np.sin(turn)[:, None]
     placed = np.stack([cos * x - sin * y, sin * x + cos * y], axis=2)
-    shift = _uniform(rng, -2.25, 2.25, n, 1, 2)
+    shift = _uniform(rng, -2.0, 2.0, n, 1, 2)
     return np.asarray(placed + shift + (SIZE - 1) / 2, dtype=np.float32)
 
 
@@ -114,8 +117,8 @@ def _ink(samples: Floats, rng: np.random.Generator) -> Images:
     edge = _uniform(rng, 0.8, 1.6, n, 1, 1)
     cover = np.clip((radius - distance) / edge + 0.5, 0.0, 1.0)
     ground = _uniform(rng, 0.0, 30.0, n, 1, 1)
-    ink = _uniform(rng, 150.0, 255.0, n, 1, 1)
-    grain = _uniform(rng, 1.0, 12.0, n, 1, 1)
+    ink = _uniform(rng, 165.0, 255.0, n, 1, 1)
+    grain = _uniform(rng, 1.0, 10.0, n, 1, 1)
     noise = grain * rng.standard_normal((n, SIZE, SIZE), dtype=np.float32)
     pixels = ground + (ink - ground) * cover + noise
     images: Images = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

@@ -57,6 +57,7 @@ COLUMNS: Mapping[str, Column] = _registry(
     _figure("train_loss", "train loss", 10, lambda record: record.train_loss),
     _figure("agreement", "agreement", 9, lambda record: record.agreement),
     _figure("kl", "kl", 8, lambda record: record.kl),
+    _figure("transfer_agreement", "agreement on noise", 18, _detail("transfer_agreement")),
     _figure("confidence", "confidence", 10, _detail("confidence")),
     _figure("iterations", "iterations", 10, _detail("iterations"), digits=1),
     _time("synthesis_seconds", "synthesis", _detail("synthesis_seconds")),

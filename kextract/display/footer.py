@@ -40,6 +40,7 @@ class Layout:
 
     label: int
     bar: int
+    count: int
     body: int
     left: int
     variant: int
@@ -74,7 +75,7 @@ class Footer:
         # Bars must not jump as phases of 8 and of 1,688 steps take turns: never narrower again.
         self._count = max(self._count, *(len(line.count) for line in lines))
         layout = fit(lines, self._count, options.max_width - _SPARE)
-        yield _grid(lines, layout, self._count)
+        yield _grid(lines, layout)
 
     def _epoch_line(self, standing: Standing | None) -> Line:
         if standing is None:
@@ -131,22 +132,23 @@ def _best_bodies(best: EpochRecord | None) -> tuple[str, str, str]:
 def fit(lines: list[Line], count: int, width: int) -> Layout:
     """Choose what to show in `width` characters; what matters least goes first.
 
-    That is the speed, then the loss, then the bar, then the time left.
+    That is the speed, then the loss, then the bar, the time left, and last the count.
     """
     for variant in range(3):
         body = max(len(line.bodies[variant]) for line in lines)
         parts = (_LABEL, count, body, _LEFT)
         bar = width - sum(part + _GAP for part in parts if part)
         if bar >= _BAR_MIN:
-            return Layout(_LABEL, min(bar, _BAR_MAX), body, _LEFT, variant)
+            return Layout(_LABEL, min(bar, _BAR_MAX), count, body, _LEFT, variant)
     left = _LEFT if width >= _LABEL + count + _LEFT + 2 * _GAP else 0
-    label = min(_LABEL, max(width - count - _GAP, 1))
-    return Layout(label, 0, 0, left, 2)
+    count = count if width >= _BAR_MIN + _GAP + count else 0
+    label = width - count - _GAP if count else width
+    return Layout(max(min(label, _LABEL), 1), 0, count, 0, left, 2)
 
 
-def _grid(lines: list[Line], layout: Layout, count: int) -> Table:
+def _grid(lines: list[Line], layout: Layout) -> Table:
     grid = Table.grid(padding=(0, _GAP, 0, 0))
-    parts = (layout.label, layout.bar, count, layout.body, layout.left)
+    parts = (layout.label, layout.bar, layout.count, layout.body, layout.left)
     for width in filter(None, parts):
         grid.add_column(width=width, no_wrap=True, overflow="crop")
     for line in lines:

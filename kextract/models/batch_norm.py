@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 
-class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+class BatchNormalization(keras.layers.BatchNormalization):
     """Drop-in replacement for `keras.layers.BatchNormalization` on images (n, h, w, c).
 
     It has the same variables and the same class name, hence the same place in a weights file.

@@ -10,10 +10,10 @@ import keras
 def lenet5(
     scale: float, input_shape: tuple[int, int, int], classes: int, *, weight_decay: float
 ) -> keras.Model:
-    """Build the network; it maps float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
+    """Build the network: float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
 
-    `scale` multiplies all widths. The first convolution pads 28x28 images as if they were 32x32, and
-    the third convolution, which sees a whole 5x5 map, is a dense layer so that other sizes fit.
+    `scale` multiplies all widths. The first convolution pads 28x28 images as if they were 32x32,
+    and the third, which sees a whole 5x5 map, is a dense layer so that other sizes fit.
     """
     penalty = keras.regularizers.L2(weight_decay)
 

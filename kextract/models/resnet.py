@@ -26,7 +26,7 @@ def resnet(
     pooling: str,
     weight_decay: float,
 ) -> keras.Model:
-    """Build the network; it maps float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
+    """Build the network: float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
 
     `pooling` is `global`, `article` (8x8 averages) or `none`. `weight_decay` is the L2 penalty on
     convolution kernels, which `model.losses` holds.

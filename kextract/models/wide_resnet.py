@@ -17,7 +17,7 @@ def wide_resnet(
     *,
     weight_decay: float,
 ) -> keras.Model:
-    """Build the network; it maps float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
+    """Build the network: float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
 
     `depth` is 6n + 4: three groups of n blocks of two 3x3 convolutions. Convolutions have no bias.
     """

@@ -29,8 +29,8 @@ class EvaluationResult:
     """0 to 1."""
     cross_entropy: float
     """Nats."""
-    per_class: tuple[tuple[str, int, float], ...] = ()
-    """For each class its name, its images and the accuracy on them."""
+    per_class: tuple[tuple[str, int, float | None], ...] = ()
+    """For each class its name, its images and the accuracy on them; None where it has none."""
     agreement: float | None = None
     """Share of images with the same answer as `against`, 0 to 1."""
     kl: float | None = None
@@ -81,7 +81,7 @@ def evaluation_classes(results: Sequence[EvaluationResult]) -> Table:
     return Table("accuracy by class", columns, tuple(rows))
 
 
-def _class_row(name: str, images: int, accuracy: float) -> tuple[Cell, ...]:
+def _class_row(name: str, images: int, accuracy: float | None) -> tuple[Cell, ...]:
     # An empty class has no accuracy, whatever 0 / 0 was written as.
     measured = accuracy if images else None
     return name_cell(name), figure_cell(images, _count), figure_cell(measured, _share)

@@ -62,4 +62,3 @@ def outcome(path: Path, test: Mapping[str, float]) -> dict[str, str | float | in
         "checkpoint": str(path),
         **{f"test_{name}": test[name] for name in shown if name in test},
     }
-

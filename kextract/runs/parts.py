@@ -10,6 +10,7 @@ from kextract.datasets.images import Images
 from kextract.errors import DatasetError, RequestError
 from kextract.storage import CheckpointInfo
 
+
 def cut(data: Dataset, part: str, holdout: Holdout) -> Images:
     """Return the test, validation or training images; raise DatasetError where there are none."""
     if part == "test":
@@ -35,7 +36,9 @@ def holdout_of(config: Mapping[str, Any]) -> Holdout:
     try:
         return Holdout(int(known["seed"]), float(known["fraction"]), known["limit"])
     except (KeyError, TypeError, ValueError) as error:
-        raise RequestError(f"the checkpoint's 'holdout' configuration is damaged: {error}") from error
+        raise RequestError(
+            f"the checkpoint's 'holdout' configuration is damaged: {error}"
+        ) from error
 
 
 def check_fits(data: Dataset, info: CheckpointInfo, path: Path) -> None:

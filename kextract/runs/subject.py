@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kextract.runs.parts import check_fits
 from kextract.datasets import Dataset, load_dataset
 from kextract.errors import DatasetError, RequestError
+from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, read_info
 from kextract.storage.loading import foreign_info
 
@@ -32,8 +32,8 @@ def open_subject(
 ) -> Subject:
     """Read what a checkpoint is and load the data set it goes with.
 
-    A file that does not say what it is needs `model` and `dataset`. Without `needs_data`, a data set
-    that nobody asked for and that cannot be had is left out.
+    A file that does not say what it is needs `model` and `dataset`. Without `needs_data`, a data
+    set that nobody asked for and that cannot be had is left out.
     """
     info = read_info(path)
     if info is None:

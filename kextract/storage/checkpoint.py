@@ -86,31 +86,31 @@ def load_weights(path: Path, model: "keras.Model") -> str:
     damaged, unsafe or of another architecture; the model is then as it was.
     """
     variables = variables_by_path(model)
-    with open_checked(path) as file:
-        names = legacy_names(variables) if is_legacy(file) else None
-        tensors, digest = _read(file, specs_of(variables), names)
+    tensors, digest = read_weights(path, specs_of(variables), legacy_names(variables))
     for place, value in tensors.items():
         variables[place].assign(value)
     return digest
 
 
-def verify(path: Path, expected: Mapping[str, TensorSpec]) -> str:
-    """Check a checkpoint against dtypes and shapes as `load_weights` does, without a model."""
-    with open_checked(path) as file:
-        return _read(file, expected, None)[1]
-
-
-def _read(
-    file: CheckedFile, expected: Mapping[str, TensorSpec], names: Mapping[str, str] | None
+def read_weights(
+    path: Path, expected: Mapping[str, TensorSpec], legacy: Mapping[str, str]
 ) -> tuple[dict[str, NDArray[Any]], str]:
-    """Read all tensors and their hash, checked against the one in the file if there is one."""
-    # First, so that a file of a newer kextract is called that and not one of another model.
-    info = read_metadata(file)
-    tensors = read_legacy(file, expected, names) if names else read_tensors(file, expected)
-    digest = sha256_of_tensors(tensors)
-    if (info.sha256 if info else _foreign_hash(file)) not in (None, digest):
-        raise Refused("the tensors do not match the 'sha256' in the file")
-    return tensors, digest
+    """Read all tensors and their hash as `load_weights` does, but without a model.
+
+    `expected` and the result are by path in a weights file, `legacy` maps the names of a tf.keras 2
+    file to them. Raises CheckpointError.
+    """
+    with open_checked(path) as file:
+        # First, so that a file of a newer kextract is called that and not one of another model.
+        info = read_metadata(file)
+        if is_legacy(file):
+            tensors = read_legacy(file, expected, legacy)
+        else:
+            tensors = read_tensors(file, expected)
+        digest = sha256_of_tensors(tensors)
+        if (info.sha256 if info else _foreign_hash(file)) not in (None, digest):
+            raise Refused("the tensors do not match the 'sha256' in the file")
+        return tensors, digest
 
 
 def _foreign_hash(file: CheckedFile) -> str | None:
@@ -130,6 +130,6 @@ def _check_copy(path: Path, temporary: Path, tensors: Mapping[str, NDArray[Any]]
     """Read the file back before it replaces the old one: lost training cannot be had again."""
     specs = {name: TensorSpec(value.dtype.name, value.shape) for name, value in tensors.items()}
     try:
-        verify(temporary, specs)
+        read_weights(temporary, specs, {})
     except CheckpointError as error:
         raise StorageError(f"cannot write '{path}': it does not read back ({error})") from error

@@ -24,17 +24,19 @@ def is_legacy(file: CheckedFile) -> bool:
 
 
 def legacy_names(variables: "Mapping[str, keras.Variable]") -> dict[str, str]:
-    """Map `<layer>/<weight>` (such as `conv2d_3/kernel`) to the variable's path in our files."""
-    names = {"/".join(v.path.split("/")[-2:]): path for path, v in variables.items()}
-    if len(names) != len(variables):
-        raise Refused("cannot be imported: two layers of the model have the same name")
-    return names
+    """Map `<layer>/<weight>` (such as `conv2d_3/kernel`) to the variable's path in our files.
+
+    Of layers with the same name only one is in the result.
+    """
+    return {"/".join(v.path.split("/")[-2:]): path for path, v in variables.items()}
 
 
 def read_legacy(
     file: CheckedFile, expected: Mapping[str, TensorSpec], names: Mapping[str, str]
 ) -> dict[str, NDArray[Any]]:
     """Read exactly the expected tensors; returned by their path in our files. Raises Refused."""
+    if len(names) != len(expected):
+        raise Refused("cannot be imported: two layers of the model have the same name")
     found: dict[str, str] = {}
     for path in file.datasets:
         name = "/".join(path.removesuffix(":0").split("/")[-2:])

@@ -65,7 +65,7 @@ def score(
     penalty: float = 0.0,
     teacher: FloatArray | None = None,
 ) -> Scores:
-    """Measure logits (n, k) against int labels (n,) and, where given, the teacher's logits (n, k)."""
+    """Measure logits (n, k) against int labels (n,) and, if given, a teacher's logits (n, k)."""
     log_answer = log_softmax(logits)
     answers = logits.argmax(axis=-1)
     cross_entropy = float(-log_answer[np.arange(len(labels)), labels].mean())

@@ -14,8 +14,8 @@ def distillation(teacher: tf.Tensor, student: tf.Tensor, temperature: float) -> 
     """Return T^2 KL(teacher || student), both softened by the temperature T, mean over the batch.
 
     Source: Hinton et al. 2015, "Distilling the knowledge in a neural network", section 2; T^2 keeps
-    the gradient's size. Taken from log-softmax: Keras's own clips small probabilities, and with them
-    the gradient of a student that is far off.
+    the gradient's size. Taken from log-softmax: Keras's own clips small probabilities, and with
+    them the gradient of a student that is far off.
     """
     log_target = tf.nn.log_softmax(teacher / temperature)
     log_answer = tf.nn.log_softmax(student / temperature)

@@ -11,7 +11,7 @@ from kextract.config import TeacherConfig
 from kextract.datasets.augment import augment
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
-from kextract.records import Event, EpochRecord, Note, Progress
+from kextract.records import EpochRecord, Event, Note, Progress
 from kextract.training.evaluation import Predictor, score
 from kextract.training.losses import cross_entropy
 
@@ -22,8 +22,8 @@ def train_teacher(
     """Train `model` in place and yield what happens: progress, and a record an epoch from 0 on.
 
     Stops after `patience` epochs without a better validation accuracy; at the end the model has the
-    weights of its best epoch. `flip` says that mirror images keep their class. Raises NonFiniteError
-    where the loss is no longer a number; the model then has the weights of its best epoch too.
+    weights of its best epoch. `flip` says that mirror images keep their class. Raises
+    NonFiniteError where the loss is no longer a number; the model is then as at its best epoch.
     """
     evaluator = Predictor(model)
     steps = -(-len(train.x) // config.batch_size)
@@ -61,7 +61,7 @@ def train_teacher(
             break
     if best is not record:
         model.set_weights(best_weights)
-        yield Note(f"took back the weights of epoch {best.epoch}, the best on the validation images")
+        yield Note(f"took back the weights of epoch {best.epoch}, the best on validation images")
 
 
 def _compile_update(

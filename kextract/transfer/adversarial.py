@@ -63,7 +63,7 @@ class AdversarialNoise:
         return self._ready.pop(0)
 
     def figures(self) -> dict[str, float]:
-        """Return the mean crafting steps a batch and the teacher's mean confidence in the classes."""
+        """Return mean crafting steps a batch, and mean confidence of the teacher in its classes."""
         figures = {
             "iterations": float(np.mean(self._iterations)),
             "confidence": float(np.mean(self._confidences)),

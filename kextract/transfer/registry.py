@@ -62,9 +62,9 @@ def _adversarial(
 
 
 METHODS: dict[str, MethodSpec] = {
-    "random": MethodSpec("Gaussian noise clipped to [-1, 1], the article's first technique", _random),
+    "random": MethodSpec("Gaussian noise clipped to [-1, 1], the article's first", _random),
     "adversarial": MethodSpec(
-        "noise pushed until the teacher sees a random class, its second technique", _adversarial
+        "noise pushed until the teacher is sure of a random class, its second", _adversarial
     ),
 }
 

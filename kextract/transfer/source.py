@@ -12,7 +12,7 @@ class TransferSource(Protocol):
     """
 
     def refresh(self, epoch: int, step: int) -> None:
-        """Do what is due before update `step` (from 0) of `epoch` (from 1), such as crafting noise."""
+        """Do what is due before update `step` (from 0) of `epoch` (from 1)."""
 
     def batch(self) -> tf.Tensor:
         """Return the next batch: float32 images (n, h, w, c), meant for the range [-1, 1]."""

@@ -67,7 +67,7 @@ def test_a_path_that_leads_nowhere_is_not_taken_for_a_name(path: str) -> None:
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(DatasetError, match="an .npz file or a folder of images, found another"):
+    with pytest.raises(DatasetError, match=r"an \.npz file or a folder of images, found another"):
         load_dataset(str(tmp_path / "notes.txt"))
 
 

@@ -1,0 +1,115 @@
+import io
+import json
+import math
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import pytest
+
+from kextract.display import FORMATS, Format, RunHeader, make_display
+from kextract.errors import UnknownNameError
+from kextract.records import EpochRecord, Note
+
+HEADER = RunHeader("title", "subtitle", 2, ("epoch", "accuracy"), "kextract distill x")
+
+
+def lines_of(format: Format, *records: EpochRecord) -> list[str]:
+    stdout = io.StringIO()
+    with make_display(format, stdout, io.StringIO()) as display:
+        display.start(HEADER)
+        for record in records:
+            display.show(record)
+        display.finish(records, {})
+    return stdout.getvalue().splitlines()
+
+
+def test_a_row_is_flushed_as_its_epoch_ends() -> None:
+    class Watched(io.StringIO):
+        flushed = ""
+
+        def flush(self) -> None:
+            self.flushed = self.getvalue()
+
+    stdout = Watched()
+    display = make_display("plain", stdout, io.StringIO())
+    display.start(HEADER)
+    display.show(EpochRecord(1, accuracy=0.5))
+    assert stdout.flushed.splitlines() == ["epoch  accuracy", "    1    0.5000  *"]
+
+
+def test_the_untrained_model_is_not_marked_but_has_to_be_beaten() -> None:
+    records = (EpochRecord(epoch, accuracy=a) for epoch, a in enumerate((0.3, 0.2, 0.3, 0.4)))
+    assert [line[-1] for line in lines_of("plain", *records)[1:5]] == ["0", "0", "0", "*"]
+
+
+def test_epochs_without_labelled_images_have_rows_and_an_end() -> None:
+    lines = lines_of("plain", EpochRecord(0), EpochRecord(1))
+    assert lines == [
+        "epoch  accuracy",
+        "    0         -",
+        "    1         -",
+        "",
+        "last  epoch 1",
+        "time  0.0s",
+    ]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32(math.nan)])
+def test_json_writes_null_for_what_is_no_finite_number(value: float) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    record = EpochRecord(1, loss=value, details={"confidence": value})
+    event = json.loads(lines_of("json", record)[1], parse_constant=refuse)
+    assert (event["loss"], event["details"]) == (None, {"confidence": None})
+
+
+def test_json_writes_numpy_figures_as_numbers() -> None:
+    event = json.loads(lines_of("json", EpochRecord(np.int64(3), np.float32(0.5)))[1])  # type: ignore[arg-type]
+    assert (event["epoch"], event["loss"]) == (3, 0.5)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_writes_notes_to_stderr_only(format: Format) -> None:
+    stdout, stderr = io.StringIO(), io.StringIO()
+    display = make_display(format, stdout, stderr)
+    display.show(Note("stopped early"))
+    assert stdout.getvalue() == ""
+    assert stderr.getvalue().endswith("stopped early\n")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_may_be_closed_twice(format: Format) -> None:
+    display = make_display(format, io.StringIO(), io.StringIO())
+    display.close()
+    display.close()
+
+
+def test_quiet_without_a_checkpoint_is_silent() -> None:
+    assert lines_of("quiet", EpochRecord(1)) == []
+
+
+def test_a_row_survives_an_encoding_that_lacks_its_characters() -> None:
+    raw = io.BytesIO()
+    stdout = io.TextIOWrapper(raw, encoding="ascii")
+    make_display("plain", stdout, io.StringIO()).finish([], {"checkpoint": "modèle"})
+    assert raw.getvalue() == b"\ncheckpoint  mod?le\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: make_display(cast(Format, "jsno")), "unknown format 'jsno': did you mean 'json'?"),
+        (
+            lambda: RunHeader("", "", 1, ("acuracy",), ""),
+            "unknown column 'acuracy': did you mean 'accuracy'?",
+        ),
+    ],
+)
+def test_an_unknown_name_is_refused_with_a_suggestion(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        make()
+    assert str(caught.value) == message

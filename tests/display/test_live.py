@@ -1,0 +1,89 @@
+import re
+
+import pytest
+
+from tests.display.emulator import Shown, run_in_terminal
+from tests.display.simulated import CHECKPOINT
+
+MODULE = "tests.display.simulated"
+FOOTER = re.compile(r"━|starting|working|training|left|img/s")
+
+
+@pytest.fixture(scope="module")
+def hundred() -> Shown:
+    return run_in_terminal(MODULE, "auto", "100")
+
+
+def epoch_rows(shown: Shown) -> list[str]:
+    return [line for line in shown.lines if re.match(r" *\d+ +\d", line)]
+
+
+def test_a_hundred_epochs_all_stay_in_the_scrollback_once_and_in_order(hundred: Shown) -> None:
+    assert [int(row.split()[0]) for row in epoch_rows(hundred)] == list(range(101))
+
+
+def test_rows_hold_the_figures_of_their_columns(hundred: Shown) -> None:
+    assert epoch_rows(hundred)[0] == "    0    4.0000    0.1010           -     0.5000   12.9s"
+    assert epoch_rows(hundred)[2] == "    2    1.3333    0.1003      1.5000     0.5000   12.9s"
+
+
+def test_nothing_of_the_moving_lines_is_left_behind(hundred: Shown) -> None:
+    assert not [line for line in hundred.lines if FOOTER.search(line)]
+
+
+def test_title_and_column_names_are_shown_once_at_the_top(hundred: Shown) -> None:
+    assert hundred.lines[:4] == [
+        "student of [bold]teacher[/]",
+        "seed 0",
+        "",
+        "epoch      loss  accuracy  train loss  agreement    time",
+    ]
+    assert sum("train loss" in line for line in hundred.lines) == 1
+
+
+def test_only_an_epoch_better_than_all_before_is_marked_and_bold(hundred: Shown) -> None:
+    marked = [row for row in epoch_rows(hundred) if row.endswith("  *")]
+    assert [int(row.split()[0]) for row in marked] == [7]
+    assert [row for row in epoch_rows(hundred) if row in hundred.bold] == marked
+
+
+def test_the_closing_summary_names_the_best_the_last_and_the_file(hundred: Shown) -> None:
+    end = "\n".join(hundred.lines)
+    assert "best        epoch   7  loss 0.5000  accuracy 0.9001" in end
+    assert "last        epoch 100  loss 0.0396  accuracy 0.1000" in end
+    assert f"checkpoint  {CHECKPOINT}" in end.replace("\n", "")
+
+
+def test_a_note_is_a_line_of_its_own_in_which_nothing_is_interpreted(hundred: Shown) -> None:
+    assert r"a [red]note[/] with \x1b[31man escape" in hundred.lines
+
+
+def test_the_cursor_is_back_at_the_end(hundred: Shown) -> None:
+    assert (hundred.cursor_hidden, hundred.code) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        (60, "epoch      loss  accuracy  train loss  agreement    time"),
+        (58, "epoch      loss  accuracy  train loss  agreement"),
+        (40, "epoch      loss  accuracy  train loss"),
+        (12, "epoch"),
+    ],
+)
+def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_row(columns: int, names: str) -> None:
+    shown = run_in_terminal(MODULE, "live", "30", columns=columns)
+    table = shown.lines[shown.lines.index(names) + 1 :]
+    rows = [line for line in table if re.match(r" *\d+( |$)", line)][:31]
+    assert [int(row.split()[0]) for row in rows] == list(range(31))
+    assert {len(row.removesuffix("  *")) for row in rows} == {len(names)}
+    assert not [line for line in shown.lines if FOOTER.search(line)]
+
+
+def test_ctrl_c_in_mid_epoch_keeps_the_rows_and_gives_the_cursor_back() -> None:
+    shown = run_in_terminal(MODULE, "live", "100", "hang", interrupt_at="epoch 3/100")
+    assert [int(row.split()[0]) for row in epoch_rows(shown)] == [0, 1, 2]
+    assert not shown.cursor_hidden
+    assert shown.code != 0
+    assert not [line for line in shown.lines if "━" in line]
+    assert shown.lines.count("KeyboardInterrupt") == 1

@@ -1,0 +1,68 @@
+"""What the formats write where no terminal is: run as programs, read as bytes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.display.emulator import ROOT, environment
+from tests.display.simulated import CHECKPOINT
+
+
+def piped(format: str, epochs: int = 8) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.display.simulated", format, str(epochs)],
+        capture_output=True,
+        env=environment(FORCE_COLOR="1", TTY_COMPATIBLE="1"),
+        cwd=ROOT,
+        check=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("format", ["auto", "live", "plain", "json", "quiet"])
+def test_a_pipe_gets_no_escape_codes_even_where_colour_is_forced(format: str) -> None:
+    done = piped(format, 3)
+    assert not {b"\x1b", b"\r"} & {bytes([byte]) for byte in done.stdout + done.stderr}
+
+
+def test_auto_writes_plain_rows_below_the_column_names() -> None:
+    lines = piped("auto").stdout.decode().splitlines()
+    assert lines[:3] == [
+        "epoch      loss  accuracy  train loss  agreement    time",
+        "    0    4.0000    0.1010           -     0.5000   12.9s",
+        "    1    2.0000    0.1005      3.0000     0.5000   12.9s",
+    ]
+    assert lines[8] == "    7    0.5000    0.9001      0.4286     0.5000   12.9s  *"
+
+
+def test_title_and_notes_go_to_stderr() -> None:
+    assert piped("auto", 3).stderr.decode().splitlines() == [
+        "student of [bold]teacher[/]",
+        "seed 0",
+        r"a [red]note[/] with \x1b[31man escape",
+    ]
+
+
+def test_live_without_a_terminal_says_that_it_is_plain() -> None:
+    done = piped("live", 3)
+    assert done.stdout == piped("plain", 3).stdout
+    assert done.stderr.startswith(b"stdout is no terminal")
+
+
+def test_quiet_writes_the_path_alone() -> None:
+    assert piped("quiet", 3).stdout.decode() == f"{CHECKPOINT}\n"
+
+
+def test_json_lines_hold_the_numbers_of_the_table_in_full() -> None:
+    events = [json.loads(line) for line in piped("json").stdout.splitlines()]
+    assert [event["event"] for event in events] == ["start", *["epoch"] * 9, "end"]
+    assert events[0]["epochs"] == 8
+    assert events[3]["loss"] == 4 / 3
+    assert events[3]["details"] == {"confidence": 0.75}
+    assert (events[-1]["best"]["epoch"], events[-1]["last"]["epoch"]) == (7, 8)
+    assert events[-1]["outcome"] == {"checkpoint": CHECKPOINT}
+    rows = piped("plain").stdout.decode().splitlines()[1:10]
+    for event, row in zip(events[1:-1], rows, strict=True):
+        assert [f"{event[name]:.4f}" for name in ("loss", "accuracy")] == row.split()[1:3]

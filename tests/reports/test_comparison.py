@@ -1,0 +1,103 @@
+import csv
+import io
+import json
+import math
+
+from kextract.records import EpochRecord
+from kextract.reports import Cell, Run, epochs, summary
+
+# The figures of the article's tables (Vinell, 2020), with made-up ones between them.
+TEACHER = Run("", "teacher", (EpochRecord(1, 1.25, 0.61), EpochRecord(2, 0.9750, 0.7352)))
+RANDOM = Run(
+    "",
+    "student",
+    (EpochRecord(0, 5.0351, 0.0992), EpochRecord(1, 2.7919, 0.09), EpochRecord(2, 2.8, 0.0978)),
+    method="random",
+)
+ADVERSARIAL = Run(
+    "",
+    "student",
+    (EpochRecord(0, 3.6181, 0.1034), EpochRecord(1, 2.6626, 0.1178)),
+    method="adversarial",
+)
+RUNS = (TEACHER, RANDOM, ADVERSARIAL)
+
+
+def bold(cells: tuple[Cell, ...]) -> list[str]:
+    return [cell.text for cell in cells if cell.bold]
+
+
+def test_the_summary_is_the_article_s_with_the_last_epoch_added() -> None:
+    assert summary(RUNS).to_markdown().splitlines() == [
+        "| model | starting loss | starting accuracy | best loss | best accuracy | last loss"
+        " | last accuracy |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| **teacher** | -- | -- | 0.9750 | 0.7352 | 0.9750 | 0.7352 |",
+        "| **student (random)** | 5.0351 | 0.0992 | 2.7919 | 0.0978 | 2.8000 | 0.0978 |",
+        "| **student (adversarial)** | 3.6181 | 0.1034 | 2.6626 | 0.1178 | 2.6626 | 0.1178 |",
+    ]
+
+
+def test_loss_and_accuracy_are_each_best_in_their_own_epoch() -> None:
+    run = Run("x", "student", (EpochRecord(1, 1.0, 0.5), EpochRecord(2, 2.0, 0.75)))
+    (row,) = summary([run]).to_objects()
+    assert (row["best_loss"], row["best_accuracy"]) == (1.0, 0.75)
+
+
+def test_a_run_with_nothing_but_epoch_0_is_judged_by_it() -> None:
+    (row,) = summary([Run("x", "student", (EpochRecord(0, 1.5, 0.25),))]).to_objects()
+    assert row["best_accuracy"] == 0.25
+
+
+def test_the_test_accuracy_has_a_column_where_any_run_has_one() -> None:
+    tested = Run("t", "teacher", TEACHER.history, test={"accuracy": 0.731})
+    assert [row["test_accuracy"] for row in summary([tested, RANDOM]).to_objects()] == [0.731, None]
+    assert "test_accuracy" not in summary(RUNS).keys
+
+
+def test_figures_that_are_missing_or_not_finite_are_never_the_best() -> None:
+    history = (EpochRecord(1, math.nan, None), EpochRecord(2, 2.0, 0.5), EpochRecord(3))
+    (row,) = summary([Run("x", "student", history)]).to_objects()
+    assert (row["best_loss"], row["best_accuracy"], row["last_loss"]) == (2.0, 0.5, None)
+    assert summary([Run("empty", "student", ())]).to_objects()[0]["best_loss"] is None
+
+
+def test_epochs_of_several_runs_stand_side_by_side() -> None:
+    table = epochs(RUNS)
+    assert table.columns[:4] == (
+        "epoch",
+        "teacher loss",
+        "teacher accuracy",
+        "student (random) loss",
+    )
+    assert [row[0].value for row in table.rows] == [0, 1, 2]
+    assert [cell.text for cell in table.rows[0]][1:5] == ["--", "--", "5.0351", "0.0992"]
+    assert [cell.value for cell in table.rows[2]][5:] == [None, None]
+
+
+def test_each_run_s_best_loss_and_best_accuracy_are_bold_once() -> None:
+    first, second, third = epochs(RUNS).rows
+    assert bold(first) == []
+    assert bold(second) == ["2.7919", "2.6626", "0.1178"]
+    assert bold(third) == ["0.9750", "0.7352", "0.0978"]
+
+
+def test_the_earliest_among_equals_is_bold() -> None:
+    run = Run("x", "teacher", (EpochRecord(1, 1.0, 0.5), EpochRecord(2, 1.0, 0.5)))
+    assert [bold(row) for row in epochs([run]).rows] == [["1.0000", "0.5000"], []]
+
+
+def test_runs_of_one_name_keep_columns_of_their_own() -> None:
+    assert epochs([RANDOM, RANDOM]).columns[3:] == (
+        "student (random) (2) loss",
+        "student (random) (2) accuracy",
+    )
+
+
+def test_csv_and_json_hold_the_values_in_full() -> None:
+    run = Run("third", "student", (EpochRecord(1, 1 / 3, 2 / 3),))
+    (from_csv,) = csv.DictReader(io.StringIO(summary([run]).to_csv()))
+    (from_json,) = json.loads(summary([run]).to_json())
+    assert float(from_csv["best_loss"]) == from_json["best_loss"] == 1 / 3
+    assert float(from_csv["last_accuracy"]) == from_json["last_accuracy"] == 2 / 3
+    assert (from_csv["starting_loss"], from_json["starting_loss"]) == ("", None)

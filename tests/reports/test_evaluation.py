@@ -1,0 +1,63 @@
+import json
+import math
+
+from kextract.reports import (
+    EvaluationResult,
+    evaluation_classes,
+    evaluation_dict,
+    evaluation_summary,
+)
+
+PLAIN = EvaluationResult("a.h5", "mnist", "test", 10_000, 0.125, 0.96875, 0.0625)
+COMPARED = EvaluationResult(
+    "b.h5",
+    "mnist",
+    "test",
+    10_000,
+    0.5,
+    2 / 3,
+    0.25,
+    per_class=(("[zero]", 7, 6 / 7), ("never seen", 0, math.nan)),
+    agreement=0.75,
+    kl=0.125,
+    against="a.h5",
+)
+
+
+def test_the_comparison_s_columns_come_only_where_something_was_compared() -> None:
+    assert evaluation_summary([PLAIN]).columns == (
+        "checkpoint",
+        "dataset",
+        "split",
+        "images",
+        "loss",
+        "accuracy",
+        "cross-entropy",
+    )
+    rows = evaluation_summary([PLAIN, COMPARED]).rows
+    assert [cell.text for cell in rows[0]][-3:] == ["--", "--", "--"]
+    assert [cell.text for cell in rows[1]][3:] == (
+        ["10000", "0.5000", "0.6667", "0.2500", "0.7500", "0.1250", "a.h5"]
+    )
+
+
+def test_classes_have_a_row_each_and_an_empty_one_has_no_accuracy() -> None:
+    table = evaluation_classes([COMPARED])
+    assert table.columns == ("class", "images", "accuracy")
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["[zero]", "7", "0.8571"],
+        ["never seen", "0", "--"],
+    ]
+
+
+def test_classes_of_several_checkpoints_say_whose_they_are() -> None:
+    assert evaluation_classes([COMPARED, COMPARED]).columns[0] == "checkpoint"
+
+
+def test_the_dictionary_is_strict_json_in_full_precision() -> None:
+    result = json.loads(json.dumps(evaluation_dict(COMPARED), allow_nan=False))
+    assert result["accuracy"] == 2 / 3
+    assert result["per_class"] == [
+        {"class": "[zero]", "images": 7, "accuracy": 6 / 7},
+        {"class": "never seen", "images": 0, "accuracy": None},
+    ]

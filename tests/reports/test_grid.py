@@ -1,0 +1,57 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.reports import image_grid
+
+
+def test_images_go_row_by_row_with_white_between_and_after_them() -> None:
+    images = np.array([10, 20, 30], np.uint8).reshape(3, 1, 1, 1)
+    assert image_grid(images, columns=2, gap=1)[..., 0].tolist() == [
+        [10, 255, 20],
+        [255, 255, 255],
+        [30, 255, 255],
+    ]
+
+
+def test_zoom_repeats_pixels_and_leaves_the_gap() -> None:
+    images = np.array([[1, 2], [3, 4]], np.uint8).reshape(2, 1, 2, 1)
+    assert image_grid(images, columns=2, gap=1, zoom=2)[..., 0].tolist() == [
+        [1, 1, 2, 2, 255, 3, 3, 4, 4],
+        [1, 1, 2, 2, 255, 3, 3, 4, 4],
+    ]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_from_minus_one_to_one_become_bytes(dtype: type[np.floating[Any]]) -> None:
+    images = np.array([-1.0, 0.0, 1.0, -7.0, 7.0, np.nan], dtype).reshape(1, 1, 6, 1)
+    assert image_grid(images, columns=1).ravel().tolist() == [0, 128, 255, 0, 255, 0]
+
+
+def test_the_size_is_of_as_many_columns_as_there_are_images() -> None:
+    images = np.zeros((5, 28, 32, 3), np.float32)
+    assert image_grid(images, columns=3).shape == (2 * 28 + 2, 3 * 32 + 2 * 2, 3)
+    assert image_grid(images, columns=9, gap=0).shape == (28, 5 * 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((28, 28, 1), {"columns": 1}),
+        ((0, 28, 28, 1), {"columns": 1}),
+        ((1, 28, 28, 1), {"columns": 0}),
+        ((1, 28, 28, 1), {"columns": 1, "gap": -1}),
+        ((1, 28, 28, 1), {"columns": 1, "zoom": 0}),
+    ],
+)
+def test_what_cannot_be_laid_out_is_refused(
+    shape: tuple[int, ...], options: dict[str, int]
+) -> None:
+    with pytest.raises(ValueError, match=r"images must be|cannot lay out"):
+        image_grid(np.zeros(shape, np.uint8), **options)
+
+
+def test_integers_other_than_bytes_are_refused() -> None:
+    with pytest.raises(TypeError, match="found int64"):
+        image_grid(np.zeros((1, 2, 2, 1), np.int64), columns=1)
