@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -29,20 +30,25 @@ def _native_stderr_held() -> Iterator[None]:
             os.close(kept)
 
 
-def start(threads: int | None = None) -> None:
-    """Import TensorFlow quietly; must come before any other import of it.
+def limit_threads(threads: int | None) -> None:
+    """Bound the processor threads (None: all cores); must come before `start`."""
+    if threads is not None:
+        os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+        os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
 
-    `threads` bounds the processor threads of one operation (default: all cores). Operations are
-    made deterministic, so that a seed repeats a run bit for bit on the same machine.
+
+@cache
+def start() -> None:
+    """Import TensorFlow quietly; must come before any other import of it, and may come again.
+
+    Operations are made deterministic, so that a seed repeats a run bit for bit on one machine.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _native_stderr_held():
         import tensorflow as tf
 
-        if threads is not None:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.get_logger().setLevel("ERROR")
         tf.config.experimental.enable_op_determinism()
         # The first operation starts the devices, which write their greetings.
         tf.zeros(())

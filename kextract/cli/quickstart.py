@@ -30,7 +30,7 @@ def quickstart(
     of 10. Files of an earlier quickstart are replaced.
     """
     teacher, random, adversarial = (str(folder / name) for name in (TEACHER, RANDOM, ADVERSARIAL))
-    shared = ["--overwrite", "--format", format]
+    shared = ["--overwrite", *([] if format == "auto" else ["--format", format])]
     _act(
         "1/4  Train a teacher on generated digits; 3 epochs are enough for a start.",
         ["train-teacher", "--dataset", "strokes", "--epochs", "3", "--batch-size", "128",

@@ -13,6 +13,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract import runtime
 from kextract.datasets.dataset import Arrays, Images, Labels
 from kextract.datasets.locks import exclusive
 from kextract.datasets.text import printable
@@ -28,6 +29,7 @@ def download(name: str) -> Arrays:
     Images are uint8 (n, h, w, c), labels int64 (n,). Raises DatasetError where it is neither in
     Keras's cache nor to be had from the network.
     """
+    runtime.start()
     from keras.datasets import cifar10, cifar100, fashion_mnist, mnist
 
     modules = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kextract import runtime
 from kextract.datasets.dataset import (
     Arrays,
     Images,
@@ -152,6 +153,7 @@ def _decode_all(files: list[_ImageFile], shape: tuple[int, int, int]) -> tuple[I
 
 
 def _decode(file: _ImageFile, shape: tuple[int, int, int]) -> Images:
+    runtime.start()
     import tensorflow as tf
 
     decoders: dict[str, Any] = {"png": tf.io.decode_png, "jpeg": tf.io.decode_jpeg}

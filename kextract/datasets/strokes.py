@@ -21,7 +21,6 @@ from kextract.datasets.glyphs import GLYPHS, SAMPLES, sampling_matrix
 SIZE = 28
 TRAIN_COUNT = 12_000
 TEST_COUNT = 2_000
-CLASS_NAMES = tuple(str(digit) for digit in range(10))
 
 _TRAIN_SEED = 20_200_517
 _TEST_SEED = 20_200_518

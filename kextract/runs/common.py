@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kextract.datasets import Dataset
+from kextract.datasets.dataset import Dataset
 from kextract.display import Display
 from kextract.records import EpochRecord, Event, Note
 

@@ -34,10 +34,11 @@ def run_evaluation(
             path, model=model, pooling=pooling, dataset=dataset, data_dir=data_dir, needs_data=True
         )
 
+    runtime.limit_threads(threads)
     subjects = [opened(path) for path in checkpoints]
     teacher = opened(against) if against else None
     parts = [_images(subject, split) for subject in subjects]
-    runtime.start(threads)
+    runtime.start()
     arithmetic = runtime.resolve_precision(precision)
     return [
         _measure(subject, images, split, teacher, arithmetic)

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from kextract.config import Holdout
-from kextract.datasets import Dataset, split
+from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import Images
+from kextract.datasets.splits import split
 from kextract.errors import DatasetError, RequestError
 from kextract.storage import CheckpointInfo
 

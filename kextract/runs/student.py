@@ -36,6 +36,7 @@ def run_student(
     student is taught all the same and only what needs no data is measured.
     """
     spec = method_spec(config.method)
+    runtime.limit_threads(threads)
     subject = open_subject(
         teacher,
         model=model,
@@ -53,7 +54,7 @@ def run_student(
     has_validation = data is not None and data.x_train is not None
     validation = cut(data, "validation", holdout) if data and has_validation else None
 
-    runtime.start(threads)
+    runtime.start()
     from kextract.models.build import build_model, student_seed
     from kextract.models.frozen import frozen
     from kextract.training.evaluation import Predictor

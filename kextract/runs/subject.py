@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kextract.datasets import Dataset, load_dataset
+from kextract.datasets.dataset import Dataset
+from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError, RequestError
 from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, read_info

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kextract import runtime
 from kextract.config import Holdout, TeacherConfig
-from kextract.datasets import load_dataset
+from kextract.datasets.loading import load_dataset
 from kextract.display import Display, RunHeader
 from kextract.models import check_input_shape, model_pooling
 from kextract.runs.common import command_line, final_scores, follow, outcome
@@ -33,6 +33,7 @@ def run_teacher(
 
     All that can be refused is refused before the work begins.
     """
+    runtime.limit_threads(threads)
     data = load_dataset(dataset, data_dir)
     check_input_shape(data.input_shape)
     pooling = model_pooling(model, data.input_shape, pooling)
@@ -41,7 +42,7 @@ def run_teacher(
     holdout = Holdout(config.seed, config.validation_fraction, limit)
     training, validation = (cut(data, part, holdout) for part in ("train", "validation"))
 
-    runtime.start(threads)
+    runtime.start()
     from kextract.models.build import build_model
     from kextract.training.teacher import train_teacher
 

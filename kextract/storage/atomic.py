@@ -57,21 +57,15 @@ def atomic_write(path: Path, overwrite: bool) -> Iterator[Path]:
         _publish(temporary, path, overwrite)
         _sync(path.parent)
     except OSError as error:
-        raise storage_error(path, error) from error
+        raise StorageError(f"cannot write '{path}': {reason(error)}") from error
     finally:
         _remove(temporary)
 
 
-def storage_error(path: Path, error: BaseException) -> StorageError:
-    """Say in one line that `path` could not be written, and why."""
-    return StorageError(f"cannot write '{path}': {reason(error)}")
-
-
-def reason(error: BaseException) -> str:
-    """Give the cause of an operating-system or HDF5 error in one line."""
-    code = getattr(error, "errno", None)
-    if code:
-        return os.strerror(code)
+def reason(error: OSError) -> str:
+    """Give the cause of an operating-system error in one line."""
+    if error.errno:
+        return os.strerror(error.errno)
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -1,6 +1,5 @@
 """Writing a model to a file, and getting it back."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import CheckpointError, NonFiniteError, StorageError
-from kextract.storage.atomic import atomic_write, storage_error
+from kextract.storage.atomic import atomic_write
 from kextract.storage.hashing import sha256_of_tensors
 from kextract.storage.info import CheckpointInfo
 from kextract.storage.legacy import is_legacy, legacy_names, read_legacy
@@ -56,13 +55,10 @@ def write_checkpoint(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
     )
+    image = _image(tensors, info)
     with atomic_write(path, overwrite) as temporary:
-        try:
-            _save(temporary, model, info)
-            _check_copy(path, temporary, tensors)
-        except (RuntimeError, SystemError) as error:
-            # What HDF5 raises when it cannot flush, on a full disk for instance.
-            raise storage_error(path, error) from error
+        temporary.write_bytes(image)
+        _check_copy(path, temporary, tensors)
     return info
 
 
@@ -117,13 +113,19 @@ def _foreign_hash(file: CheckedFile) -> str | None:
     return file.text_attribute("sha256") if file.has_attribute("sha256") else None
 
 
-def _save(temporary: Path, model: "keras.Model", info: CheckpointInfo) -> None:
-    with warnings.catch_warnings():
-        # Keras copies TensorFlow variables in a way that NumPy 2 warns about.
-        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-        model.save_weights(temporary)
-    with h5py.File(temporary, "r+", locking=False) as file:
+def _image(tensors: Mapping[str, NDArray[Any]], info: CheckpointInfo) -> bytes:
+    """Make the bytes of the file, in memory.
+
+    HDF5 that cannot write to a disk (a full one) crashes the process later, whatever is caught
+    here. Hence neither `model.save_weights` nor h5py gets to see the disk.
+    """
+    with h5py.File("image", "w", driver="core", backing_store=False) as file:
+        for place, value in tensors.items():
+            file[place] = value
         write_metadata(file, info)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
 
 
 def _check_copy(path: Path, temporary: Path, tensors: Mapping[str, NDArray[Any]]) -> None:

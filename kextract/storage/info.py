@@ -137,7 +137,7 @@ def _check_history(history: tuple[EpochRecord, ...]) -> None:
         previous = row.epoch
         for name, (least, most) in _BOUNDS.items():
             value = getattr(row, name)
-            if value is not None or name in ("loss", "accuracy", "seconds"):
+            if value is not None or name == "seconds":
                 _check_number(f"history/{name}", value, least, most)
         _check_figures("history/details", row.details)
 

@@ -42,7 +42,7 @@ _NUMBERS = ("classes", "seed")
 _HASH = "metadata_sha256"
 _DOCUMENTS = ("config", "class_names", "test")
 _COLUMNS = ("loss", "accuracy", "train_loss", "agreement", "kl", "seconds")
-_ABSENT_AS_NAN = frozenset({"train_loss", "agreement", "kl"})
+_NEVER_ABSENT = "seconds"
 _HISTORY = f"{GROUP}/history"
 _MAX_DETAILS = 1_000_000
 
@@ -212,7 +212,7 @@ def _read_history(file: CheckedFile) -> list[EpochRecord]:
     columns: dict[str, list[float | None]] = {}
     for name in _COLUMNS:
         values = file.tensor(f"{_HISTORY}/{name}", "<f8", (count,)).tolist()
-        hide = name in _ABSENT_AS_NAN
+        hide = name != _NEVER_ABSENT
         columns[name] = [None if hide and math.isnan(v) else v for v in values]
     names = _read_json(file, f"{_HISTORY}/detail_names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

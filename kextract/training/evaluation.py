@@ -33,7 +33,9 @@ class Predictor:
     def __init__(self, model: keras.Model) -> None:
         self._model = model
         self._forward = tf.function(
-            lambda images: model(images, training=False), jit_compile=False, reduce_retracing=True
+            lambda images: model(images, training=False),
+            input_signature=[tf.TensorSpec(model.input_shape, tf.float32)],
+            jit_compile=False,
         )
 
     def batches(self, images: npt.NDArray[np.uint8]) -> Iterator[FloatArray]:

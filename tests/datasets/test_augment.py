@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets import augment
+from kextract.datasets.augment import augment
 
 SEED = [1, 2]
 

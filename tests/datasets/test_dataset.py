@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.datasets import Dataset
+from kextract.datasets.dataset import Dataset
 from kextract.errors import DatasetError
 from tests.datasets.images import random_images, random_labels
 

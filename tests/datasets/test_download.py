@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from kextract.datasets import load_dataset
 from kextract.datasets.download import cache_folder
+from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError
 from tests.datasets.images import random_images, random_labels
 

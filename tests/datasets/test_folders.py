@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kextract.datasets import load_dataset
+from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError
 from tests.datasets.images import png_bytes, random_images
 

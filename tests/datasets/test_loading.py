@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kextract.datasets import load_dataset
+from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError, UnknownNameError
 from tests.datasets.images import png_bytes, random_images, random_labels
 

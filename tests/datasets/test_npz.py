@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.datasets import load_dataset
+from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError
 from tests.datasets.images import random_images, random_labels
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kextract.datasets import split
+from kextract.datasets.splits import split
 from kextract.errors import DatasetError
 
 

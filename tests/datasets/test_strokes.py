@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kextract.datasets import load_dataset, load_strokes, scale
 from kextract.datasets.dataset import Images, Labels
 from kextract.datasets.glyphs import GLYPHS, SAMPLES, sampling_matrix
-from kextract.datasets.strokes import draw_digits
+from kextract.datasets.loading import load_dataset
+from kextract.datasets.pixels import scale
+from kextract.datasets.strokes import draw_digits, load_strokes
 
 Halves = tuple[Images, Labels, Images, Labels]
 Floats = NDArray[np.float32]

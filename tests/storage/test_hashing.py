@@ -1,6 +1,8 @@
 import hashlib
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kextract.storage import sha256_of_tensors
 
@@ -26,7 +28,7 @@ def test_names_shapes_dtypes_and_values_matter() -> None:
     value = np.zeros(4, np.float32)
     nearly = value.copy()
     nearly[3] = np.float32(1e-45)
-    variants = [
+    variants: list[dict[str, NDArray[Any]]] = [
         {"x": value},
         {"y": value},
         {"x": value.reshape(2, 2)},

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from kextract.storage import model_sha256, sha256_of_tensors
+from kextract.storage import model_sha256, sha256_of_tensors, write_checkpoint
 from kextract.storage.weights import variables_by_path
-from tests.storage.examples import small_model
+from tests.storage.examples import INFO, small_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 L = keras.layers
@@ -40,7 +40,7 @@ def with_sublayers() -> Any:
     return keras.Model(x, L.Dropout(0.5)(y))
 
 
-class Blocks(keras.layers.Layer):  # type: ignore[misc]
+class Blocks(keras.layers.Layer):
     """Keeps layers in a list, in a dictionary and under private names."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Blocks(keras.layers.Layer):  # type: ignore[misc]
         return self._last(self.heads["one"](x) + self.heads["two"](x)) * self.scale
 
 
-class Subclassed(keras.Model):  # type: ignore[misc]
+class Subclassed(keras.Model):
     """A model that is no graph of layers."""
 
     def __init__(self) -> None:
@@ -96,21 +96,20 @@ def compiled() -> Any:
     return model
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        small_model,
-        sequential,
-        nested,
-        shared,
-        with_sublayers,
-        with_blocks,
-        subclassed,
-        convolutions,
-        bfloat16,
-        compiled,
-    ],
-)
+MODELS: list[Callable[[], Any]] = [
+    small_model,
+    sequential,
+    nested,
+    shared,
+    with_sublayers,
+    with_blocks,
+    subclassed,
+    convolutions,
+    bfloat16,
+]
+
+
+@pytest.mark.parametrize("build", [*MODELS, compiled])
 def test_variables_are_found_where_keras_writes_them(
     build: Callable[[], Any], tmp_path: Path
 ) -> None:
@@ -127,10 +126,23 @@ def test_variables_are_found_where_keras_writes_them(
                 written[name] = item[()]
 
         file.visititems(collect)
-    found = {path: variable.value.numpy() for path, variable in variables_by_path(model).items()}
+    found: dict[str, Any] = {
+        path: variable.value.numpy() for path, variable in variables_by_path(model).items()
+    }
     assert sorted(found) == sorted(written)
     for path, value in found.items():
         np.testing.assert_array_equal(value, written[path], err_msg=path)
+
+
+@pytest.mark.parametrize("build", MODELS)
+def test_keras_loads_what_is_written(build: Callable[[], Any], tmp_path: Path) -> None:
+    path = tmp_path / "x.weights.h5"
+    model, other = build(), build()
+    written = write_checkpoint(path, model, INFO)
+    for variable in other.weights:
+        variable.assign(np.full(variable.shape, 0.5, variable.dtype))
+    other.load_weights(path)
+    assert model_sha256(other) == written.sha256
 
 
 def test_the_hash_of_a_model_is_that_of_its_tensors_by_their_path() -> None:

@@ -1,0 +1,176 @@
+"""Every wrong request is answered by one line that says what to do, and leaves nothing behind."""
+
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.cli.conftest import write_images
+from tests.cli.program import kextract
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["train-teacher", "--dataset", "mnits"],
+            "data set 'mnits': did you mean 'mnist'?",
+        ),
+        (["train-teacher", "--model", "resnet12"], "resnet11"),
+        (["train-teacher", "--model", "lenet"], "did you mean 'lenet5'?"),
+        (["train-teacher", "--epochs", "0"], "--epochs 0: must be 1 or more"),
+        (["train-teacher", "--batch-size", "-3"], "--batch-size -3"),
+        (["train-teacher", "--learning-rate", "0"], "--learning-rate 0"),
+        (["train-teacher", "--learning-rate", "nan"], "--learning-rate nan"),
+        (["train-teacher", "--validation-fraction", "1.5"], "--validation-fraction 1.5"),
+        (["train-teacher", "--schedule", "cosin"], "did you mean 'cosine'?"),
+        (["train-teacher", "--precision", "float16"], "did you mean 'bfloat16'?"),
+        (["train-teacher", "--pooling", "article"], "--pooling article"),
+        (["train-teacher", "--output", "model.keras"], ".weights.h5"),
+        (["distill", "teacher.weights.h5", "--method", "adverserial"], "'adversarial'?"),
+        (["distill", "teacher.weights.h5", "--recipe", "fixed"], "unknown recipe 'fixed'"),
+        (["distill", "teacher.weights.h5", "--student", "resnet"], "unknown model 'resnet'"),
+        (["distill", "teacher.weights.h5", "--steps-per-epoch", "0"], "--steps-per-epoch 0"),
+        (["distill", "teacher.weights.h5", "--temperature", "-1"], "--temperature -1"),
+        (["distill", "teacher.weights.h5", "--model", "resnet11"], "holds a 'lenet5'"),
+        (["distill", "nowhere.weights.h5"], "nowhere.weights.h5"),
+        (["evaluate", "nowhere.weights.h5"], "nowhere.weights.h5"),
+        (["evaluate", "teacher.weights.h5", "--split", "tset"], "did you mean 'test'?"),
+        (["compare", "nowhere.weights.h5"], "nowhere.weights.h5"),
+        (["inspect", "shades.npz"], "shades.npz"),
+    ],
+)
+def test_a_wrong_word_is_named(words: list[str], says: str, workshop: Path, tmp_path: Path) -> None:
+    for name in ("teacher.weights.h5", "shades.npz"):
+        shutil.copy(workshop / name, tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+
+    refused = kextract(*words, cwd=tmp_path)
+
+    assert says in refused.refusal()
+    assert [p for p in sorted(tmp_path.rglob("*")) if p.name != "checkpoints"] == before
+
+
+@pytest.fixture
+def damaged(workshop: Path, tmp_path: Path) -> Path:
+    """A copy of the teacher, to be damaged, beside its data set."""
+    shutil.copy(workshop / "shades.npz", tmp_path)
+    return Path(shutil.copy(workshop / "teacher.weights.h5", tmp_path / "damaged.weights.h5"))
+
+
+@pytest.mark.parametrize("command", ["distill", "evaluate", "inspect", "compare"])
+def test_a_truncated_checkpoint_is_refused(command: str, damaged: Path) -> None:
+    os.truncate(damaged, damaged.stat().st_size // 2)
+    assert "damaged.weights.h5" in kextract(command, damaged.name, cwd=damaged.parent).refusal()
+
+
+def test_a_file_that_is_not_hdf5_is_refused(damaged: Path) -> None:
+    damaged.write_text("these are not weights")
+    refused = kextract("distill", damaged.name, cwd=damaged.parent)
+    assert "HDF5" in refused.refusal()
+
+
+def test_weights_that_are_not_numbers_are_refused(damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        kernel = file["layers/conv2d/vars/0"]
+        kernel[0, 0, 0, 0] = np.nan
+    refused = kextract("evaluate", damaged.name, cwd=damaged.parent)
+    assert "damaged.weights.h5" in refused.refusal()
+
+
+def test_weights_of_another_architecture_are_refused(damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        for name in list(file.attrs):
+            del file.attrs[name]
+        del file["kextract"]
+    refused = kextract(
+        *("evaluate", damaged.name, "--model", "lenet5-half", "--dataset", "shades.npz"),
+        cwd=damaged.parent,
+    )
+    assert "damaged.weights.h5" in refused.refusal()
+
+
+def test_weights_that_say_nothing_need_model_and_data_set(damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        for name in list(file.attrs):
+            del file.attrs[name]
+        del file["kextract"]
+    here = damaged.parent
+    assert "--dataset" in kextract("distill", damaged.name, cwd=here).refusal()
+    refused = kextract("distill", damaged.name, "--dataset", "shades.npz", cwd=here)
+    assert "--model" in refused.refusal()
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [
+        ({"side": 20}, "20x20x1"),
+        ({"channels": 3}, "16x16x3"),
+        ({"classes": 5}, "5 classes"),
+    ],
+)
+def test_images_that_do_not_fit_the_teacher_are_refused(
+    shape: dict[str, int], says: str, workshop: Path, tmp_path: Path
+) -> None:
+    other = write_images(tmp_path / "other.npz", **shape)
+    refused = kextract("distill", "teacher.weights.h5", "--dataset", other, cwd=workshop)
+    assert says in refused.refusal()
+
+
+def test_images_too_small_for_any_model_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "tiny.npz", side=8)
+    refused = kextract("train-teacher", "--dataset", "tiny.npz", cwd=tmp_path)
+    assert "8x8" in refused.refusal()
+
+
+def test_an_existing_output_is_kept(workshop: Path) -> None:
+    teacher = workshop / "teacher.weights.h5"
+    before = teacher.read_bytes()
+    refused = kextract(
+        *("train-teacher", "--dataset", "shades.npz", "--output", teacher.name), cwd=workshop
+    )
+    assert "--overwrite" in refused.refusal()
+    assert teacher.read_bytes() == before
+
+
+def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    refused = kextract(
+        *("train-teacher", "--dataset", "strokes", "--output", "taken/model.weights.h5"),
+        cwd=tmp_path,
+    )
+    assert "taken" in refused.refusal()
+
+
+def test_a_read_only_output_folder_is_refused() -> None:
+    refused = kextract("train-teacher", "--dataset", "strokes", "-o", "/proc/model.weights.h5")
+    assert "/proc" in refused.refusal()
+
+
+def test_a_data_set_that_cannot_be_had_says_how_to_go_on(tmp_path: Path) -> None:
+    refused = kextract(
+        *("train-teacher", "--dataset", "mnist"),
+        cwd=tmp_path,
+        KERAS_HOME=str(tmp_path / "keras"),
+        https_proxy="http://127.0.0.1:9",
+    )
+    line = refused.refusal()
+    assert "--data-dir" in line
+    assert "KEXTRACT_DATA" in line
+
+
+def test_a_gate_that_is_not_met_exits_with_3(workshop: Path, tmp_path: Path) -> None:
+    # With every label wrong, the better the teacher is, the surer it misses.
+    with np.load(workshop / "shades.npz") as images:
+        wrong = (images["y_test"] + 1) % 3
+        np.savez(tmp_path / "wrong.npz", x_test=images["x_test"], y_test=wrong)
+    gate = ("evaluate", "teacher.weights.h5", "--min-accuracy", "0.9")
+    missed = kextract(*gate, "--dataset", tmp_path / "wrong.npz", cwd=workshop)
+    met = kextract(*gate, cwd=workshop)
+    assert (met.code, met.stderr) == (0, "")
+    assert missed.code == 3
+    assert len(missed.stderr.splitlines()) == 1
+    assert "--min-accuracy" in missed.stderr

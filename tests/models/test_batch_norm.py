@@ -1,0 +1,159 @@
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.models.batch_norm import BatchNormalization, hold_statistics
+
+Array = NDArray[np.float64]
+IMAGES = np.random.default_rng(0).normal(3, 2, (4, 5, 6, 3)).astype(np.float32)
+COUNT = 4 * 5 * 6
+"""Values per channel."""
+MOMENTUM, EPSILON = 0.9, 1e-2
+GAMMA, BETA = np.array([0.5, 1.0, 2.0]), np.array([-1.0, 0.0, 3.0])
+MOVING_MEAN, MOVING_VARIANCE = np.array([2.0, 3.0, 5.0]), np.array([1.0, 4.0, 9.0])
+
+
+def layer(kind: Any = BatchNormalization, **options: Any) -> Any:
+    made = kind(momentum=MOMENTUM, epsilon=EPSILON, **options)
+    made.build((None, 5, 6, 3))
+    made.set_weights([GAMMA, BETA, MOVING_MEAN, MOVING_VARIANCE])
+    return made
+
+
+def normalized(mean: Array, variance: Array) -> Array:
+    result: Array = GAMMA * (IMAGES - mean) / np.sqrt(variance + EPSILON) + BETA
+    return result
+
+
+def batch_mean(images: NDArray[Any] = IMAGES) -> Array:
+    return images.reshape(COUNT, 3).astype(np.float64).mean(axis=0)
+
+
+def batch_variance(images: NDArray[Any] = IMAGES, *, corrected: bool) -> Array:
+    return images.reshape(COUNT, 3).astype(np.float64).var(axis=0, ddof=int(corrected))
+
+
+def close(actual: Any, expected: Any) -> None:
+    np.testing.assert_allclose(np.asarray(actual), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_training_normalizes_by_the_batch() -> None:
+    expected = normalized(batch_mean(), batch_variance(corrected=False))
+    close(layer()(IMAGES, training=True), expected)
+
+
+def test_inference_normalizes_by_the_moving_averages() -> None:
+    close(layer()(IMAGES, training=False), normalized(MOVING_MEAN, MOVING_VARIANCE))
+
+
+def test_a_layer_that_is_not_trainable_normalizes_by_the_moving_averages() -> None:
+    images = layer(trainable=False)(IMAGES, training=True)
+    close(images, normalized(MOVING_MEAN, MOVING_VARIANCE))
+
+
+def test_training_moves_the_mean() -> None:
+    trained = layer()
+    trained(IMAGES, training=True)
+    expected = MOMENTUM * MOVING_MEAN + (1 - MOMENTUM) * batch_mean()
+    close(trained.moving_mean.numpy(), expected)
+
+
+def test_training_moves_the_variance_with_bessel_s_correction() -> None:
+    trained = layer()
+    trained(IMAGES, training=True)
+    expected = MOMENTUM * MOVING_VARIANCE + (1 - MOMENTUM) * batch_variance(corrected=True)
+    np.testing.assert_allclose(trained.moving_variance.numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"trainable": False}, {}], ids=["frozen", "inference"])
+def test_other_passes_move_nothing(options: dict[str, bool]) -> None:
+    used = layer(**options)
+    used(IMAGES, training="trainable" in options)
+    close(used.moving_mean.numpy(), MOVING_MEAN)
+    close(used.moving_variance.numpy(), MOVING_VARIANCE)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_it_answers_as_keras_s_own_layer(training: bool) -> None:
+    theirs = layer(keras.layers.BatchNormalization)(IMAGES, training=training)
+    close(layer()(IMAGES, training=training), theirs)
+
+
+def test_its_gradients_are_those_of_keras_s_own_layer() -> None:
+    def gradients(kind: Any) -> Any:
+        used, images = layer(kind), tf.constant(IMAGES)
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            loss = tf.reduce_sum(used(images, training=True) ** 3)
+        return tape.gradient(loss, [images, used.gamma.value, used.beta.value])
+
+    ours, theirs = gradients(BatchNormalization), gradients(keras.layers.BatchNormalization)
+    for mine, other in zip(ours, theirs, strict=True):
+        scale = np.abs(other).max()
+        np.testing.assert_allclose(mine / scale, other / scale, atol=1e-5)
+
+
+def test_bfloat16_images_give_float32_statistics() -> None:
+    rounded = tf.cast(IMAGES, tf.bfloat16)
+    trained = layer(dtype="mixed_bfloat16")
+    outputs = trained(rounded, training=True)
+    seen = tf.cast(rounded, tf.float32).numpy()
+    assert outputs.dtype == tf.bfloat16
+    close(trained.moving_mean.numpy(), MOMENTUM * MOVING_MEAN + (1 - MOMENTUM) * batch_mean(seen))
+    variance = batch_variance(seen, corrected=True)
+    close(trained.moving_variance.numpy(), MOMENTUM * MOVING_VARIANCE + (1 - MOMENTUM) * variance)
+
+
+def test_it_has_the_name_and_the_variables_of_keras_s_own_layer() -> None:
+    ours, theirs = layer(name="norm"), layer(keras.layers.BatchNormalization, name="norm")
+    assert type(ours).__name__ == type(theirs).__name__
+    described = [
+        [(variable.path, variable.shape, variable.dtype) for variable in made.variables]
+        for made in (ours, theirs)
+    ]
+    assert described[0] == described[1]
+
+
+def network(kind: Any) -> Any:
+    inputs = keras.Input((5, 6, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv2d")(inputs)
+    return keras.Model(inputs, keras.layers.ReLU()(kind(name="norm")(x)))
+
+
+def test_weights_go_over_to_a_model_of_keras_s_own_layers() -> None:
+    ours, theirs = network(BatchNormalization), network(keras.layers.BatchNormalization)
+    random = np.random.default_rng(1)
+    ours.set_weights([random.uniform(0.5, 1.5, value.shape) for value in ours.get_weights()])
+    theirs.set_weights(ours.get_weights())
+    close(ours(IMAGES, training=False), theirs(IMAGES, training=False))
+
+
+def held() -> Any:
+    model = network(BatchNormalization)
+    hold_statistics(model)
+    return model
+
+
+def test_held_statistics_stay_bit_for_bit() -> None:
+    model = held()
+    before = model.get_weights()
+    model(IMAGES, training=True)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+def test_held_statistics_still_normalize_by_the_batch() -> None:
+    model, free = held(), network(BatchNormalization)
+    free.set_weights(model.get_weights())
+    close(model(IMAGES, training=True), free(IMAGES, training=True))
+
+
+def test_held_statistics_stay_in_a_compiled_pass() -> None:
+    model = held()
+    before = model.get_layer("norm").moving_mean.numpy()
+    tf.function(lambda images: model(images, training=True))(tf.constant(IMAGES))
+    np.testing.assert_array_equal(model.get_layer("norm").moving_mean.numpy(), before)

@@ -1,0 +1,128 @@
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kextract.models import MODELS
+from kextract.models.build import build_model, student_seed
+
+
+@pytest.fixture(autouse=True)
+def _policy_of_the_process() -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def weights(seed: int) -> list[Any]:
+    found: list[Any] = build_model("resnet11", (16, 16, 1), 3, seed=seed).get_weights()
+    return found
+
+
+def kernels(seed: int) -> list[Any]:
+    """The weights that are drawn at random: all others begin at 0 or 1."""
+    return [value for value in weights(seed) if value.ndim > 1]
+
+
+@pytest.mark.parametrize(("channels", "precision"), [(1, "float32"), (3, "bfloat16")])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_answers_small_images_with_float32_logits(
+    name: str, channels: int, precision: str
+) -> None:
+    model = build_model(name, (16, 16, channels), 7, precision=precision)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, channels)).astype(np.float32)
+    logits = model(images, training=False)
+    assert (logits.shape, logits.dtype) == ((2, 7), "float32")
+    assert np.isfinite(logits.numpy()).all()
+
+
+@pytest.mark.parametrize("name", ["resnet11", "lenet5", "wrn-16-1"])
+def test_weights_are_float32_under_bfloat16(name: str) -> None:
+    model = build_model(name, (16, 16, 1), 3, precision="bfloat16")
+    assert {variable.dtype for variable in model.variables} == {"float32"}
+
+
+def test_bfloat16_answers_nearly_as_float32() -> None:
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 3)).astype(np.float32)
+    exact, rounded = (
+        build_model("wrn-16-1", (16, 16, 3), 5, precision=precision)(images).numpy()
+        for precision in ("float32", "bfloat16")
+    )
+    # bfloat16 keeps 8 binary digits; 16 layers of rounding stay within a few of the last.
+    np.testing.assert_allclose(rounded, exact, atol=16 * 2**-8 * np.abs(exact).max())
+    assert not np.array_equal(rounded, exact)
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    for first, second in zip(weights(5), weights(5), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_another_seed_gives_other_weights_everywhere() -> None:
+    for first, second in zip(kernels(5), kernels(6), strict=True):
+        assert (first != second).mean() > 0.99
+
+
+def test_weights_do_not_depend_on_what_was_built_before() -> None:
+    expected = weights(5)
+    build_model("lenet5", (16, 16, 1), 3, seed=9)
+    for first, second in zip(expected, weights(5), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_student_never_begins_where_its_teacher_began() -> None:
+    for teacher, student in zip(kernels(0), kernels(student_seed(0)), strict=True):
+        assert (teacher != student).mean() > 0.99
+
+
+@pytest.mark.parametrize("seeds", [range(2000), [2**31, 2**32 - 1]], ids=["small", "large"])
+def test_a_student_s_seed_is_a_valid_seed_that_is_not_its_own(seeds: list[int]) -> None:
+    assert all(student_seed(seed) != seed for seed in seeds)
+    assert all(0 <= student_seed(seed) < 2**32 for seed in seeds)
+
+
+def test_different_runs_have_students_of_different_seeds() -> None:
+    assert len({student_seed(seed) for seed in range(2000)}) == 2000
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_building_leaves_the_dtype_policy_as_it_was(precision: str) -> None:
+    keras.config.set_dtype_policy("float64")
+    build_model("lenet5", (16, 16, 1), 3, precision=precision)
+    assert keras.config.dtype_policy().name == "float64"
+
+
+def test_a_failed_build_leaves_the_dtype_policy_as_it_was() -> None:
+    with pytest.raises(ValueError, match="units"):
+        build_model("lenet5", (16, 16, 1), -1, precision="bfloat16")
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("name", "penalized"),
+    [
+        ("resnet11", lambda layer: isinstance(layer, keras.layers.Conv2D)),
+        ("wrn-16-1", lambda layer: isinstance(layer, keras.layers.Conv2D)),
+        ("lenet5", lambda layer: layer.name != "logits" and hasattr(layer, "kernel")),
+    ],
+)
+def test_the_weight_penalty_is_l2_on_kernels_before_the_classifier(
+    name: str, penalized: Any
+) -> None:
+    model = build_model(name, (16, 16, 1), 3, weight_decay=0.01)
+    kernels = [layer.kernel.numpy() for layer in model.layers if penalized(layer)]
+    expected = 0.01 * sum(float((kernel.astype(np.float64) ** 2).sum()) for kernel in kernels)
+    assert sum(float(loss) for loss in model.losses) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["article", "global"])
+def test_both_poolings_are_the_same_on_the_article_s_images(pooling: str) -> None:
+    """On 32x32 images the last map is 8x8, so averages of 8x8 places are averages of all."""
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
+    model = build_model("resnet11", (32, 32, 3), 4, pooling=pooling)
+    maps = keras.Model(model.input, model.get_layer("pooling").input)(images).numpy()
+    classifier = model.get_layer("dense")
+    expected = maps.mean(axis=(1, 2)) @ classifier.kernel.numpy() + classifier.bias.numpy()
+    np.testing.assert_allclose(model(images).numpy(), expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,94 @@
+import pytest
+
+from kextract.errors import RequestError, UnknownNameError
+from kextract.models import MODELS, check_input_shape, model_pooling, model_spec
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_listed_name_is_found(name: str) -> None:
+    assert model_spec(name) is MODELS[name]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("renset11", "resnet11"), ("ResNet11", "resnet11"), ("lenet-5", "lenet5"), ("wrn162", "wrn")],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_one(wrong: str, right: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"'{wrong}': did you mean '{right}"):
+        model_spec(wrong)
+
+
+def test_a_name_like_no_other_is_answered_with_all_of_them() -> None:
+    with pytest.raises(UnknownNameError, match=", ".join(MODELS)):
+        model_spec("zzz")
+
+
+@pytest.mark.parametrize("depth", [38, 110, 1001])
+def test_a_resnet_of_any_depth_9n_plus_2_is_known(depth: int) -> None:
+    assert str(depth) in model_spec(f"resnet{depth}").description
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("resnet12", "resnet11"),
+        ("resnet28", "resnet20"),
+        ("resnet2", "resnet11"),
+        ("resnet0", "resnet11"),
+        ("resnet1010", "resnet1001"),
+        ("resnet9999", "resnet1001"),
+    ],
+)
+def test_a_resnet_of_another_depth_is_refused_with_one_that_exists(wrong: str, hint: str) -> None:
+    with pytest.raises(RequestError, match=rf"'{wrong}'.*9n \+ 2.*'{hint}'"):
+        model_spec(wrong)
+
+
+@pytest.mark.parametrize(
+    ("side", "pooling"), [(32, "article"), (29, "article"), (28, "none"), (16, "none")]
+)
+def test_a_resnet_pools_as_the_article_where_that_fits(side: int, pooling: str) -> None:
+    assert model_pooling("resnet11", (side, side, 3), None) == pooling
+
+
+@pytest.mark.parametrize("shape", [(28, 32, 3), (32, 28, 3), (16, 16, 1)])
+def test_the_article_s_pooling_is_refused_where_it_does_not_fit(
+    shape: tuple[int, int, int],
+) -> None:
+    with pytest.raises(RequestError, match=f"--pooling article.*29x29.*{shape[0]}x{shape[1]}"):
+        model_pooling("resnet20", shape, "article")
+
+
+@pytest.mark.parametrize("pooling", ["global", "none"])
+def test_a_resnet_pools_as_wished(pooling: str) -> None:
+    assert model_pooling("resnet11", (32, 32, 3), pooling) == pooling
+
+
+def test_an_unknown_pooling_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(UnknownNameError, match="--pooling.*'gobal': did you mean 'global'"):
+        model_pooling("resnet11", (32, 32, 3), "gobal")
+
+
+@pytest.mark.parametrize(("name", "own"), [("lenet5", "none"), ("wrn-16-1", "global")])
+@pytest.mark.parametrize("state_it", [True, False])
+def test_a_model_with_its_own_pooling_keeps_it(name: str, own: str, state_it: bool) -> None:
+    assert model_pooling(name, (32, 32, 3), own if state_it else None) == own
+
+
+@pytest.mark.parametrize(
+    ("name", "wished"), [("lenet5", "global"), ("wrn-16-1", "none"), ("wrn-16-1", "article")]
+)
+def test_a_model_with_its_own_pooling_refuses_another(name: str, wished: str) -> None:
+    with pytest.raises(RequestError, match=f"--pooling {wished}: '{name}'"):
+        model_pooling(name, (32, 32, 3), wished)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 1), (16, 200, 3), (32, 32, 3)])
+def test_images_of_16_pixels_and_more_are_taken(shape: tuple[int, int, int]) -> None:
+    check_input_shape(shape)
+
+
+@pytest.mark.parametrize("shape", [(15, 16, 1), (16, 15, 3), (32, 32, 2), (32, 32, 4), (8, 8, 1)])
+def test_other_images_are_refused_by_their_shape(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(RequestError, match="x".join(map(str, shape))):
+        check_input_shape(shape)

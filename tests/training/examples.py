@@ -1,0 +1,64 @@
+"""A problem and a network that are small enough to train within a test."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kextract.datasets.images import Images
+from kextract.models.batch_norm import BatchNormalization
+from kextract.records import EpochRecord, Event
+
+SHAPE = (16, 16, 1)
+CLASSES = 3
+CORNERS = ((0, 0), (0, 8), (8, 0))
+
+
+def easy_images(count: int, seed: int = 0) -> Images:
+    """Dim noise with one bright corner, which is the class; as many images of every class."""
+    random = np.random.default_rng(seed)
+    x = random.integers(60, 120, (count, *SHAPE), dtype=np.uint8)
+    y = np.arange(count) % CLASSES
+    for image, label in zip(x, y, strict=True):
+        top, left = CORNERS[label]
+        image[top : top + 8, left : left + 8] += np.uint8(100)
+    return Images(x, y)
+
+
+def flat_images(count: int) -> Images:
+    """The same grey image again and again, under every label as often.
+
+    Whatever a model answers, it is right for one image in three.
+    """
+    return Images(np.full((count, *SHAPE), 90, np.uint8), np.arange(count) % CLASSES)
+
+
+def tiny_network(seed: int = 0, weight_decay: float = 1e-3) -> Any:
+    """A convolution with our batch normalization and a weight penalty, and a classifier."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(SHAPE)
+    penalty = keras.regularizers.L2(weight_decay)
+    x = keras.layers.Conv2D(4, 3, strides=4, kernel_regularizer=penalty, name="conv2d")(inputs)
+    x = keras.layers.ReLU()(BatchNormalization(name="batch_normalization")(x))
+    x = keras.layers.Flatten()(x)
+    return keras.Model(inputs, keras.layers.Dense(CLASSES, name="dense")(x))
+
+
+def records(events: Iterable[Event]) -> list[EpochRecord]:
+    return [event for event in events if isinstance(event, EpochRecord)]
+
+
+def figures(history: Iterable[EpochRecord]) -> list[dict[str, Any]]:
+    """What a history says, without the times."""
+    kept = []
+    for record in history:
+        row = record.to_dict()
+        row["details"] = {k: v for k, v in row["details"].items() if not k.endswith("seconds")}
+        kept.append({name: value for name, value in row.items() if name != "seconds"})
+    return kept
+
+
+def snapshot(model: Any) -> list[bytes]:
+    """Every variable of a model to the bit."""
+    return [value.tobytes() for value in model.get_weights()]

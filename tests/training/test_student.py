@@ -1,0 +1,229 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kextract.config import RECIPES, DistillConfig
+from kextract.datasets.images import Images
+from kextract.datasets.pixels import scale
+from kextract.errors import NonFiniteError
+from kextract.models.frozen import frozen
+from kextract.records import EpochRecord, Event, Progress
+from kextract.training.evaluation import Predictor, score
+from kextract.training.student import distill
+from kextract.transfer import METHODS, method_spec
+from tests.training.examples import (
+    CLASSES,
+    SHAPE,
+    easy_images,
+    figures,
+    records,
+    snapshot,
+    tiny_network,
+)
+
+CONFIG = DistillConfig(
+    method="random",
+    epochs=2,
+    steps_per_epoch=3,
+    batch_size=4,
+    learning_rate=0.01,
+    noise_iterations=4,
+    precision="float32",
+)
+VALIDATION = easy_images(12)
+TEACHER_SEED, STUDENT_SEED = 1, 2
+
+
+class Album:
+    """A transfer source that shows the same images for every update."""
+
+    def __init__(self, images: Images) -> None:
+        self.images = tf.constant(scale(images.x))
+        self.asked: list[tuple[int, int]] = []
+
+    def refresh(self, epoch: int, step: int) -> None:
+        self.asked.append((epoch, step))
+
+    def batch(self) -> tf.Tensor:
+        return self.images
+
+    def figures(self) -> dict[str, float]:
+        return {"pages": float(len(self.asked))}
+
+
+def lessons(
+    teacher: Any,
+    student: Any,
+    source: Any = None,
+    *,
+    validation: Images | None = VALIDATION,
+    **changes: Any,
+) -> Iterator[Event]:
+    config = replace(CONFIG, **changes)
+    logits = Predictor(teacher).logits(validation.x) if validation else None
+    answers = frozen(teacher, batch_statistics=config.recipe == "article")
+    if source is None:
+        source = method_spec(config.method).make(answers, SHAPE, CLASSES, config)
+    return distill(answers, student, source, config, validation, logits)
+
+
+def run(**changes: Any) -> tuple[list[dict[str, Any]], list[bytes]]:
+    student = tiny_network(STUDENT_SEED)
+    events = lessons(tiny_network(TEACHER_SEED), student, **changes)
+    return figures(records(events)), snapshot(student)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_teacher_comes_out_as_it_went_in_to_the_bit(method: str, recipe: str) -> None:
+    teacher = tiny_network(TEACHER_SEED)
+    before = snapshot(teacher)
+    list(lessons(teacher, tiny_network(STUDENT_SEED), method=method, recipe=recipe))
+    assert snapshot(teacher) == before
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_seed_teaches_the_same_way_to_the_bit(method: str, recipe: str) -> None:
+    assert run(method=method, recipe=recipe) == run(method=method, recipe=recipe)
+
+
+def test_another_seed_teaches_another_way() -> None:
+    first, second = run(seed=0), run(seed=1)
+    assert first[0][0] == second[0][0], "both students begin as one"
+    assert first[0][1:] != second[0][1:]
+    assert first[1] != second[1]
+
+
+def test_every_variable_of_the_student_changes() -> None:
+    student = tiny_network(STUDENT_SEED)
+    before = snapshot(student)
+    list(lessons(tiny_network(TEACHER_SEED), student))
+    assert not set(before) & set(snapshot(student))
+
+
+def test_a_student_learns_to_answer_as_its_teacher() -> None:
+    """On three classes, strangers agree on about a third of the images."""
+    student, source = tiny_network(STUDENT_SEED), Album(easy_images(24, seed=5))
+    teacher = tiny_network(TEACHER_SEED)
+    history = records(lessons(teacher, student, source, epochs=4, steps_per_epoch=15))
+    assert (history[-1].agreement or 0) > 0.9
+    assert (history[-1].kl or 1) < 0.1 * (history[0].kl or 0)
+
+
+def test_epochs_are_numbered_from_zero_and_the_source_s_from_one() -> None:
+    source = Album(easy_images(4))
+    history = records(lessons(tiny_network(1), tiny_network(2), source, steps_per_epoch=2))
+    assert [record.epoch for record in history] == [0, 1, 2]
+    assert source.asked == [(1, 0), (1, 1), (2, 0), (2, 1)]
+
+
+def test_records_hold_the_student_s_likeness_to_its_teacher() -> None:
+    teacher, student = tiny_network(TEACHER_SEED), tiny_network(STUDENT_SEED)
+    record = records(lessons(teacher, student))[-1]
+    expected = score(
+        Predictor(student).logits(VALIDATION.x),
+        VALIDATION.y,
+        penalty=Predictor(student).penalty(),
+        teacher=Predictor(teacher).logits(VALIDATION.x),
+    )
+    found = (record.loss, record.accuracy, record.agreement, record.kl)
+    assert found == (expected.loss, expected.accuracy, expected.agreement, expected.kl)
+
+
+def test_records_hold_what_the_source_says_and_where_the_time_went() -> None:
+    history = records(lessons(tiny_network(1), tiny_network(2), Album(easy_images(4))))
+    shares = {"synthesis_seconds", "student_seconds", "evaluation_seconds"}
+    assert set(history[1].details) == {"pages", "transfer_agreement", *shares}
+    assert history[1].details["pages"] == 3.0
+    times = sum(history[1].details[name] for name in shares)
+    assert times == pytest.approx(history[1].seconds, abs=0.05)
+
+
+def test_adversarial_records_say_how_the_noise_came_about() -> None:
+    record = records(lessons(tiny_network(1), tiny_network(2), method="adversarial"))[1]
+    assert 1 <= record.details["iterations"] <= CONFIG.noise_iterations
+    assert 0 < record.details["confidence"] < 1
+
+
+@pytest.fixture(scope="module")
+def unmeasured() -> list[EpochRecord]:
+    return records(lessons(tiny_network(1), tiny_network(2), validation=None))
+
+
+def test_without_images_to_measure_on_nothing_is_measured(unmeasured: list[EpochRecord]) -> None:
+    measures = [(r.loss, r.accuracy, r.agreement, r.kl) for r in unmeasured]
+    assert measures == [(None, None, None, None)] * 3
+
+
+def test_without_images_to_measure_on_records_hold_the_training(
+    unmeasured: list[EpochRecord],
+) -> None:
+    assert unmeasured[0].train_loss is None
+    assert all((record.train_loss or 0) > 0 for record in unmeasured[1:])
+    assert all("transfer_agreement" in record.details for record in unmeasured[1:])
+
+
+def test_progress_counts_updates_and_images() -> None:
+    events = lessons(tiny_network(1), tiny_network(2), epochs=1)
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [(p.done, p.total, p.images) for p in progress] == [(1, 3, 4), (2, 3, 8), (3, 3, 12)]
+
+
+def softmax(logits: Any) -> Any:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def first_loss(recipe: str, **changes: Any) -> tuple[float, Any, Any]:
+    """The loss of the first update, with what teacher and student answer before it."""
+    source = Album(easy_images(6, seed=3))
+    in_training = recipe == "article"
+    target = tiny_network(TEACHER_SEED)(source.images, training=in_training).numpy()
+    answer = tiny_network(STUDENT_SEED)(source.images, training=True).numpy()
+    networks = tiny_network(TEACHER_SEED), tiny_network(STUDENT_SEED)
+    options = {"epochs": 1, "steps_per_epoch": 1, "recipe": recipe, **changes}
+    record = records(lessons(*networks, source, **options))[1]
+    assert record.train_loss is not None
+    return record.train_loss, target.astype(np.float64), answer.astype(np.float64)
+
+
+def test_the_corrected_recipe_lowers_the_softened_divergence() -> None:
+    loss, target, answer = first_loss("corrected", temperature=2.0)
+    target, answer = softmax(target / 2), softmax(answer / 2)
+    expected = 4 * (target * np.log(target / answer)).sum(axis=-1).mean()
+    assert loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_article_s_recipe_uses_batch_statistics_and_applies_softmax_twice() -> None:
+    loss, target, answer = first_loss("article", temperature=2.0)
+    expected = -(softmax(target) * np.log(softmax(softmax(answer)))).sum(axis=-1).mean()
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_agreement_on_the_transfer_set_is_the_share_of_equal_answers() -> None:
+    source = Album(easy_images(12, seed=3))
+    teacher, student = tiny_network(TEACHER_SEED), tiny_network(STUDENT_SEED)
+    target = teacher(source.images, training=False).numpy().argmax(axis=-1)
+    answer = tiny_network(STUDENT_SEED)(source.images, training=True).numpy().argmax(axis=-1)
+    record = records(lessons(teacher, student, source, epochs=1, steps_per_epoch=1))[1]
+    assert record.details["transfer_agreement"] == pytest.approx((target == answer).mean())
+
+
+def test_a_loss_that_is_no_number_is_refused_with_its_epoch_and_step() -> None:
+    with pytest.raises(NonFiniteError, match=r"epoch 1, step 2\b.*--learning-rate than 1e\+38"):
+        list(lessons(tiny_network(1), tiny_network(2), learning_rate=1e38))
+
+
+@pytest.mark.xfail(strict=True, reason="a validation loss that is no number is not looked at")
+def test_a_student_that_its_last_update_destroyed_is_refused_too() -> None:
+    with pytest.raises(NonFiniteError, match="epoch 1"):
+        list(
+            lessons(
+                tiny_network(1), tiny_network(2), learning_rate=1e38, epochs=1, steps_per_epoch=1
+            )
+        )
