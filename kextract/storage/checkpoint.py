@@ -17,7 +17,8 @@ from kextract.storage.hashing import sha256_of_tensors
 from kextract.storage.info import CheckpointInfo
 from kextract.storage.legacy import is_legacy, legacy_names, read_legacy
 from kextract.storage.metadata import prepare, read_metadata, write_metadata
-from kextract.storage.safe_hdf5 import CheckedFile, Refused, open_checked
+from kextract.storage.refusal import Refused
+from kextract.storage.safe_hdf5 import CheckedFile, open_checked
 from kextract.storage.weights import (
     TensorSpec,
     read_tensors,

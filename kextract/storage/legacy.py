@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from kextract.storage.safe_hdf5 import CheckedFile, Refused, printable
+from kextract.storage.refusal import Refused, printable
+from kextract.storage.safe_hdf5 import CheckedFile
 from kextract.storage.weights import TensorSpec, check_names, read_tensor
 
 if TYPE_CHECKING:

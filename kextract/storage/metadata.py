@@ -18,7 +18,8 @@ import numpy as np
 from kextract import __version__
 from kextract.records import EpochRecord
 from kextract.storage.info import MAX_EPOCHS, CheckpointInfo, check_info
-from kextract.storage.safe_hdf5 import MAX_TEXT_BYTES, CheckedFile, Refused, printable
+from kextract.storage.refusal import Refused, printable
+from kextract.storage.safe_hdf5 import MAX_TEXT_BYTES, CheckedFile
 
 SCHEMA = 1
 MARK = "kextract_schema"

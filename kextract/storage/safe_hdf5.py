@@ -5,7 +5,6 @@ that has a place in a weights file, so `open_checked` refuses it, and `CheckedFi
 whose type, shape and storage are not exactly those asked for.
 """
 
-import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 from numpy.typing import NDArray
 
 from kextract.errors import CheckpointError
+from kextract.storage.raw_checks import check_raw
+from kextract.storage.refusal import Refused, printable
 
 MAX_FILE_BYTES = 4 << 30
 MAX_OBJECTS = 20_000
@@ -38,19 +39,6 @@ _DAMAGE = (
     MemoryError,
     NotImplementedError,
 )
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_LONGEST_NAME = 80
-
-
-def printable(name: str | bytes) -> str:
-    """Make a name from a file fit for one line of a terminal: escaped and cut."""
-    text = name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name
-    escaped = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-    return escaped if len(escaped) <= _LONGEST_NAME else f"{escaped[:_LONGEST_NAME]}..."
-
-
-class Refused(Exception):  # noqa: N818 - it never leaves this package
-    """What is wrong with a file, without the file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +154,7 @@ def _check_file(path: Path) -> int:
         raise Refused("is empty")
     if status.st_size > MAX_FILE_BYTES:
         raise Refused(f"has {status.st_size} bytes; at most {MAX_FILE_BYTES} are read")
-    with path.open("rb") as file:
-        if os.pread(file.fileno(), len(_SIGNATURE), 0) != _SIGNATURE:
-            raise Refused("is not an HDF5 file")
+    check_raw(path)
     return status.st_size
 
 

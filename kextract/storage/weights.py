@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from kextract.storage.hashing import sha256_of_tensors
 from kextract.storage.metadata import GROUP
-from kextract.storage.safe_hdf5 import CheckedFile, Refused, printable
+from kextract.storage.refusal import Refused, printable
+from kextract.storage.safe_hdf5 import CheckedFile
 
 if TYPE_CHECKING:
     import keras

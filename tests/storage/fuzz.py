@@ -20,7 +20,7 @@ from kextract.errors import CheckpointError
 from tests.storage.mutations import BYTES, STRUCTURE, Mutation
 from tests.storage.mutations_of_metadata import METADATA
 
-SECONDS = 10.0
+SECONDS = 5.0
 """Longer than this is called a hang; allowed is `SLOW`."""
 SLOW = 2.0
 MEGABYTES = 200

@@ -56,6 +56,18 @@ def swap_addresses(data: bytes, random: Random) -> bytes:
     return bytes(out)
 
 
+def repeat_address(data: bytes, random: Random) -> bytes:
+    """A word becomes one that is near it: links in lists and trees point back."""
+    out = bytearray(data)
+    words = np.frombuffer(data[: len(data) // 8 * 8], "<u8")
+    places = np.flatnonzero((words > 0) & (words < len(data)))
+    index = random.randrange(len(places))
+    source = places[max(0, min(len(places) - 1, index + random.randint(-6, 6)))]
+    at = 8 * int(places[index])
+    out[at : at + 8] = data[8 * int(source) : 8 * int(source) + 8]
+    return bytes(out)
+
+
 def copy_block(data: bytes, random: Random) -> bytes:
     out, size = bytearray(data), random.choice((8, 64, 512))
     source, target = (random.randrange(len(out) - size) for _ in range(2))
@@ -200,6 +212,7 @@ BYTES: tuple[Mutation, ...] = (
     extreme_bytes,
     point_elsewhere,
     swap_addresses,
+    repeat_address,
     copy_block,
     truncate,
     append,

@@ -10,7 +10,7 @@ import pytest
 
 from kextract.errors import CheckpointError
 from kextract.storage import safe_hdf5
-from kextract.storage.safe_hdf5 import open_checked, printable
+from kextract.storage.safe_hdf5 import open_checked
 
 VALUE = np.arange(6, dtype="<f4").reshape(2, 3)
 
@@ -128,7 +128,7 @@ def test_too_many_objects_are_refused_soon(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n", b"PK\x03\x04" + b"x" * 99, b"text"])
 def test_a_file_of_another_kind_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"not an HDF5 file|damaged"):
+    with pytest.raises(CheckpointError, match=r"not an HDF5 file|truncated"):
         read(path)
 
 
@@ -165,8 +165,3 @@ def test_whatever_h5py_raises_becomes_one_line(path: Path, error: type[Exception
     with pytest.raises(CheckpointError) as caught, open_checked(path):
         raise error("some\nthing \x1b[2J")
     assert str(caught.value).isprintable()
-
-
-def test_names_are_escaped_and_cut() -> None:
-    assert printable(b"a\x1b\xff") == "a\\x1b\\xff"
-    assert printable("x" * 1000) == "x" * 80 + "..."

@@ -1,0 +1,66 @@
+"""What the 2020 code did to its own teacher: it let noise overwrite the moving averages.
+
+KEXTRACT_DATA=folder uv run python experiments/moving_averages.py CHECKPOINT DATASET [STEPS]
+
+Crafts adversarial noise by the article's recipe with the teacher in training mode, batch
+normalization included, and prints the teacher's test accuracy after each batch. CHECKPOINT is a
+ResNet-11, of kextract or of 2020; it is not written to.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from kextract import runtime
+from kextract.runs.subject import open_subject
+
+
+def main() -> None:
+    """Print a table of steps and accuracies."""
+    path, dataset = Path(sys.argv[1]), sys.argv[2]
+    steps = int(sys.argv[3]) if len(sys.argv) > 3 else 4
+    folder = os.environ.get("KEXTRACT_DATA")
+    subject = open_subject(
+        path,
+        model=None if _says_what_it_is(path) else "resnet11",
+        pooling=None,
+        dataset=dataset,
+        data_dir=Path(folder) if folder else None,
+        needs_data=True,
+    )
+    runtime.start()
+    from kextract.storage.loading import load_model
+    from kextract.training.evaluation import Predictor, score
+    from kextract.transfer.adversarial import AdversarialNoise
+    from kextract.transfer.crafting import CraftingRules
+
+    info, data = subject.info, subject.data
+    assert data is not None and data.x_test is not None and data.y_test is not None
+    teacher = load_model(path, info, precision="float32")
+    predictor = Predictor(teacher)
+    noise = AdversarialNoise(
+        lambda images: teacher(images, training=True),
+        CraftingRules(1e-2, 100, 1e-5, softmax_twice=True),
+        (32, *info.input_shape),
+        info.classes,
+        steps_per_epoch=steps,
+        seed=0,
+        shared_counter=True,
+    )
+    print("| steps of 2020 | the teacher's test accuracy |", "| ---: | ---: |", sep="\n")
+    for step in range(steps + 1):
+        if step:
+            noise.refresh(1, step - 1)
+            teacher(noise.batch(), training=True)
+        accuracy = score(predictor.logits(data.x_test), data.y_test).accuracy
+        print(f"| {step} | {accuracy:.4f} |", flush=True)
+
+
+def _says_what_it_is(path: Path) -> bool:
+    from kextract.storage import read_info
+
+    return read_info(path) is not None
+
+
+if __name__ == "__main__":
+    main()

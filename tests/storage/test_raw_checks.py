@@ -1,0 +1,72 @@
+import struct
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from kextract.errors import CheckpointError
+from kextract.storage import read_info
+from kextract.storage.raw_checks import MAX_STEPS, check_raw
+from kextract.storage.refusal import Refused
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "x.weights.h5"
+    with h5py.File(path, "w") as file:
+        file["layers/dense/vars/0"] = np.zeros(3, "<f4")
+    return path
+
+
+def first_free_block(data: bytes | bytearray) -> tuple[int, int]:
+    """Give a heap's first free block: its place in the file and its offset in the heap."""
+    heap = data.index(b"HEAP")
+    _, head, start = struct.unpack_from("<QQQ", data, heap + 8)
+    return start + head, head
+
+
+def test_a_sound_file_passes(path: Path) -> None:
+    check_raw(path)
+
+
+def test_a_free_list_that_runs_in_a_circle_is_refused_and_not_followed(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    place, offset = first_free_block(data)
+    assert struct.unpack_from("<Q", data, place) == (1,)
+    struct.pack_into("<Q", data, place, offset)
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="free list runs in a circle"):
+        read_info(path)
+
+
+def test_numbers_that_spell_the_name_of_a_heap_do_no_harm(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["layers/dense/vars/1"] = np.frombuffer(b"HEAP" * 1000, "<f4")
+    check_raw(path)
+
+
+def test_a_file_full_of_heaps_is_refused_soon(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"HEAP" * (MAX_STEPS + 10))
+    started = time.perf_counter()
+    with pytest.raises(Refused, match="more than 200000 heaps"):
+        check_raw(path)
+    assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(("place", "value"), [(13, 4), (14, 4), (24, 8), (31, 1)])
+def test_addresses_of_another_size_or_base_are_refused(path: Path, place: int, value: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] = value
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="unusual size or base"):
+        read_info(path)
+
+
+def test_files_of_every_superblock_in_use_pass(tmp_path: Path) -> None:
+    for version in ("earliest", "v108", "v110", "latest"):
+        path = tmp_path / f"{version}.h5"
+        with h5py.File(path, "w", libver=version) as file:
+            file["x"] = np.zeros(3, "<f4")
+        check_raw(path)

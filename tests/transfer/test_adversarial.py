@@ -1,0 +1,148 @@
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.config import DistillConfig, TeacherConfig
+from kextract.models.frozen import frozen
+from kextract.training.teacher import train_teacher
+from kextract.transfer import method_spec
+from kextract.transfer.adversarial import AdversarialNoise
+from kextract.transfer.crafting import CraftingRules
+from kextract.transfer.noise import RandomNoise
+from tests.training.examples import CLASSES, SHAPE, easy_images, tiny_network
+from tests.transfer.examples import LINEAR_SHAPE, first_move, linear_teacher
+
+BATCH = (2, *LINEAR_SHAPE)
+STEPS = 5
+
+
+def source(*, iterations: int = 3, tolerance: float = 0.0, **options: Any) -> AdversarialNoise:
+    return AdversarialNoise(
+        options.pop("teacher", linear_teacher),
+        CraftingRules(0.01, iterations, tolerance),
+        BATCH,
+        classes=2,
+        steps_per_epoch=STEPS,
+        seed=options.pop("seed", 0),
+        **options,
+    )
+
+
+def drawn(noise: AdversarialNoise, epochs: int = 2) -> Any:
+    """All batches of some epochs, in their order."""
+    made = []
+    for epoch in range(1, epochs + 1):
+        for step in range(STEPS):
+            noise.refresh(epoch, step)
+            made.append(noise.batch().numpy())
+    return np.stack(made)
+
+
+def beginnings(epochs: int = 1) -> Any:
+    noise, made = RandomNoise(BATCH, seed=0), []
+    for epoch in range(1, epochs + 1):
+        for step in range(STEPS):
+            noise.refresh(epoch, step)
+            made.append(noise.batch().numpy())
+    return np.stack(made)
+
+
+def test_batches_do_not_depend_on_how_many_are_crafted_at_once() -> None:
+    one_by_one = drawn(source(together=1))
+    np.testing.assert_allclose(drawn(source(together=4)), one_by_one, rtol=1e-5, atol=1e-6)
+
+
+def test_the_seed_decides_the_noise() -> None:
+    first, same, other = (drawn(source(seed=seed), epochs=1) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).mean() > 0.5
+
+
+def test_every_batch_is_another_one() -> None:
+    batches = drawn(source())
+    assert len({batch.tobytes() for batch in batches}) == 2 * STEPS
+
+
+def test_without_a_shared_counter_every_batch_begins_with_adam_s_first_step() -> None:
+    moves = np.abs(drawn(source(iterations=1, together=2), epochs=1) - beginnings())
+    np.testing.assert_allclose(moves, first_move(0.01, 0), rtol=1e-3)
+
+
+def test_a_shared_counter_counts_the_steps_of_all_batches_before() -> None:
+    moves = np.abs(drawn(source(iterations=1, shared_counter=True)) - beginnings(epochs=2))
+    expected = [first_move(0.01, before) for before in range(2 * STEPS)]
+    expected_moves = np.broadcast_to(np.reshape(expected, (-1, 1, 1, 1, 1)), moves.shape)
+    np.testing.assert_allclose(moves, expected_moves, rtol=1e-3)
+
+
+def test_figures_are_means_over_all_batches_of_the_epoch() -> None:
+    """Batches take 4 steps, or 2 where all images are so bright or dark that nothing is left."""
+    noise = source(iterations=4, together=4)
+    batches = drawn(noise, epochs=1).astype(np.float64)
+    brightness = np.abs(batches.mean(axis=(2, 3, 4)))
+    figures = noise.figures()
+    assert figures["iterations"] == 4.0
+    sure = 1 / (1 + np.exp(-2 * brightness))
+    low, high = (1 - sure).mean(), sure.mean()
+    assert low <= figures["confidence"] <= high
+
+
+def test_figures_begin_anew_after_they_were_asked_for() -> None:
+    fresh, used = source(), source()
+    drawn(used, epochs=1)
+    used.figures()
+    for step in range(STEPS):
+        for noise in (fresh, used):
+            noise.refresh(2, step)
+            noise.batch()
+    assert used.figures() == fresh.figures()
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Any:
+    model = tiny_network()
+    config = TeacherConfig(epochs=8, batch_size=8, learning_rate=0.01, patience=0)
+    history = list(train_teacher(model, easy_images(48), easy_images(24, 1), config, flip=False))
+    assert history
+    return model
+
+
+@pytest.fixture(scope="module")
+def crafted(teacher: Any) -> Any:
+    """A whole epoch of crafted batches with the teacher's answers to them, and the figures."""
+    answers = frozen(teacher, batch_statistics=False)
+    config = DistillConfig(steps_per_epoch=6, batch_size=8, noise_learning_rate=0.05)
+    noise = method_spec("adversarial").make(answers, SHAPE, CLASSES, config)
+    logits = []
+    for step in range(config.steps_per_epoch):
+        noise.refresh(1, step)
+        logits.append(answers(noise.batch()).numpy().astype(np.float64))
+    return np.concatenate(logits), noise.figures()
+
+
+def test_crafted_noise_makes_a_trained_teacher_sure(crafted: Any) -> None:
+    assert crafted[1]["confidence"] > 0.9
+
+
+def test_the_confidence_is_the_teacher_s_highest_probability_where_all_are_fooled(
+    crafted: Any,
+) -> None:
+    logits, figures = crafted
+    highest = np.exp(logits).max(axis=1) / np.exp(logits).sum(axis=1)
+    assert figures["confidence"] == pytest.approx(highest.mean(), rel=0.02)
+
+
+def test_noise_is_crafted_for_all_classes_about_as_often(crafted: Any) -> None:
+    """48 draws from 3 classes: 16 of each, give or take four standard deviations of 3.3."""
+    answered = np.bincount(crafted[0].argmax(axis=1), minlength=CLASSES)
+    assert (np.abs(answered - 16) <= 13).all()
+
+
+def test_a_steep_teacher_stops_crafting_before_the_limit() -> None:
+    noise = source(
+        teacher=partial(linear_teacher, steepness=1e4), iterations=50, tolerance=1e-5, together=1
+    )
+    drawn(noise)
+    assert 2 <= noise.figures()["iterations"] < 50

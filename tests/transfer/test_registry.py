@@ -1,0 +1,38 @@
+import pytest
+import tensorflow as tf
+
+from kextract.config import RECIPES, DistillConfig
+from kextract.errors import UnknownNameError
+from kextract.transfer import METHODS, method_spec
+from tests.transfer.examples import LINEAR_SHAPE, linear_teacher
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_gives_float_batches_of_the_asked_shape(name: str, recipe: str) -> None:
+    config = DistillConfig(recipe=recipe, steps_per_epoch=3, batch_size=2, noise_iterations=2)
+    source = method_spec(name).make(linear_teacher, LINEAR_SHAPE, 2, config)
+    batches = []
+    for step in range(3):
+        source.refresh(1, step)
+        batches.append(source.batch())
+    assert [(batch.shape, batch.dtype) for batch in batches] == [((2, 4, 4, 1), tf.float32)] * 3
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_a_description_of_one_line(name: str) -> None:
+    description = METHODS[name].description
+    assert description and "\n" not in description
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("adverserial", "adversarial"), ("Random", "random"), ("rand", "random")]
+)
+def test_an_unknown_method_is_answered_with_the_nearest_one(wrong: str, right: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"method '{wrong}': did you mean '{right}'"):
+        method_spec(wrong)
+
+
+def test_a_name_like_no_method_is_answered_with_all_of_them() -> None:
+    with pytest.raises(UnknownNameError, match=", ".join(METHODS)):
+        method_spec("qqq")
