@@ -30,11 +30,13 @@ def normalized(mean: Array, variance: Array) -> Array:
 
 
 def batch_mean(images: NDArray[Any] = IMAGES) -> Array:
-    return images.reshape(COUNT, 3).astype(np.float64).mean(axis=0)
+    result: Array = images.reshape(COUNT, 3).astype(np.float64).mean(axis=0)
+    return result
 
 
 def batch_variance(images: NDArray[Any] = IMAGES, *, corrected: bool) -> Array:
-    return images.reshape(COUNT, 3).astype(np.float64).var(axis=0, ddof=int(corrected))
+    result: Array = images.reshape(COUNT, 3).astype(np.float64).var(axis=0, ddof=int(corrected))
+    return result
 
 
 def close(actual: Any, expected: Any) -> None:

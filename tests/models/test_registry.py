@@ -65,7 +65,7 @@ def test_a_resnet_pools_as_wished(pooling: str) -> None:
 
 
 def test_an_unknown_pooling_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(UnknownNameError, match="--pooling.*'gobal': did you mean 'global'"):
+    with pytest.raises(UnknownNameError, match=r"--pooling.*'gobal': did you mean 'global'"):
         model_pooling("resnet11", (32, 32, 3), "gobal")
 
 

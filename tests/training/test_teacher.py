@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import keras
@@ -32,9 +33,13 @@ def train(
 
 
 def run(seed: int = 0, **changes: Any) -> tuple[list[dict[str, Any]], list[bytes]]:
-    model = tiny_network(seed)
+    """The history and the last weights of a short training."""
+    model = tiny_network()
     history = figures(records(train(model, seed=seed, **changes)))
     return history, snapshot(model)
+
+
+first_run = cache(run)
 
 
 def script(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) -> None:
@@ -50,7 +55,7 @@ def test_an_easy_problem_is_learnt() -> None:
 
 
 def test_epochs_are_numbered_from_zero() -> None:
-    assert [record.epoch for record in records(train(tiny_network()))] == [0, 1, 2]
+    assert [record["epoch"] for record in first_run(augment=False)[0]] == [0, 1, 2]
 
 
 def test_epoch_zero_measures_the_model_before_training() -> None:
@@ -133,39 +138,27 @@ def test_a_best_last_epoch_is_kept_without_a_word(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("augment", [False, True])
 def test_the_same_seed_trains_the_same_way_to_the_bit(augment: bool) -> None:
-    assert run(augment=augment) == run(augment=augment)
+    assert first_run(augment=augment) == run(augment=augment)
 
 
-def test_another_seed_trains_another_way() -> None:
-    histories, weights = zip(run(seed=0), run(seed=1), strict=True)
-    assert histories[0] != histories[1]
-    assert weights[0] != weights[1]
+@pytest.mark.parametrize("augment", [False, True])
+def test_another_seed_trains_the_same_model_another_way(augment: bool) -> None:
+    (before, *history), _ = first_run(augment=augment)
+    (other_before, *other_history), _ = run(seed=1, augment=augment)
+    assert before == other_before
+    assert history != other_history
 
 
-def test_the_seed_also_decides_the_order_of_the_images() -> None:
-    first, second = (
-        figures(records(train(tiny_network(0), seed=seed, epochs=1))) for seed in (0, 1)
-    )
-    assert first[0] == second[0]
-    assert first[1] != second[1]
-
-
-@pytest.mark.parametrize("changes", [{"shift": 2}, {"shift": 0, "flip": True}])
+@pytest.mark.parametrize("changes", [{}, {"shift": 0, "flip": True}], ids=["shift", "flip"])
 def test_augmentation_changes_what_is_trained_on(changes: dict[str, Any]) -> None:
-    plain, augmented = (
-        records(train(tiny_network(), epochs=1, augment=augment, **changes))
-        for augment in (False, True)
-    )
-    assert np.isfinite(augmented[1].train_loss or np.nan)
-    assert plain[1].train_loss != augmented[1].train_loss
+    plain, _ = first_run(augment=False)
+    augmented, _ = first_run(augment=True, **changes)
+    assert np.isfinite(augmented[1]["train_loss"])
+    assert plain[1]["train_loss"] != augmented[1]["train_loss"]
 
 
 def test_images_are_mirrored_only_where_that_keeps_the_class() -> None:
-    plain, augmented = (
-        figures(records(train(tiny_network(), augment=augment, shift=0, flip=False)))
-        for augment in (False, True)
-    )
-    assert plain == augmented
+    assert run(augment=True, shift=0, flip=False) == first_run(augment=False)
 
 
 @pytest.mark.parametrize(("schedule", "last_rate"), [("constant", 0.01), ("cosine", 0.0)])

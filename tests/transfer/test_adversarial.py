@@ -1,4 +1,3 @@
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,12 @@ STEPS = 5
 
 def source(*, iterations: int = 3, tolerance: float = 0.0, **options: Any) -> AdversarialNoise:
     return AdversarialNoise(
-        options.pop("teacher", linear_teacher),
+        linear_teacher,
         CraftingRules(0.01, iterations, tolerance),
         BATCH,
         classes=2,
         steps_per_epoch=STEPS,
-        seed=options.pop("seed", 0),
-        **options,
+        **{"seed": 0, **options},
     )
 
 
@@ -77,16 +75,22 @@ def test_a_shared_counter_counts_the_steps_of_all_batches_before() -> None:
     np.testing.assert_allclose(moves, expected_moves, rtol=1e-3)
 
 
-def test_figures_are_means_over_all_batches_of_the_epoch() -> None:
-    """Batches take 4 steps, or 2 where all images are so bright or dark that nothing is left."""
-    noise = source(iterations=4, together=4)
+def test_the_confidence_is_the_mean_over_all_images_of_the_epoch() -> None:
+    """Images are pushed up for class 0 and down for class 1; s, -s are the logits."""
+    noise = source(together=4)
     batches = drawn(noise, epochs=1).astype(np.float64)
-    brightness = np.abs(batches.mean(axis=(2, 3, 4)))
-    figures = noise.figures()
-    assert figures["iterations"] == 4.0
-    sure = 1 / (1 + np.exp(-2 * brightness))
-    low, high = (1 - sure).mean(), sure.mean()
-    assert low <= figures["confidence"] <= high
+    pushed = np.sign((batches - beginnings()).mean(axis=(2, 3, 4)))
+    wished = 1 / (1 + np.exp(-2 * pushed * batches.mean(axis=(2, 3, 4))))
+    assert noise.figures()["confidence"] == pytest.approx(wished.mean(), rel=1e-5)
+
+
+def test_the_iterations_are_the_mean_over_all_batches_of_the_epoch() -> None:
+    """A tolerance beyond any fall stops all batches at the second step."""
+    limited, stopped = source(iterations=4, together=4), source(iterations=9, tolerance=99.0)
+    for noise in (limited, stopped):
+        drawn(noise, epochs=1)
+    assert limited.figures()["iterations"] == 4.0
+    assert stopped.figures()["iterations"] == 2.0
 
 
 def test_figures_begin_anew_after_they_were_asked_for() -> None:
@@ -138,11 +142,3 @@ def test_noise_is_crafted_for_all_classes_about_as_often(crafted: Any) -> None:
     """48 draws from 3 classes: 16 of each, give or take four standard deviations of 3.3."""
     answered = np.bincount(crafted[0].argmax(axis=1), minlength=CLASSES)
     assert (np.abs(answered - 16) <= 13).all()
-
-
-def test_a_steep_teacher_stops_crafting_before_the_limit() -> None:
-    noise = source(
-        teacher=partial(linear_teacher, steepness=1e4), iterations=50, tolerance=1e-5, together=1
-    )
-    drawn(noise)
-    assert 2 <= noise.figures()["iterations"] < 50

@@ -72,20 +72,28 @@ def craft_by_hand(
     return pixels, taken
 
 
-@pytest.mark.parametrize("tolerance", [0.0, 0.02], ids=["to the limit", "until it stops"])
-@pytest.mark.parametrize("rules", [CORRECTED, ARTICLE], ids=["corrected", "article"])
-def test_crafting_is_keras_s_adam_on_the_pixels(rules: CraftingRules, tolerance: float) -> None:
-    rules = replace(rules, tolerance=tolerance)
+@pytest.mark.parametrize(
+    ("rules", "stops"),
+    [
+        (CORRECTED, False),
+        (replace(CORRECTED, tolerance=0.034), True),
+        (ARTICLE, False),
+        (replace(ARTICLE, tolerance=0.0166), True),
+    ],
+    ids=["corrected", "corrected until it stops", "article", "article until it stops"],
+)
+def test_crafting_is_keras_s_adam_on_the_pixels(rules: CraftingRules, stops: bool) -> None:
     answers, (noise, classes) = teacher(batch_statistics=rules.softmax_twice), start(1)
     expected, steps = craft_by_keras(answers, rules, noise, classes)
+    assert (2 < steps < rules.iterations) == stops
     crafted, taken, _ = make_crafter(answers, rules, SIZE)(noise, classes, ZERO)
     assert taken.numpy().tolist() == [steps]
-    assert (1 < steps < rules.iterations) == (tolerance > 0)
     np.testing.assert_allclose(crafted.numpy(), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("steps_before", [0, 7, 5000])
-@pytest.mark.parametrize("rules", [CORRECTED, ARTICLE], ids=["corrected", "article"])
+@pytest.mark.parametrize(
+    ("rules", "steps_before"), [(CORRECTED, 0), (CORRECTED, 7), (ARTICLE, 5000)]
+)
 def test_a_step_count_goes_on_from_before_with_moments_at_zero(
     rules: CraftingRules, steps_before: int
 ) -> None:
@@ -110,7 +118,7 @@ def test_the_first_move_is_as_long_as_adam_s_closed_form(steps_before: int) -> N
 
 def test_batches_crafted_together_come_out_as_one_by_one() -> None:
     answers, (noise, classes) = teacher(), start(3)
-    craft = make_crafter(answers, replace(RULES, tolerance=0.02), SIZE)
+    craft = make_crafter(answers, replace(RULES, tolerance=0.034), SIZE)
     together = craft(noise, classes, ZERO)
     alone = [
         craft(noise[first : first + SIZE], classes[first : first + SIZE], ZERO)

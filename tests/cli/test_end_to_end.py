@@ -1,0 +1,164 @@
+"""The main job through the real program: teacher, student, evaluation, comparison."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.cli.conftest import write_images
+from tests.cli.program import kextract
+
+SHORT = ("--epochs", "2", "--steps-per-epoch", "2", "--batch-size", "4", "--precision", "float32")
+
+
+@pytest.fixture(scope="module")
+def student(workshop: Path) -> Path:
+    """A student of the workshop's teacher by adversarial noise."""
+    made = kextract("distill", "teacher.weights.h5", *SHORT, "--format", "json", cwd=workshop)
+    assert made.code == 0, made.stderr
+    (workshop / "student.json").write_text(made.stdout)
+    return workshop / "checkpoints" / "teacher-adversarial.weights.h5"
+
+
+def test_a_student_is_written_to_the_default_folder(student: Path) -> None:
+    assert student.is_file()
+    assert [path.name for path in student.parent.iterdir()] == [student.name]
+
+
+def test_json_lines_hold_the_numbers_of_the_table(student: Path, workshop: Path) -> None:
+    events = [json.loads(line) for line in (workshop / "student.json").read_text().splitlines()]
+    epochs = [event for event in events if event["event"] == "epoch"]
+    assert [epoch["epoch"] for epoch in epochs] == [0, 1, 2]
+
+    shown = kextract("compare", student, "--epochs", "--format", "table", cwd=workshop)
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    rows = {words[0]: words for words in lines if words and words[0] in ("0", "1", "2")}
+    for epoch in epochs:
+        loss, accuracy = rows[str(epoch["epoch"])][1:3]
+        assert (loss, accuracy) == (f"{epoch['loss']:.4f}", f"{epoch['accuracy']:.4f}")
+
+
+def test_the_same_seed_gives_the_same_student_again(student: Path, workshop: Path) -> None:
+    kextract("distill", "teacher.weights.h5", *SHORT, "-o", "again.weights.h5", cwd=workshop)
+    first, again = (
+        json.loads(kextract("inspect", path, "--format", "json", cwd=workshop).stdout)
+        for path in (student, "again.weights.h5")
+    )
+    assert first["sha256"] == again["sha256"]
+    for one, other in zip(first["history"], again["history"], strict=True):
+        assert [one["loss"], one["accuracy"]] == [other["loss"], other["accuracy"]]
+
+
+@pytest.mark.parametrize("recipe", ["article", "corrected"])
+def test_distilling_leaves_the_teachers_file_as_it_was(recipe: str, workshop: Path) -> None:
+    teacher = workshop / "teacher.weights.h5"
+    before = teacher.read_bytes()
+    made = kextract(
+        *("distill", teacher.name, *SHORT, "--recipe", recipe, "--student", "lenet5-half"),
+        *("--output", f"{recipe}.weights.h5"),
+        cwd=workshop,
+    )
+    assert made.code == 0, made.stderr
+    assert teacher.read_bytes() == before
+
+
+def test_a_piped_run_prints_aligned_rows_and_nothing_that_moves(workshop: Path) -> None:
+    made = kextract(
+        *("distill", "teacher.weights.h5", *SHORT, "--method", "random"),
+        *("--output", "piped.weights.h5"),
+        cwd=workshop,
+        FORCE_COLOR="1",
+    )
+    header, *rows = made.stdout.splitlines()[:4]
+    assert header.split()[:3] == ["epoch", "loss", "accuracy"]
+    assert [row.split()[0] for row in rows] == ["0", "1", "2"]
+    assert len({row.index(row.split()[2]) for row in rows}) == 1
+    assert "\x1b" not in made.stdout + made.stderr
+    assert "\r" not in made.stdout + made.stderr
+
+
+def test_evaluation_agrees_with_itself_as_table_and_json(student: Path, workshop: Path) -> None:
+    words = ("evaluate", student, "--against", "teacher.weights.h5")
+    table = kextract(*words, cwd=workshop)
+    result = json.loads(kextract(*words, "--format", "json", cwd=workshop).stdout)
+    for name in ("loss", "accuracy", "agreement"):
+        assert f"{result[name]:.4f}" in table.stdout
+    weighted = sum(entry["images"] * entry["accuracy"] for entry in result["per_class"])
+    assert weighted / result["images"] == pytest.approx(result["accuracy"])
+
+
+def test_a_checkpoint_agrees_with_its_own_record_of_the_test_images(workshop: Path) -> None:
+    info = json.loads(
+        kextract("inspect", "teacher.weights.h5", "--format", "json", cwd=workshop).stdout
+    )
+    measured = kextract("evaluate", "teacher.weights.h5", "--format", "json", cwd=workshop)
+    assert json.loads(measured.stdout)["loss"] == pytest.approx(info["test"]["loss"], abs=1e-5)
+
+
+def test_compare_gives_the_same_figures_in_every_format(student: Path, workshop: Path) -> None:
+    files = ("teacher.weights.h5", student)
+    objects = json.loads(kextract("compare", *files, "--format", "json", cwd=workshop).stdout)
+    text = kextract("compare", *files, "--format", "csv", cwd=workshop).stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    markdown = kextract("compare", *files, "--format", "markdown", cwd=workshop).stdout
+    for entry, row in zip(objects, rows, strict=True):
+        assert float(row["best_loss"]) == entry["best_loss"]
+        assert f"{entry['best_loss']:.4f}" in markdown
+
+
+def test_without_the_data_set_a_student_is_taught_all_the_same(
+    workshop: Path, tmp_path: Path
+) -> None:
+    made = kextract(
+        *("distill", workshop / "teacher.weights.h5", *SHORT, "--output", "blind.weights.h5"),
+        cwd=tmp_path,
+    )
+    assert made.code == 0, made.stderr
+    assert "no images to measure on" in made.stderr
+    assert "accuracy" not in made.stdout.splitlines()[0]
+    shown = kextract("compare", "blind.weights.h5", "--epochs", cwd=tmp_path)
+    assert shown.code == 0, shown.stderr
+
+
+def test_a_test_half_alone_is_enough_to_evaluate(workshop: Path, tmp_path: Path) -> None:
+    with np.load(workshop / "shades.npz") as images:
+        half = {name: images[name] for name in ("x_test", "y_test")}
+        np.savez(tmp_path / "half.npz", allow_pickle=False, **half)
+    words = ("evaluate", workshop / "teacher.weights.h5", "--dataset", "half.npz")
+    assert kextract(*words, cwd=tmp_path).code == 0
+    assert "half" in kextract(*words, "--split", "validation", cwd=tmp_path).refusal()
+
+
+def test_plain_weights_of_keras_serve_as_a_teacher(workshop: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.weights.h5"
+    foreign.write_bytes((workshop / "teacher.weights.h5").read_bytes())
+    with h5py.File(foreign, "r+") as file:
+        for name in list(file.attrs):
+            del file.attrs[name]
+        del file["kextract"]
+    made = kextract(
+        *("distill", foreign, *SHORT, "--model", "lenet5", "--dataset", workshop / "shades.npz"),
+        *("--output", "student.weights.h5"),
+        cwd=tmp_path,
+    )
+    assert made.code == 0, made.stderr
+
+
+def test_three_colours_augmentation_and_a_schedule_work_as_well(tmp_path: Path) -> None:
+    write_images(tmp_path / "colour.npz", channels=3, side=20)
+    made = kextract(
+        *("train-teacher", "--dataset", "colour.npz", "--model", "wrn-16-1", "--epochs", "1"),
+        *("--augment", "--shift", "2", "--schedule", "cosine", "--format", "quiet"),
+        cwd=tmp_path,
+    )
+    assert made.code == 0, made.stderr
+    assert made.stdout.strip() == "checkpoints/colour-wrn-16-1.weights.h5"
+
+
+def test_options_can_be_set_by_the_environment(workshop: Path) -> None:
+    refused = kextract("train-teacher", cwd=workshop, KEXTRACT_TRAIN_TEACHER_EPOCHS="0")
+    assert "--epochs 0" in refused.refusal()
