@@ -95,11 +95,11 @@ def noise_table(runs: Runs) -> Iterable[str]:
     def mean(name: str) -> Callable[[CheckpointInfo], float]:
         return lambda info: fmean(r.details[name] for r in info.history if name in r.details)
 
-    columns = {
+    columns: dict[str, Callable[[CheckpointInfo], float]] = {
         "crafting steps a batch": mean("iterations"),
         "teacher's confidence in the class": mean("confidence"),
-        "agreement on the noise, last epoch": lambda i: i.history[-1].details["transfer_agreement"],
-        "agreement on validation images, last epoch": lambda i: i.history[-1].agreement,
+        "agreement on the noise, last epoch": _last_on_noise,
+        "agreement on validation images, last epoch": _last_on_images,
     }
     yield f"| run | {' | '.join(columns)} |"
     yield "| --- " + "| ---: " * len(columns) + "|"
@@ -111,6 +111,16 @@ def noise_table(runs: Runs) -> Iterable[str]:
             missing = "random" in kind and name.startswith(("crafting", "teacher"))
             cells.append("--" if missing else spread(take(info) for info in infos))
         yield f"| {dataset}, {kind} | {' | '.join(cells)} |"
+
+
+def _last_on_noise(info: CheckpointInfo) -> float:
+    return info.history[-1].details["transfer_agreement"]
+
+
+def _last_on_images(info: CheckpointInfo) -> float:
+    agreement = info.history[-1].agreement
+    assert agreement is not None, "the study had its data"
+    return agreement
 
 
 def main() -> None:

@@ -25,7 +25,10 @@ def compare(
     ] = False,
     format: Annotated[str, typer.Option(help=f"{', '.join(FORMATS)}.")] = "table",
 ) -> None:
-    """Compare CHECKPOINTS: how each began, its best epoch and its last; nothing is loaded."""
+    """Compare how checkpoints began, their best epochs and their last.
+
+    The figures come from the histories in the files; no images are needed.
+    """
     check_choice("--format", format, FORMATS)
     from kextract.reports import epochs as epochs_table
     from kextract.reports import summary

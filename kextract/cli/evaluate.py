@@ -45,7 +45,10 @@ def evaluate(
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
     debug: options.Debug = False,
 ) -> None:
-    """Measure checkpoints: loss, accuracy, accuracy per class, agreement with a teacher."""
+    """Measure checkpoints on labelled images.
+
+    Shows loss, accuracy, accuracy per class, and with --against agreement with a teacher.
+    """
     check_choice("--split", split, SPLITS)
     check_choice("--format", format, ("table", "json"))
     check_choice("--precision", precision, PRECISIONS)

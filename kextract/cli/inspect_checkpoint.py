@@ -21,7 +21,7 @@ def inspect_checkpoint(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint to look into.")],
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
-    """Show what CHECKPOINT holds and how it was made; loads no weights."""
+    """Show what a checkpoint holds and how it was made."""
     check_choice("--format", format, ("table", "json"))
     from kextract.storage import read_info
 

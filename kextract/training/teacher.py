@@ -27,7 +27,7 @@ def train_teacher(
     """
     evaluator = Predictor(model)
     steps = -(-len(train.x) // config.batch_size)
-    update = _compile_update(model, train, config, steps * config.epochs, flip=flip)
+    update = compile_update(model, train, config, steps * config.epochs, flip=flip)
 
     record = _validate(evaluator, validation, 0, time.perf_counter())
     yield record
@@ -64,7 +64,7 @@ def train_teacher(
         yield Note(f"took back the weights of epoch {best.epoch}, the best on validation images")
 
 
-def _compile_update(
+def compile_update(
     model: keras.Model, train: Images, config: TeacherConfig, total_steps: int, *, flip: bool
 ) -> Callable[[np.ndarray, np.ndarray], tf.Tensor]:
     """Compile one update: int32 indices (n,) and [epoch, step] in, mean loss out."""

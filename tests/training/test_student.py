@@ -124,7 +124,7 @@ def test_a_student_learns_to_answer_as_its_teacher() -> None:
     """Shown the images again and again; strangers agree on about a third of them."""
     student, source = tiny_network(STUDENT_SEED), Album(VALIDATION)
     teacher = tiny_network(TEACHER_SEED)
-    history = records(lessons(teacher, student, source, epochs=1, steps_per_epoch=300))
+    history = records(lessons(teacher, student, source, epochs=1, steps_per_epoch=700))
     assert (history[-1].agreement or 0) > 0.9
     assert (history[-1].kl or 1) < 0.1 * (history[0].kl or 0)
 

@@ -167,7 +167,7 @@ def test_the_schedule_decides_the_rate_at_the_end(
 ) -> None:
     made: list[Any] = []
 
-    class Remembered(keras.optimizers.Adam):  # type: ignore[misc]
+    class Remembered(keras.optimizers.Adam):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             made.append(self)

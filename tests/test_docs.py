@@ -1,0 +1,83 @@
+"""What README and docs say is what the program does.
+
+`python -m tests.test_docs` writes docs/commands.md anew.
+"""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import kextract
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "checkpoints" / "README.md"]
+COMMANDS = ("quickstart", "train-teacher", "distill", "evaluate", "compare", "inspect", "list")
+
+SHORT = {
+    "KEXTRACT_TRAIN_TEACHER_LIMIT": "100",
+    "KEXTRACT_DISTILL_STEPS_PER_EPOCH": "1",
+    "KEXTRACT_DISTILL_BATCH_SIZE": "4",
+    "https_proxy": "http://127.0.0.1:9",
+}
+"""Makes runs short and data sets unavailable, by options that the commands leave open."""
+
+
+def readme_commands() -> list[str]:
+    """List the commands of the README's shell blocks."""
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+def help_pages() -> str:
+    """Give docs/commands.md: what `--help` says of every command."""
+    pages = ["# Commands\n\nWhat `kextract COMMAND --help` says.\n"]
+    for command in COMMANDS:
+        shown = kextract(command, "--help", COLUMNS="100", TERMINAL_WIDTH="100", NO_COLOR="1")
+        text = "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
+        text = text.replace("python -m kextract", "kextract")
+        pages.append(f"## {command}\n\n```\n{text}\n```\n")
+    return "\n".join(pages)
+
+
+def test_docs_list_the_options_that_help_lists() -> None:
+    assert (ROOT / "docs" / "commands.md").read_text() == help_pages()
+
+
+def test_the_readme_begins_with_its_two_commands() -> None:
+    assert readme_commands()[:2] == ["uv run kextract quickstart", "uv run pytest"]
+
+
+@pytest.mark.parametrize(
+    "command", [line for line in readme_commands() if line.startswith("uv run kextract")]
+)
+def test_every_command_of_the_readme_runs(command: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "checkpoints", tmp_path / "checkpoints")
+    words = []
+    for word in shlex.split(command.removeprefix("uv run kextract")):
+        matches = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob(word))
+        words += matches if "*" in word else [word]
+
+    done = kextract(*words, cwd=tmp_path, KERAS_HOME=str(tmp_path / "keras"), **SHORT)
+
+    assert done.code == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_that_exist(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_options_that_are_mentioned_exist(page: Path) -> None:
+    known = set(re.findall(r"--[a-z][a-z-]*", (ROOT / "docs" / "commands.md").read_text()))
+    mentioned = re.findall(r"(?<![\w-])--[a-z][a-z-]+(?=[^\w-])", page.read_text())
+    assert set(mentioned) - known == set()
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "commands.md").write_text(help_pages())
