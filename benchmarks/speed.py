@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from statistics import median
+from unittest.mock import patch
 
 import numpy as np
 
@@ -42,14 +43,13 @@ def training(*, fused: bool, fit: bool, precision: str) -> Timed:
 
     from kextract.config import TeacherConfig
     from kextract.datasets.images import Images
-    from kextract.models import resnet
+    from kextract.models.batch_norm import BatchNormalization
     from kextract.models.build import build_model
     from kextract.training.teacher import compile_update
 
-    fast = resnet.BatchNormalization
-    resnet.BatchNormalization = fast if fused else keras.layers.BatchNormalization
-    model = build_model("resnet11", SHAPE, 10, precision=precision)
-    resnet.BatchNormalization = fast
+    layer = BatchNormalization if fused else keras.layers.BatchNormalization
+    with patch("kextract.models.resnet.BatchNormalization", layer):
+        model = build_model("resnet11", SHAPE, 10, precision=precision)
     generator = np.random.default_rng(0)
     x = generator.integers(0, 256, (BATCH * STEPS, *SHAPE)).astype(np.uint8)
     y = generator.integers(0, 10, BATCH * STEPS)

@@ -61,7 +61,7 @@ class TeacherConfig:
         _not_negative("--weight-decay", self.weight_decay)
         _at_least("--patience", self.patience, 0)
         _at_least("--shift", self.shift, 0)
-        _at_least("--seed", self.seed, 0)
+        _seed(self.seed)
         _known("--precision", self.precision, PRECISIONS)
         Holdout(self.seed, self.validation_fraction)
 
@@ -101,13 +101,18 @@ class DistillConfig:
         _positive("--noise-learning-rate", self.noise_learning_rate)
         _at_least("--noise-iterations", self.noise_iterations, 1)
         _not_negative("--noise-tolerance", self.noise_tolerance)
-        _at_least("--seed", self.seed, 0)
+        _seed(self.seed)
         _known("--precision", self.precision, PRECISIONS)
 
 
 def _at_least(flag: str, value: int, least: int) -> None:
     if value < least:
         raise RequestError(f"{flag} {value}: must be {least} or more")
+
+
+def _seed(value: int) -> None:
+    if not 0 <= value < 2**32:
+        raise RequestError(f"--seed {value}: must be a whole number from 0 to 4294967295")
 
 
 def _positive(flag: str, value: float) -> None:

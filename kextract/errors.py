@@ -15,6 +15,7 @@ found, what to do.
 
 import difflib
 from collections.abc import Iterable
+from typing import Self
 
 
 class KextractError(Exception):
@@ -29,6 +30,14 @@ class StorageError(KextractError):
 
 class NonFiniteError(KextractError):
     """A loss or a weight became NaN or infinite."""
+
+    @classmethod
+    def at(cls, moment: str, learning_rate: float) -> Self:
+        """Say when a loss was no longer a number, and what to try."""
+        return cls(
+            f"the loss is no longer a number in {moment}: try a smaller --learning-rate than"
+            f" {learning_rate:g}, or --precision float32"
+        )
 
 
 class RequestError(KextractError):

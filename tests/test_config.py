@@ -99,7 +99,6 @@ def test_the_largest_seed_of_numpy_is_taken(kind: Any) -> None:
     assert kind(seed=2**32 - 1).seed == 2**32 - 1
 
 
-@pytest.mark.xfail(strict=True, reason="a seed of 33 bits fails later, in Keras, with a traceback")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_that_numpy_cannot_take_is_refused_by_its_flag(kind: Any) -> None:
     with pytest.raises(RequestError, match=r"^--seed"):

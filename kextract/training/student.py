@@ -47,10 +47,7 @@ def distill(
             synthesis_seconds += time.perf_counter() - step_began
             loss, agreement = (float(value) for value in update(batch))
             if not np.isfinite(loss):
-                raise NonFiniteError(
-                    f"the loss became {loss} in epoch {epoch}, step {step + 1}: try a smaller"
-                    f" --learning-rate than {config.learning_rate:g}, or --precision float32"
-                )
+                raise NonFiniteError.at(f"epoch {epoch}, step {step + 1}", config.learning_rate)
             total_loss += loss
             total_agreement += agreement
             done = step + 1
@@ -62,7 +59,10 @@ def distill(
             "synthesis_seconds": synthesis_seconds,
             "student_seconds": time.perf_counter() - began - synthesis_seconds,
         }
-        yield examiner.record(epoch, began, total_loss / steps, details)
+        record = examiner.record(epoch, began, total_loss / steps, details)
+        if not np.isfinite(record.loss or 0.0):
+            raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
+        yield record
 
 
 def _compile_update(

@@ -41,15 +41,15 @@ def train_teacher(
             loss = float(update(chosen.astype(np.int32), np.array([epoch, step], np.int32)))
             if not np.isfinite(loss):
                 model.set_weights(best_weights)
-                raise NonFiniteError(
-                    f"the loss became {loss} in epoch {epoch}, step {step + 1}: try a smaller"
-                    f" --learning-rate than {config.learning_rate:g}, or --precision float32"
-                )
+                raise NonFiniteError.at(f"epoch {epoch}, step {step + 1}", config.learning_rate)
             total_loss += loss
             done = step + 1
             images = min(done * config.batch_size, len(train.x))
             yield Progress(epoch, "training", done, steps, images, total_loss / done)
         record = _validate(evaluator, validation, epoch, began, total_loss / steps)
+        if not np.isfinite(record.loss or 0.0):
+            model.set_weights(best_weights)
+            raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
         yield record
         if (record.accuracy or 0.0) > (best.accuracy or 0.0):
             best, best_weights = record, model.get_weights()

@@ -234,7 +234,6 @@ def test_a_loss_that_is_no_number_is_refused_with_its_epoch_and_step() -> None:
         list(lessons(tiny_network(1), tiny_network(2), learning_rate=1e38))
 
 
-@pytest.mark.xfail(strict=True, reason="a validation loss that is no number is not looked at")
 def test_a_student_that_its_last_update_destroyed_is_refused_too() -> None:
     with pytest.raises(NonFiniteError, match="epoch 1"):
         list(
