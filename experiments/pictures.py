@@ -1,7 +1,7 @@
 """The pictures of the README.
 
 tmux capture-pane -e -p | uv run python experiments/pictures.py table docs/images/live-table.svg
-uv run python experiments/pictures.py noise checkpoints/cifar10-resnet11.weights.h5 \
+uv run python experiments/pictures.py noise checkpoints/mnist-resnet11.weights.h5 \
     docs/images/adversarial-noise.png
 """
 
@@ -47,8 +47,8 @@ def draw_noise(checkpoint: Path, target: Path) -> None:
     craft = make_crafter(teacher, CraftingRules(1e-2, 100, 1e-5), info.classes)
     crafted, _, confidence = craft(noise, tf.range(info.classes), tf.constant(0))
     print("confidence:", np.round(confidence.numpy(), 4))
-    # What crafting moved is too small to be seen: it gets a row of its own, ten times as large.
-    change = 10 * (crafted.numpy() - noise)
+    # What crafting moved is too small to be seen: it gets a row of its own, three times as large.
+    change = 3 * (crafted.numpy() - noise)
     rows = np.concatenate([noise, crafted.numpy(), change]).clip(-1, 1)
     grid = image_grid(rows, columns=info.classes, zoom=ZOOM)
     target.write_bytes(tf.io.encode_png(grid).numpy())
