@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from rich.ansi import AnsiDecoder
 from rich.console import Console
-from rich.text import Text
 
 from kextract import runtime
 from kextract.reports import image_grid
@@ -21,12 +21,12 @@ ZOOM = 3
 
 def draw_table(target: Path) -> None:
     """Turn a captured terminal with its colours, on standard input, into an SVG."""
-    lines = sys.stdin.read().rstrip("\n").splitlines()
-    width = max(len(Text.from_ansi(line)) for line in lines) + 2
+    lines = list(AnsiDecoder().decode(sys.stdin.read().rstrip("\n")))
+    width = max(len(line) for line in lines) + 2
     with Path("/dev/null").open("w") as nowhere:
         console = Console(record=True, width=width, file=nowhere, force_terminal=True)
         for line in lines:
-            console.print(Text.from_ansi(line), no_wrap=True)
+            console.print(line, no_wrap=True)
     target.write_text(console.export_svg(title="kextract distill"))
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Drop-in replacement for `keras.layers.BatchNormalization` on images (n, h, w, c).
+    """`keras.layers.BatchNormalization` for images (n, h, w, c), with scale and centre.
 
     It has the same variables and the same class name, hence the same place in a weights file.
     Images may be float32 or bfloat16; statistics are float32, taken over all axes but the last.

@@ -10,6 +10,8 @@ from kextract.errors import RequestError, UnknownNameError
 
 POOLINGS = ("article", "global", "none")
 MINIMUM_SIDE = 16
+ARTICLE_POOL = 8
+"""Side of the article's average pooling: all of the last feature map of a 32x32 image."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def model_spec(name: str) -> ModelSpec:
     """Look an architecture up; `resnetN` is known for every N = 9n + 2 up to 1001."""
     if name in MODELS:
         return MODELS[name]
-    resnet = re.fullmatch(r"resnet([0-9]{1,4})", name)
+    resnet = re.fullmatch(r"resnet([1-9][0-9]{0,3})", name)
     if resnet is None:
         raise UnknownNameError("model", name, MODELS)
     depth = int(resnet[1])
@@ -83,7 +85,8 @@ def model_pooling(name: str, input_shape: tuple[int, int, int], wished: str | No
                 f"--pooling {wished}: '{name}' has its own pooling; leave --pooling out"
             )
         return "global" if name.startswith("wrn") else "none"
-    fits = min(-(-side // 4) for side in input_shape[:2]) >= 8
+    # The last feature map has a quarter of the image's side, rounded up.
+    fits = min(-(-side // 4) for side in input_shape[:2]) >= ARTICLE_POOL
     if wished is None:
         return "article" if fits else "none"
     if wished not in POOLINGS:

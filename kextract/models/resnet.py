@@ -8,14 +8,7 @@ import keras
 
 from kextract.models.batch_norm import BatchNormalization
 from kextract.models.naming import LayerNames
-
-ARTICLE_POOL = 8
-"""Side of the article's average pooling: all of the last feature map of a 32x32 image."""
-
-
-def article_pooling_fits(height: int, width: int) -> bool:
-    """Whether the last feature map, a quarter of the image's side, is at least 8x8."""
-    return min(-(-height // 4), -(-width // 4)) >= ARTICLE_POOL
+from kextract.models.registry import ARTICLE_POOL
 
 
 def resnet(

@@ -8,7 +8,7 @@ from kextract.config import Holdout
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import Images
 from kextract.datasets.splits import split
-from kextract.errors import DatasetError, RequestError
+from kextract.errors import CheckpointError, DatasetError, RequestError
 from kextract.storage import CheckpointInfo
 
 
@@ -35,10 +35,13 @@ def holdout_of(config: Mapping[str, Any]) -> Holdout:
     if not isinstance(known, Mapping):
         return Holdout()
     try:
-        return Holdout(int(known["seed"]), float(known["fraction"]), known["limit"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RequestError(
-            f"the checkpoint's 'holdout' configuration is damaged: {error}"
+        limit = known["limit"]
+        return Holdout(
+            int(known["seed"]), float(known["fraction"]), None if limit is None else int(limit)
+        )
+    except (KeyError, TypeError, ValueError, RequestError) as error:
+        raise CheckpointError(
+            f"the checkpoint does not say which images it held out: its 'holdout' is {dict(known)}"
         ) from error
 
 
