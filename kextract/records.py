@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,17 @@ class Note:
     text: str
 
 
-Event = Progress | EpochRecord | Note
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """All that it takes to go on from the end of an epoch; kept on disk, never shown."""
+
+    history: tuple[EpochRecord, ...]
+    """From epoch 0 on; best-so-far and early stopping follow from it."""
+    tensors: "Mapping[str, NDArray[np.generic]]"
+    """By group and place in it, such as `model/0`, `optimizer/3`, `source/steps_made`."""
+
+
+Event = Progress | EpochRecord | Note | Snapshot
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord | None:

@@ -61,6 +61,7 @@ def distill(
     data_dir: options.DataDir = None,
     output: options.Output = None,
     overwrite: options.Overwrite = False,
+    resume: options.Resume = False,
     format: options.Format = "auto",
     debug: options.Debug = False,
 ) -> None:
@@ -94,4 +95,5 @@ def distill(
         data_dir=data_dir,
         output=output,
         overwrite=overwrite,
+        resume=resume,
     )

@@ -20,6 +20,9 @@ Output = Annotated[
     typer.Option("--output", "-o", help="File to write, ending in .weights.h5."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an unfinished run of the same output.")
+]
 Format = Annotated[
     Literal["auto", "live", "plain", "json", "quiet"],
     typer.Option(help="How epochs are shown; auto is live on a terminal, else plain."),

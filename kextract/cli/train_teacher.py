@@ -61,6 +61,7 @@ def train_teacher(
     data_dir: options.DataDir = None,
     output: options.Output = None,
     overwrite: options.Overwrite = False,
+    resume: options.Resume = False,
     format: options.Format = "auto",
     debug: options.Debug = False,
 ) -> None:
@@ -92,4 +93,5 @@ def train_teacher(
         data_dir=data_dir,
         output=output,
         overwrite=overwrite,
+        resume=resume,
     )

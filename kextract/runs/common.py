@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import asdict
 from pathlib import Path
@@ -10,19 +10,35 @@ from typing import TYPE_CHECKING
 
 from kextract.datasets.dataset import Dataset
 from kextract.display import Display
-from kextract.records import EpochRecord, Event, Note
+from kextract.records import EpochRecord, Event, Note, Snapshot
 
 if TYPE_CHECKING:
     import keras
 
+RESUME = "--resume"
 ARGUMENTS: ContextVar[list[str]] = ContextVar("arguments")
 """The words after `kextract` where one command runs another, as quickstart does."""
 
 
-def follow(display: Display, events: Iterable[Event]) -> tuple[EpochRecord, ...]:
-    """Show every event of a loop as it comes and return the epoch records."""
-    history = []
+def follow(
+    display: Display,
+    events: Iterable[Event],
+    *,
+    keep: Callable[[Snapshot], None] | None = None,
+    resume: Snapshot | None = None,
+) -> tuple[EpochRecord, ...]:
+    """Show every event of a loop as it comes and return the epoch records.
+
+    Snapshots are kept and not shown. The records of a run that is gone on with come first.
+    """
+    history = list(resume.history) if resume else []
+    for record in history:
+        display.show(record)
     for event in events:
+        if isinstance(event, Snapshot):
+            if keep is not None:
+                keep(event)
+            continue
         if isinstance(event, Note):
             display.note(event.text)
             continue
@@ -33,8 +49,14 @@ def follow(display: Display, events: Iterable[Event]) -> tuple[EpochRecord, ...]
 
 
 def command_line() -> str:
-    """Return the command that is running, as one would type it."""
-    return shlex.join(["kextract", *ARGUMENTS.get(sys.argv[1:])])
+    """Return the command that makes the running run, as one would type it: without `--resume`."""
+    words = ARGUMENTS.get(sys.argv[1:])
+    return shlex.join(["kextract", *(word for word in words if word != RESUME)])
+
+
+def command_to_go_on() -> str:
+    """Return the command that goes on with the running run once it was stopped."""
+    return f"{command_line()} {RESUME}"
 
 
 def final_scores(

@@ -8,10 +8,11 @@ from kextract.config import DistillConfig
 from kextract.display import Display, RunHeader
 from kextract.models import model_pooling
 from kextract.runs.common import command_line, final_scores, follow, outcome
+from kextract.runs.keeping import flags, images_sha256, kept
 from kextract.runs.outputs import output_path, student_file
 from kextract.runs.parts import cut, holdout_of
 from kextract.runs.subject import open_subject
-from kextract.storage import CheckpointInfo, check_writable, model_sha256, write_checkpoint
+from kextract.storage import CheckpointInfo, model_sha256, write_checkpoint
 from kextract.storage.loading import load_model
 from kextract.transfer import method_spec
 
@@ -29,11 +30,13 @@ def run_student(
     data_dir: Path | None,
     output: Path | None,
     overwrite: bool,
+    resume: bool = False,
 ) -> None:
     """Teach a student, measure it on the test images once, and write its checkpoint.
 
     All that can be refused is refused before the work begins. Where no data set can be had, the
-    student is taught all the same and only what needs no data is measured.
+    student is taught all the same and only what needs no data is measured. Every finished epoch is
+    kept; with `resume`, an unfinished run is gone on with.
     """
     spec = method_spec(config.method)
     runtime.limit_threads(threads)
@@ -49,54 +52,74 @@ def run_student(
     architecture = student or info.model
     student_pooling = _student_pooling(info, architecture, pooling)
     path = output_path(output, student_file(teacher, student, config.method, config.recipe))
-    check_writable(path, overwrite)
-    holdout = holdout_of(info.config)
-    has_validation = data is not None and data.x_train is not None
-    validation = cut(data, "validation", holdout) if data and has_validation else None
+    with kept(path, resume=resume, overwrite=overwrite) as keeping:
+        holdout = holdout_of(info.config)
+        has_validation = data is not None and data.x_train is not None
+        validation = cut(data, "validation", holdout) if data and has_validation else None
 
-    runtime.start()
-    from kextract.models.build import build_model, student_seed
-    from kextract.models.frozen import frozen
-    from kextract.training.evaluation import Predictor
-    from kextract.training.student import distill
+        runtime.start()
+        from kextract.models.build import build_model, student_seed
+        from kextract.models.frozen import frozen
+        from kextract.training.evaluation import Predictor
+        from kextract.training.student import distill
 
-    config = replace(config, precision=runtime.resolve_precision(config.precision))
-    teacher_network = load_model(teacher, info, precision=config.precision)
-    teacher_sha256 = model_sha256(teacher_network)
-    teacher_logits = Predictor(teacher_network).logits(validation.x) if validation else None
-    network = build_model(
-        architecture,
-        info.input_shape,
-        info.classes,
-        pooling=student_pooling,
-        precision=config.precision,
-        seed=student_seed(config.seed),
-    )
-    answers = frozen(teacher_network, batch_statistics=config.recipe == "article")
-    source = spec.make(answers, info.input_shape, info.classes, config)
-    with display:
-        display.start(_header(config, teacher, architecture, measured=validation is not None))
-        if data is None:
-            display.note(f"no images to measure on, going on without: {subject.missing}")
-        history = follow(
-            display, distill(answers, network, source, config, validation, teacher_logits)
-        )
-        test = final_scores(network, data, teacher_network)
-        student_info = replace(
-            info,
-            kind="student",
-            model=architecture,
+        config = replace(config, precision=runtime.resolve_precision(config.precision))
+        teacher_network = load_model(teacher, info, precision=config.precision)
+        teacher_sha256 = model_sha256(teacher_network)
+        teacher_logits = Predictor(teacher_network).logits(validation.x) if validation else None
+        network = build_model(
+            architecture,
+            info.input_shape,
+            info.classes,
             pooling=student_pooling,
-            seed=config.seed,
             precision=config.precision,
-            config={**asdict(config), "holdout": asdict(holdout), "command": command_line()},
-            history=history,
-            teacher=teacher.name,
-            teacher_sha256=teacher_sha256,
-            test=test,
+            seed=student_seed(config.seed),
         )
-        write_checkpoint(path, network, student_info, overwrite=overwrite)
-        display.finish(history, outcome(path, test))
+        answers = frozen(teacher_network, batch_statistics=config.recipe == "article")
+        source = spec.make(answers, info.input_shape, info.classes, config)
+        request = {
+            "--student": architecture,
+            "--pooling": student_pooling,
+            "--dataset": data.name if data and validation else None,
+            **flags(asdict(config)),
+            "teacher with SHA-256": teacher_sha256,
+            "images with SHA-256": images_sha256(validation),
+        }
+        # The learning rate is constant, so a longer run begins as a shorter one does.
+        del request["--epochs"]
+        earlier = keeping.begin(request, config.epochs)
+        with display:
+            display.start(_header(config, teacher, architecture, measured=validation is not None))
+            if data is None:
+                display.note(f"no images to measure on, going on without: {subject.missing}")
+            events = distill(
+                answers,
+                network,
+                source,
+                config,
+                validation,
+                teacher_logits,
+                resume=earlier,
+                snapshots=True,
+            )
+            history = follow(display, events, keep=keeping.keep, resume=earlier)
+            test = final_scores(network, data, teacher_network)
+            student_info = replace(
+                info,
+                kind="student",
+                model=architecture,
+                pooling=student_pooling,
+                seed=config.seed,
+                precision=config.precision,
+                config={**asdict(config), "holdout": asdict(holdout), "command": command_line()},
+                history=history,
+                teacher=teacher.name,
+                teacher_sha256=teacher_sha256,
+                test=test,
+            )
+            write_checkpoint(path, network, student_info, overwrite=overwrite)
+            keeping.end()
+            display.finish(history, outcome(path, test))
 
 
 def _student_pooling(info: CheckpointInfo, architecture: str, wished: str | None) -> str:

@@ -10,9 +10,10 @@ import tensorflow as tf
 from kextract.config import DistillConfig
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
-from kextract.records import EpochRecord, Event, Progress
+from kextract.records import EpochRecord, Event, Progress, Snapshot
 from kextract.training.evaluation import FloatArray, Predictor, score
 from kextract.training.losses import article_distillation, distillation
+from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.transfer.crafting import Logits
 from kextract.transfer.source import TransferSource
 
@@ -24,6 +25,9 @@ def distill(
     config: DistillConfig,
     validation: Images | None,
     teacher_logits: FloatArray | None,
+    *,
+    resume: Snapshot | None = None,
+    snapshots: bool = False,
 ) -> Iterator[Event]:
     """Train `student` in place and yield what happens: progress, and a record an epoch from 0 on.
 
@@ -31,12 +35,26 @@ def distill(
     with the teacher's logits (n, k) on them, are measured on only; without them the records hold
     what needs no data. The student keeps the weights of the last epoch. Raises NonFiniteError where
     the loss is no longer a number.
+
+    With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
+    it has kept every epoch that was ever shown. With `resume`, teaching goes on after the
+    snapshot's last epoch, to the same end as if it had never stopped. Raises CheckpointError for
+    the snapshot of another student or source.
     """
-    update = _compile_update(teacher, student, config)
+    optimizer = keras.optimizers.Adam(config.learning_rate)
+    optimizer.build(student.trainable_variables)
+    update = _compile_update(teacher, student, config, optimizer)
     examiner = _Examiner(student, validation, teacher_logits)
     steps = config.steps_per_epoch
-    yield examiner.record(epoch=0, began=time.perf_counter())
-    for epoch in range(1, config.epochs + 1):
+    if resume is None:
+        history = [examiner.record(epoch=0, began=time.perf_counter())]
+        yield history[0]
+    else:
+        history = list(resume.history)
+        put_back(resume.tensors, "model", student.variables)
+        put_back(resume.tensors, "optimizer", optimizer.variables)
+        put_back_source(resume.tensors, source)
+    for epoch in range(history[-1].epoch + 1, config.epochs + 1):
         began = time.perf_counter()
         synthesis_seconds = 0.0
         total_loss = total_agreement = 0.0
@@ -64,15 +82,19 @@ def distill(
         answers = student(batch, training=False) if record.loss is None else record.loss
         if not np.all(np.isfinite(answers)):
             raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
+        history.append(record)
+        if snapshots:
+            yield _snapshot(history, student, optimizer, source)
         yield record
 
 
 def _compile_update(
-    teacher: Logits, student: keras.Model, config: DistillConfig
+    teacher: Logits,
+    student: keras.Model,
+    config: DistillConfig,
+    optimizer: keras.optimizers.Optimizer,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Compile one update: images (n, h, w, c) in; loss, and share of equal answers, out."""
-    optimizer = keras.optimizers.Adam(config.learning_rate)
-    optimizer.build(student.trainable_variables)
 
     @tf.function(jit_compile=False, reduce_retracing=True)
     def update(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -89,6 +111,16 @@ def _compile_update(
         return loss, tf.reduce_mean(tf.cast(same, tf.float32))
 
     return update  # type: ignore[no-any-return]
+
+
+def _snapshot(
+    history: list[EpochRecord],
+    student: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    source: TransferSource,
+) -> Snapshot:
+    model_and_optimizer = take("model", student.variables) | take("optimizer", optimizer.variables)
+    return Snapshot(tuple(history), model_and_optimizer | take_source(source))
 
 
 class _Examiner:

@@ -1,73 +1,93 @@
 """Trains a classifier on labelled images."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from kextract.config import TeacherConfig
 from kextract.datasets.augment import augment
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
-from kextract.records import EpochRecord, Event, Note, Progress
+from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_epoch
 from kextract.training.evaluation import Predictor, score
 from kextract.training.losses import cross_entropy
+from kextract.training.state import matching, put_back, take
+
+Update = Callable[[np.ndarray, np.ndarray], tf.Tensor]
 
 
 def train_teacher(
-    model: keras.Model, train: Images, validation: Images, config: TeacherConfig, *, flip: bool
+    model: keras.Model,
+    train: Images,
+    validation: Images,
+    config: TeacherConfig,
+    *,
+    flip: bool,
+    resume: Snapshot | None = None,
+    snapshots: bool = False,
 ) -> Iterator[Event]:
     """Train `model` in place and yield what happens: progress, and a record an epoch from 0 on.
 
     Stops after `patience` epochs without a better validation accuracy; at the end the model has the
     weights of its best epoch. `flip` says that mirror images keep their class. Raises
     NonFiniteError where the loss is no longer a number; the model is then as at its best epoch.
+
+    With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
+    it has kept every epoch that was ever shown. With `resume`, training goes on after the
+    snapshot's last epoch, to the same end as if it had never stopped. Raises CheckpointError for
+    the snapshot of another model.
     """
     evaluator = Predictor(model)
     steps = -(-len(train.x) // config.batch_size)
-    update = compile_update(model, train, config, steps * config.epochs, flip=flip)
-
-    record = _validate(evaluator, validation, 0, time.perf_counter())
-    yield record
-    best, best_weights = record, model.get_weights()
-    for epoch in range(1, config.epochs + 1):
-        began = time.perf_counter()
-        order = np.random.default_rng([config.seed, epoch]).permutation(len(train.x))
-        total_loss = 0.0
-        for step in range(steps):
-            chosen = order[step * config.batch_size : (step + 1) * config.batch_size]
-            loss = float(update(chosen.astype(np.int32), np.array([epoch, step], np.int32)))
-            if not np.isfinite(loss):
-                model.set_weights(best_weights)
-                raise NonFiniteError.at(f"epoch {epoch}, step {step + 1}", config.learning_rate)
-            total_loss += loss
-            done = step + 1
-            images = min(done * config.batch_size, len(train.x))
-            yield Progress(epoch, "training", done, steps, images, total_loss / done)
-        record = _validate(evaluator, validation, epoch, began, total_loss / steps)
-        if not np.isfinite(record.loss or 0.0):
-            model.set_weights(best_weights)
-            raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
-        yield record
-        if (record.accuracy or 0.0) > (best.accuracy or 0.0):
-            best, best_weights = record, model.get_weights()
-        elif config.patience and epoch - best.epoch >= config.patience:
+    optimizer = make_optimizer(model, config, steps * config.epochs)
+    update = compile_update(
+        model, train, config, steps * config.epochs, flip=flip, optimizer=optimizer
+    )
+    if resume is None:
+        history = [_validate(evaluator, validation, 0, time.perf_counter())]
+        best_weights = model.get_weights()
+        yield history[0]
+    else:
+        history = list(resume.history)
+        best_weights = _put_back(resume, model, optimizer)
+    best = best_epoch(history) or history[0]
+    for epoch in range(history[-1].epoch + 1, config.epochs + 1):
+        if config.patience and history[-1].epoch - best.epoch >= config.patience:
             yield Note(
                 f"stopped early: {config.patience} epochs without a better validation accuracy"
                 " (--patience)"
             )
             break
-    if best is not record:
+        began = time.perf_counter()
+        try:
+            train_loss = yield from _train_epoch(update, config, epoch, len(train.x))
+            record = _validate(evaluator, validation, epoch, began, train_loss)
+            if not np.isfinite(record.loss or 0.0):
+                raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
+        except NonFiniteError:
+            model.set_weights(best_weights)
+            raise
+        history.append(record)
+        if (record.accuracy or 0.0) > (best.accuracy or 0.0):
+            best, best_weights = record, model.get_weights()
+        if snapshots:
+            earlier_best = [] if best is record else best_weights
+            yield _snapshot(history, model, optimizer, earlier_best)
+        yield record
+    if best is not history[-1]:
         model.set_weights(best_weights)
         yield Note(f"took back the weights of epoch {best.epoch}, the best on validation images")
 
 
-def compile_update(
-    model: keras.Model, train: Images, config: TeacherConfig, total_steps: int, *, flip: bool
-) -> Callable[[np.ndarray, np.ndarray], tf.Tensor]:
-    """Compile one update: int32 indices (n,) and [epoch, step] in, mean loss out."""
+def make_optimizer(
+    model: keras.Model, config: TeacherConfig, total_steps: int
+) -> keras.optimizers.Optimizer:
+    """Make the optimizer, built for the model, with its schedule."""
     rate = config.learning_rate
     schedule = (
         keras.optimizers.schedules.CosineDecay(rate, total_steps)
@@ -76,6 +96,21 @@ def compile_update(
     )
     optimizer = keras.optimizers.Adam(schedule)
     optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def compile_update(
+    model: keras.Model,
+    train: Images,
+    config: TeacherConfig,
+    total_steps: int,
+    *,
+    flip: bool,
+    optimizer: keras.optimizers.Optimizer | None = None,
+) -> Update:
+    """Compile one update: int32 indices (n,) and [epoch, step] in, mean loss out."""
+    if optimizer is None:
+        optimizer = make_optimizer(model, config, total_steps)
     all_images, all_labels = tf.constant(train.x), tf.constant(train.y.astype(np.int32))
 
     @tf.function(
@@ -96,6 +131,50 @@ def compile_update(
         return penalized
 
     return update  # type: ignore[no-any-return]
+
+
+def _train_epoch(
+    update: Update, config: TeacherConfig, epoch: int, count: int
+) -> Generator[Progress, None, float]:
+    """Go through all `count` images once, in this epoch's order; return the mean loss."""
+    order = np.random.default_rng([config.seed, epoch]).permutation(count)
+    steps = -(-count // config.batch_size)
+    total_loss = 0.0
+    for step in range(steps):
+        chosen = order[step * config.batch_size : (step + 1) * config.batch_size]
+        loss = float(update(chosen.astype(np.int32), np.array([epoch, step], np.int32)))
+        if not np.isfinite(loss):
+            raise NonFiniteError.at(f"epoch {epoch}, step {step + 1}", config.learning_rate)
+        total_loss += loss
+        done = step + 1
+        images = min(done * config.batch_size, count)
+        yield Progress(epoch, "training", done, steps, images, total_loss / done)
+    return total_loss / steps
+
+
+def _snapshot(
+    history: list[EpochRecord],
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    earlier_best: list[NDArray[Any]],
+) -> Snapshot:
+    """Take all that goes on; `earlier_best` is empty where the model is at its best now."""
+    best = {f"best/{place}": value for place, value in enumerate(earlier_best)}
+    model_and_optimizer = take("model", model.variables) | take("optimizer", optimizer.variables)
+    return Snapshot(tuple(history), model_and_optimizer | best)
+
+
+def _put_back(
+    snapshot: Snapshot, model: keras.Model, optimizer: keras.optimizers.Optimizer
+) -> list[NDArray[Any]]:
+    """Bring model and optimizer to where they were; return the weights of the best epoch."""
+    tensors, history = snapshot.tensors, snapshot.history
+    put_back(tensors, "model", model.variables)
+    put_back(tensors, "optimizer", optimizer.variables)
+    if best_epoch(history) in (history[-1], None):
+        weights: list[NDArray[Any]] = model.get_weights()
+        return weights
+    return matching(tensors, "best", model.weights)
 
 
 def _validate(

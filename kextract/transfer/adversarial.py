@@ -1,7 +1,11 @@
 """Adversarial noise, the article's second technique: noise that fools the teacher."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from kextract.transfer.crafting import CraftingRules, Logits, make_crafter
 from kextract.transfer.noise import batch_generator, clipped_noise
@@ -70,6 +74,14 @@ class AdversarialNoise:
         }
         self._iterations, self._confidences = [], []
         return figures
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the count of crafting steps; at the end of an epoch no batch is left over."""
+        return {"steps_made": np.array(self._steps_made, np.int64)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take the count of crafting steps, from which a shared counter goes on."""
+        self._steps_made = int(state["steps_made"])
 
     def _draw(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
         generator = batch_generator(self._seed, epoch, step)

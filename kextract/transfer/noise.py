@@ -1,5 +1,8 @@
 """Random noise, the article's first technique, and what both techniques start from."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -36,3 +39,10 @@ class RandomNoise:
     def figures(self) -> dict[str, float]:
         """Return nothing: random noise is always the same."""
         return {}
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return nothing: every batch follows from the seed and its place in the run."""
+        return {}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Do nothing: there is nothing to remember."""

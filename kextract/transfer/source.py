@@ -1,8 +1,10 @@
 """What every source of transfer images has in common."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import tensorflow as tf
+from numpy.typing import NDArray
 
 
 class TransferSource(Protocol):
@@ -19,3 +21,13 @@ class TransferSource(Protocol):
 
     def figures(self) -> dict[str, float]:
         """Return what there is to say about the images since the last call, by name."""
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return all that the source remembers from one epoch to the next, by name.
+
+        Asked for after the last update of an epoch. Names, shapes and dtypes are always the same;
+        what follows from (seed, epoch, step) is no part of it.
+        """
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Remember what `state` said; the next epoch then comes out as it would have."""

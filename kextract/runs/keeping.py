@@ -1,0 +1,181 @@
+"""What is kept of a run while it goes on, so that a stopped one is not lost."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kextract.datasets.images import Images
+from kextract.errors import (
+    CheckpointError,
+    KextractError,
+    NonFiniteError,
+    RequestError,
+    StorageError,
+)
+from kextract.records import Snapshot
+from kextract.runs.common import command_to_go_on
+from kextract.storage import check_writable, sha256_of_tensors
+from kextract.storage.atomic import reason
+from kextract.storage.resume import Kept, Request, read_resume, resume_path, write_resume
+from kextract.storage.run_lock import run_lock
+
+
+class Keeping:
+    """Keeps the last finished epoch of one run beside its output."""
+
+    def __init__(self, output: Path, earlier: Kept | None) -> None:
+        self._output = output
+        self._path = resume_path(output)
+        self._earlier = earlier
+        self._request: Request = {}
+        self._epochs = earlier.snapshot.history[-1].epoch if earlier else 0
+        self._began = self._ended = False
+
+    def begin(self, request: Request, epochs: int) -> Snapshot | None:
+        """Return where to go on, or None to begin anew.
+
+        `request` names all options that the result depends on. Raises RequestError where the
+        unfinished run was asked for something else, or has more than `epochs` epochs already.
+        Without an earlier run to go on with, one that is still kept is given up from here on.
+        """
+        if self._earlier:
+            self._check(self._earlier.request, request, epochs)
+        else:
+            self._give_up()
+        self._request = request
+        self._began = True
+        return self._earlier.snapshot if self._earlier else None
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Keep the end of an epoch, in place of the one before."""
+        write_resume(self._path, snapshot, self._request)
+        self._epochs = snapshot.history[-1].epoch
+
+    def end(self) -> None:
+        """Give up what was kept: the checkpoint is written."""
+        self._ended = True
+        self._give_up()
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Add to whatever stops the run what was kept of it."""
+        try:
+            yield
+        except KeyboardInterrupt as stop:
+            stop.args = (self._standing(),)
+            raise
+        except NonFiniteError as error:
+            # To go on with the same options would only lead here again.
+            advice = f"{self._kept()}; --overwrite starts over" if self._epochs else self._kept()
+            error.args = (f"{error}; {advice}",)
+            raise
+        except KextractError as error:
+            # Going on with what does not fit would only lead here again.
+            if self._began and not isinstance(error, CheckpointError):
+                error.args = (f"{error}; {self._standing()}",)
+            raise
+
+    def _give_up(self) -> None:
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot remove '{self._path}': {reason(error)}") from error
+
+    def _standing(self) -> str:
+        if self._ended:
+            return f"'{self._output}' was written"
+        kept = self._kept()
+        return f"{kept}; to go on: {command_to_go_on()}" if self._epochs else kept
+
+    def _kept(self) -> str:
+        # The folder may have been deleted under the run.
+        if not self._path.exists():
+            self._epochs = 0
+        if not self._epochs:
+            return "nothing was kept"
+        epochs = "epoch 1 is" if self._epochs == 1 else f"epochs 1 to {self._epochs} are"
+        return f"{epochs} kept"
+
+    def _check(self, kept: Request, asked: Request, epochs: int) -> None:
+        for flag in {**kept, **asked}:
+            if kept.get(flag) != asked.get(flag):
+                raise RequestError(
+                    f"--resume: the unfinished run of '{self._output}' has"
+                    f" {_option(flag, kept)}, but asked for was {_option(flag, asked)}: go on with"
+                    " the same, or start over with --overwrite and without --resume"
+                )
+        if epochs < self._epochs:
+            raise RequestError(
+                f"--epochs {epochs}: the unfinished run of '{self._output}' has {self._epochs}"
+                " epochs already"
+            )
+
+
+@contextmanager
+def kept(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Keeping]:
+    """Reserve an output for one run and keep the run's epochs beside it.
+
+    Raises RequestError, before any work, for an output that cannot be written or that another run
+    is writing; for an unfinished run of it, unless to `resume` or to `overwrite`; and for nothing
+    to `resume`.
+    """
+    path = resume_path(output)
+    if resume and output.exists() and not path.exists():
+        raise RequestError(f"--resume: '{output}' is finished, there is nothing to go on with")
+    check_writable(output, overwrite)
+    with run_lock(output):
+        keeping = Keeping(output, _earlier(output, resume=resume, overwrite=overwrite))
+        with keeping.told():
+            yield keeping
+
+
+def flags(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the fields of a configuration by their flags, `--epochs` last."""
+    named = {f"--{name.replace('_', '-')}": value for name, value in config.items()}
+    return {**named, "--epochs": named.pop("--epochs")}
+
+
+def images_sha256(*parts: Images | None) -> str | None:
+    """Hash labelled images: a run on others is another run. None where there are none."""
+    arrays = {
+        f"{place}/{name}": array
+        for place, part in enumerate(parts)
+        if part is not None
+        for name, array in (("x", part.x), ("y", part.y))
+    }
+    return sha256_of_tensors(arrays) if arrays else None
+
+
+def _earlier(output: Path, *, resume: bool, overwrite: bool) -> Kept | None:
+    path = resume_path(output)
+    if not os.path.lexists(path):
+        if resume:
+            raise RequestError(
+                f"--resume: there is no unfinished run of '{output}'; leave --resume out to begin"
+                " one"
+            )
+        return None
+    if overwrite and not resume:
+        return None
+    try:
+        earlier = read_resume(path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; start over with --overwrite") from error
+    if not resume:
+        done = earlier.snapshot.history[-1].epoch
+        raise RequestError(
+            f"an unfinished run of '{output}' is kept, with {done} epoch{'s' * (done > 1)}:"
+            " pass --resume to go on, or --overwrite to start over"
+        )
+    return earlier
+
+
+def _option(flag: str, request: Request) -> str:
+    value = request.get(flag)
+    if value is None:
+        return f"no {flag}"
+    if isinstance(value, bool):
+        return f"{flag} {'on' if value else 'off'}"
+    return f"{flag} {value}"

@@ -1,0 +1,234 @@
+"""Ctrl-C, SIGTERM and `kill -9`: what was finished is safe, and a line says how to go on."""
+
+import os
+import pty
+import random
+import re
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kextract.records import EpochRecord
+from kextract.storage import CheckpointInfo, read_info
+from kextract.storage.resume import read_resume, resume_path
+from tests.cli.program import Finished, kextract
+from tests.cli.stopping import Running, epochs_of
+
+TEACH = (
+    *("train-teacher", "--dataset", "shades.npz", "--model", "lenet5", "--epochs", "24"),
+    *("--batch-size", "1", "--patience", "0", "--schedule", "cosine", "--augment"),
+    *("--precision", "float32", "--format", "plain"),
+)
+DISTILL = (
+    *("distill", "teacher.weights.h5", "--method", "adversarial", "--recipe", "article"),
+    *("--epochs", "24", "--steps-per-epoch", "12", "--batch-size", "4", "--noise-iterations", "5"),
+    *("--precision", "float32", "--format", "plain"),
+)
+
+
+@pytest.fixture
+def bench(workshop: Path, tmp_path: Path) -> Path:
+    """A folder of its own with the workshop's files and a folder for outputs."""
+    for name in ("shades.npz", "teacher.weights.h5"):
+        shutil.copy(workshop / name, tmp_path)
+    (tmp_path / "out").mkdir()
+    return tmp_path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def written(path: Path) -> CheckpointInfo:
+    info = read_info(path)
+    assert info is not None
+    return info
+
+
+def without_times(history: tuple[EpochRecord, ...]) -> list[dict[str, Any]]:
+    rows = [record.to_dict() for record in history]
+    for row in rows:
+        row["details"] = {k: v for k, v in row["details"].items() if not k.endswith("seconds")}
+        del row["seconds"]
+    return rows
+
+
+def command_in(line: str) -> list[str]:
+    """Return the words, after `kextract`, of the command that a line says to go on with."""
+    found = re.search(r"to go on: kextract (.*)$", line)
+    assert found, line
+    return shlex.split(found[1])
+
+
+@pytest.mark.parametrize(
+    ("words", "number", "code", "says"),
+    [(TEACH, signal.SIGINT, 130, "interrupted"), (DISTILL, signal.SIGTERM, 143, "terminated")],
+    ids=["a teacher, Ctrl-C", "a student, SIGTERM"],
+)
+def test_a_stopped_run_says_how_to_go_on_and_then_ends_as_if_never_stopped(
+    words: tuple[str, ...], number: int, code: int, says: str, bench: Path
+) -> None:
+    with Running(*words, "--output", "out/my model.weights.h5", cwd=bench) as run:
+        run.wait_for_row(2)
+        stopped = run.stop(number)
+
+    output = bench / "out" / "my model.weights.h5"
+    assert stopped.code == code, stopped.stderr
+    assert names(bench / "out") == [resume_path(output).name]
+    history = read_resume(resume_path(output)).snapshot.history
+    last = stopped.stderr.splitlines()[-1]
+    assert last.startswith(f"kextract: {says}; epochs 1 to {history[-1].epoch} are kept; to go on:")
+    assert set(epochs_of(stopped.stdout)) <= {record.epoch for record in history}
+
+    resumed = kextract(*command_in(last), cwd=bench)
+    whole = kextract(*words, "--output", "out/whole.weights.h5", cwd=bench)
+
+    assert resumed.code == whole.code == 0, resumed.stderr + whole.stderr
+    assert epochs_of(resumed.stdout) == epochs_of(whole.stdout) == list(range(25))
+    assert names(bench / "out") == ["my model.weights.h5", "whole.weights.h5"]
+    one, other = written(output), written(bench / "out" / "whole.weights.h5")
+    assert one.sha256 == other.sha256
+    assert without_times(one.history) == without_times(other.history)
+    assert one.test == other.test
+    assert "--resume" not in one.config["command"]
+
+
+def test_before_an_epoch_is_finished_there_is_nothing_to_keep(bench: Path) -> None:
+    with Running(*TEACH, "--output", "out/model.weights.h5", cwd=bench) as run:
+        run.wait_for_row(0)
+        stopped = run.stop(signal.SIGINT)
+    assert stopped.code == 130
+    assert stopped.stderr.splitlines()[-1] == "kextract: interrupted; nothing was kept"
+    assert names(bench / "out") == []
+
+
+def until(terminal: int, text: bytes, seconds: float = 120) -> bytes:
+    """Read a terminal until it shows the text, or, for no text, until it is hung up."""
+    shown, end = b"", time.monotonic() + seconds
+    while time.monotonic() < end and not (text and text in shown):
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                more = os.read(terminal, 4096)
+            except OSError:  # how Linux says that nobody has the other end any more
+                return shown
+            if not more:
+                return shown
+            shown += more
+    return shown
+
+
+def test_the_terminal_is_left_as_it_was(bench: Path) -> None:
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kextract", *TEACH[:-2], "-o", "out/model.weights.h5"],
+        cwd=bench,
+        env={**os.environ, "TERM": "xterm-256color"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    shown = until(ours, b"2/24")
+    assert b"\x1b[?25l" in shown, "the cursor is hidden while lines move"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert termios.tcgetattr(theirs) == before
+    os.close(theirs)
+    shown += until(ours, b"")
+    os.close(ours)
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
+    assert b"--resume" in shown[shown.rindex(b"\x1b[?25h") :]
+
+
+STUBBORN = """
+import hashlib, sys, threading, time
+from kextract.cli.signals import stoppable
+
+def compute():  # in C, where no handler of Python's is run
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+
+def clean_up():
+    time.sleep(600)
+
+with stoppable():
+    try:
+        threading.Timer(0.5, print, ("ready",), {"flush": True}).start()
+        compute() if sys.argv[1] == "computing" else time.sleep(600)
+    except KeyboardInterrupt:
+        print("stopping", flush=True)
+        clean_up() if sys.argv[1] == "cleaning up" else sys.exit(7)
+"""
+
+
+def stubborn(how: str) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUBBORN, how], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("how", ["computing", "cleaning up"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_at_once(how: str, number: int, code: int) -> None:
+    with stubborn(how) as process:
+        for _ in range(2):
+            process.send_signal(number)
+            time.sleep(1)
+        try:
+            assert process.wait(timeout=10) == code
+        finally:
+            process.kill()
+
+
+def test_a_signal_sent_twice_at_once_is_one(tmp_path: Path) -> None:
+    """As `timeout` sends it: to the process, and to its group."""
+    with stubborn("neither") as process:
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 7
+
+
+@pytest.mark.slow
+def test_a_run_killed_again_and_again_ends_as_if_never_killed(bench: Path) -> None:
+    chance, output = random.Random(0), bench / "out" / "killed.weights.h5"
+    words = (*TEACH, "--output", output)
+    for _ in range(8):
+        resume = ["--resume"] if resume_path(output).exists() else []
+        with Running(*words, *resume, cwd=bench) as run:
+            known = read_resume(resume_path(output)).snapshot.history if resume else ()
+            run.wait_for_row(len(known))
+            time.sleep(chance.uniform(0, 0.2))
+            run.stop(signal.SIGKILL)
+        if resume_path(output).exists():
+            assert len(read_resume(resume_path(output)).snapshot.history) > len(known)
+    assert kextract(*words, "--resume", cwd=bench).code == 0
+    kextract(*TEACH, "--output", "out/whole.weights.h5", cwd=bench)
+    assert written(output).sha256 == written(bench / "out" / "whole.weights.h5").sha256
+    assert names(bench / "out") == ["killed.weights.h5", "whole.weights.h5"]
+
+
+@pytest.mark.slow
+def test_twenty_runs_at_once_all_end_well(bench: Path) -> None:
+    def run(number: int) -> Finished:
+        return kextract(
+            *("distill", "teacher.weights.h5", "--method", "random", "--epochs", "2"),
+            *("--steps-per-epoch", "2", "--threads", "1", "-o", f"out/{number}.weights.h5"),
+            cwd=bench,
+        )
+
+    with ThreadPoolExecutor(20) as pool:
+        finished = list(pool.map(run, range(20)))
+    assert [done.code for done in finished] == [0] * 20, finished
+    assert names(bench / "out") == sorted(f"{number}.weights.h5" for number in range(20))

@@ -1,0 +1,237 @@
+"""Which unfinished runs are gone on with, and which are refused and kept."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.datasets.images import Images
+from kextract.errors import CheckpointError, NonFiniteError, RequestError, StorageError
+from kextract.records import EpochRecord, Snapshot
+from kextract.runs.keeping import images_sha256, kept
+from kextract.storage import read_info
+from kextract.storage.resume import Request, read_resume, resume_path
+from tests.cli.conftest import write_images
+from tests.cli.program import kextract
+from tests.cli.stopping import Running, epochs_of
+
+REQUEST: Request = {
+    "--schedule": "cosine",
+    "--augment": True,
+    "--limit": None,
+    "--learning-rate": 0.001,
+}
+
+
+def epoch(number: int) -> Snapshot:
+    history = tuple(EpochRecord(n, loss=1.0) for n in range(number + 1))
+    return Snapshot(history, {"model/0": np.full(3, number, np.float32)})
+
+
+def stop_after(output: Path, *, epochs: int, failure: BaseException) -> BaseException:
+    """Stop a run after so many epochs and return what it was stopped by."""
+    with (
+        pytest.raises(type(failure)) as stopped,
+        kept(output, resume=False, overwrite=False) as keeping,
+    ):
+        keeping.begin(REQUEST, epochs=9)
+        for number in range(1, epochs + 1):
+            keeping.keep(epoch(number))
+        raise failure
+    return stopped.value
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """The output of a run that was stopped after two epochs."""
+    path = tmp_path / "model.weights.h5"
+    stop_after(path, epochs=2, failure=KeyboardInterrupt())
+    return path
+
+
+def go_on(output: Path, request: Request, *, epochs: int = 9) -> Snapshot | None:
+    with kept(output, resume=True, overwrite=False) as keeping:
+        return keeping.begin(request, epochs)
+
+
+def test_a_run_goes_on_with_what_was_kept(output: Path) -> None:
+    earlier = go_on(output, REQUEST)
+    assert earlier is not None
+    assert [record.epoch for record in earlier.history] == [0, 1, 2]
+    assert earlier.tensors["model/0"].tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"--learning-rate": 0.01}, "has --learning-rate 0.001, but asked for was --learning-rate"),
+        ({"--augment": False}, "has --augment on, but asked for was --augment off"),
+        ({"--limit": 100}, "has no --limit, but asked for was --limit 100"),
+        ({"--schedule": "constant"}, "has --schedule cosine, but asked for was --schedule const"),
+    ],
+)
+def test_another_option_is_refused_with_both_values(
+    change: dict[str, Any], says: str, output: Path
+) -> None:
+    before = resume_path(output).read_bytes()
+    with pytest.raises(RequestError) as refused:
+        go_on(output, {**REQUEST, **change})
+    assert says in str(refused.value)
+    assert "--overwrite" in str(refused.value)
+    assert resume_path(output).read_bytes() == before
+
+
+def test_fewer_epochs_than_there_are_cannot_be_had(output: Path) -> None:
+    with pytest.raises(RequestError, match=r"--epochs 1: .* has 2 epochs already"):
+        go_on(output, REQUEST, epochs=1)
+
+
+def test_without_the_flag_an_unfinished_run_is_announced_and_kept(output: Path) -> None:
+    before = resume_path(output).read_bytes()
+    with (
+        pytest.raises(RequestError, match=r"with 2 epochs: pass --resume to go on, or --overwrite"),
+        kept(output, resume=False, overwrite=False),
+    ):
+        pass
+    assert resume_path(output).read_bytes() == before
+
+
+def test_starting_over_gives_the_unfinished_run_up_when_work_begins(output: Path) -> None:
+    with kept(output, resume=False, overwrite=True) as keeping:
+        assert resume_path(output).exists()
+        assert keeping.begin({"--seed": 1}, epochs=1) is None
+        assert not resume_path(output).exists()
+
+
+def test_without_an_unfinished_run_there_is_nothing_to_go_on_with(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"--resume: there is no unfinished run"):
+        go_on(tmp_path / "model.weights.h5", REQUEST)
+
+
+def test_a_finished_run_is_called_finished(tmp_path: Path) -> None:
+    (tmp_path / "model.weights.h5").touch()
+    with pytest.raises(RequestError, match=r"--resume: '.*model\.weights\.h5' is finished"):
+        go_on(tmp_path / "model.weights.h5", REQUEST)
+
+
+def test_a_damaged_file_is_named_and_only_given_up_on_demand(output: Path) -> None:
+    os.truncate(resume_path(output), 100)
+    with pytest.raises(CheckpointError, match=r"\.model\.resume\.h5.*--overwrite"):
+        go_on(output, REQUEST)
+    assert resume_path(output).stat().st_size == 100
+    with kept(output, resume=False, overwrite=True) as keeping:
+        keeping.begin(REQUEST, epochs=3)
+
+
+def test_at_the_end_nothing_is_left(output: Path) -> None:
+    with kept(output, resume=True, overwrite=False) as keeping:
+        keeping.begin(REQUEST, epochs=9)
+        keeping.end()
+    assert list(output.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("epochs", "failure", "says"),
+    [
+        (0, KeyboardInterrupt(), "nothing was kept"),
+        (1, KeyboardInterrupt(), "epoch 1 is kept; to go on: kextract "),
+        (3, StorageError("no space"), "no space; epochs 1 to 3 are kept; to go on: kextract "),
+        (2, NonFiniteError("nan"), "nan; epochs 1 to 2 are kept; --overwrite starts over"),
+        (0, NonFiniteError("nan"), "nan; nothing was kept"),
+    ],
+)
+def test_whatever_stops_a_run_says_what_was_kept(
+    epochs: int, failure: BaseException, says: str, tmp_path: Path
+) -> None:
+    stopped = stop_after(tmp_path / "model.weights.h5", epochs=epochs, failure=failure)
+    assert str(stopped).startswith(says)
+    assert ("--resume" in says) or str(stopped).endswith(("--resume", says))
+
+
+def test_a_run_stopped_after_its_end_says_that_it_was_written(tmp_path: Path) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt, match=r"'.*model\.weights\.h5' was written"),
+        kept(tmp_path / "model.weights.h5", resume=False, overwrite=False) as keeping,
+    ):
+        keeping.begin(REQUEST, epochs=1)
+        keeping.end()
+        raise KeyboardInterrupt
+
+
+def test_while_a_run_lives_its_output_is_refused_to_others(tmp_path: Path) -> None:
+    with kept(tmp_path / "model.weights.h5", resume=False, overwrite=False):
+        for resume in (False, True):
+            with (
+                pytest.raises(RequestError, match=f"another run .*process {os.getpid()}"),
+                kept(tmp_path / "model.weights.h5", resume=resume, overwrite=True),
+            ):
+                pass
+
+
+TEACH = (
+    *("train-teacher", "--model", "lenet5", "--batch-size", "8", "--patience", "0"),
+    *("--precision", "float32", "--format", "plain", "-o", "model.weights.h5"),
+)
+
+
+@pytest.fixture(scope="module")
+def unwritten(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of three epochs that could not write its checkpoint in the end."""
+    folder = tmp_path_factory.mktemp("unwritten")
+    write_images(folder / "shades.npz")
+    with Running(*TEACH, "--dataset", "shades.npz", "--epochs", "3", cwd=folder) as run:
+        run.wait_for_row(0)
+        (folder / "model.weights.h5").mkdir()
+        done = run.end()
+    assert done.code == 2, done.stderr
+    (folder / "model.weights.h5").rmdir()
+    (folder / "last line").write_text(done.stderr.splitlines()[-1])
+    return folder
+
+
+@pytest.fixture
+def bench(unwritten: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(unwritten, tmp_path / "bench"))
+
+
+def test_a_run_that_cannot_write_its_checkpoint_keeps_all_its_epochs(bench: Path) -> None:
+    line = (bench / "last line").read_text()
+    assert "epochs 1 to 3 are kept; to go on: kextract train-teacher" in line
+    assert line.endswith(" --resume")
+    assert len(read_resume(bench / ".model.resume.h5").snapshot.history) == 4
+
+
+def test_the_program_announces_an_unfinished_run(bench: Path) -> None:
+    refused = kextract(*TEACH, "--dataset", "shades.npz", cwd=bench).refusal()
+    assert "with 3 epochs: pass --resume" in refused
+
+
+def test_the_program_refuses_to_go_on_with_other_options(bench: Path) -> None:
+    words = (*TEACH, "--dataset", "shades.npz", "--resume", "--learning-rate", "0.5")
+    refused = kextract(*words, cwd=bench).refusal()
+    assert "has --learning-rate 0.001, but asked for was --learning-rate 0.5" in refused
+
+
+def test_other_images_are_another_request() -> None:
+    first = Images(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]))
+    brighter, relabelled = replace(first, x=first.x + 1), replace(first, y=first.y[::-1])
+    hashes = [images_sha256(images, first) for images in (first, brighter, relabelled, None)]
+    assert len({*hashes, images_sha256(first)}) == 5
+    assert images_sha256(None) is None
+
+
+def test_a_longer_run_goes_on_from_a_shorter_one(bench: Path) -> None:
+    longer = (*TEACH, "--dataset", "shades.npz", "--epochs", "5")
+    resumed = kextract(*longer, "--resume", "--threads", "1", cwd=bench)
+    assert resumed.code == 0, resumed.stderr
+    assert epochs_of(resumed.stdout) == [0, 1, 2, 3, 4, 5]
+    kextract(*longer, "-o", "whole.weights.h5", cwd=bench)
+    one, other = (read_info(bench / f"{name}.weights.h5") for name in ("model", "whole"))
+    assert one is not None and other is not None
+    assert one.sha256 == other.sha256
+    assert not (bench / ".model.resume.h5").exists()

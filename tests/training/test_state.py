@@ -1,0 +1,191 @@
+"""A run that was stopped and gone on with ends as one that never stopped, to the bit."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.config import RECIPES, DistillConfig, TeacherConfig
+from kextract.errors import CheckpointError
+from kextract.models.frozen import frozen
+from kextract.records import EpochRecord, Event, Note, Snapshot
+from kextract.training import teacher as teacher_loop
+from kextract.training.evaluation import Predictor, Scores
+from kextract.training.state import matching, put_back, take
+from kextract.training.student import distill
+from kextract.training.teacher import train_teacher
+from kextract.transfer import METHODS, method_spec
+from tests.training.examples import (
+    CLASSES,
+    SHAPE,
+    easy_images,
+    figures,
+    records,
+    snapshot,
+    tiny_network,
+)
+
+TRAIN, VALIDATION = easy_images(20, seed=1), easy_images(12, seed=2)
+TEACHER = TeacherConfig(
+    epochs=5, batch_size=8, learning_rate=0.01, patience=0, shift=2, precision="float32"
+)
+# Six updates are one lot of four batches crafted at once and one of two.
+STUDENT = DistillConfig(
+    epochs=4,
+    steps_per_epoch=6,
+    batch_size=4,
+    learning_rate=0.01,
+    noise_iterations=4,
+    precision="float32",
+)
+
+
+def training(model: Any, resume: Snapshot | None = None, **changes: Any) -> Iterator[Event]:
+    config = replace(TEACHER, **changes)
+    return train_teacher(model, TRAIN, VALIDATION, config, flip=True, resume=resume, snapshots=True)
+
+
+def teaching(model: Any, resume: Snapshot | None = None, **changes: Any) -> Iterator[Event]:
+    config = replace(STUDENT, **changes)
+    teacher = tiny_network(1)
+    answers = frozen(teacher, batch_statistics=config.recipe == "article")
+    source = method_spec(config.method).make(answers, SHAPE, CLASSES, config)
+    logits = Predictor(teacher).logits(VALIDATION.x)
+    return distill(
+        answers, model, source, config, VALIDATION, logits, resume=resume, snapshots=True
+    )
+
+
+def watched(events: Iterator[Event], model: Any) -> tuple[Any, list[Snapshot]]:
+    """Run to the end; return that end and the snapshots on the way."""
+    happened = list(events)
+    kept = [event for event in happened if isinstance(event, Snapshot)]
+    return end(happened, model), kept
+
+
+def end(events: list[Event], model: Any, earlier: tuple[EpochRecord, ...] = ()) -> Any:
+    """What there is at the end, to the bit: the history without its times, and the weights."""
+    return figures([*earlier, *records(events)]), snapshot(model)
+
+
+def through_json(kept: Snapshot) -> Snapshot:
+    """Take the history the way of a file: numbers as text."""
+    rows = json.loads(json.dumps([record.to_dict() for record in kept.history]))
+    return Snapshot(tuple(EpochRecord(**row) for row in rows), kept.tensors)
+
+
+def resumed(loop: Any, kept: Snapshot, **changes: Any) -> Any:
+    """Go on from a snapshot with a model that is all new, and return the end."""
+    model = tiny_network(seed=7)
+    return end(list(loop(model, through_json(kept), **changes)), model, kept.history)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"schedule": "cosine"},
+        {"schedule": "cosine", "augment": True},
+        {"patience": 1, "learning_rate": 0.05},
+    ],
+    ids=["constant", "cosine", "cosine and augmented", "early stop"],
+)
+def test_a_teacher_goes_on_to_the_same_end(changes: dict[str, Any]) -> None:
+    model = tiny_network()
+    whole, kept = watched(training(model, **changes), model)
+    for stop in {0, len(kept) // 2, len(kept) - 1}:
+        assert resumed(training, kept[stop], **changes) == whole, f"stop {stop}"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_student_goes_on_to_the_same_end(method: str, recipe: str) -> None:
+    changes: dict[str, Any] = {"method": method, "recipe": recipe}
+    model = tiny_network(2)
+    whole, kept = watched(teaching(model, **changes), model)
+    for stop in (0, 2):
+        assert resumed(teaching, kept[stop], **changes) == whole, f"stop {stop}"
+
+
+@pytest.mark.parametrize("accuracies", [[0.1, 0.5, 0.4, 0.3], [0.5, 0.1, 0.2, 0.3]])
+def test_the_best_weights_are_remembered_over_a_stop(
+    monkeypatch: pytest.MonkeyPatch, accuracies: list[float]
+) -> None:
+    def script(remaining: list[float]) -> None:
+        left = iter(remaining)
+        monkeypatch.setattr(teacher_loop, "score", lambda *_, **__: Scores(1.0, 1.0, next(left)))
+
+    script(accuracies)
+    model = tiny_network()
+    whole, kept = watched(training(model, epochs=3), model)
+    script(accuracies[3:])
+    assert resumed(training, kept[1], epochs=3) == whole
+
+
+def test_a_teacher_that_had_stopped_early_stops_again_at_once() -> None:
+    model = tiny_network()
+    _, kept = watched(training(model, patience=1, learning_rate=1e-9), model)
+    events = list(training(tiny_network(3), kept[-1], patience=1, learning_rate=1e-9))
+    assert [type(event) for event in events] == [Note, Note]
+
+
+def test_a_finished_student_has_nothing_left_to_do() -> None:
+    model = tiny_network(2)
+    _, kept = watched(teaching(model, method="random"), model)
+    again = tiny_network(3)
+    assert list(teaching(again, kept[-1], method="random")) == []
+    assert snapshot(again) == snapshot(model)
+
+
+def test_a_snapshot_comes_before_the_record_that_it_holds() -> None:
+    events = list(training(tiny_network(), epochs=2))
+    shown = [event for event in events if isinstance(event, EpochRecord | Snapshot)]
+    assert [type(event) for event in shown] == [EpochRecord, *(Snapshot, EpochRecord) * 2]
+    for kept, record in zip(shown[1::2], shown[2::2], strict=True):
+        assert isinstance(kept, Snapshot)
+        assert kept.history[-1] == record
+
+
+def test_snapshots_come_only_when_asked_for() -> None:
+    events = train_teacher(tiny_network(), TRAIN, VALIDATION, replace(TEACHER, epochs=1), flip=True)
+    assert not [event for event in events if isinstance(event, Snapshot)]
+
+
+def test_a_snapshot_does_not_change_while_training_goes_on() -> None:
+    events = training(tiny_network(), epochs=2)
+    kept = next(event for event in events if isinstance(event, Snapshot))
+    before = {name: value.tobytes() for name, value in kept.tensors.items()}
+    list(events)
+    assert {name: value.tobytes() for name, value in kept.tensors.items()} == before
+
+
+@pytest.mark.parametrize("problem", ["missing", "shape", "dtype", "unknown"])
+def test_arrays_of_another_model_are_refused_and_named(problem: str) -> None:
+    model = tiny_network()
+    kept = take("model", model.variables)
+    if problem == "missing":
+        del kept["model/1"]
+    elif problem == "unknown":
+        kept["model/99"] = np.zeros(3, np.float32)
+    elif problem == "shape":
+        kept["model/1"] = np.zeros((2, 2), np.float32)
+    else:
+        kept["model/1"] = kept["model/1"].astype(np.float64)
+    with pytest.raises(CheckpointError, match=r"--resume.*'model/(1|99)'"):
+        matching(kept, "model", model.variables)
+
+
+def test_arrays_are_put_back_to_the_bit() -> None:
+    first, second = tiny_network(1), tiny_network(2)
+    put_back(take("model", first.variables), "model", second.variables)
+    assert snapshot(first) == snapshot(second)
+
+
+def test_the_snapshot_of_another_method_is_refused() -> None:
+    model = tiny_network(2)
+    kept = next(e for e in teaching(model, method="adversarial") if isinstance(e, Snapshot))
+    with pytest.raises(CheckpointError, match="steps_made"):
+        next(teaching(tiny_network(2), kept, method="random"))
