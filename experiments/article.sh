@@ -11,7 +11,7 @@
 #           of which takes 40 s here                    (default: 42)
 # KEXTRACT  how to call the program                     (default: uv run kextract)
 #
-# Finished runs are skipped, so a stopped study goes on where it was. Tables of what is there:
+# Finished runs are skipped and unfinished ones gone on with, so a stopped study goes on where it was. Tables of what is there:
 #   uv run python experiments/article_tables.py OUTPUT_FOLDER
 set -euo pipefail
 
@@ -31,9 +31,11 @@ run() { # run NAME SUBCOMMAND ARGUMENT...: makes $OUT/NAME.weights.h5 unless it 
         echo "$name: done before"
         return
     fi
+    local resume=
+    [[ -e $OUT/.$name.resume.h5 ]] && resume=--resume
     echo "$name: started"
     # shellcheck disable=SC2086 # KEXTRACT is a list of words
-    $KEXTRACT "$@" --threads 1 --format plain --output "$OUT/$name.weights.h5" \
+    $KEXTRACT "$@" $resume --threads 1 --format plain --output "$OUT/$name.weights.h5" \
         >"$OUT/$name.log" 2>&1 </dev/null
     echo "$name: done"
 }

@@ -47,6 +47,7 @@ def test_every_column_takes_its_own_figure() -> None:
     details = {
         "confidence": 0.6,
         "iterations": 36.25,
+        "transfer_agreement": 0.7,
         "synthesis_seconds": 7.0,
         "student_seconds": 8.0,
         "evaluation_seconds": 9.0,
@@ -59,6 +60,7 @@ def test_every_column_takes_its_own_figure() -> None:
         "train_loss": "0.3000",
         "agreement": "0.4000",
         "kl": "0.5000",
+        "transfer_agreement": "0.7000",
         "confidence": "0.6000",
         "iterations": "36.2",
         "synthesis_seconds": "7.0s",
