@@ -1,7 +1,7 @@
 """What a run is asked to do: frozen dataclasses that refuse what cannot be, by flag name."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kextract.errors import RequestError, UnknownNameError
@@ -12,6 +12,10 @@ RECIPES = {
     "article": "as the code of 2020: batch statistics, softmax twice, shared step counter",
 }
 SCHEDULES = ("constant", "cosine")
+DISTANCES = {
+    "kl": "divergence of the answers, softened by the temperature",
+    "l1": "mean absolute difference of centred logits",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,63 @@ class TeacherConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class InversionConfig:
+    """How images are drawn out of a teacher; a weight of 0 leaves its loss out."""
+
+    class_weight: float = 1.0
+    """Of the cross-entropy between the requested class and the teacher's answer."""
+    batch_norm_weight: float = 1.0
+    """Of the distance between the images' statistics and those that the teacher stored."""
+    adversarial_weight: float = 0.5
+    """Of the distance between teacher and student, which is made large where they agree."""
+    adversarial_after: int = 200
+    """Updates of the student before the adversarial loss begins."""
+    balance_weight: float = 0.0
+    """Of the difference between the teacher's mean answer and an even one."""
+    variation_weight: float = 0.0
+    """Of the difference between neighbouring pixels."""
+    latent_size: int = 64
+    """Random numbers that an image is made from."""
+    generator_channels: int = 16
+    """Width of the generator's last hidden layer."""
+    generator_learning_rate: float = 2e-3
+    """Adam step size of the generator."""
+    synthesis_batch_size: int = 128
+    """Images a step of the generator."""
+    warm_up: int = 100
+    """Steps of the generator before the first update of the student."""
+    round_updates: int = 10
+    """Updates of the student between two trainings of the generator."""
+    generator_steps: int = 8
+    """Steps of the generator every `round_updates`."""
+    new_images: int = 256
+    """Images that are added to the bank every `round_updates`."""
+    first_images: int = 2048
+    """Images that are in the bank at the first update."""
+    bank_size: int = 16384
+    """Images in the bank, of which the newest replace the oldest."""
+
+    def __post_init__(self) -> None:
+        for name in ("class", "batch_norm", "adversarial", "balance", "variation"):
+            _not_negative(f"--{name.replace('_', '-')}-weight", getattr(self, f"{name}_weight"))
+        _at_least("--adversarial-after", self.adversarial_after, 0)
+        _positive("--generator-learning-rate", self.generator_learning_rate)
+        # A batch of one has no variance.
+        _at_least("--synthesis-batch-size", self.synthesis_batch_size, 2)
+        for name in (
+            "latent_size",
+            "generator_channels",
+            "warm_up",
+            "round_updates",
+            "generator_steps",
+            "new_images",
+            "first_images",
+            "bank_size",
+        ):
+            _at_least(f"--{name.replace('_', '-')}", getattr(self, name), 1)
+
+
+@dataclass(frozen=True, slots=True)
 class DistillConfig:
     """How a student is taught; the defaults are the article's protocol, corrected."""
 
@@ -79,14 +140,23 @@ class DistillConfig:
     batch_size: int = 32
     learning_rate: float = 1e-4
     """Adam step size of the student."""
+    schedule: str = "constant"
+    """Learning rate over time: `constant`, or `cosine` up from 0 and down to it at the end."""
+    distance: str = "kl"
+    """What the student lowers, a name in `DISTANCES`; the article recipe has its own."""
     temperature: float = 4.0
     """Softens teacher and student; the article recipe knows none."""
+    shift: int = 0
+    """Largest random shift of a stored image, pixels; noise is not shifted."""
+    flip: bool | None = None
+    """Whether stored images are mirrored at random; None until the teacher was asked."""
     noise_learning_rate: float = 1e-2
     """Adam step size of noise crafting, in units of the [-1, 1] pixel range."""
     noise_iterations: int = 100
     """Most crafting iterations for a batch of noise."""
     noise_tolerance: float = 1e-5
     """Crafting stops when an iteration lowers the batch's loss by this much or less, nats."""
+    inversion: InversionConfig = field(default_factory=InversionConfig)
     seed: int = 0
     precision: str = "auto"
     """`auto` until the run has looked at the hardware."""
@@ -97,7 +167,10 @@ class DistillConfig:
         _at_least("--steps-per-epoch", self.steps_per_epoch, 1)
         _at_least("--batch-size", self.batch_size, 1)
         _positive("--learning-rate", self.learning_rate)
+        _known("--schedule", self.schedule, SCHEDULES)
+        _known("--distance", self.distance, DISTANCES)
         _positive("--temperature", self.temperature)
+        _at_least("--shift", self.shift, 0)
         _positive("--noise-learning-rate", self.noise_learning_rate)
         _at_least("--noise-iterations", self.noise_iterations, 1)
         _not_negative("--noise-tolerance", self.noise_tolerance)

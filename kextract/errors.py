@@ -32,10 +32,10 @@ class NonFiniteError(KextractError):
     """A loss or a weight became NaN or infinite."""
 
     @classmethod
-    def at(cls, moment: str, learning_rate: float) -> Self:
+    def at(cls, moment: str, learning_rate: float, flag: str = "--learning-rate") -> Self:
         """Say when a loss was no longer a number, and what to try."""
         return cls(
-            f"the loss is no longer a number in {moment}: try a smaller --learning-rate than"
+            f"the loss is no longer a number in {moment}: try a smaller {flag} than"
             f" {learning_rate:g}, or --precision float32"
         )
 

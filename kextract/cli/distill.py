@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
+from kextract.cli import inversion_options as drawing
 from kextract.cli import options
 from kextract.cli.guard import guarded
-from kextract.config import RECIPES, DistillConfig
+from kextract.config import DISTANCES, RECIPES, SCHEDULES, DistillConfig
 from kextract.models import MODELS
+from kextract.presets import PRESETS, default_of, distill_config
 from kextract.transfer import METHODS
-
-DEFAULTS = DistillConfig()
 
 
 @guarded
@@ -19,34 +19,99 @@ def distill(
     teacher: Annotated[Path, typer.Argument(help="Checkpoint of the teacher.")],
     method: Annotated[
         str, typer.Option("--method", help=f"The student's images: {', '.join(METHODS)}.")
-    ] = DEFAULTS.method,
+    ] = DistillConfig().method,
     recipe: Annotated[
         str, typer.Option(help=f"How the teaching is done: {', '.join(RECIPES)}.")
-    ] = DEFAULTS.recipe,
+    ] = DistillConfig().recipe,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"A published recipe of inversion: {', '.join(PRESETS)}."),
+    ] = None,
     student: Annotated[
         str | None,
         typer.Option(help=f"One of {', '.join(MODELS)}. [default: the teacher's architecture]"),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Epochs of the student.")] = DEFAULTS.epochs,
+    epochs: Annotated[
+        int | None, typer.Option(help=f"Epochs of the student. {default_of('epochs')}")
+    ] = None,
     steps_per_epoch: Annotated[
-        int, typer.Option(help="Updates an epoch, each on new images.")
-    ] = DEFAULTS.steps_per_epoch,
-    batch_size: Annotated[int, typer.Option(help="Images an update.")] = DEFAULTS.batch_size,
+        int | None, typer.Option(help=f"Updates an epoch. {default_of('steps_per_epoch')}")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help=f"Images an update. {default_of('batch_size')}")
+    ] = None,
     learning_rate: Annotated[
-        float, typer.Option(help="Adam's step size for the student.")
-    ] = DEFAULTS.learning_rate,
+        float | None,
+        typer.Option(help=f"Adam's step size for the student. {default_of('learning_rate')}"),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Learning rate over time: {', '.join(SCHEDULES)}. {default_of('schedule')}"
+        ),
+    ] = None,
+    distance: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What the student lowers: {', '.join(DISTANCES)}; corrected recipe only."
+            f" {default_of('distance')}"
+        ),
+    ] = None,
     temperature: Annotated[
-        float, typer.Option(help="Softens teacher and student; corrected recipe only.")
-    ] = DEFAULTS.temperature,
+        float | None,
+        typer.Option(
+            help="Softens teacher and student in kl; corrected recipe only."
+            f" {default_of('temperature')}"
+        ),
+    ] = None,
+    shift: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Largest random shift of drawn and given images, pixels. {default_of('shift')}"
+        ),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option(
+            help="Mirror drawn and given images at random. [default: as the teacher's data allow]"
+        ),
+    ] = None,
     noise_learning_rate: Annotated[
-        float, typer.Option(help="Adam's step size for adversarial noise, pixels being -1 to 1.")
-    ] = DEFAULTS.noise_learning_rate,
+        float | None,
+        typer.Option(
+            help="Adam's step size for adversarial noise, pixels being -1 to 1."
+            f" {default_of('noise_learning_rate')}"
+        ),
+    ] = None,
     noise_iterations: Annotated[
-        int, typer.Option(help="The most crafting steps for a batch of noise.")
-    ] = DEFAULTS.noise_iterations,
+        int | None,
+        typer.Option(
+            help=f"The most crafting steps for a batch of noise. {default_of('noise_iterations')}"
+        ),
+    ] = None,
     noise_tolerance: Annotated[
-        float, typer.Option(help="Crafting stops at an improvement of this or less, nats.")
-    ] = DEFAULTS.noise_tolerance,
+        float | None,
+        typer.Option(
+            help="Crafting stops at an improvement of this or less, nats."
+            f" {default_of('noise_tolerance')}"
+        ),
+    ] = None,
+    class_weight: drawing.ClassWeight = None,
+    batch_norm_weight: drawing.BatchNormWeight = None,
+    adversarial_weight: drawing.AdversarialWeight = None,
+    adversarial_after: drawing.AdversarialAfter = None,
+    balance_weight: drawing.BalanceWeight = None,
+    variation_weight: drawing.VariationWeight = None,
+    latent_size: drawing.LatentSize = None,
+    generator_channels: drawing.GeneratorChannels = None,
+    generator_learning_rate: drawing.GeneratorLearningRate = None,
+    synthesis_batch_size: drawing.SynthesisBatchSize = None,
+    warm_up: drawing.WarmUp = None,
+    round_updates: drawing.RoundUpdates = None,
+    generator_steps: drawing.GeneratorSteps = None,
+    new_images: drawing.NewImages = None,
+    first_images: drawing.FirstImages = None,
+    bank_size: drawing.BankSize = None,
     model: Annotated[
         str | None, typer.Option(help="The teacher's architecture, where its file does not say.")
     ] = None,
@@ -66,19 +131,42 @@ def distill(
     debug: options.Debug = False,
 ) -> None:
     """Teach a student to answer like TEACHER, on images that are made up."""
-    config = DistillConfig(
-        method=method,
-        recipe=recipe,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        temperature=temperature,
-        noise_learning_rate=noise_learning_rate,
-        noise_iterations=noise_iterations,
-        noise_tolerance=noise_tolerance,
-        seed=seed,
-        precision=precision,
+    config = distill_config(
+        method,
+        preset,
+        {
+            "recipe": recipe,
+            "epochs": epochs,
+            "steps_per_epoch": steps_per_epoch,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "distance": distance,
+            "temperature": temperature,
+            "shift": shift,
+            "flip": flip,
+            "noise_learning_rate": noise_learning_rate,
+            "noise_iterations": noise_iterations,
+            "noise_tolerance": noise_tolerance,
+            "class_weight": class_weight,
+            "batch_norm_weight": batch_norm_weight,
+            "adversarial_weight": adversarial_weight,
+            "adversarial_after": adversarial_after,
+            "balance_weight": balance_weight,
+            "variation_weight": variation_weight,
+            "latent_size": latent_size,
+            "generator_channels": generator_channels,
+            "generator_learning_rate": generator_learning_rate,
+            "synthesis_batch_size": synthesis_batch_size,
+            "warm_up": warm_up,
+            "round_updates": round_updates,
+            "generator_steps": generator_steps,
+            "new_images": new_images,
+            "first_images": first_images,
+            "bank_size": bank_size,
+            "seed": seed,
+            "precision": precision,
+        },
     )
     from kextract.display import make_display
     from kextract.runs.student import run_student

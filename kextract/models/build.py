@@ -1,5 +1,8 @@
 """Builds a registered architecture with its weights drawn from a seed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
 import numpy as np
 
@@ -27,12 +30,19 @@ def build_model(
     spec = model_spec(name)
     chosen = {"pooling": model_pooling(name, input_shape, pooling)} if spec.has_pooling else {}
     keras.utils.set_random_seed(seed)
-    policy_before = keras.config.dtype_policy()
+    with precision_policy(precision):
+        return spec.build(input_shape, classes, weight_decay=weight_decay, **chosen)
+
+
+@contextmanager
+def precision_policy(precision: str) -> Iterator[None]:
+    """Give layers that are made in the block this arithmetic, unless they say otherwise."""
+    before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(POLICIES[precision])
     try:
-        return spec.build(input_shape, classes, weight_decay=weight_decay, **chosen)
+        yield
     finally:
-        keras.config.set_dtype_policy(policy_before)
+        keras.config.set_dtype_policy(before)
 
 
 def student_seed(seed: int) -> int:

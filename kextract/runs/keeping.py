@@ -132,9 +132,14 @@ def kept(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Keeping]:
 
 
 def flags(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the fields of a configuration by their flags, `--epochs` last."""
-    named = {f"--{name.replace('_', '-')}": value for name, value in config.items()}
-    return {**named, "--epochs": named.pop("--epochs")}
+    """Name the fields of a configuration and its parts by their flags, `--epochs` last."""
+    named: dict[str, Any] = {}
+    for name, value in config.items():
+        named |= (
+            flags(value) if isinstance(value, Mapping) else {f"--{name.replace('_', '-')}": value}
+        )
+    epochs = {"--epochs": named.pop("--epochs")} if "--epochs" in named else {}
+    return {**named, **epochs}
 
 
 def images_sha256(*parts: Images | None) -> str | None:

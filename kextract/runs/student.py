@@ -3,18 +3,24 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kextract import runtime
-from kextract.config import DistillConfig
+from kextract.config import DistillConfig, Holdout
 from kextract.display import Display, RunHeader
+from kextract.errors import RequestError
 from kextract.models import model_pooling
 from kextract.runs.common import command_line, final_scores, follow, outcome
 from kextract.runs.keeping import flags, images_sha256, kept
 from kextract.runs.outputs import output_path, student_file
 from kextract.runs.parts import cut, holdout_of
-from kextract.runs.subject import open_subject
+from kextract.runs.subject import Subject, open_subject
 from kextract.storage import CheckpointInfo, model_sha256, write_checkpoint
 from kextract.storage.loading import load_model
-from kextract.transfer import method_spec
+from kextract.transfer import MethodSpec, method_spec
+
+TIMES = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
 
 
 def run_student(
@@ -39,6 +45,11 @@ def run_student(
     kept; with `resume`, an unfinished run is gone on with.
     """
     spec = method_spec(config.method)
+    if config.recipe not in spec.recipes:
+        raise RequestError(
+            f"--recipe {config.recipe}: is for noise, not for --method {config.method}; leave"
+            " --recipe out"
+        )
     runtime.limit_threads(threads)
     subject = open_subject(
         teacher,
@@ -56,14 +67,20 @@ def run_student(
         holdout = holdout_of(info.config)
         has_validation = data is not None and data.x_train is not None
         validation = cut(data, "validation", holdout) if data and has_validation else None
+        images = _images(spec, subject, holdout)
 
         runtime.start()
         from kextract.models.build import build_model, student_seed
         from kextract.models.frozen import frozen
         from kextract.training.evaluation import Predictor
         from kextract.training.student import distill
+        from kextract.transfer.source import Setting
 
-        config = replace(config, precision=runtime.resolve_precision(config.precision))
+        config = replace(
+            config,
+            precision=runtime.resolve_precision(config.precision),
+            flip=info.flip if config.flip is None else config.flip,
+        )
         teacher_network = load_model(teacher, info, precision=config.precision)
         teacher_sha256 = model_sha256(teacher_network)
         teacher_logits = Predictor(teacher_network).logits(validation.x) if validation else None
@@ -76,7 +93,7 @@ def run_student(
             seed=student_seed(config.seed),
         )
         answers = frozen(teacher_network, batch_statistics=config.recipe == "article")
-        source = spec.make(answers, info.input_shape, info.classes, config)
+        source = spec.make(Setting(answers, teacher_network, network, config, images))
         request = {
             "--student": architecture,
             "--pooling": student_pooling,
@@ -85,11 +102,14 @@ def run_student(
             "teacher with SHA-256": teacher_sha256,
             "images with SHA-256": images_sha256(validation),
         }
-        # The learning rate is constant, so a longer run begins as a shorter one does.
-        del request["--epochs"]
+        if config.schedule == "constant":
+            # A longer run then begins as a shorter one does.
+            del request["--epochs"]
         earlier = keeping.begin(request, config.epochs)
         with display:
-            display.start(_header(config, teacher, architecture, measured=validation is not None))
+            display.start(
+                _header(config, spec, teacher, architecture, measured=validation is not None)
+            )
             if data is None:
                 display.note(f"no images to measure on, going on without: {subject.missing}")
             events = distill(
@@ -129,14 +149,24 @@ def _student_pooling(info: CheckpointInfo, architecture: str, wished: str | None
     return model_pooling(architecture, info.input_shape, wished)
 
 
-def _header(config: DistillConfig, teacher: Path, student: str, *, measured: bool) -> RunHeader:
+def _images(spec: MethodSpec, subject: Subject, holdout: Holdout) -> NDArray[np.uint8] | None:
+    """Return the images that a method is taught with, where it needs some."""
+    if spec.images == "own":
+        if subject.data is None:
+            raise RequestError(f"--method real: needs the teacher's images: {subject.missing}")
+        return cut(subject.data, "train", holdout).x
+    return None
+
+
+def _header(
+    config: DistillConfig, spec: MethodSpec, teacher: Path, student: str, *, measured: bool
+) -> RunHeader:
     quality = ("loss", "accuracy", "agreement") if measured else ("transfer_agreement",)
-    crafting = ("confidence", "iterations") if config.method == "adversarial" else ()
     return RunHeader(
-        title=f"student {student} of {teacher.name}, {config.method} noise",
+        title=f"student {student} of {teacher.name}, by {config.method}",
         subtitle=f"{config.recipe} recipe, {config.epochs} epochs of {config.steps_per_epoch}"
         f" updates of {config.batch_size} images, {config.precision}, seed {config.seed}",
         epochs=config.epochs,
-        columns=("epoch", *quality, "train_loss", *crafting, "seconds"),
+        columns=("epoch", *quality, *spec.columns, "train_loss", *TIMES, "seconds"),
         command=command_line(),
     )

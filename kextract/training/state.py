@@ -4,18 +4,17 @@ Data order, augmentation and noise are functions of (seed, epoch, step) and need
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import CheckpointError
-from kextract.transfer.source import TransferSource
+from kextract.transfer.source import TransferSource, within
 
 Tensors = Mapping[str, NDArray[Any]]
 Variables = Sequence[keras.Variable]
-T = TypeVar("T")
 
 
 def take(group: str, variables: Variables) -> dict[str, NDArray[Any]]:
@@ -56,12 +55,6 @@ def put_back_source(tensors: Tensors, source: TransferSource) -> None:
     expected = {name: (value.shape, value.dtype.name) for name, value in source.state().items()}
     _check("source", state, expected)
     source.restore(state)
-
-
-def within(named: Mapping[str, T], group: str) -> dict[str, T]:
-    """Return the entries of a group, by their names within it."""
-    start = f"{group}/"
-    return {name.removeprefix(start): v for name, v in named.items() if name.startswith(start)}
 
 
 def _check(group: str, found: Tensors, expected: Mapping[str, tuple[tuple[int, ...], str]]) -> None:

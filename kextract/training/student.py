@@ -10,12 +10,15 @@ import tensorflow as tf
 from kextract.config import DistillConfig
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
+from kextract.losses import article_distillation, distance
 from kextract.records import EpochRecord, Event, Progress, Snapshot
 from kextract.training.evaluation import FloatArray, Predictor, score
-from kextract.training.losses import article_distillation, distillation
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.transfer.crafting import Logits
 from kextract.transfer.source import TransferSource
+
+WARM_UP = 0.1
+"""Share of all updates in which the learning rate of the `cosine` schedule rises."""
 
 
 def distill(
@@ -41,7 +44,7 @@ def distill(
     snapshot's last epoch, to the same end as if it had never stopped. Raises CheckpointError for
     the snapshot of another student or source.
     """
-    optimizer = keras.optimizers.Adam(config.learning_rate)
+    optimizer = keras.optimizers.Adam(_learning_rate(config))
     optimizer.build(student.trainable_variables)
     update = _compile_update(teacher, student, config, optimizer)
     examiner = _Examiner(student, validation, teacher_logits)
@@ -60,7 +63,7 @@ def distill(
         total_loss = total_agreement = 0.0
         for step in range(steps):
             step_began = time.perf_counter()
-            source.refresh(epoch, step)
+            yield from source.refresh(epoch, step)
             batch = source.batch()
             synthesis_seconds += time.perf_counter() - step_began
             loss, agreement = (float(value) for value in update(batch))
@@ -95,6 +98,7 @@ def _compile_update(
     optimizer: keras.optimizers.Optimizer,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Compile one update: images (n, h, w, c) in; loss, and share of equal answers, out."""
+    distances = distance(config.distance, config.temperature)
 
     @tf.function(jit_compile=False, reduce_retracing=True)
     def update(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -104,13 +108,23 @@ def _compile_update(
             if config.recipe == "article":
                 loss = article_distillation(target, answer)
             else:
-                loss = distillation(target, answer, config.temperature)
+                loss = tf.reduce_mean(distances(target, answer))
         variables = student.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
         same = tf.equal(tf.argmax(target, axis=-1), tf.argmax(answer, axis=-1))
         return loss, tf.reduce_mean(tf.cast(same, tf.float32))
 
     return update  # type: ignore[no-any-return]
+
+
+def _learning_rate(config: DistillConfig) -> float | keras.optimizers.schedules.CosineDecay:
+    if config.schedule == "constant":
+        return config.learning_rate
+    updates = config.epochs * config.steps_per_epoch
+    rising = int(updates * WARM_UP)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, updates - rising, warmup_target=config.learning_rate, warmup_steps=rising
+    )
 
 
 def _snapshot(

@@ -13,9 +13,9 @@ from kextract.config import TeacherConfig
 from kextract.datasets.augment import augment
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
+from kextract.losses import cross_entropy
 from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_epoch
 from kextract.training.evaluation import Predictor, score
-from kextract.training.losses import cross_entropy
 from kextract.training.state import matching, put_back, take
 
 Update = Callable[[np.ndarray, np.ndarray], tf.Tensor]

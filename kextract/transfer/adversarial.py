@@ -43,10 +43,13 @@ class AdversarialNoise:
         self._iterations: list[float] = []
         self._confidences: list[float] = []
 
-    def refresh(self, epoch: int, step: int) -> None:
+    def refresh(self, epoch: int, step: int) -> tuple[()]:
         """Craft the next batches if none is left."""
-        if self._ready:
-            return
+        if not self._ready:
+            self._craft_next(epoch, step)
+        return ()
+
+    def _craft_next(self, epoch: int, step: int) -> None:
         count = min(self._together, self._steps_per_epoch - step)
         noise, classes = zip(
             *(self._draw(epoch, step + number) for number in range(count)), strict=True

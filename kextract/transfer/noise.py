@@ -28,9 +28,10 @@ class RandomNoise:
         self._seed = seed
         self._moment = (0, 0)
 
-    def refresh(self, epoch: int, step: int) -> None:
+    def refresh(self, epoch: int, step: int) -> tuple[()]:
         """Note which batch comes next; there is nothing to prepare."""
         self._moment = (epoch, step)
+        return ()
 
     def batch(self) -> tf.Tensor:
         """Return float32 noise (n, h, w, c) in [-1, 1]."""

@@ -6,17 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kextract.config import DistillConfig
 from kextract.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from kextract.transfer.crafting import Logits
-    from kextract.transfer.source import TransferSource
+    from kextract.transfer.source import Setting, TransferSource
 
 CRAFTED_TOGETHER = 4
 """Batches crafted at once: enough to fill two cores, few enough that progress shows."""
-
-Make = Callable[["Logits", tuple[int, int, int], int, DistillConfig], "TransferSource"]
 
 
 @dataclass(frozen=True)
@@ -24,24 +20,26 @@ class MethodSpec:
     """One way to come by transfer images."""
 
     description: str
-    make: Make
-    """Takes the teacher's logits function, its image shape, its class count, the configuration."""
+    make: Callable[[Setting], TransferSource]
+    columns: tuple[str, ...] = ()
+    """What an epoch's row shows of the images, names in `kextract.display.columns`."""
+    images: str | None = None
+    """Which images the setting must hold: `given` with --images, or the teacher's `own`."""
+    recipes: tuple[str, ...] = ("corrected",)
 
 
-def _random(
-    teacher: Logits, input_shape: tuple[int, int, int], classes: int, config: DistillConfig
-) -> TransferSource:
+def _random(setting: Setting) -> TransferSource:
     from kextract.transfer.noise import RandomNoise
 
-    return RandomNoise((config.batch_size, *input_shape), config.seed)
+    config = setting.config
+    return RandomNoise((config.batch_size, *setting.input_shape), config.seed)
 
 
-def _adversarial(
-    teacher: Logits, input_shape: tuple[int, int, int], classes: int, config: DistillConfig
-) -> TransferSource:
+def _adversarial(setting: Setting) -> TransferSource:
     from kextract.transfer.adversarial import AdversarialNoise
     from kextract.transfer.crafting import CraftingRules
 
+    config = setting.config
     article = config.recipe == "article"
     rules = CraftingRules(
         config.noise_learning_rate,
@@ -50,10 +48,10 @@ def _adversarial(
         softmax_twice=article,
     )
     return AdversarialNoise(
-        teacher,
+        setting.answers,
         rules,
-        (config.batch_size, *input_shape),
-        classes,
+        (config.batch_size, *setting.input_shape),
+        setting.classes,
         steps_per_epoch=config.steps_per_epoch,
         seed=config.seed,
         shared_counter=article,
@@ -61,10 +59,39 @@ def _adversarial(
     )
 
 
+def _inversion(setting: Setting) -> TransferSource:
+    from kextract.transfer.inversion import Inversion
+
+    return Inversion(setting)
+
+
+def _stored(setting: Setting) -> TransferSource:
+    from kextract.transfer.stored import StoredImages
+
+    assert setting.images is not None, "the run was told which images this method needs"
+    return StoredImages(setting.images, setting.config)
+
+
+BOTH = ("corrected", "article")
+
 METHODS: dict[str, MethodSpec] = {
-    "random": MethodSpec("Gaussian noise clipped to [-1, 1], the article's first", _random),
+    "random": MethodSpec(
+        "Gaussian noise clipped to [-1, 1], the article's first", _random, recipes=BOTH
+    ),
     "adversarial": MethodSpec(
-        "noise pushed until the teacher is sure of a random class, its second", _adversarial
+        "noise pushed until the teacher is sure of a random class, its second",
+        _adversarial,
+        columns=("confidence", "iterations"),
+        recipes=BOTH,
+    ),
+    "inversion": MethodSpec(
+        "images that a generator draws out of the teacher",
+        _inversion,
+        columns=("confidence", "entropy", "diversity", "batch_norm_distance"),
+    ),
+    "surrogate": MethodSpec("images of another data set (--images)", _stored, images="given"),
+    "real": MethodSpec(
+        "the teacher's own images, ordinary distillation: the upper bound", _stored, images="own"
     ),
 }
 

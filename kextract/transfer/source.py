@@ -1,20 +1,56 @@
 """What every source of transfer images has in common."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
+import keras
+import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kextract.config import DistillConfig
+from kextract.records import Event
+from kextract.transfer.crafting import Logits
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What there is to make transfer images from."""
+
+    answers: Logits
+    """The frozen teacher as a function from images (n, h, w, c) to logits (n, k)."""
+    teacher: keras.Model
+    student: keras.Model
+    config: DistillConfig
+    images: NDArray[np.uint8] | None = None
+    """Given images (n, h, w, c), for the methods that need some."""
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        height, width, channels = self.teacher.input_shape[1:]
+        return height, width, channels
+
+    @property
+    def classes(self) -> int:
+        """How many classes the teacher knows."""
+        return int(self.teacher.output_shape[-1])
+
 
 class TransferSource(Protocol):
-    """Makes the images that a student is taught with, without any data.
+    """Makes the images that a student is taught with.
 
     The student loop calls `refresh`, then `batch`, for every update.
     """
 
-    def refresh(self, epoch: int, step: int) -> None:
-        """Do what is due before update `step` (from 0) of `epoch` (from 1)."""
+    def refresh(self, epoch: int, step: int) -> Iterable[Event]:
+        """Do what is due before update `step` (from 0) of `epoch` (from 1).
+
+        What takes long is done while the result is iterated over, which tells its progress.
+        """
 
     def batch(self) -> tf.Tensor:
         """Return the next batch: float32 images (n, h, w, c), meant for the range [-1, 1]."""
@@ -31,3 +67,9 @@ class TransferSource(Protocol):
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Remember what `state` said; the next epoch then comes out as it would have."""
+
+
+def within(named: Mapping[str, T], group: str) -> dict[str, T]:
+    """Return the entries of a group, `group/name`, by their names within it."""
+    start = f"{group}/"
+    return {name.removeprefix(start): v for name, v in named.items() if name.startswith(start)}

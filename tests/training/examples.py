@@ -6,12 +6,28 @@ from typing import Any
 import keras
 import numpy as np
 
+from kextract.config import InversionConfig
 from kextract.datasets.images import Images
 from kextract.models.batch_norm import BatchNormalization
 from kextract.records import EpochRecord, Event
+from kextract.transfer import METHODS
 
 SHAPE = (16, 16, 1)
 CLASSES = 3
+WAYS = [(name, recipe) for name, spec in METHODS.items() for recipe in spec.recipes]
+"""Every method by every recipe that it knows."""
+SMALL_INVERSION = InversionConfig(
+    latent_size=4,
+    generator_channels=2,
+    synthesis_batch_size=6,
+    warm_up=3,
+    round_updates=2,
+    generator_steps=2,
+    new_images=6,
+    first_images=12,
+    bank_size=30,
+    adversarial_after=2,
+)
 CORNERS = ((0, 0), (0, 8), (8, 0))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.config import RECIPES, DistillConfig, TeacherConfig
+from kextract.config import DistillConfig, TeacherConfig
 from kextract.errors import CheckpointError
 from kextract.models.frozen import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot
@@ -17,10 +17,11 @@ from kextract.training.evaluation import Predictor, Scores
 from kextract.training.state import matching, put_back, take
 from kextract.training.student import distill
 from kextract.training.teacher import train_teacher
-from kextract.transfer import METHODS, method_spec
+from kextract.transfer import method_spec
+from kextract.transfer.source import Setting
 from tests.training.examples import (
-    CLASSES,
-    SHAPE,
+    SMALL_INVERSION,
+    WAYS,
     easy_images,
     figures,
     records,
@@ -40,6 +41,7 @@ STUDENT = DistillConfig(
     learning_rate=0.01,
     noise_iterations=4,
     precision="float32",
+    inversion=SMALL_INVERSION,
 )
 
 
@@ -52,7 +54,8 @@ def teaching(model: Any, resume: Snapshot | None = None, **changes: Any) -> Iter
     config = replace(STUDENT, **changes)
     teacher = tiny_network(1)
     answers = frozen(teacher, batch_statistics=config.recipe == "article")
-    source = method_spec(config.method).make(answers, SHAPE, CLASSES, config)
+    setting = Setting(answers, teacher, model, config, easy_images(9, seed=5).x)
+    source = method_spec(config.method).make(setting)
     logits = Predictor(teacher).logits(VALIDATION.x)
     return distill(
         answers, model, source, config, VALIDATION, logits, resume=resume, snapshots=True
@@ -100,8 +103,7 @@ def test_a_teacher_goes_on_to_the_same_end(changes: dict[str, Any]) -> None:
         assert resumed(training, kept[stop], **changes) == whole, f"stop {stop}"
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("method", "recipe"), WAYS)
 def test_a_student_goes_on_to_the_same_end(method: str, recipe: str) -> None:
     changes: dict[str, Any] = {"method": method, "recipe": recipe}
     model = tiny_network(2)

@@ -16,9 +16,10 @@ from kextract.records import EpochRecord, Event, Progress
 from kextract.training.evaluation import Predictor, score
 from kextract.training.student import distill
 from kextract.transfer import METHODS, method_spec
+from kextract.transfer.source import Setting
 from tests.training.examples import (
-    CLASSES,
-    SHAPE,
+    SMALL_INVERSION,
+    WAYS,
     easy_images,
     figures,
     records,
@@ -34,6 +35,7 @@ CONFIG = DistillConfig(
     learning_rate=0.01,
     noise_iterations=4,
     precision="float32",
+    inversion=SMALL_INVERSION,
 )
 VALIDATION = easy_images(12)
 TEACHER_SEED, STUDENT_SEED = 1, 2
@@ -46,8 +48,9 @@ class Album:
         self.images = tf.constant(scale(images.x))
         self.asked: list[tuple[int, int]] = []
 
-    def refresh(self, epoch: int, step: int) -> None:
+    def refresh(self, epoch: int, step: int) -> tuple[()]:
         self.asked.append((epoch, step))
+        return ()
 
     def batch(self) -> tf.Tensor:
         return self.images
@@ -68,7 +71,8 @@ def lessons(
     logits = Predictor(teacher).logits(validation.x) if validation else None
     answers = frozen(teacher, batch_statistics=config.recipe == "article")
     if source is None:
-        source = method_spec(config.method).make(answers, SHAPE, CLASSES, config)
+        setting = Setting(answers, teacher, student, config, easy_images(9, seed=5).x)
+        source = method_spec(config.method).make(setting)
     return distill(answers, student, source, config, validation, logits)
 
 
@@ -93,15 +97,13 @@ def teach(method: str, recipe: str, seed: int = 0) -> Taught:
 taught = cache(teach)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("method", "recipe"), WAYS)
 def test_the_teacher_comes_out_as_it_went_in_to_the_bit(method: str, recipe: str) -> None:
     run = taught(method, recipe)
     assert run.teacher_after == run.teacher_before
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("method", "recipe"), WAYS)
 def test_the_same_seed_teaches_the_same_way_to_the_bit(method: str, recipe: str) -> None:
     assert taught(method, recipe) == teach(method, recipe)
 
@@ -113,8 +115,7 @@ def test_another_seed_makes_other_images(method: str) -> None:
     assert first.history[1]["train_loss"] != second.history[1]["train_loss"]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("method", "recipe"), WAYS)
 def test_every_variable_of_the_student_changes(method: str, recipe: str) -> None:
     run = taught(method, recipe)
     assert not set(run.student_before) & set(run.student_after)

@@ -10,7 +10,8 @@ from kextract.transfer import method_spec
 from kextract.transfer.adversarial import AdversarialNoise
 from kextract.transfer.crafting import CraftingRules
 from kextract.transfer.noise import RandomNoise
-from tests.training.examples import CLASSES, SHAPE, easy_images, tiny_network
+from kextract.transfer.source import Setting
+from tests.training.examples import CLASSES, easy_images, tiny_network
 from tests.transfer.examples import LINEAR_SHAPE, first_move, linear_teacher
 
 BATCH = (2, *LINEAR_SHAPE)
@@ -118,7 +119,7 @@ def crafted(teacher: Any) -> Any:
     """A whole epoch of crafted batches with the teacher's answers to them, and the figures."""
     answers = frozen(teacher, batch_statistics=False)
     config = DistillConfig(steps_per_epoch=6, batch_size=8, noise_learning_rate=0.05)
-    noise = method_spec("adversarial").make(answers, SHAPE, CLASSES, config)
+    noise = method_spec("adversarial").make(Setting(answers, teacher, teacher, config))
     logits = []
     for step in range(config.steps_per_epoch):
         noise.refresh(1, step)

@@ -1,22 +1,33 @@
 import pytest
 import tensorflow as tf
 
-from kextract.config import RECIPES, DistillConfig
+from kextract.config import DistillConfig
 from kextract.errors import UnknownNameError
+from kextract.models.frozen import frozen
 from kextract.transfer import METHODS, method_spec
-from tests.transfer.examples import LINEAR_SHAPE, linear_teacher
+from kextract.transfer.source import Setting
+from tests.training.examples import SHAPE, SMALL_INVERSION, WAYS, easy_images, tiny_network
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(("name", "recipe"), WAYS)
 def test_every_method_gives_float_batches_of_the_asked_shape(name: str, recipe: str) -> None:
-    config = DistillConfig(recipe=recipe, steps_per_epoch=3, batch_size=2, noise_iterations=2)
-    source = method_spec(name).make(linear_teacher, LINEAR_SHAPE, 2, config)
+    config = DistillConfig(
+        recipe=recipe,
+        steps_per_epoch=3,
+        batch_size=2,
+        noise_iterations=2,
+        precision="float32",
+        inversion=SMALL_INVERSION,
+    )
+    teacher, student = tiny_network(1), tiny_network(2)
+    answers = frozen(teacher, batch_statistics=recipe == "article")
+    setting = Setting(answers, teacher, student, config, easy_images(5).x)
+    source = method_spec(name).make(setting)
     batches = []
     for step in range(3):
-        source.refresh(1, step)
+        list(source.refresh(1, step))
         batches.append(source.batch())
-    assert [(batch.shape, batch.dtype) for batch in batches] == [((2, 4, 4, 1), tf.float32)] * 3
+    assert [(batch.shape, batch.dtype) for batch in batches] == [((2, *SHAPE), tf.float32)] * 3
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,0 +1,111 @@
+"""What is lowered in training: one vocabulary for teachers, students and generators.
+
+Logits are float32 (n, k); every loss of a batch is a scalar. Distances are given per image (n,),
+because a generator looks at some images only.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import tensorflow as tf
+
+Moments = tuple[tf.Tensor, tf.Tensor]
+"""Mean and variance of each channel, float32 (c,) each."""
+
+
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Return the mean cross-entropy of int labels (n,) and the softmax of logits (n, k), nats."""
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    )
+
+
+def divergence(teacher: tf.Tensor, student: tf.Tensor, temperature: float) -> tf.Tensor:
+    """Return T^2 KL(teacher || student) of each image, both softened by the temperature T, nats.
+
+    Source: Hinton et al. 2015, "Distilling the knowledge in a neural network", section 2; T^2 keeps
+    the gradient's size. Taken from log-softmax: Keras's own clips small probabilities, and with
+    them the gradient of a student that is far off.
+    """
+    log_target = tf.nn.log_softmax(teacher / temperature)
+    log_answer = tf.nn.log_softmax(student / temperature)
+    return temperature**2 * tf.reduce_sum(tf.exp(log_target) * (log_target - log_answer), axis=-1)
+
+
+def logit_distance(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
+    """Return the mean absolute difference of each image's centred logits.
+
+    Source: Fang et al. 2019, "Data-free adversarial distillation", section 3.2. Logits are centred
+    because a softmax does not see a constant that is added to them.
+    """
+    return tf.reduce_mean(tf.abs(_centred(teacher) - _centred(student)), axis=-1)
+
+
+def distance(name: str, temperature: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Return one of `kextract.config.DISTANCES` as a function of teacher's and student's logits."""
+    if name == "l1":
+        return logit_distance
+    return partial(divergence, temperature=temperature)
+
+
+def article_distillation(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
+    """Return the student's loss of the 2020 code: softmax is applied twice to the student.
+
+    It passed probabilities to `CategoricalCrossentropy(from_logits=True)`, with the teacher's
+    probabilities as the target.
+    """
+    return tf.reduce_mean(
+        tf.nn.softmax_cross_entropy_with_logits(
+            labels=tf.nn.softmax(teacher), logits=tf.nn.softmax(student)
+        )
+    )
+
+
+def statistics_distance(found: Sequence[Moments], stored: Sequence[Moments]) -> tf.Tensor:
+    """Return how far a batch's statistics are from those that a teacher stored of its data.
+
+    The sum over layers of ||mean - stored mean|| + ||variance - stored variance||, each the
+    Euclidean norm over channels. 0 where there are no layers. Source: Yin et al. 2020, "Dreaming to
+    distill", equation 4, without the squares, as in their code.
+    """
+    total = tf.zeros(())
+    for (mean, variance), (stored_mean, stored_variance) in zip(found, stored, strict=True):
+        total += tf.norm(mean - stored_mean) + tf.norm(variance - stored_variance)
+    return total
+
+
+def imbalance(logits: tf.Tensor) -> tf.Tensor:
+    """Return how far the mean answer of a batch is from uniform: KL(mean || uniform), nats.
+
+    Source: Chen et al. 2019, "Data-free learning of student networks", equation 4 (information
+    entropy loss), plus log k, so that 0 is the least.
+    """
+    mean = tf.reduce_mean(tf.nn.softmax(logits), axis=0)
+    classes = tf.cast(tf.shape(logits)[-1], tf.float32)
+    return tf.reduce_sum(tf.math.xlogy(mean, mean)) + tf.math.log(classes)
+
+
+def variation(images: tf.Tensor) -> tf.Tensor:
+    """Return the mean absolute difference of neighbouring pixels, over both axes, of (n, h, w, c).
+
+    Source: Mahendran & Vedaldi 2015, "Understanding deep image representations by inverting them",
+    section 3, with exponent 1.
+    """
+    down = tf.reduce_mean(tf.abs(images[:, 1:] - images[:, :-1]))
+    across = tf.reduce_mean(tf.abs(images[:, :, 1:] - images[:, :, :-1]))
+    return down + across
+
+
+def disagreement(distances: tf.Tensor, teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
+    """Return the batch mean of distances (n,), counted only where both give the same answer.
+
+    What a generator that looks for gaps in a student's knowledge makes large. Where they already
+    disagree there is nothing to look for, and pushing on leads out of the data. Source: Choi et al.
+    2020 and Fang et al. 2021, "Contrastive model inversion", section 3.3.
+    """
+    same = tf.equal(tf.argmax(teacher, axis=-1), tf.argmax(student, axis=-1))
+    return tf.reduce_mean(tf.where(same, distances, tf.zeros_like(distances)))
+
+
+def _centred(logits: tf.Tensor) -> tf.Tensor:
+    return logits - tf.reduce_mean(logits, axis=-1, keepdims=True)

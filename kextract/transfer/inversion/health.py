@@ -1,0 +1,76 @@
+"""How healthy drawn images are, told without any data: by the teacher's answers and the pixels."""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.datasets.pixels import scale
+
+LOOKED_AT = 500
+"""Images of the bank that are looked at."""
+LEAST_ENTROPY = 0.5
+"""Share of the entropy of even answers below which a generator has collapsed."""
+LEAST_REQUESTED = 0.25
+"""Share of images answered as requested below which a generator has collapsed."""
+LEAST_DIVERSITY = 0.02
+"""Spread of pixels within a class, pixels being -1 to 1, below which a generator has collapsed."""
+ANSWERS = "answers/"
+
+
+class Health:
+    """Asks a teacher about images."""
+
+    def __init__(self, teacher: keras.Model) -> None:
+        self._classes = int(teacher.output_shape[-1])
+        self._answer = tf.function(
+            lambda images: teacher(images, training=False),
+            input_signature=[tf.TensorSpec((None, *teacher.input_shape[1:]), tf.float32)],
+            jit_compile=False,
+        )
+
+    def of(self, bank: NDArray[np.uint8], seed: int) -> dict[str, float]:
+        """Look at some of the images, uint8 (n, h, w, c).
+
+        `entropy` is that of the mean of the teacher's answers as a share of log k (1: all classes
+        alike); `diversity` is the mean spread of a pixel within a class, pixels being -1 to 1;
+        `answers/3` is the share of images that are answered with class 3.
+        """
+        places = np.random.default_rng(seed).permutation(len(bank))[:LOOKED_AT]
+        images = scale(bank[places])
+        probabilities = tf.nn.softmax(self._answer(tf.constant(images))).numpy().astype(np.float64)
+        answers = probabilities.argmax(axis=-1)
+        shares = np.bincount(answers, minlength=self._classes) / len(answers)
+        mean = probabilities.mean(axis=0)
+        return {
+            "entropy": _entropy(mean) / np.log(self._classes),
+            "diversity": diversity(images, answers),
+            **{f"{ANSWERS}{number}": float(share) for number, share in enumerate(shares)},
+        }
+
+
+def diversity(images: NDArray[np.float32], classes: NDArray[np.integer]) -> float:
+    """Return the mean standard deviation of a pixel among images of one class.
+
+    Over all pixels and images: images are (n, h, w, c), classes (n,). A class with one image counts
+    as having none.
+    """
+    found, counts = np.unique(classes, return_counts=True)
+    spreads = [images[classes == one].std(axis=0).mean() for one in found]
+    return float(np.average(spreads, weights=counts))
+
+
+def is_collapsed(figures: Mapping[str, float]) -> bool:
+    """Say whether figures of an epoch are those of a generator that draws one thing only."""
+    return (
+        figures["entropy"] < LEAST_ENTROPY
+        or figures["diversity"] < LEAST_DIVERSITY
+        or figures.get("requested", 1.0) < LEAST_REQUESTED
+    )
+
+
+def _entropy(shares: NDArray[np.float64]) -> float:
+    positive = shares[shares > 0]
+    return float(-(positive * np.log(positive)).sum())

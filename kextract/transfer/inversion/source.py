@@ -1,0 +1,91 @@
+"""Images drawn out of a teacher by a generator that is trained against it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.records import Event, Note, Progress
+from kextract.transfer.bank import Bank
+from kextract.transfer.inversion.health import Health, is_collapsed
+from kextract.transfer.inversion.synthesizer import Synthesizer
+from kextract.transfer.source import Setting, within
+from kextract.transfer.stored import sample
+
+
+class Inversion:
+    """A generator learns, fills a bank with its images, and the student is taught from the bank.
+
+    Every `round_updates` updates of the student, the generator gets `generator_steps` steps
+    (`warm_up` at first) and adds `new_images` to the bank. A generator that collapsed is noticed at
+    the end of an epoch and begins anew; the bank keeps what it has.
+
+    Source: Fang et al. 2021, "Contrastive model inversion", and Fang et al. 2022, "Up to 100x
+    faster data-free knowledge distillation", for the bank and the losses; Chen et al. 2019 for one
+    generator that goes on learning.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self._config = setting.config
+        self._rules = setting.config.inversion
+        self._synthesizer = Synthesizer(setting)
+        self._health = Health(setting.teacher)
+        self._bank = Bank(self._rules.bank_size, setting.input_shape)
+        self._moment = (0, 0)
+        self._ill = False
+
+    def refresh(self, epoch: int, step: int) -> Iterator[Event]:
+        """Train the generator and draw new images, if a round begins with this update."""
+        self._moment = (epoch, step)
+        if self._ill:
+            self._synthesizer.restart()
+            self._ill = False
+            yield Note(
+                f"epoch {epoch}: the generator had collapsed (nearly all of its images are answered"
+                " or look alike); a new one was begun"
+            )
+        update = (epoch - 1) * self._config.steps_per_epoch + step
+        if update % self._rules.round_updates == 0 or self._synthesizer.is_new:
+            yield from self._round(epoch, update)
+
+    def batch(self) -> tf.Tensor:
+        """Return images of the bank, shifted and mirrored at random: float32 (n, h, w, c)."""
+        return sample(self._bank.images, self._config, *self._moment)
+
+    def figures(self) -> dict[str, float]:
+        """Return the health of the bank and of the generator, which needs no data to be told."""
+        health = self._health.of(self._bank.images, self._config.seed)
+        figures = {**self._synthesizer.figures(), **health}
+        self._ill = is_collapsed(figures)
+        return figures
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return generator, its optimizer and counts, and the bank."""
+        return {
+            **{f"synthesizer/{name}": value for name, value in self._synthesizer.state().items()},
+            **{f"bank/{name}": value for name, value in self._bank.state().items()},
+            "ill": np.array(self._ill),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on with what `state` returned."""
+        self._synthesizer.restore(within(state, "synthesizer"))
+        self._bank.restore(within(state, "bank"))
+        self._ill = bool(state["ill"])
+
+    def _round(self, epoch: int, update: int) -> Iterator[Event]:
+        rules = self._rules
+        first = self._synthesizer.is_new
+        steps = rules.warm_up if first else rules.generator_steps
+        weight = rules.adversarial_weight if update >= rules.adversarial_after else 0.0
+        for step in range(steps):
+            self._synthesizer.learn(weight)
+            done = step + 1
+            if first:
+                images = done * rules.synthesis_batch_size
+                yield Progress(epoch, "learning to draw", done, steps, images)
+        count = rules.first_images if first else rules.new_images
+        for _ in range(-(-count // rules.synthesis_batch_size)):
+            self._bank.add(self._synthesizer.draw())

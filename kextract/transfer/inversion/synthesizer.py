@@ -1,0 +1,159 @@
+"""Trains a generator against a frozen teacher."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract import losses
+from kextract.errors import NonFiniteError
+from kextract.models.batch_norm import batch_moments
+from kextract.models.statistics import answers_and_inputs
+from kextract.transfer.inversion.generator import build_generator, latent_codes
+from kextract.transfer.source import Setting
+
+GENERATOR_STREAM = 2
+"""Sets the generator's random numbers apart from those of models and noise."""
+MEASURES = ("confidence", "requested", "batch_norm_distance")
+
+
+class Synthesizer:
+    """A generator, its optimizer, and the count of what it has drawn so far."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._rules = setting.config.inversion
+        self._generator = self._new_generator(restarts=0)
+        self._optimizer = keras.optimizers.Adam(self._rules.generator_learning_rate, beta_1=0.5)
+        self._optimizer.build(self._generator.trainable_variables)
+        self._step = self._compile_step()
+        self._draw = tf.function(
+            lambda codes: self._generator(codes, training=True), jit_compile=False
+        )
+        self._restarts = 0
+        self._drawn = 0
+        self._steps = 0
+        self._measured: list[NDArray[np.float32]] = []
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the generator has not learned anything yet."""
+        return self._steps == 0
+
+    def learn(self, adversarial_weight: float) -> None:
+        """Make one step. Raises NonFiniteError where a loss is no longer a number."""
+        codes, labels = self._next_codes()
+        measures = self._step(codes, labels, tf.constant(adversarial_weight, tf.float32)).numpy()
+        if not np.all(np.isfinite(measures)):
+            raise NonFiniteError.at(
+                f"step {self._steps + 1} of the generator",
+                self._rules.generator_learning_rate,
+                flag="--generator-learning-rate",
+            )
+        self._measured.append(measures)
+        self._steps += 1
+
+    def draw(self) -> NDArray[np.float32]:
+        """Return a batch of new images (n, h, w, c) in [-1, 1], as many of each class."""
+        codes, _ = self._next_codes()
+        images: NDArray[np.float32] = self._draw(codes).numpy()
+        return images
+
+    def restart(self) -> None:
+        """Begin with a new generator."""
+        self._restarts += 1
+        self._steps = 0
+        fresh = self._new_generator(self._restarts)
+        self._generator.set_weights(fresh.get_weights())
+        for variable in self._optimizer.variables:
+            if variable is not self._optimizer.learning_rate:
+                variable.assign(tf.zeros_like(variable))
+
+    def figures(self) -> dict[str, float]:
+        """Return the means of what was measured since the last call; nothing if nothing was."""
+        if not self._measured:
+            return {}
+        means = np.mean(self._measured, axis=0)
+        self._measured = []
+        return {name: float(mean) for name, mean in zip(MEASURES, means, strict=True)}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the generator, the optimizer and the counts."""
+        counts = np.array([self._steps, self._drawn, self._restarts], np.int64)
+        return {"counts": counts} | {
+            f"{number}": value.numpy() for number, value in enumerate(self._variables())
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on with what `state` returned."""
+        self._steps, self._drawn, self._restarts = (int(count) for count in state["counts"])
+        for number, variable in enumerate(self._variables()):
+            variable.assign(state[f"{number}"])
+
+    def _variables(self) -> list[tf.Variable]:
+        variables = [*self._generator.variables, *self._optimizer.variables]
+        return [variable.value for variable in variables]
+
+    def _new_generator(self, restarts: int) -> keras.Model:
+        config = self._setting.config
+        seed = np.random.SeedSequence([config.seed, GENERATOR_STREAM, restarts])
+        return build_generator(
+            self._setting.input_shape,
+            self._setting.classes,
+            latent_size=self._rules.latent_size,
+            channels=self._rules.generator_channels,
+            precision=config.precision,
+            seed=int(seed.generate_state(1)[0]),
+        )
+
+    def _next_codes(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return new codes and their classes; all classes take turns."""
+        size = self._rules.synthesis_batch_size
+        labels = (np.arange(size) + self._drawn * size) % self._setting.classes
+        stream = np.random.SeedSequence(
+            [self._setting.config.seed, GENERATOR_STREAM, self._restarts, self._drawn]
+        )
+        seed = stream.generate_state(2).astype(np.int32)
+        self._drawn += 1
+        labels = tf.constant(labels, tf.int32)
+        return (
+            latent_codes(labels, self._rules.latent_size, self._setting.classes, tf.constant(seed)),
+            labels,
+        )
+
+    def _compile_step(self) -> Any:
+        """Compile a step: codes, classes and adversarial weight in; MEASURES out, float32 (3,)."""
+        rules, student = self._rules, self._setting.student
+        distance = losses.distance(self._setting.config.distance, self._setting.config.temperature)
+        variables = self._generator.trainable_variables
+
+        @tf.function(jit_compile=False)
+        def step(codes: tf.Tensor, labels: tf.Tensor, adversarial_weight: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                images = self._generator(codes, training=True)
+                answers, inputs = answers_and_inputs(self._setting.teacher, images)
+                strangeness = losses.statistics_distance(
+                    [batch_moments(features) for _, features in inputs],
+                    [(layer.moving_mean.value, layer.moving_variance.value) for layer, _ in inputs],
+                )
+                loss = rules.class_weight * losses.cross_entropy(labels, answers)
+                loss += rules.batch_norm_weight * strangeness
+                if rules.balance_weight:
+                    loss += rules.balance_weight * losses.imbalance(answers)
+                if rules.variation_weight:
+                    loss += rules.variation_weight * losses.variation(images)
+                if rules.adversarial_weight:
+                    opinions = student(images, training=False)
+                    loss -= adversarial_weight * losses.disagreement(
+                        distance(answers, opinions), answers, opinions
+                    )
+            self._optimizer.apply(tape.gradient(loss, variables), variables)
+            sure = tf.reduce_max(tf.nn.softmax(answers), axis=-1)
+            hits = tf.equal(tf.argmax(answers, axis=-1, output_type=tf.int32), labels)
+            requested = tf.reduce_mean(tf.cast(hits, tf.float32))
+            return tf.stack([tf.reduce_mean(sure), requested, strangeness])
+
+        return step
