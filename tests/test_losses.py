@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.losses import article_distillation, cross_entropy
+from kextract.losses import article_distillation, cross_entropy, divergence
 
 Array = NDArray[np.float64]
 CLASSES = 5
