@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Students taught without their teachers' data: the study of docs/results.md, over several seeds.
+#
+#   KEXTRACT_DATA=folder/with/npz experiments/without_data.sh [OUTPUT_FOLDER]
+#
+# TASKS     which students                              (default: all, see `task` below)
+# SEEDS     seeds of the students                       (default: 0 1 2)
+# JOBS      runs side by side, one thread each          (default: the number of cores)
+# KEXTRACT  how to call the program                     (default: uv run kextract)
+#
+# Teachers that are not there are trained first. Finished runs are skipped and unfinished ones gone
+# on with. A table of what is there:
+#   uv run python experiments/without_data_table.py OUTPUT_FOLDER
+set -euo pipefail
+
+export OUT=${1:-results/without-data}
+export KEXTRACT=${KEXTRACT:-uv run kextract}
+SEEDS=${SEEDS:-0 1 2}
+TASKS=${TASKS:-strokes mnist-global mnist lenet5 surrogate real cifar10 wrn}
+JOBS=${JOBS:-$(nproc)}
+mkdir -p "$OUT"
+
+run() { # run NAME SUBCOMMAND ARGUMENT...: makes $OUT/NAME.weights.h5 unless it is there
+    local name=$1
+    shift
+    if [[ -e $OUT/$name.weights.h5 ]]; then
+        echo "$name: done before"
+        return
+    fi
+    local resume=
+    [[ -e $OUT/.$name.resume.h5 ]] && resume=--resume
+    echo "$name: started"
+    # shellcheck disable=SC2086 # KEXTRACT is a list of words
+    $KEXTRACT "$@" $resume --threads 1 --format plain --output "$OUT/$name.weights.h5" \
+        >"$OUT/$name.log" 2>&1 </dev/null
+    echo "$name: done"
+}
+
+teachers() { # teachers TASK...: those that do not come with kextract
+    local training=(--patience 0 --batch-size 128 --learning-rate 2e-3 --schedule cosine)
+    [[ $* != *mnist-global* && $* != *surrogate* && $* != *real* ]] ||
+        run teacher-mnist-global train-teacher -d mnist --pooling global --epochs 8 "${training[@]}"
+    [[ $* != *lenet5* ]] ||
+        run teacher-mnist-lenet5 train-teacher -d mnist -m lenet5 --epochs 12 "${training[@]}"
+    [[ $* != *wrn* ]] ||
+        run teacher-cifar10-wrn-16-2 train-teacher -d cifar10 -m wrn-16-2 --epochs 12 --augment \
+            "${training[@]}"
+}
+
+task() { # task NAME SEED: one student
+    local name=$1 seed=$2
+    student() { run "$name-$seed" distill "$@" --seed "$seed"; }
+    case $name in
+    strokes) student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 6 ;;
+    mnist-global) student "$OUT/teacher-mnist-global.weights.h5" --method inversion ;;
+    mnist) student checkpoints/mnist-resnet11.weights.h5 --method inversion ;;
+    lenet5)
+        student "$OUT/teacher-mnist-lenet5.weights.h5" --method inversion --student lenet5-half
+        ;;
+    surrogate)
+        student "$OUT/teacher-mnist-global.weights.h5" --method surrogate --images strokes
+        ;;
+    real) student "$OUT/teacher-mnist-global.weights.h5" --method real ;;
+    cifar10) student checkpoints/cifar10-resnet11.weights.h5 --method inversion --epochs 60 ;;
+    wrn)
+        student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method inversion --student wrn-16-1
+        ;;
+    *)
+        echo "no task '$name'" >&2
+        return 2
+        ;;
+    esac
+}
+export -f run task
+
+# shellcheck disable=SC2086 # lists of words
+teachers $TASKS
+for name in $TASKS; do
+    for seed in $SEEDS; do
+        echo "$name $seed"
+    done
+done | xargs -P "$JOBS" -L 1 bash -c 'set -euo pipefail; task "$0" "$1"'
