@@ -61,6 +61,7 @@ def run_student(
         from kextract.models.build import build_model, student_seed
         from kextract.models.frozen import frozen
         from kextract.training.evaluation import Predictor
+        from kextract.training.sanity import doubt_about
         from kextract.training.student import distill
 
         config = replace(config, precision=runtime.resolve_precision(config.precision))
@@ -76,6 +77,7 @@ def run_student(
             seed=student_seed(config.seed),
         )
         answers = frozen(teacher_network, batch_statistics=config.recipe == "article")
+        doubt = doubt_about(answers, teacher, info.input_shape, validation, teacher_logits)
         source = spec.make(answers, info.input_shape, info.classes, config)
         request = {
             "--student": architecture,
@@ -92,6 +94,8 @@ def run_student(
             display.start(_header(config, teacher, architecture, measured=validation is not None))
             if data is None:
                 display.note(f"no images to measure on, going on without: {subject.missing}")
+            if doubt:
+                display.note(doubt)
             events = distill(
                 answers,
                 network,
