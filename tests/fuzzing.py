@@ -79,6 +79,7 @@ def _child(connection: Connection, family: Family, folder: Path) -> None:
     while True:
         number = connection.recv()
         base, mutation = family.make(number, folder)
+        connection.send("made")
         _forget_peak()
         before, started = _megabytes("VmRSS"), time.perf_counter()
         what, message = family.read()
@@ -110,14 +111,12 @@ class _Reader:
         self._process = context.Process(target=_child, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
-        self._fresh = True
 
     def read(self, number: int) -> Outcome:
-        patience = SECONDS + (60 if self._fresh else 0)
-        self._fresh = False
         self._ours.send(number)
         try:
-            if self._ours.poll(patience):
+            self._ours.recv()
+            if self._ours.poll(SECONDS):
                 outcome: Outcome = self._ours.recv()
                 return outcome
             what = "hang"
