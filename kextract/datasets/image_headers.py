@@ -7,7 +7,7 @@ from typing import Literal
 MAX_SIDE = 4096
 """Largest height and width that is decoded, pixels."""
 
-MAX_SCANS = 200
+MAX_SCANS = 50
 """Most scans of a JPEG, each of which may go over all pixels; usual are 1 and 10."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
