@@ -19,9 +19,9 @@ def has_too_many_pixels(data: bytes) -> bool:
     What is damaged otherwise is left to the decoder to refuse.
     """
     width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
-    row = 1 + -(-width * depth * _CHANNELS.get(colour, 4) // 8)
+    row: int = 1 + -(-width * depth * _CHANNELS.get(colour, 4) // 8)
     # Interlacing adds a little, and some writers a few bytes at the end.
-    left = 2 * height * row + (1 << 16)
+    left: int = 2 * height * row + (1 << 16)
     unpacker = zlib.decompressobj()
     try:
         for packed in _pixel_chunks(data):
