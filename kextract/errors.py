@@ -17,6 +17,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Self
 
+_LONGEST_NAME = 80
+
 
 class KextractError(Exception):
     """The root of all expected failures; `str()` of it is shown to the user as it is."""
@@ -50,7 +52,7 @@ class UnknownNameError(RequestError):
     """A name that is in no registry; suggests the nearest one that is."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = list(known)
+        names, name = list(known), name[:_LONGEST_NAME]
         near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'?" if near else f"choose one of: {', '.join(names)}"
         super().__init__(f"unknown {kind} '{name}': {hint}")

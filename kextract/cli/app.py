@@ -50,5 +50,8 @@ app.command("list")(list_names)
 
 def main() -> None:
     """Run the program with the arguments of the process."""
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    # A table is not lost to a name that the terminal's encoding lacks.
+    sys.stdout.reconfigure(  # type: ignore[union-attr]
+        line_buffering=True, errors="backslashreplace"
+    )
     app()

@@ -1,6 +1,5 @@
 """`kextract compare`: teachers and students side by side, from the histories in their files."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,4 +64,6 @@ def _print(table: "Table", format: str) -> None:
     elif format == "csv":
         print(table.to_csv(), end="")
     else:
-        print(json.dumps(table.to_objects()))
+        from kextract.display.strict_json import dumps
+
+        print(dumps(table.to_objects()))

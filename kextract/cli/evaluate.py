@@ -1,6 +1,5 @@
 """`kextract evaluate`: how good checkpoints are, and how like their teacher."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +52,7 @@ def evaluate(
     check_choice("--format", format, ("table", "json"))
     check_choice("--precision", precision, PRECISIONS)
     from kextract.cli.output import print_table
+    from kextract.display.strict_json import dumps
     from kextract.reports import evaluation_classes, evaluation_dict, evaluation_summary
     from kextract.runs.evaluation import run_evaluation
 
@@ -69,7 +69,7 @@ def evaluate(
     )
     if format == "json":
         for result in results:
-            print(json.dumps(evaluation_dict(result)))
+            print(dumps(evaluation_dict(result)))
     else:
         print_table(evaluation_summary(results))
         print_table(evaluation_classes(results))

@@ -48,7 +48,8 @@ def _kept(stop: KeyboardInterrupt) -> str:
 
 
 def _fail(message: str, code: int) -> None:
-    # The blanks of a command that is to be typed again stay as they are.
-    one_line = " ".join(message.splitlines())
-    print(f"kextract: {one_line}", file=sys.stderr)
+    # A file's name may hold line breaks, or codes that a terminal would obey.
+    from kextract.display.text import one_line
+
+    print(f"kextract: {one_line(message)}", file=sys.stderr)
     raise typer.Exit(code)

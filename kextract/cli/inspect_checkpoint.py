@@ -1,6 +1,5 @@
 """`kextract inspect`: what a checkpoint says about itself."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
     from kextract.reports import Table
     from kextract.storage import CheckpointInfo
 
+LONGEST_NAME, LONGEST_VALUE = 80, 2000
+"""Characters in the table; JSON holds all of them."""
+
 
 @guarded
 def inspect_checkpoint(
@@ -23,6 +25,7 @@ def inspect_checkpoint(
 ) -> None:
     """Show what a checkpoint holds and how it was made."""
     check_choice("--format", format, ("table", "json"))
+    from kextract.display.strict_json import dumps
     from kextract.storage import read_info
 
     info = read_info(checkpoint)
@@ -32,12 +35,13 @@ def inspect_checkpoint(
             " kextract evaluate --model NAME --dataset NAME measures them"
         )
     if format == "json":
-        print(json.dumps(asdict(info), sort_keys=True))
+        print(dumps(dict(sorted(asdict(info).items()))))
     else:
         print_table(_table(checkpoint, info))
 
 
 def _table(path: Path, info: "CheckpointInfo") -> "Table":
+    from kextract.display.text import shortened
     from kextract.reports.table import Table, name_cell
 
     facts: dict[str, Any] = {
@@ -49,7 +53,10 @@ def _table(path: Path, info: "CheckpointInfo") -> "Table":
     facts |= {f"config: {name}": value for name, value in info.config.items()}
     facts["history"] = f"{len(info.history)} epochs (kextract compare --epochs shows them)"
     rows = tuple(
-        (name_cell(name.replace("_", " ")), name_cell(str(value)))
+        (
+            name_cell(shortened(name.replace("_", " "), LONGEST_NAME)),
+            name_cell(shortened(str(value), LONGEST_VALUE)),
+        )
         for name, value in facts.items()
         if value not in (None, "")
     )

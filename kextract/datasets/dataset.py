@@ -1,5 +1,6 @@
 """A data set in memory: labelled images in two halves, and what their classes are called."""
 
+import json
 from dataclasses import InitVar, dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ Arrays = tuple[Images | None, Labels | None, Images | None, Labels | None]
 
 MIN_SIDE = 16
 """Smallest height and width that the models can take, pixels."""
+MAX_NAMES_BYTES = 1 << 20
+"""Most that the class names may take as JSON, bytes: what a checkpoint can hold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,8 @@ class Dataset:
         where = printable(source or f"data set '{self.name}'")
         if self.classes < 2:
             raise DatasetError(f"{where}: expected at least 2 classes, found {self.classes}")
+        if len(json.dumps(self.class_names)) > MAX_NAMES_BYTES:
+            raise DatasetError(f"{where}: expected class names of at most 1 MiB in all, found more")
         if self.x_train is None and self.x_test is None:
             raise DatasetError(f"{where}: expected training or test images, found neither")
         _check_half(where, "train", self.x_train, self.y_train, self.classes)

@@ -17,6 +17,7 @@ from kextract.datasets.dataset import (
 )
 from kextract.datasets.image_headers import ImageHeader, image_header
 from kextract.datasets.npz_members import MAX_BYTES
+from kextract.datasets.png_pixels import has_too_many_pixels
 from kextract.datasets.splits import hold_out_test
 from kextract.datasets.text import printable
 from kextract.errors import DatasetError
@@ -157,9 +158,12 @@ def _decode(file: _ImageFile, shape: tuple[int, int, int]) -> Images:
     import tensorflow as tf
 
     decoders: dict[str, Any] = {"png": tf.io.decode_png, "jpeg": tf.io.decode_jpeg}
+    data = _bytes(file.path)
     try:
-        image = decoders[file.header.kind](_bytes(file.path), channels=shape[2])
-    except tf.errors.OpError as error:
+        if file.header.kind == "png" and has_too_many_pixels(data):
+            raise ValueError("more pixels than declared")
+        image = decoders[file.header.kind](data, channels=shape[2])
+    except (tf.errors.OpError, ValueError) as error:
         raise DatasetError(
             f"{printable(file.path)}: expected an image, found data that cannot be decoded; "
             "repair or remove it"

@@ -7,9 +7,13 @@ from typing import Literal
 MAX_SIDE = 4096
 """Largest height and width that is decoded, pixels."""
 
+MAX_SCANS = 50
+"""Most scans of a JPEG, each of which may go over all pixels; usual are 1 and 10."""
+
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_GRAY_TYPES = (0, 4)  # without and with transparency
 _JPEG_START = b"\xff\xd8"
+_JPEG_SCAN = b"\xff\xda"
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset((0x01, *range(0xD0, 0xD9)))
 """Markers that no length follows."""
@@ -29,7 +33,7 @@ def image_header(data: bytes) -> ImageHeader:
     """Read the header of an image file.
 
     Raises ValueError, its text for the end of a sentence, where `data` is neither PNG nor JPEG, is
-    cut short, or declares no pixels or more than MAX_SIDE along a side.
+    cut short, or declares no pixels, more than MAX_SIDE along a side, or more than MAX_SCANS scans.
     """
     if data.startswith(_PNG_SIGNATURE):
         header = _png(data)
@@ -53,6 +57,8 @@ def _png(data: bytes) -> ImageHeader:
 
 def _jpeg(data: bytes) -> ImageHeader:
     """Walk from marker to marker up to the first frame header."""
+    if data.count(_JPEG_SCAN) > MAX_SCANS:
+        raise ValueError(f"a JPEG of more than {MAX_SCANS} scans")
     position = 2
     while position + 4 <= len(data):
         if data[position] != 0xFF:

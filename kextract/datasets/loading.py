@@ -23,10 +23,15 @@ def load_dataset(name_or_path: str, data_dir: Path | None = None) -> Dataset:
     spec = DATASETS.get(name_or_path)
     if spec is not None:
         return _load_named(name_or_path, spec, data_dir)
-    path = Path(name_or_path).expanduser()
-    if not _looks_like_path(name_or_path) and not path.exists():
-        raise UnknownNameError("data set", printable(name_or_path), DATASETS)
-    return _load_path(path)
+    # Unlike Path's own, it leaves the home of nobody as it is.
+    path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111
+    try:
+        if not _looks_like_path(name_or_path) and not path.exists():
+            raise UnknownNameError("data set", printable(name_or_path), DATASETS)
+        return _load_path(path)
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        reason = printable(error.strerror or error)
+        raise DatasetError(f"{printable(name_or_path)[:80]}: cannot be read ({reason})") from error
 
 
 def _load_named(name: str, spec: DatasetSpec, data_dir: Path | None) -> Dataset:

@@ -1,5 +1,6 @@
 """Data sets in an `.npz`: `x_train`, `y_train`, `x_test`, `y_test`, and maybe `class_names`."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def _check_headers(where: str, half: str, images: Header, labels: Header) -> Non
     check_image_shape(f"{where}: x_{half}", (*images.shape[1:], 1)[:3])
     if not images.shape[0]:
         raise DatasetError(f"{where}: expected at least one image in x_{half}, found none")
-    if len(labels.shape) not in (1, 2) or labels.shape[0] != images.shape[0]:
+    columns = labels.shape[1:] or (1,)
+    if labels.shape[:1] != images.shape[:1] or len(columns) > 1 or not columns[0]:
         raise DatasetError(
             f"{where}: expected y_{half} with {images.shape[0]} labels, one for each image, "
             f"found shape {labels.shape}"
@@ -130,4 +132,8 @@ def _class_names(where: str, npz: NpzFile) -> tuple[str, ...] | None:
         return None
     if len(header.shape) != 1 or header.shape[0] > MAX_CLASSES:
         raise DatasetError(f"{where}: expected class_names as one row, found shape {header.shape}")
-    return tuple(printable(name) for name in npz.read("class_names"))
+    names = npz.read("class_names")
+    codes = np.frombuffer(names.tobytes(), names.dtype.byteorder + "u4")
+    if codes.max(initial=0) > sys.maxunicode:
+        raise DatasetError(f"{where}: expected class_names of text, found codes of no character")
+    return tuple(printable(name) for name in names)

@@ -4,6 +4,7 @@ What a member says of itself is checked before a byte of it is decompressed, and
 ever unpickled.
 """
 
+import io
 import math
 import struct
 import tokenize
@@ -25,6 +26,10 @@ from kextract.errors import DatasetError
 
 MAX_BYTES = 4 << 30
 """Most that the arrays of one file may take in memory together, bytes."""
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""What NumPy writes; others unpack a whole block at once, a million times its size."""
+_HEADER_BYTES = 1 << 14
+"""More than NumPy accepts; format 2 lets a header declare 4 GiB of itself."""
 
 _DAMAGE = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, tokenize.TokenError,
@@ -77,9 +82,12 @@ class NpzFile:
         where = f"{self._where}: {name}"
         with _damage_named(where):
             info = self._archive.getinfo(f"{name}.npy")
+            if info.compress_type not in _METHODS:
+                raise ValueError(f"compressed by method {info.compress_type}")
             with self._archive.open(info) as stream:
-                header = _read_header(stream)
-                offset = stream.tell()
+                beginning = io.BytesIO(stream.read(_HEADER_BYTES))
+            header = _read_header(beginning)
+            offset = beginning.tell()
         if header.dtype.hasobject or header.dtype.kind not in kinds:
             expected = "text" if kinds == "U" else "numbers"
             raise DatasetError(f"{where}: expected {expected}, found an array of {header.dtype}")
@@ -100,6 +108,8 @@ def open_npz(path: Path, wanted: Mapping[str, str]) -> Iterator[NpzFile]:
     """
     where = printable(path)
     with _damage_named(where):
+        if path.exists() and not path.is_file():
+            raise ValueError("not a regular file")
         archive = zipfile.ZipFile(path)
     with archive:
         yield NpzFile(path, archive, wanted)

@@ -2,5 +2,8 @@
 
 
 def printable(text: object) -> str:
-    """Give `text` as one line, every control or otherwise unprintable character as '?'."""
-    return "".join(char if char.isprintable() else "?" for char in str(text))
+    r"""Give `text` as one line; characters that are not printable show as `\x1b`, `\n`, ..."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in str(text)
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kextract.display.base import Display, Outcome, RunHeader
-from kextract.display.text import write_line
+from kextract.display.text import is_terminal, one_line, write_line
 from kextract.records import EpochRecord
 
 
@@ -19,4 +19,5 @@ class QuietDisplay(Display):
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
         """Write the path of the checkpoint, where there is one."""
         if "checkpoint" in outcome:
-            write_line(self.stdout, str(outcome["checkpoint"]))
+            path = str(outcome["checkpoint"])
+            write_line(self.stdout, one_line(path) if is_terminal(self.stdout) else path)

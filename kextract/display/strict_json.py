@@ -8,8 +8,9 @@ from typing import Any
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
-    """Write `value` as JSON in full precision; NumPy scalars count as numbers."""
-    return json.dumps(plain(value), allow_nan=False, ensure_ascii=False, indent=indent)
+    """Write `value` as JSON in full precision and in ASCII; NumPy scalars count as numbers."""
+    # The one control character that JSON leaves as it is.
+    return json.dumps(plain(value), allow_nan=False, indent=indent).replace("\x7f", "\\u007f")
 
 
 def plain(value: Any) -> Any:

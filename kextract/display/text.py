@@ -15,6 +15,11 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
+def shortened(text: str, most: int) -> str:
+    """Cut `text` to at most so many characters, with an ellipsis where some are missing."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def write_line(stream: TextIO, text: str) -> None:
     """Write one line and flush it, so that a killed job still shows it.
 

@@ -8,11 +8,13 @@ from typing import Any
 from kextract.display.columns import COLUMNS
 from kextract.display.numbers import decimals
 from kextract.display.strict_json import plain
+from kextract.display.text import shortened
 from kextract.reports.table import Cell, Table, figure_cell, name_cell
 
 _count = partial(decimals, digits=0, width=12)
 _nats = COLUMNS["loss"].write
 _share = COLUMNS["accuracy"].write
+_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def evaluation_classes(results: Sequence[EvaluationResult]) -> Table:
 def _class_row(name: str, images: int, accuracy: float | None) -> tuple[Cell, ...]:
     # An empty class has no accuracy, whatever 0 / 0 was written as.
     measured = accuracy if images else None
-    return name_cell(name), figure_cell(images, _count), figure_cell(measured, _share)
+    shown = name_cell(shortened(name, _LONGEST_NAME))
+    return shown, figure_cell(images, _count), figure_cell(measured, _share)
 
 
 def evaluation_dict(result: EvaluationResult) -> dict[str, Any]:

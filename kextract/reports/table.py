@@ -86,10 +86,13 @@ class Table:
         return _lines([_markdown_row(map(_markdown, self.columns)), _markdown_row(rules), *rows])
 
     def to_csv(self) -> str:
-        """Give the values in full precision below the keys; what is missing is empty."""
+        """Give the values in full precision below the keys, each row on one line.
+
+        What is missing is empty.
+        """
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(self.keys)
+        writer.writerow(map(one_line, self.keys))
         writer.writerows([_exact(cell.value) for cell in row] for row in self.rows)
         return stream.getvalue()
 
@@ -128,7 +131,9 @@ def figure_cell(
 
 
 def _exact(value: Value) -> Value:
-    """Widen NumPy's short floats, whose `str` is not their exact value."""
+    """Widen NumPy's short floats, whose `str` is not their exact value; escape text."""
+    if isinstance(value, str):
+        return one_line(value)
     return float(value) if isinstance(value, Real) and not isinstance(value, int) else value
 
 

@@ -122,7 +122,7 @@ def kept(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Keeping]:
     to `resume`.
     """
     path = resume_path(output)
-    if resume and output.exists() and not path.exists():
+    if resume and os.path.exists(output) and not os.path.exists(path):  # noqa: PTH110
         raise RequestError(f"--resume: '{output}' is finished, there is nothing to go on with")
     check_writable(output, overwrite)
     with run_lock(output):

@@ -73,6 +73,7 @@ def run_student(
         from kextract.models.build import build_model, student_seed
         from kextract.models.frozen import frozen
         from kextract.training.evaluation import Predictor
+        from kextract.training.sanity import doubt_about
         from kextract.training.student import distill
         from kextract.transfer.source import Setting
 
@@ -93,6 +94,7 @@ def run_student(
             seed=student_seed(config.seed),
         )
         answers = frozen(teacher_network, batch_statistics=config.recipe == "article")
+        doubt = doubt_about(answers, teacher, info.input_shape, validation, teacher_logits)
         source = spec.make(Setting(answers, teacher_network, network, config, images))
         request = {
             "--student": architecture,
@@ -112,6 +114,8 @@ def run_student(
             )
             if data is None:
                 display.note(f"no images to measure on, going on without: {subject.missing}")
+            if doubt:
+                display.note(doubt)
             events = distill(
                 answers,
                 network,

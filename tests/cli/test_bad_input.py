@@ -162,6 +162,19 @@ def test_a_data_set_that_cannot_be_had_says_how_to_go_on(tmp_path: Path) -> None
     assert "KEXTRACT_DATA" in line
 
 
+def test_a_loss_that_is_no_number_ends_the_run_in_one_line(workshop: Path, tmp_path: Path) -> None:
+    done = kextract(
+        *("train-teacher", "--dataset", workshop / "shades.npz", "--model", "lenet5"),
+        *("--learning-rate", "1e30", "-o", "model.weights.h5"),
+        cwd=tmp_path,
+    )
+    assert done.code == 1
+    last = done.stderr.splitlines()[-1]
+    assert "the loss is no longer a number in epoch 1" in last and "--learning-rate" in last
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_gate_that_is_not_met_exits_with_3(workshop: Path, tmp_path: Path) -> None:
     # With every label wrong, the better the teacher is, the surer it misses.
     with np.load(workshop / "shades.npz") as images:

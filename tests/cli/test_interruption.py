@@ -192,6 +192,24 @@ def test_a_second_signal_ends_at_once(how: str, number: int, code: int) -> None:
             process.kill()
 
 
+def test_a_second_signal_leaves_the_terminal_with_a_cursor() -> None:
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    with subprocess.Popen(
+        [sys.executable, "-c", STUBBORN, "cleaning up"], stdin=theirs, stdout=theirs
+    ) as process:
+        until(ours, b"ready")
+        process.send_signal(signal.SIGINT)
+        until(ours, b"stopping")
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    assert termios.tcgetattr(theirs) == before
+    os.close(theirs)
+    assert b"\x1b[?25h" in until(ours, b"")
+    os.close(ours)
+
+
 def test_a_signal_sent_twice_at_once_is_one(tmp_path: Path) -> None:
     """As `timeout` sends it: to the process, and to its group."""
     with stubborn("neither") as process:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -125,6 +126,28 @@ def test_a_damaged_file_is_named_and_only_given_up_on_demand(output: Path) -> No
     assert resume_path(output).stat().st_size == 100
     with kept(output, resume=False, overwrite=True) as keeping:
         keeping.begin(REQUEST, epochs=3)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_run_kept_by_a_newer_program_says_which_one_is_needed(resume: bool, output: Path) -> None:
+    with h5py.File(resume_path(output), "r+") as file:
+        file.attrs["kextract_resume"] = np.int64(2)
+        file.attrs["kextract_version"] = np.bytes_(b"9.1.0")
+    before = resume_path(output).read_bytes()
+    with (
+        pytest.raises(CheckpointError, match=r"kextract 9\.1\.0 in format 2.*: update kextract"),
+        kept(output, resume=resume, overwrite=False),
+    ):
+        pass
+    assert resume_path(output).read_bytes() == before
+
+
+def test_a_name_too_long_for_any_file_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RequestError, match=r"--output: .*name too long"),
+        kept(tmp_path / f"{'x' * 300}.weights.h5", resume=True, overwrite=False),
+    ):
+        pass
 
 
 def test_at_the_end_nothing_is_left(output: Path) -> None:

@@ -40,6 +40,7 @@ def test_a_jpeg_thumbnail_is_not_mistaken_for_the_image() -> None:
         (png_bytes(np.zeros((4, 4), np.uint8), declared=(4, 2**31)), "at most 4096x4096"),
         (png_bytes(np.zeros((4, 4), np.uint8), declared=(0, 4)), "4x0 pixels"),
         (jpeg(65535, 65535, 3), "65535x65535 pixels declared"),
+        (jpeg(5, 7, 1) + b"\xff\xda" * 51, "a JPEG of more than 50 scans"),
     ],
 )
 def test_what_is_no_image_or_too_large_is_refused(data: bytes, message: str) -> None:

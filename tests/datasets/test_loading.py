@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kextract.datasets.loading import load_dataset
-from kextract.errors import DatasetError, UnknownNameError
+from kextract.errors import DatasetError, RequestError, UnknownNameError
 from tests.datasets.images import png_bytes, random_images, random_labels
 
 DATA = os.environ.get("KEXTRACT_DATA", "")
@@ -94,3 +94,10 @@ def test_real_data_sets_are_read_as_numpy_reads_them(
     with np.load(Path(DATA) / f"{name}.npz") as raw:
         np.testing.assert_array_equal(data.x_test.reshape(raw["x_test"].shape), raw["x_test"])
         np.testing.assert_array_equal(data.y_test, raw["y_test"].reshape(-1))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a/" + "x" * 5000, "~nobody-of-this-name/images"])
+def test_a_path_that_cannot_be_is_refused_in_one_short_line(name: str) -> None:
+    with pytest.raises(RequestError) as refusal:
+        load_dataset(name)
+    assert len(str(refusal.value)) < 300

@@ -98,7 +98,7 @@ def test_the_labels_of_a_test_half_that_was_set_aside_stay_with_their_images(
 def test_class_names_in_the_file_are_used_and_cannot_reach_the_terminal(tmp_path: Path) -> None:
     names = np.array(["[bold]cat", "dog\x1b[31m", "bird\n", "never seen"])
     data = load_dataset(npz(tmp_path, **halves(), class_names=names))
-    assert data.class_names == ("[bold]cat", "dog?[31m", "bird?", "never seen")
+    assert data.class_names == ("[bold]cat", r"dog\x1b[31m", r"bird\n", "never seen")
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,8 @@ def test_class_names_in_the_file_are_used_and_cannot_reach_the_terminal(tmp_path
         (halves(y=LABELS * 0), "at least 2 classes, found 1"),
         ({**halves(), "class_names": np.array(["a", "b"])}, "labels from 0 to 1 .* found 2"),
         ({**halves(), "class_names": np.array([["a"]])}, "class_names as one row"),
+        ({**halves(), "class_names": np.array(["a", "b" * 2**20, "c"])}, "at most 1 MiB in all"),
+        ({"x_test": IMAGES, "y_test": LABELS[:, None][:, :0]}, "12 labels.* found shape"),
         ({"x_train": IMAGES[:1], "y_train": LABELS[:1]}, "at least 2 images"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Files made to do harm, or harmed."""
 
 import io
+import os
 import pickle
 import struct
 import tracemalloc
@@ -120,6 +121,36 @@ def test_a_small_file_that_unpacks_to_more_than_the_limit_is_refused_unread(
 )
 def test_a_senseless_header_is_refused(tmp_path: Path, header: bytes) -> None:
     refusal_of(archive(tmp_path / "a.npz", GOOD | {"x_test.npy": header + bytes(2048)}))
+
+
+def test_names_of_characters_that_do_not_exist_are_refused(tmp_path: Path) -> None:
+    names = npy_header("(2,)", "'<U2'") + b"\xff" * 16
+    message = refusal_of(archive(tmp_path / "a.npz", GOOD | {"class_names.npy": names}))
+    assert "found codes of no character" in message
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_numpy_never_writes_is_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as file:
+        for name, data in GOOD.items():
+            file.writestr(name, data)
+    assert "compressed by method" in refusal_of(str(tmp_path / "a.npz"))
+
+
+def test_a_header_as_long_as_a_format_allows_is_refused_unread(tmp_path: Path) -> None:
+    blanks = b"\x93NUMPY\x02\x00" + struct.pack("<I", 20_000_000) + b" " * 20_000_000
+    path = archive(tmp_path / "a.npz", GOOD | {"x_test.npy": blanks})
+    tracemalloc.start()
+    refusal_of(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mnist.npz")
+    with pytest.raises(DatasetError, match="not a regular file"):
+        load_dataset("mnist", tmp_path)
 
 
 def test_an_array_that_is_there_twice_is_refused(tmp_path: Path) -> None:

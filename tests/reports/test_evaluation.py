@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 from kextract.reports import (
     EvaluationResult,
@@ -61,3 +62,10 @@ def test_the_dictionary_is_strict_json_in_full_precision() -> None:
         {"class": "[zero]", "images": 7, "accuracy": 6 / 7},
         {"class": "never seen", "images": 0, "accuracy": None},
     ]
+
+
+def test_a_long_name_is_cut_in_the_table_and_whole_in_json() -> None:
+    long = replace(COMPARED, per_class=(("c" * 5000, 1, 1.0),))
+    (row,) = evaluation_classes([long]).rows
+    assert row[0].text == "c" * 77 + "..."
+    assert evaluation_dict(long)["per_class"][0]["class"] == "c" * 5000

@@ -30,9 +30,11 @@ def test_markdown_keeps_user_text_in_its_cell() -> None:
     assert rule == "| --- | ---: |"
 
 
-def test_csv_gives_user_text_back_as_it_was() -> None:
-    rows = list(csv.reader(io.StringIO(table(NASTY).to_csv())))
-    assert rows == [["name", "best_loss"], [NASTY, "0.5"]]
+def test_csv_gives_user_text_back_with_control_characters_escaped() -> None:
+    text = table(NASTY).to_csv()
+    assert len(text.splitlines()) == 2
+    shown = r"a|b\n*c* [red]d[/] \ _e_ f_g \x1b[2J"
+    assert list(csv.reader(io.StringIO(text))) == [["name", "best_loss"], [shown, "0.5"]]
 
 
 def test_csv_writes_short_floats_exactly() -> None:

@@ -1,30 +1,16 @@
-"""Reads damaged weights files by the thousand: `python -m tests.storage.fuzz --count 10000`.
+"""Reads damaged weights files by the thousand: `python -m tests.storage.fuzz --count 10000`."""
 
-Each file is read in a child process, so that a crash or a hang of the HDF5 library is counted and
-not suffered. The same seed makes the same files.
-"""
-
-import argparse
-import multiprocessing as mp
 import sys
 import tempfile
-import time
-from collections import Counter
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 from kextract.errors import CheckpointError
+from tests import fuzzing
+from tests.fuzzing import Report
 from tests.storage.mutations import BYTES, STRUCTURE, Mutation
 from tests.storage.mutations_of_metadata import METADATA
-
-SECONDS = 5.0
-"""Longer than this is called a hang; allowed is `SLOW`."""
-SLOW = 2.0
-MEGABYTES = 200
-"""How much a file may make the reader's memory grow."""
 
 
 class Base(NamedTuple):
@@ -36,44 +22,6 @@ class Base(NamedTuple):
     legacy: dict[str, str]
     digest: str
     info: Any
-
-
-class Outcome(NamedTuple):
-    """What became of one damaged file."""
-
-    number: int
-    base: str
-    mutation: str
-    what: str
-    """Such as "refused", "identical", "crash", "hang" or the name of an exception."""
-    seconds: float = 0.0
-    megabytes: float = 0.0
-    message: str = ""
-
-
-@dataclass
-class Report:
-    """The outcomes, counted."""
-
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    failures: list[Outcome] = field(default_factory=list)
-    slowest: float = 0.0
-    largest: float = 0.0
-
-    def add(self, outcome: Outcome) -> None:
-        self.counts[outcome.base, outcome.what] += 1
-        self.slowest = max(self.slowest, outcome.seconds)
-        self.largest = max(self.largest, outcome.megabytes)
-        if not _is_good(outcome):
-            self.failures.append(outcome)
-
-
-def _is_good(outcome: Outcome) -> bool:
-    # Files of others carry no hash, so other numbers in them are simply other weights.
-    allowed = {"refused", "identical"} | (set() if outcome.base == "ours" else {"other tensors"})
-    fits = outcome.seconds < SLOW and outcome.megabytes < MEGABYTES
-    one_line = outcome.message.isprintable()
-    return outcome.what in allowed and fits and one_line
 
 
 def make_bases(folder: Path) -> list[Base]:
@@ -136,99 +84,35 @@ def read_one(path: Path, base: Base) -> tuple[str, str]:
     return ("identical" if digest == base.digest else "other tensors"), ""
 
 
-def _child(connection: Connection, bases: list[Base], folder: Path, seed: int) -> None:
-    import kextract.storage.checkpoint  # noqa: F401 - not to be counted in the first file's time
+class WeightsFiles:
+    """A `Family` of damaged weights files."""
 
-    path = folder / "damaged.weights.h5"
-    while True:
-        index = connection.recv()
-        base, mutation, data = mutate(bases, seed, index)
-        path.write_bytes(data)
-        _forget_peak()
-        before, started = _megabytes("VmRSS"), time.perf_counter()
-        what, message = read_one(path, base)
-        seconds, grown = time.perf_counter() - started, _megabytes("VmHWM") - before
-        connection.send(Outcome(index, base.name, mutation, what, seconds, grown, message))
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        with tempfile.TemporaryDirectory() as name:
+            self._bases = make_bases(Path(name))
 
+    def get_ready(self) -> None:
+        import kextract.storage.checkpoint  # noqa: F401
 
-def _forget_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
+    def make(self, number: int, folder: Path) -> tuple[str, str]:
+        self._base, mutation, data = mutate(self._bases, self._seed, number)
+        self._path = folder / "damaged.weights.h5"
+        self._path.write_bytes(data)
+        return self._base.name, mutation
 
+    def read(self) -> tuple[str, str]:
+        return read_one(self._path, self._base)
 
-def _megabytes(name: str) -> float:
-    """Read `VmRSS` (memory now) or `VmHWM` (its peak); `getrusage` gives the parent's peak."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition(f"{name}:")[2].split()[0]) / 1024
-
-
-class _Reader:
-    """A child process that reads damaged files; started again when it dies."""
-
-    def __init__(self, bases: list[Base], folder: Path, seed: int) -> None:
-        self._bases, self._folder, self._seed = bases, folder, seed
-        self._start()
-
-    def _start(self) -> None:
-        self._ours, theirs = mp.Pipe()
-        context = mp.get_context("spawn")
-        arguments = (theirs, self._bases, self._folder, self._seed)
-        self._process = context.Process(target=_child, args=arguments, daemon=True)
-        self._process.start()
-        theirs.close()
-        self._fresh = True
-
-    def read(self, index: int) -> Outcome:
-        patience = SECONDS + (60 if self._fresh else 0)
-        self._fresh = False
-        self._ours.send(index)
-        try:
-            if self._ours.poll(patience):
-                outcome: Outcome = self._ours.recv()
-                return outcome
-            what = "hang"
-        except EOFError:
-            what = "crash"
-        self.stop()
-        self._start()
-        base, mutation, _ = mutate(self._bases, self._seed, index)
-        return Outcome(index, base.name, mutation, what)
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._ours.close()
+    def allowed(self, base: str) -> set[str]:
+        # Files of others carry no hash, so other numbers in them are simply other weights.
+        return {"refused", "identical"} | (set() if base == "ours" else {"other tensors"})
 
 
-def run(count: int, seed: int, first: int = 0) -> Report:
+def run(count: int, seed: int) -> Report:
     """Read `count` damaged files and report."""
-    report = Report()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        reader = _Reader(make_bases(folder), folder, seed)
-        try:
-            for index in range(first, first + count):
-                report.add(reader.read(index))
-        finally:
-            reader.stop()
-    return report
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--count", type=int, default=1000, help="files to read")
-    parser.add_argument("--seed", type=int, default=0, help="makes other files")
-    parser.add_argument("--first", type=int, default=0, help="number of the first file")
-    options = parser.parse_args()
-    started = time.monotonic()
-    report = run(options.count, options.seed, options.first)
-    for (base, what), count in sorted(report.counts.items()):
-        print(f"{base:8}{what:16}{count:8}")
-    print(f"slowest {report.slowest:.3f} s, most memory {report.largest:.0f} MB")
-    print(f"{options.count} files in {time.monotonic() - started:.0f} s")
-    for failure in report.failures:
-        print("FAILED", failure)
-    return 1 if report.failures else 0
+    return fuzzing.run(WeightsFiles(seed), count)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzzing.main(WeightsFiles, __doc__ or ""))

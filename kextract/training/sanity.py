@@ -1,0 +1,104 @@
+"""Whether a teacher has anything to teach; asked before a student is taught, without data."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kextract.datasets.images import Images
+from kextract.datasets.pixels import scale
+from kextract.errors import CheckpointError
+from kextract.training.evaluation import FloatArray, log_softmax
+from kextract.transfer.crafting import Logits
+
+LEAST_SPREAD = 1e-3
+"""Logits that move by less over all probes are constant; untrained LeNets move theirs by 0.2."""
+LEAST_SHARE = 1e-6
+"""As much has to move in the softened answers; untrained networks move 5e-5 and more."""
+TEMPERATURE = 4.0
+ENOUGH_IMAGES = 100
+"""With fewer labelled images, an accuracy cannot be told from guessing."""
+
+_PROBES, _BATCH = 64, 16
+_CELLS = (0, 1, 2, 4, 8, 16, 3, 1)
+"""Sides of the squares of one colour in the probes, pixels; 0 is the whole image."""
+
+
+def doubt_about(
+    teacher: Logits,
+    path: Path,
+    input_shape: tuple[int, int, int],
+    validation: Images | None,
+    teacher_logits: FloatArray | None,
+) -> str | None:
+    """Say in one line why a student cannot learn from this teacher; None for a sound one.
+
+    `teacher` maps images (n, h, w, c) to logits (n, k); `teacher_logits` are those on the
+    validation images, where there are any. Raises CheckpointError, naming the file at `path`, where
+    an answer is not finite, as of weights so large that they overflow.
+    """
+    probes = probe_images(input_shape)
+    logits = np.concatenate(
+        [
+            np.asarray(teacher(tf.constant(scale(probes[start : start + _BATCH]))), np.float64)
+            for start in range(0, _PROBES, _BATCH)
+        ]
+    )
+    for answers in (logits, teacher_logits):
+        if answers is not None and not np.isfinite(answers).all():
+            raise CheckpointError(
+                f"'{path}': the weights are numbers, but the answers that they give are not: NaN"
+                " or infinity; such a teacher cannot be learnt from"
+            )
+    if _is_constant(logits):
+        return (
+            "the teacher gives the same answer to every image: it looks dead, and a student can"
+            " learn nothing from it"
+        )
+    if validation is None or teacher_logits is None:
+        return None
+    return _doubt_by_images(teacher_logits, validation.y)
+
+
+def probe_images(input_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Make up uint8 images (n, h, w, c), always the same: flat ones, and squares of many sizes."""
+    height, width, channels = input_shape
+    generator = np.random.default_rng(0)
+    probes = np.empty((_PROBES, *input_shape), np.uint8)
+    for number, probe in enumerate(probes):
+        cell = _CELLS[number % len(_CELLS)] or max(height, width)
+        squares = generator.integers(
+            0, 256, (-(-height // cell), -(-width // cell), channels), np.uint8
+        )
+        if number % 16 >= 8 and cell < max(height, width):
+            # Few bright squares on black, as strokes are.
+            squares = np.where(squares > 200, np.uint8(255), np.uint8(0))
+        probe[...] = squares.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
+    return probes
+
+
+def _is_constant(logits: FloatArray) -> bool:
+    """Tell whether logits (n, k) say the same of all images, as a student would see them."""
+    if np.ptp(logits - logits.mean(axis=-1, keepdims=True), axis=0).max() < LEAST_SPREAD:
+        return True
+    # A huge bias leaves the logits moving and their softmax not.
+    shares = np.exp(log_softmax(logits / TEMPERATURE))
+    return bool(np.ptp(shares, axis=0).max() < LEAST_SHARE)
+
+
+def _doubt_by_images(logits: FloatArray, labels: npt.NDArray[np.integer]) -> str | None:
+    answers, count = logits.argmax(axis=-1), len(labels)
+    if np.ptp(answers) == 0 and np.ptp(labels) > 0:
+        return (
+            f"the teacher gives the same class to all {count} validation images: it looks"
+            " collapsed, and a student can learn little from it"
+        )
+    accuracy, chance = float((answers == labels).mean()), 1 / logits.shape[-1]
+    error = float(np.sqrt(chance * (1 - chance) / count))
+    if count < ENOUGH_IMAGES or accuracy > chance + 2 * error:
+        return None
+    return (
+        f"the teacher is right on {accuracy:.1%} of the validation images, and guessing would be"
+        f" on {chance:.1%}: a student can learn little from it"
+    )

@@ -1,0 +1,183 @@
+"""Names of files, data sets and classes are shown, never obeyed: escaped, and on one line."""
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import write_images
+from tests.cli.program import Finished, kextract
+from tests.datasets.images import png_bytes, random_images
+from tests.display.emulator import environment
+
+CLEAR, TITLE, OVERRIDE, NEXT_LINE = "\x1b[2J", "\x1b]0;owned\x07", "\u202e", "\x85"
+CLASSES = (f"[bold red]cat[/] {CLEAR}", f"two\nlines\r {TITLE}", f"{OVERRIDE}gnp {NEXT_LINE}\ud800")
+ESCAPED = (
+    r"[bold red]cat[/] \x1b[2J",
+    r"two\nlines\r \x1b]0;owned\x07",
+    r"\u202egnp \x85\ud800",
+)
+TEACHER = f"[red]teacher[b]\n{CLEAR}{TITLE}{OVERRIDE}.weights.h5"
+DATASET = f"[b]shades\n{CLEAR}.npz"
+OBEYED = [text.encode() for text in (CLEAR, TITLE, "\x07", OVERRIDE, NEXT_LINE, "teacher[b]\n")]
+SHORT = ("--epochs", "1", "--batch-size", "30", "--precision", "float32")
+
+
+def obeyed(*streams: str | bytes) -> list[bytes]:
+    """List what a terminal would have obeyed."""
+    written = b"".join(s.encode() if isinstance(s, str) else s for s in streams)
+    return [code for code in OBEYED if code in written]
+
+
+def on_terminal(*words: str, cwd: Path) -> bytes:
+    """Run the program on a terminal of 200 columns and return all that it wrote."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kextract", *words],
+        cwd=cwd,
+        env=environment(COLUMNS="200"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            more = os.read(ours, 65536)
+        except OSError:  # how Linux says that nobody has the other end any more
+            break
+        if not more:
+            break
+        shown += more
+    os.close(ours)
+    assert process.wait(timeout=60) == 0, shown
+    return shown
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
+    """A folder with a teacher whose names are all odd, and what its training printed."""
+    folder = tmp_path_factory.mktemp("odd")
+    with np.load(write_images(folder / "plain.npz")) as images:
+        np.savez(folder / DATASET, **images, class_names=np.array(CLASSES))
+    words = ("train-teacher", "--dataset", DATASET, "--model", "lenet5", "-o", TEACHER)
+    done = kextract(*words, *SHORT, cwd=folder)
+    assert done.code == 0, done.stderr
+    return folder, done
+
+
+@pytest.fixture
+def folder(made: tuple[Path, Finished]) -> Path:
+    return made[0]
+
+
+def test_training_shows_the_names_escaped(made: tuple[Path, Finished]) -> None:
+    done = made[1]
+    assert not obeyed(done.stdout, done.stderr)
+    assert r"teacher lenet5 on [b]shades\n\x1b[2J" in done.stderr
+    assert r"checkpoint     [red]teacher[b]\n\x1b[2J" in done.stdout
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+def test_inspecting_shows_them_escaped(terminal: bool, folder: Path) -> None:
+    if terminal:
+        shown = on_terminal("inspect", TEACHER, cwd=folder).decode()
+    else:
+        shown = kextract("inspect", TEACHER, cwd=folder).stdout
+    assert not obeyed(shown)
+    assert r"[red]teacher[b]\n\x1b[2J" in shown
+    if not terminal:
+        assert ", ".join(ESCAPED) in shown
+
+
+def test_evaluating_gives_each_class_a_row_of_its_own(folder: Path) -> None:
+    words = ("evaluate", TEACHER, "--dataset", DATASET, "--against", TEACHER)
+    shown = on_terminal(*words, cwd=folder).decode()
+    assert not obeyed(shown)
+    for name in ESCAPED:
+        rows = [line for line in shown.splitlines() if name in line]
+        assert len(rows) == 1 and "20" in rows[0].split(), name
+
+
+def test_every_format_of_a_comparison_keeps_a_run_on_one_line(folder: Path) -> None:
+    name = r"[red]teacher[b]\n\x1b[2J\x1b]0;owned\x07\u202e"
+    words = ("compare", TEACHER, "--format")
+    markdown, text, table = (
+        kextract(*words, format, cwd=folder).stdout for format in ("markdown", "csv", "table")
+    )
+    objects = kextract(*words, "json", cwd=folder).stdout
+    assert not obeyed(markdown, text, table, objects)
+    assert name in table
+    assert [row["model"] for row in csv.DictReader(io.StringIO(text))] == [name]
+    assert [len(part.strip().splitlines()) for part in (markdown, text, objects)] == [3, 2, 1]
+    assert json.loads(objects)[0]["model"] == TEACHER.removesuffix(".weights.h5")
+
+
+def test_json_gives_the_names_back(folder: Path) -> None:
+    words = ("evaluate", TEACHER, "--dataset", DATASET, "--format", "json")
+    measured = kextract(*words, cwd=folder).stdout
+    inspected = kextract("inspect", TEACHER, "--format", "json", cwd=folder).stdout
+    assert not obeyed(measured, inspected)
+    assert [entry["class"] for entry in json.loads(measured)["per_class"]] == list(ESCAPED)
+    assert json.loads(inspected)["class_names"] == list(ESCAPED)
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+def test_distilling_shows_them_escaped(terminal: bool, folder: Path) -> None:
+    words = ("distill", TEACHER, "--dataset", DATASET, *SHORT, "--steps-per-epoch", "1")
+    output = ("--method", "random", "-o", f"student{CLEAR}.weights.h5", "--overwrite")
+    if terminal:
+        assert not obeyed(on_terminal(*words, *output, cwd=folder))
+        return
+    done = kextract(*words, *output, "--format", "json", cwd=folder)
+    assert done.code == 0, done.stderr
+    assert not obeyed(done.stdout, done.stderr)
+    assert json.loads(done.stdout.splitlines()[0])["title"].count(TITLE) == 1
+
+
+@pytest.mark.parametrize("command", ["distill", "inspect", "evaluate", "compare"])
+def test_a_refusal_names_a_file_without_obeying_it(command: str, tmp_path: Path) -> None:
+    refused = kextract(command, f"no{CLEAR}\nsuch{OVERRIDE}.weights.h5", cwd=tmp_path)
+    assert not obeyed(refused.stderr)
+    assert r"'no\x1b[2J\nsuch\u202e.weights.h5': no such file" in refused.refusal()
+
+
+def test_bytes_that_are_no_text_do_not_lose_a_table(folder: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.weights.h5")
+    (folder / name).write_bytes((folder / TEACHER).read_bytes())
+    for words in (("inspect", name), ("compare", name), ("compare", name, "--format", "csv")):
+        done = kextract(*words, cwd=folder)
+        assert (done.code, done.stderr) == (0, ""), words
+        assert r"caf\udce9" in done.stdout
+
+
+def test_an_encoding_that_lacks_a_character_does_not_lose_a_table(folder: Path) -> None:
+    (folder / "zwölf.weights.h5").write_bytes((folder / TEACHER).read_bytes())
+    done = kextract("compare", "zwölf.weights.h5", cwd=folder, PYTHONIOENCODING="ascii")
+    assert (done.code, done.stderr) == (0, "")
+    assert r"zw\xf6lf" in done.stdout
+
+
+def test_folders_of_images_name_their_classes_as_safely(tmp_path: Path) -> None:
+    for half in ("train", "test"):
+        for label, name in enumerate((f"[red]ant[/red{CLEAR}]".replace("/", ""), f"bee\n{TITLE}")):
+            images = tmp_path / f"photos{CLEAR}" / half / name
+            images.mkdir(parents=True)
+            for number in range(5):
+                png = png_bytes(random_images(16, 16, seed=10 * label + number))
+                (images / f"{number}.png").write_bytes(png)
+    words = ("--dataset", f"photos{CLEAR}", *SHORT, "--validation-fraction", "0.3")
+    done = kextract("train-teacher", *words, "--model", "lenet5", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    (made,) = (tmp_path / "checkpoints").glob("photos*.weights.h5")
+    shown = kextract("inspect", made, cwd=tmp_path).stdout
+    assert not obeyed(done.stdout, done.stderr, shown)
+    assert r"[red]ant[red\x1b[2J], bee\n\x1b]0;owned\x07" in shown
