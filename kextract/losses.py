@@ -70,15 +70,15 @@ def statistics_distance(found: Sequence[Moments], stored: Sequence[Moments]) -> 
     """
     total = tf.zeros(())
     for (mean, variance), (stored_mean, stored_variance) in zip(found, stored, strict=True):
-        total += tf.norm(mean - stored_mean) + tf.norm(variance - stored_variance)
+        total += _length(mean - stored_mean) + _length(variance - stored_variance)
     return total
 
 
 def imbalance(logits: tf.Tensor) -> tf.Tensor:
     """Return how far the mean answer of a batch is from uniform: KL(mean || uniform), nats.
 
-    Source: Chen et al. 2019, "Data-free learning of student networks", equation 4 (information
-    entropy loss), plus log k, so that 0 is the least.
+    Source: Chen et al. 2019, "Data-free learning of student networks", information entropy
+    loss, plus log k, so that 0 is the least.
     """
     mean = tf.reduce_mean(tf.nn.softmax(logits), axis=0)
     classes = tf.cast(tf.shape(logits)[-1], tf.float32)
@@ -105,6 +105,13 @@ def disagreement(distances: tf.Tensor, teacher: tf.Tensor, student: tf.Tensor) -
     """
     same = tf.equal(tf.argmax(teacher, axis=-1), tf.argmax(student, axis=-1))
     return tf.reduce_mean(tf.where(same, distances, tf.zeros_like(distances)))
+
+
+def _length(vector: tf.Tensor) -> tf.Tensor:
+    """Return the Euclidean norm; its gradient is 0 at 0, where that of `tf.norm` is no number."""
+    square = tf.reduce_sum(tf.square(vector))
+    is_zero = tf.equal(square, 0.0)
+    return tf.where(is_zero, 0.0, tf.sqrt(tf.where(is_zero, 1.0, square)))
 
 
 def _centred(logits: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,17 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.losses import article_distillation, cross_entropy, divergence
+from kextract.losses import (
+    article_distillation,
+    cross_entropy,
+    disagreement,
+    distance,
+    divergence,
+    imbalance,
+    logit_distance,
+    statistics_distance,
+    variation,
+)
 
 Array = NDArray[np.float64]
 CLASSES = 5
@@ -85,3 +95,143 @@ def test_the_article_s_loss_takes_the_student_s_probabilities_for_logits() -> No
     expected = -(target * np.log(answer)).sum(axis=-1).mean()
     found = float(article_distillation(constant(TEACHER), constant(STUDENT)))
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def gradient(loss: Any, values: Array) -> Array:
+    """The slope of a scalar with respect to its argument."""
+    return student_gradient(loss, values)
+
+
+def slopes(loss: Any, values: Array, step: float = 1e-3) -> Array:
+    """The same by differences, one value after the other."""
+    found = np.zeros_like(values)
+    for place in np.ndindex(values.shape):
+        above, below = values.copy(), values.copy()
+        above[place] += step
+        below[place] -= step
+        found[place] = (loss(above) - loss(below)) / (2 * step)
+    return found
+
+
+def centred(logits: Array) -> Array:
+    result: Array = logits - logits.mean(axis=-1, keepdims=True)
+    return result
+
+
+def test_the_logit_distance_is_the_mean_absolute_difference_of_centred_logits() -> None:
+    found = logit_distance(constant(TEACHER), constant(STUDENT)).numpy()
+    expected = np.abs(centred(TEACHER) - centred(STUDENT)).mean(axis=-1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_logit_distance_does_not_see_what_a_softmax_does_not_see() -> None:
+    found = logit_distance(constant(TEACHER), constant(TEACHER + 2.5)).numpy()
+    np.testing.assert_allclose(found, 0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "same"), [("l1", logit_distance), ("kl", None)])
+def test_a_distance_is_found_by_its_name(name: str, same: Any) -> None:
+    teacher, student = constant(TEACHER), constant(STUDENT)
+    expected = same(teacher, student) if same else divergence(teacher, student, 3.0)
+    np.testing.assert_array_equal(distance(name, 3.0)(teacher, student), expected)
+
+
+CHANNELS = 4
+FOUND = [(RANDOM.normal(size=CHANNELS), RANDOM.uniform(1, 2, CHANNELS)) for _ in range(3)]
+STORED = [(RANDOM.normal(size=CHANNELS), RANDOM.uniform(1, 2, CHANNELS)) for _ in range(3)]
+
+
+def moments(pairs: Any) -> Any:
+    return [(constant(mean), constant(variance)) for mean, variance in pairs]
+
+
+def test_the_statistics_distance_adds_up_the_lengths_of_all_differences() -> None:
+    expected = sum(
+        np.linalg.norm(mean - other_mean) + np.linalg.norm(variance - other_variance)
+        for (mean, variance), (other_mean, other_variance) in zip(FOUND, STORED, strict=True)
+    )
+    found = float(statistics_distance(moments(FOUND), moments(STORED)))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_layers_there_is_no_statistics_distance() -> None:
+    assert float(statistics_distance([], [])) == 0.0
+
+
+def test_the_statistics_distance_pushes_towards_the_stored_mean_with_length_one() -> None:
+    (mean, variance), (stored, _) = FOUND[0], STORED[0]
+
+    def loss(values: tf.Tensor) -> tf.Tensor:
+        return statistics_distance([(values, constant(variance))], moments(STORED[:1]))
+
+    expected = (mean - stored) / np.linalg.norm(mean - stored)
+    np.testing.assert_allclose(gradient(loss, mean), expected, rtol=1e-4)
+
+
+def test_statistics_that_are_as_stored_are_not_pushed_at_all() -> None:
+    """The slope of a length at 0 would be 0 / 0."""
+    mean, variance = STORED[0]
+
+    def loss(values: tf.Tensor) -> tf.Tensor:
+        return statistics_distance([(values, constant(variance))], moments(STORED[:1]))
+
+    assert float(loss(constant(mean))) == 0.0
+    np.testing.assert_array_equal(gradient(loss, mean), np.zeros(CHANNELS))
+
+
+def test_imbalance_is_the_divergence_of_the_mean_answer_from_an_even_one() -> None:
+    mean = softmax(STUDENT).mean(axis=0)
+    expected = (mean * np.log(mean * CLASSES)).sum()
+    assert float(imbalance(constant(STUDENT))) == pytest.approx(expected, rel=1e-4)
+
+
+def test_imbalance_is_least_where_every_class_is_answered_as_often() -> None:
+    assert float(imbalance(constant(99.0 * np.eye(CLASSES)))) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_imbalance_is_log_k_where_one_class_is_all_there_is() -> None:
+    """The other classes' shares are 0 in float32, and so must their gradients be finite."""
+    one = np.zeros((4, CLASSES))
+    one[:, 2] = 999.0
+    assert float(imbalance(constant(one))) == pytest.approx(np.log(CLASSES), rel=1e-5)
+    assert np.isfinite(gradient(imbalance, one)).all()
+
+
+def test_the_gradient_of_imbalance_is_that_of_its_values() -> None:
+    def by_hand(logits: Array) -> float:
+        mean = softmax(logits).mean(axis=0)
+        return float((mean * np.log(mean * CLASSES)).sum())
+
+    np.testing.assert_allclose(gradient(imbalance, STUDENT), slopes(by_hand, STUDENT), atol=1e-4)
+
+
+def test_variation_is_the_mean_difference_of_neighbours_down_and_across() -> None:
+    images = RANDOM.normal(size=(2, 4, 5, 3))
+    down, across = (np.abs(np.diff(images, axis=axis)).mean() for axis in (1, 2))
+    assert float(variation(constant(images))) == pytest.approx(down + across, rel=1e-5)
+
+
+def test_variation_of_stripes_is_known() -> None:
+    """Rows of -1 and 1 in turn differ by 2 from the next row, and by nothing across."""
+    stripes = np.broadcast_to([[[[-1.0]], [[1.0]]]], (1, 2, 6, 1))
+    assert float(variation(constant(stripes))) == 2.0
+
+
+AGREED = np.array([[3.0, 1.0], [1.0, 3.0], [2.0, 0.0]])
+ANSWERED = np.array([[2.0, 1.0], [4.0, 3.0], [0.5, 0.0]])
+"""The second answer is another than the teacher's."""
+
+
+def test_disagreement_counts_only_images_with_the_same_answer_but_is_a_mean_over_all() -> None:
+    distances = constant(np.array([1.0, 10.0, 5.0]))
+    assert float(disagreement(distances, constant(AGREED), constant(ANSWERED))) == 2.0
+
+
+def test_no_gradient_goes_through_an_image_on_which_they_already_disagree() -> None:
+    def loss(student: tf.Tensor) -> tf.Tensor:
+        teacher = constant(AGREED)
+        return disagreement(logit_distance(teacher, student), teacher, student)
+
+    found = gradient(loss, ANSWERED)
+    np.testing.assert_array_equal(found[1], [0.0, 0.0])
+    assert (np.abs(found[[0, 2]]) > 0).all()

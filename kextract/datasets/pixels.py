@@ -14,4 +14,5 @@ def scale(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def unscale(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Map floats in [-1, 1] to the nearest uint8, clipping what lies outside: undoes `scale`."""
-    return np.rint(np.clip(images, -1.0, 1.0) * 127.5 + 127.5).astype(np.uint8)
+    levels: NDArray[np.float32] = np.rint(np.clip(images, -1.0, 1.0) * 127.5 + 127.5)
+    return levels.astype(np.uint8)

@@ -1,6 +1,7 @@
 """The lines that close a run: its best epoch, its last one, the time it took, its files."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from kextract.display.base import Outcome
 from kextract.display.columns import Column, column
@@ -32,7 +33,7 @@ def _epochs(history: Sequence[EpochRecord]) -> list[tuple[str, str]]:
     return [*lines, ("time", duration(sum(record.seconds for record in history)))]
 
 
-def _epoch(record: EpochRecord, columns: Sequence[Column], width: int) -> str:
+def _epoch(record: EpochRecord, columns: Sequence[Column[Any]], width: int) -> str:
     figures = (f"{column.header} {column.text(record)}" for column in columns)
     return "  ".join([f"epoch {record.epoch:>{width}}", *figures])
 

@@ -1,29 +1,34 @@
 """The columns an epoch table can have: one registry for displays and reports."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count, takewhile
 from types import MappingProxyType
+from typing import Any, Generic, TypeVar
 
+from kextract.display.bars import MOST_BARS, bars
 from kextract.display.numbers import MISSING, decimals, duration
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord
 
+V = TypeVar("V")
+
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One figure of an epoch: where it comes from and how it is written."""
+class Column(Generic[V]):
+    """One thing to tell of an epoch, mostly a figure: where it comes from, how it is written."""
 
     name: str
     header: str
     width: int
-    """Characters; neither the header nor a figure is longer."""
-    value: Callable[[EpochRecord], float | None]
+    """Characters; neither the header nor what is written is longer."""
+    value: Callable[[EpochRecord], V | None]
     """The figure in full precision; None where the epoch has none."""
-    write: Callable[[float], str]
+    write: Callable[[V], str]
 
     def text(self, record: EpochRecord) -> str:
-        """Write the record's figure, "-" where it has none."""
+        """Write what the record has to tell, "-" where that is nothing."""
         value = self.value(record)
         return MISSING if value is None else self.write(value)
 
@@ -32,46 +37,57 @@ def _detail(name: str) -> Callable[[EpochRecord], float | None]:
     return lambda record: record.details.get(name)
 
 
+def _numbered(group: str) -> Callable[[EpochRecord], Sequence[float] | None]:
+    """Collect the details `group/0`, `group/1`, ..."""
+
+    def collect(record: EpochRecord) -> Sequence[float] | None:
+        names = takewhile(record.details.__contains__, (f"{group}/{n}" for n in count()))
+        return [record.details[name] for name in names] or None
+
+    return collect
+
+
 def _figure(
     name: str,
     header: str,
     width: int,
     value: Callable[[EpochRecord], float | None],
     digits: int = 4,
-) -> Column:
+) -> Column[float]:
     return Column(name, header, width, value, partial(decimals, digits=digits, width=width))
 
 
-def _time(name: str, header: str, value: Callable[[EpochRecord], float | None]) -> Column:
+def _time(name: str, header: str, value: Callable[[EpochRecord], float | None]) -> Column[float]:
     return Column(name, header, max(6, len(header)), value, duration)
 
 
-def _registry(*columns: Column) -> Mapping[str, Column]:
+def _registry(*columns: Column[Any]) -> Mapping[str, Column[Any]]:
     return MappingProxyType({column.name: column for column in columns})
 
 
-COLUMNS: Mapping[str, Column] = _registry(
+COLUMNS: Mapping[str, Column[Any]] = _registry(
     _figure("epoch", "epoch", 5, lambda record: record.epoch, digits=0),
     _figure("loss", "loss", 8, lambda record: record.loss),
     _figure("accuracy", "accuracy", 8, lambda record: record.accuracy),
     _figure("train_loss", "train loss", 10, lambda record: record.train_loss),
     _figure("agreement", "agreement", 9, lambda record: record.agreement),
     _figure("kl", "kl", 8, lambda record: record.kl),
-    _figure("transfer_agreement", "agreement on noise", 18, _detail("transfer_agreement")),
+    _figure("transfer_agreement", "transfer agreement", 18, _detail("transfer_agreement")),
     _figure("confidence", "confidence", 10, _detail("confidence")),
     _figure("iterations", "iterations", 10, _detail("iterations"), digits=1),
     _figure("requested", "as asked", 8, _detail("requested")),
-    _figure("entropy", "evenness", 8, _detail("entropy")),
+    Column("answers", "answers", MOST_BARS, _numbered("answers"), bars),
+    _figure("entropy", "even", 6, _detail("entropy")),
     _figure("diversity", "diversity", 9, _detail("diversity")),
     _figure("batch_norm_distance", "bn", 7, _detail("batch_norm_distance"), digits=2),
     _time("synthesis_seconds", "synthesis", _detail("synthesis_seconds")),
     _time("student_seconds", "student", _detail("student_seconds")),
-    _time("evaluation_seconds", "evaluation", _detail("evaluation_seconds")),
+    _time("evaluation_seconds", "eval", _detail("evaluation_seconds")),
     _time("seconds", "time", lambda record: record.seconds),
 )
 
 
-def column(name: str) -> Column:
+def column(name: str) -> Column[Any]:
     """Look a column up; raise UnknownNameError where there is none of that name."""
     if name not in COLUMNS:
         raise UnknownNameError("column", name, COLUMNS)

@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from kextract.display.bars import BARS
 from kextract.display.base import Display, Outcome, RunHeader
 from kextract.display.closing import BEST, closing_lines
 from kextract.display.columns import column
 from kextract.display.footer import Footer
 from kextract.display.pace import Clock, Pace
 from kextract.display.rows import GAP, STAR, EpochRows, Row, fitting
-from kextract.display.text import is_terminal, one_line
+from kextract.display.text import can_show, is_terminal, one_line
 from kextract.records import EpochRecord, Progress
 
 REFRESHES = 8
@@ -53,7 +54,7 @@ class LiveDisplay(Display):
         """Print title and column names once, and start the moving lines."""
         self.close()
         shown = fitting(header.columns, self._console.width)
-        self._rows = EpochRows(shown)
+        self._rows = EpochRows(shown, ascii_only=not can_show(self.stdout, BARS))
         self._pace = Pace(header.epochs, self._clock)
         self._footer = Footer(header.epochs, self._pace, self._clock)
         self._print_header(header, shown)

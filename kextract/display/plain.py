@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from kextract.display.bars import BARS
 from kextract.display.base import Display, Outcome, RunHeader
 from kextract.display.closing import closing_lines
 from kextract.display.rows import EpochRows
-from kextract.display.text import one_line, write_line
+from kextract.display.text import can_show, one_line, write_line
 from kextract.records import EpochRecord
 
 
@@ -19,7 +20,7 @@ class PlainDisplay(Display):
         for line in (header.title, header.subtitle):
             if line:
                 self.note(line)
-        self._rows = EpochRows(header.columns)
+        self._rows = EpochRows(header.columns, ascii_only=not can_show(self.stdout, BARS))
         write_line(self.stdout, self._rows.header())
 
     def epoch(self, record: EpochRecord) -> None:

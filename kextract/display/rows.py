@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from kextract.display.bars import in_ascii
 from kextract.display.columns import Column, column
 from kextract.records import EpochRecord, best_epoch
 
@@ -28,8 +30,9 @@ class Row:
 class EpochRows:
     """Writes one row an epoch and remembers the best epoch so far."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], *, ascii_only: bool = False) -> None:
         self.columns = tuple(column(name) for name in names)
+        self._ascii_only = ascii_only
         self.best: EpochRecord | None = None
 
     def header(self) -> str:
@@ -45,7 +48,8 @@ class EpochRows:
         self.best = best_epoch([record] if before is None else [before, record])
         better = self.best is not before and record.epoch > 0
         figures = (column.text(record).rjust(column.width) for column in self.columns)
-        return Row(GAP.join(figures), better)
+        text = GAP.join(figures)
+        return Row(in_ascii(text) if self._ascii_only else text, better)
 
 
 def fitting(names: Sequence[str], width: int) -> tuple[str, ...]:
@@ -60,5 +64,5 @@ def fitting(names: Sequence[str], width: int) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def _needed(column: Column, *, first: bool) -> int:
+def _needed(column: Column[Any], *, first: bool) -> int:
     return column.width if first else len(GAP) + column.width

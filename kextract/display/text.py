@@ -31,6 +31,15 @@ def write_line(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
+def can_show(stream: TextIO, text: str) -> bool:
+    """Tell whether the stream's encoding has all characters of the text."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_terminal(stream: TextIO) -> bool:
     """Tell whether a person watches the stream; a closed one is nobody's terminal."""
     return not stream.closed and stream.isatty()

@@ -9,5 +9,5 @@ def answers_and_inputs(
 ) -> tuple[tf.Tensor, list[tuple[keras.layers.BatchNormalization, tf.Tensor]]]:
     layers = [l for l in model.layers if isinstance(l, keras.layers.BatchNormalization)]
     probe = keras.Model(model.input, [model.output, *(layer.input for layer in layers)])
-    answer, *inputs = probe(images, training=False)
+    answer, *inputs = tf.nest.flatten(probe(images, training=False))
     return answer, list(zip(layers, inputs, strict=True))

@@ -15,7 +15,10 @@ from kextract.records import EpochRecord
 from kextract.reports.table import Cell, Table, column_key, figure_cell, name_cell
 
 Better = Callable[[Iterable[float]], float]
-_METRICS: tuple[tuple[Column, Better], ...] = ((COLUMNS["loss"], min), (COLUMNS["accuracy"], max))
+_METRICS: tuple[tuple[Column[float], Better], ...] = (
+    (COLUMNS["loss"], min),
+    (COLUMNS["accuracy"], max),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,12 @@ def _test_cell(run: Run) -> Cell:
     return figure_cell(run.test.get("accuracy"), COLUMNS["accuracy"].write)
 
 
-def _record_cell(record: EpochRecord | None, column: Column, *, bold: bool = False) -> Cell:
+def _record_cell(record: EpochRecord | None, column: Column[float], *, bold: bool = False) -> Cell:
     value = None if record is None else column.value(record)
     return figure_cell(value, column.write, bold=bold)
 
 
-def _best(run: Run, column: Column, better: Better) -> float | None:
+def _best(run: Run, column: Column[float], better: Better) -> float | None:
     values = (column.value(record) for record in run.judged)
     measured = [value for value in values if value is not None and math.isfinite(value)]
     return better(measured) if measured else None
@@ -102,7 +105,9 @@ def epochs(runs: Sequence[Run]) -> Table:
     return Table("epochs", tuple(columns), tuple(zip(heads, *cells, strict=True)))
 
 
-def _epoch_cells(run: Run, column: Column, better: Better, numbers: Sequence[int]) -> list[Cell]:
+def _epoch_cells(
+    run: Run, column: Column[float], better: Better, numbers: Sequence[int]
+) -> list[Cell]:
     best = _best(run, column, better)
     records = {record.epoch: record for record in run.history}
     bold = next((r.epoch for r in run.judged if best is not None and column.value(r) == best), None)

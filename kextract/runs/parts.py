@@ -59,5 +59,13 @@ def check_fits(data: Dataset, info: CheckpointInfo, path: Path) -> None:
         )
 
 
+def check_shift(shift: int, input_shape: tuple[int, int, int]) -> None:
+    """Refuse to shift images out of sight."""
+    if shift >= min(input_shape[:2]):
+        raise RequestError(
+            f"--shift {shift}: must be smaller than the images, which are {_by(input_shape[:2])}"
+        )
+
+
 def _by(shape: tuple[int, ...]) -> str:
     return "x".join(str(size) for size in shape)

@@ -14,7 +14,7 @@ from kextract.models import model_pooling
 from kextract.runs.common import command_line, final_scores, follow, outcome
 from kextract.runs.keeping import flags, images_sha256, kept
 from kextract.runs.outputs import output_path, student_file
-from kextract.runs.parts import cut, holdout_of
+from kextract.runs.parts import check_shift, cut, holdout_of
 from kextract.runs.subject import Subject, open_subject
 from kextract.storage import CheckpointInfo, model_sha256, write_checkpoint
 from kextract.storage.loading import load_model
@@ -60,6 +60,7 @@ def run_student(
         needs_data=False,
     )
     info, data = subject.info, subject.data
+    check_shift(config.shift, info.input_shape)
     architecture = student or info.model
     student_pooling = _student_pooling(info, architecture, pooling)
     path = output_path(output, student_file(teacher, student, config.method, config.recipe))
@@ -165,12 +166,17 @@ def _images(spec: MethodSpec, subject: Subject, holdout: Holdout) -> NDArray[np.
 def _header(
     config: DistillConfig, spec: MethodSpec, teacher: Path, student: str, *, measured: bool
 ) -> RunHeader:
-    quality = ("loss", "accuracy", "agreement") if measured else ("transfer_agreement",)
     return RunHeader(
         title=f"student {student} of {teacher.name}, by {config.method}",
         subtitle=f"{config.recipe} recipe, {config.epochs} epochs of {config.steps_per_epoch}"
         f" updates of {config.batch_size} images, {config.precision}, seed {config.seed}",
         epochs=config.epochs,
-        columns=("epoch", *quality, *spec.columns, "train_loss", *TIMES, "seconds"),
+        columns=columns(spec, measured=measured),
         command=command_line(),
     )
+
+
+def columns(spec: MethodSpec, *, measured: bool) -> tuple[str, ...]:
+    """Name what an epoch shows, what matters first: a narrow terminal leaves out the last."""
+    quality = ("loss", "accuracy", "agreement") if measured else ("transfer_agreement",)
+    return ("epoch", *quality, *TIMES, *spec.columns, "train_loss", "seconds")

@@ -11,7 +11,7 @@ from kextract.models import check_input_shape, model_pooling
 from kextract.runs.common import command_line, final_scores, follow, outcome
 from kextract.runs.keeping import flags, images_sha256, kept
 from kextract.runs.outputs import output_path, teacher_file
-from kextract.runs.parts import cut
+from kextract.runs.parts import check_shift, cut
 from kextract.storage import CheckpointInfo, write_checkpoint
 
 COLUMNS = ("epoch", "loss", "accuracy", "train_loss", "seconds")
@@ -39,6 +39,7 @@ def run_teacher(
     runtime.limit_threads(threads)
     data = load_dataset(dataset, data_dir)
     check_input_shape(data.input_shape)
+    check_shift(config.shift, data.input_shape)
     pooling = model_pooling(model, data.input_shape, pooling)
     path = output_path(output, teacher_file(data.name, model))
     with kept(path, resume=resume, overwrite=overwrite) as keeping:

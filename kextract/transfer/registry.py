@@ -22,7 +22,7 @@ class MethodSpec:
     description: str
     make: Callable[[Setting], TransferSource]
     columns: tuple[str, ...] = ()
-    """What an epoch's row shows of the images, names in `kextract.display.columns`."""
+    """What an epoch's row shows of the images, `kextract.display.columns`, what matters first."""
     images: str | None = None
     """Which images the setting must hold: `given` with --images, or the teacher's `own`."""
     recipes: tuple[str, ...] = ("corrected",)
@@ -87,7 +87,7 @@ METHODS: dict[str, MethodSpec] = {
     "inversion": MethodSpec(
         "images that a generator draws out of the teacher",
         _inversion,
-        columns=("confidence", "entropy", "diversity", "batch_norm_distance"),
+        columns=("answers", "entropy", "confidence", "diversity", "batch_norm_distance"),
     ),
     "surrogate": MethodSpec("images of another data set (--images)", _stored, images="given"),
     "real": MethodSpec(

@@ -53,7 +53,8 @@ def sample(images: NDArray[np.uint8], config: DistillConfig, epoch: int, step: i
     return _augmented(tf.constant(chosen), seed, shift=config.shift, flip=bool(config.flip))
 
 
-@tf.function(jit_compile=False, reduce_retracing=True)
+# Traced for every size of images: relaxed ones would leave `augment` without their height.
+@tf.function(jit_compile=False)
 def _augmented(pixels: tf.Tensor, seed: tf.Tensor, *, shift: int, flip: bool) -> tf.Tensor:
     images = tf.cast(pixels, tf.float32) / 127.5 - 1.0
     return augment(images, shift=shift, flip=flip, seed=seed)

@@ -11,6 +11,8 @@ import pytest
 from tests.cli.conftest import write_images
 from tests.cli.program import kextract
 
+INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
+
 
 @pytest.mark.parametrize(
     ("words", "says"),
@@ -36,6 +38,16 @@ from tests.cli.program import kextract
         (["distill", "teacher.weights.h5", "--steps-per-epoch", "0"], "--steps-per-epoch 0"),
         (["distill", "teacher.weights.h5", "--temperature", "-1"], "--temperature -1"),
         (["distill", "teacher.weights.h5", "--model", "resnet11"], "holds a 'lenet5'"),
+        (["distill", "teacher.weights.h5", "--distance", "l2"], "did you mean 'l1'?"),
+        ([*INVERSION, "--preset", "dalf"], "preset (--preset) 'dalf': did you mean 'dafl'?"),
+        (["distill", "teacher.weights.h5", "--preset", "fast"], "--method inversion"),
+        ([*INVERSION, "--recipe", "article"], "--recipe article"),
+        ([*INVERSION, "--class-weight", "-1"], "--class-weight -1"),
+        ([*INVERSION, "--generator-learning-rate", "nan"], "--generator-learning-rate nan"),
+        ([*INVERSION, "--synthesis-batch-size", "1"], "--synthesis-batch-size 1: must be 2 or"),
+        ([*INVERSION, "--bank-size", "0"], "--bank-size 0"),
+        ([*INVERSION, "--shift", "16"], "--shift 16: must be smaller than the images"),
+        (["train-teacher", "--dataset", "shades.npz", "--shift", "99"], "--shift 99"),
         (["distill", "nowhere.weights.h5"], "nowhere.weights.h5"),
         (["evaluate", "nowhere.weights.h5"], "nowhere.weights.h5"),
         (["evaluate", "teacher.weights.h5", "--split", "tset"], "did you mean 'test'?"),

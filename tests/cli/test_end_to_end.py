@@ -66,6 +66,26 @@ def test_distilling_leaves_the_teachers_file_as_it_was(recipe: str, workshop: Pa
     assert teacher.read_bytes() == before
 
 
+@pytest.mark.parametrize("given", [(), ("--preset", "dafl", "--student", "resnet11")])
+def test_a_student_is_taught_with_images_that_are_drawn_out_of_its_teacher(
+    given: tuple[str, ...], workshop: Path
+) -> None:
+    """The teacher is a LeNet-5, which has no batch normalization to learn from."""
+    small = ("--warm-up", "2", "--round-updates", "2", "--synthesis-batch-size", "6")
+    made = kextract(
+        *("distill", "teacher.weights.h5", *SHORT, "--method", "inversion", *given, *small),
+        *("--output", f"drawn{len(given)}.weights.h5", "--format", "json"),
+        cwd=workshop,
+    )
+    assert made.code == 0, made.stderr
+    events = [json.loads(line) for line in made.stdout.splitlines()]
+    details = [event["details"] for event in events if event["event"] == "epoch"][1:]
+    assert len(details) == 2
+    for epoch in details:
+        assert sum(epoch[f"answers/{number}"] for number in range(3)) == pytest.approx(1.0)
+        assert {"entropy", "diversity", "confidence", "batch_norm_distance"} <= set(epoch)
+
+
 def test_a_piped_run_prints_aligned_rows_and_nothing_that_moves(workshop: Path) -> None:
     made = kextract(
         *("distill", "teacher.weights.h5", *SHORT, "--method", "random"),

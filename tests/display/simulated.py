@@ -1,4 +1,7 @@
-"""A run that trains nothing: `python -m tests.display.simulated FORMAT EPOCHS [hang]`."""
+"""A run that trains nothing: `python -m tests.display.simulated FORMAT EPOCHS [hang] [drawn]`.
+
+With `drawn` it has the columns and figures of a student of drawn images.
+"""
 
 import sys
 import time
@@ -6,16 +9,32 @@ from typing import cast
 
 from kextract.display import Format, RunHeader, make_display
 from kextract.records import EpochRecord, Note, Progress
+from kextract.runs.student import columns
+from kextract.transfer import method_spec
 
 COLUMNS = ("epoch", "loss", "accuracy", "train_loss", "agreement", "seconds")
 CHECKPOINT = "checkpoints/a-folder-with-a-long-name/and-another-one/mnist-resnet11.weights.h5"
 
 
-def header(epochs: int) -> RunHeader:
-    return RunHeader("student of [bold]teacher[/]", "seed 0", epochs, COLUMNS, "kextract distill x")
+DRAWN = {
+    "answers/0": 0.05,
+    "answers/1": 0.65,
+    "answers/2": 0.3,
+    "entropy": 0.8812,
+    "diversity": 0.4321,
+    "batch_norm_distance": 12.345,
+    "synthesis_seconds": 4.5,
+    "student_seconds": 1234.5,
+    "evaluation_seconds": 1.5,
+}
 
 
-def record(epoch: int) -> EpochRecord:
+def header(epochs: int, *, drawn: bool = False) -> RunHeader:
+    shown = columns(method_spec("inversion"), measured=True) if drawn else COLUMNS
+    return RunHeader("student of [bold]teacher[/]", "seed 0", epochs, shown, "kextract distill x")
+
+
+def record(epoch: int, *, drawn: bool = False) -> EpochRecord:
     """An epoch whose accuracy is highest at 7, 27, 47, ... and nowhere higher than at 7."""
     accuracy = (0.9 if epoch % 20 == 7 else 0.1) + 0.001 / (epoch + 1)
     trained = epoch > 0
@@ -26,22 +45,23 @@ def record(epoch: int) -> EpochRecord:
         train_loss=3 / epoch if trained else None,
         agreement=0.5,
         seconds=12.9,
-        details={"confidence": 0.75},
+        details={"confidence": 0.75, **(DRAWN if drawn and trained else {})},
     )
 
 
 def main() -> None:
-    format, epochs, hang = cast(Format, sys.argv[1]), int(sys.argv[2]), "hang" in sys.argv
+    format, epochs = cast(Format, sys.argv[1]), int(sys.argv[2])
+    hang, drawn = "hang" in sys.argv, "drawn" in sys.argv
     history = []
     with make_display(format) as display:
-        display.start(header(epochs))
+        display.start(header(epochs, drawn=drawn))
         for epoch in range(epochs + 1):
             for done in range(0, 31, 10):
                 display.show(Progress(epoch, "training", done, 30, done * 32, 2.5))
                 time.sleep(0.001)
             while hang and epoch == 3:
                 time.sleep(0.02)
-            history.append(record(epoch))
+            history.append(record(epoch, drawn=drawn))
             display.show(history[-1])
             if epoch == 2:
                 display.show(Note("a [red]note[/] with \x1b[31man escape"))

@@ -80,6 +80,30 @@ def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_row(columns: int, na
     assert not [line for line in shown.lines if FOOTER.search(line)]
 
 
+SHARE = "epoch      loss  accuracy  agreement  synthesis  student    eval     answers"
+DRAWN = "    7    0.5000    0.9001     0.5000       4.5s   20m34s    1.5s         ▁█▄"
+
+
+@pytest.mark.parametrize(
+    ("width", "names", "figures"),
+    [
+        (80, "", ""),
+        (100, "    even  confidence", "  0.8812      0.7500"),
+        (
+            120,
+            "    even  confidence  diversity       bn",
+            "  0.8812      0.7500     0.4321    12.35",
+        ),
+    ],
+)
+def test_of_drawn_images_there_is_as_much_as_the_terminal_is_wide(
+    width: int, names: str, figures: str
+) -> None:
+    shown = run_in_terminal(MODULE, "live", "8", "drawn", columns=width)
+    assert SHARE + names in shown.lines
+    assert f"{DRAWN}{figures}  *" in shown.lines
+
+
 def test_ctrl_c_in_mid_epoch_keeps_the_rows_and_gives_the_cursor_back() -> None:
     shown = run_in_terminal(MODULE, "live", "100", "hang", interrupt_at="epoch 3/100")
     assert [int(row.split()[0]) for row in epoch_rows(shown)] == [0, 1, 2]

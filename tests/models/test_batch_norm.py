@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.models.batch_norm import BatchNormalization, hold_statistics
+from kextract.models.batch_norm import BatchNormalization, batch_moments, hold_statistics
 
 Array = NDArray[np.float64]
 IMAGES = np.random.default_rng(0).normal(3, 2, (4, 5, 6, 3)).astype(np.float32)
@@ -159,3 +159,79 @@ def test_held_statistics_stay_in_a_compiled_pass() -> None:
     before = model.get_layer("norm").moving_mean.numpy()
     tf.function(lambda images: model(images, training=True))(tf.constant(IMAGES))
     np.testing.assert_array_equal(model.get_layer("norm").moving_mean.numpy(), before)
+
+
+def moments(features: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """Moments, and the gradient of a sum of them that weighs every channel differently."""
+    features = tf.convert_to_tensor(features)
+    of_mean, of_variance = weights
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        mean, variance = batch_moments(features)
+        total = tf.reduce_sum(of_mean * mean) + tf.reduce_sum(of_variance * variance)
+    return mean, variance, tape.gradient(total, features)
+
+
+def expected_gradient(features: Array, weights: Any) -> Array:
+    """By tf.nn.moments in float64, with Bessel's correction put in."""
+    values = tf.constant(features, tf.float64)
+    of_mean, of_variance = weights
+    axes = list(range(len(features.shape) - 1))
+    count = features.size // features.shape[-1]
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        mean, variance = tf.nn.moments(values, axes)
+        variance *= count / (count - 1)
+        total = tf.reduce_sum(of_mean * mean) + tf.reduce_sum(of_variance * variance)
+    result: Array = tape.gradient(total, values).numpy()
+    return result
+
+
+WEIGHTS = np.array([1.0, -2.0, 3.0], np.float32), np.array([0.5, 4.0, -1.0], np.float32)
+SHAPES = pytest.mark.parametrize(
+    "shape", [(4, 5, 6, 3), (120, 3), (2, 3), (8, 15, 3), (1, 5, 6, 3)], ids=str
+)
+"""Images, vectors of a dense layer, the fewest of them, sequences, one image."""
+
+
+@SHAPES
+def test_batch_moments_are_mean_and_corrected_variance_of_each_channel(shape: Any) -> None:
+    features = np.random.default_rng(1).normal(3, 2, shape).astype(np.float32)
+    mean, variance, _ = moments(features, WEIGHTS)
+    values = features.reshape(-1, 3).astype(np.float64)
+    close(mean, values.mean(axis=0))
+    close(variance, values.var(axis=0, ddof=1))
+
+
+@SHAPES
+def test_the_gradient_of_batch_moments_is_that_of_the_small_operations(shape: Any) -> None:
+    features = np.random.default_rng(1).normal(3, 2, shape).astype(np.float32)
+    *_, found = moments(features, WEIGHTS)
+    assert found.shape == shape
+    close(found, expected_gradient(features, WEIGHTS))
+
+
+def test_bfloat16_features_have_float32_moments_and_a_bfloat16_gradient() -> None:
+    features = tf.cast(IMAGES, tf.bfloat16)
+    mean, variance, found = moments(features, WEIGHTS)
+    seen = tf.cast(features, tf.float32).numpy()
+    close(mean, batch_mean(seen))
+    close(variance, batch_variance(seen, corrected=True))
+    assert (mean.dtype, variance.dtype, found.dtype) == (tf.float32, tf.float32, tf.bfloat16)
+    expected = expected_gradient(seen, WEIGHTS)
+    rounding = 2.0**-6 * np.abs(expected).max()
+    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, atol=rounding)
+
+
+def test_batch_moments_compile_for_batches_of_any_size() -> None:
+    compiled = tf.function(batch_moments, input_signature=[tf.TensorSpec((None, 3))])
+    close(compiled(tf.constant(IMAGES.reshape(-1, 3)))[0], batch_mean())
+
+
+def test_batch_moments_are_what_a_layer_takes_into_its_moving_averages() -> None:
+    trained = layer()
+    trained(IMAGES, training=True)
+    mean, variance = batch_moments(tf.constant(IMAGES))
+    close(trained.moving_mean.numpy(), MOMENTUM * MOVING_MEAN + (1 - MOMENTUM) * mean.numpy())
+    moved = MOMENTUM * MOVING_VARIANCE + (1 - MOMENTUM) * variance.numpy()
+    close(trained.moving_variance.numpy(), moved)

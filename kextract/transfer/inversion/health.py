@@ -11,10 +11,14 @@ from kextract.datasets.pixels import scale
 
 LOOKED_AT = 500
 """Images of the bank that are looked at."""
+ENOUGH_STEPS = 50
+"""Steps after which a generator has to draw properly; before, it has not learned yet."""
 LEAST_ENTROPY = 0.5
 """Share of the entropy of even answers below which a generator has collapsed."""
 LEAST_REQUESTED = 0.25
 """Share of images answered as requested below which a generator has collapsed."""
+LEAST_OVER_CHANCE = 2.5
+"""The same as a multiple of the share that guessing would have; the lower of both counts."""
 LEAST_DIVERSITY = 0.02
 """Spread of pixels within a class, pixels being -1 to 1, below which a generator has collapsed."""
 ANSWERS = "answers/"
@@ -34,7 +38,7 @@ class Health:
     def of(self, bank: NDArray[np.uint8], seed: int) -> dict[str, float]:
         """Look at some of the images, uint8 (n, h, w, c).
 
-        `entropy` is that of the mean of the teacher's answers as a share of log k (1: all classes
+        `confidence` is the mean probability of the teacher's answer; `entropy` is that of the mean of the teacher's answers as a share of log k (1: all classes
         alike); `diversity` is the mean spread of a pixel within a class, pixels being -1 to 1;
         `answers/3` is the share of images that are answered with class 3.
         """
@@ -45,6 +49,7 @@ class Health:
         shares = np.bincount(answers, minlength=self._classes) / len(answers)
         mean = probabilities.mean(axis=0)
         return {
+            "confidence": float(probabilities.max(axis=-1).mean()),
             "entropy": _entropy(mean) / np.log(self._classes),
             "diversity": diversity(images, answers),
             **{f"{ANSWERS}{number}": float(share) for number, share in enumerate(shares)},
@@ -54,20 +59,28 @@ class Health:
 def diversity(images: NDArray[np.float32], classes: NDArray[np.integer]) -> float:
     """Return the mean standard deviation of a pixel among images of one class.
 
-    Over all pixels and images: images are (n, h, w, c), classes (n,). A class with one image counts
-    as having none.
+    Over all pixels and images: images are (n, h, w, c), classes (n,). A class with one image has no
+    spread and is left out; where all are such, the spread is that among all images.
     """
     found, counts = np.unique(classes, return_counts=True)
-    spreads = [images[classes == one].std(axis=0).mean() for one in found]
-    return float(np.average(spreads, weights=counts))
+    if counts.max() < 2:
+        return float(images.std(axis=0).mean())
+    several = counts >= 2
+    spreads = [images[classes == one].std(axis=0).mean() for one in found[several]]
+    return float(np.average(spreads, weights=counts[several]))
 
 
-def is_collapsed(figures: Mapping[str, float]) -> bool:
-    """Say whether figures of an epoch are those of a generator that draws one thing only."""
+def is_collapsed(health: Mapping[str, float], requested: float | None) -> bool:
+    """Say whether the health of new images is that of a generator that draws one thing only.
+
+    `requested` is the share of images that are answered as requested, where that is known.
+    """
+    classes = sum(name.startswith(ANSWERS) for name in health)
+    least = min(LEAST_REQUESTED, LEAST_OVER_CHANCE / classes)
     return (
-        figures["entropy"] < LEAST_ENTROPY
-        or figures["diversity"] < LEAST_DIVERSITY
-        or figures.get("requested", 1.0) < LEAST_REQUESTED
+        health["entropy"] < LEAST_ENTROPY
+        or health["diversity"] < LEAST_DIVERSITY
+        or (requested is not None and requested < least)
     )
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kextract.errors import NonFiniteError
 from kextract.records import Event, Note, Progress
 from kextract.transfer.bank import Bank
-from kextract.transfer.inversion.health import Health, is_collapsed
+from kextract.transfer.inversion.health import ENOUGH_STEPS, LOOKED_AT, Health, is_collapsed
 from kextract.transfer.inversion.synthesizer import Synthesizer
 from kextract.transfer.source import Setting, within
 from kextract.transfer.stored import sample
@@ -35,17 +36,14 @@ class Inversion:
         self._bank = Bank(self._rules.bank_size, setting.input_shape)
         self._moment = (0, 0)
         self._ill = False
+        self._failed_in = 0
 
     def refresh(self, epoch: int, step: int) -> Iterator[Event]:
         """Train the generator and draw new images, if a round begins with this update."""
         self._moment = (epoch, step)
         if self._ill:
-            self._synthesizer.restart()
             self._ill = False
-            yield Note(
-                f"epoch {epoch}: the generator had collapsed (nearly all of its images are answered"
-                " or look alike); a new one was begun"
-            )
+            yield self._restart(epoch, "had collapsed (its images look or are answered alike)")
         update = (epoch - 1) * self._config.steps_per_epoch + step
         if update % self._rules.round_updates == 0 or self._synthesizer.is_new:
             yield from self._round(epoch, update)
@@ -56,10 +54,9 @@ class Inversion:
 
     def figures(self) -> dict[str, float]:
         """Return the health of the bank and of the generator, which needs no data to be told."""
+        self._ill = self._has_collapsed()
         health = self._health.of(self._bank.images, self._config.seed)
-        figures = {**self._synthesizer.figures(), **health}
-        self._ill = is_collapsed(figures)
-        return figures
+        return {**self._synthesizer.figures(), **health}
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return generator, its optimizer and counts, and the bank."""
@@ -75,7 +72,29 @@ class Inversion:
         self._bank.restore(within(state, "bank"))
         self._ill = bool(state["ill"])
 
+    def _has_collapsed(self) -> bool:
+        """Judge the newest images: older ones in the bank may be those of an earlier generator."""
+        if self._synthesizer.steps < ENOUGH_STEPS:
+            return False
+        health = self._health.of(self._bank.newest(LOOKED_AT), self._config.seed)
+        return is_collapsed(health, self._synthesizer.requested())
+
+    def _restart(self, epoch: int, why: str) -> Note:
+        self._synthesizer.restart()
+        return Note(f"epoch {epoch}: the generator {why}; a new one was begun")
+
     def _round(self, epoch: int, update: int) -> Iterator[Event]:
+        """Do a round; a generator that fails once in an epoch is given up for a new one."""
+        try:
+            yield from self._learn_and_draw(epoch, update)
+        except NonFiniteError:
+            if self._failed_in == epoch:
+                raise
+            self._failed_in = epoch
+            yield self._restart(epoch, "had a loss that is no number")
+            yield from self._learn_and_draw(epoch, update)
+
+    def _learn_and_draw(self, epoch: int, update: int) -> Iterator[Event]:
         rules = self._rules
         first = self._synthesizer.is_new
         steps = rules.warm_up if first else rules.generator_steps

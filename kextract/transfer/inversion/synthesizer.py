@@ -17,7 +17,7 @@ from kextract.transfer.source import Setting
 
 GENERATOR_STREAM = 2
 """Sets the generator's random numbers apart from those of models and noise."""
-MEASURES = ("confidence", "requested", "batch_norm_distance")
+MEASURES = ("generator_loss", "requested", "batch_norm_distance")
 
 
 class Synthesizer:
@@ -39,6 +39,11 @@ class Synthesizer:
         self._measured: list[NDArray[np.float32]] = []
 
     @property
+    def steps(self) -> int:
+        """How many steps the generator has made since it began."""
+        return self._steps
+
+    @property
     def is_new(self) -> bool:
         """Whether the generator has not learned anything yet."""
         return self._steps == 0
@@ -47,19 +52,18 @@ class Synthesizer:
         """Make one step. Raises NonFiniteError where a loss is no longer a number."""
         codes, labels = self._next_codes()
         measures = self._step(codes, labels, tf.constant(adversarial_weight, tf.float32)).numpy()
-        if not np.all(np.isfinite(measures)):
-            raise NonFiniteError.at(
-                f"step {self._steps + 1} of the generator",
-                self._rules.generator_learning_rate,
-                flag="--generator-learning-rate",
-            )
+        self._check(measures)
         self._measured.append(measures)
         self._steps += 1
 
     def draw(self) -> NDArray[np.float32]:
-        """Return a batch of new images (n, h, w, c) in [-1, 1], as many of each class."""
+        """Return a batch of new images (n, h, w, c) in [-1, 1], about as many of each class.
+
+        Raises NonFiniteError where the last step left a generator that draws no numbers.
+        """
         codes, _ = self._next_codes()
         images: NDArray[np.float32] = self._draw(codes).numpy()
+        self._check(images)
         return images
 
     def restart(self) -> None:
@@ -78,7 +82,20 @@ class Synthesizer:
             return {}
         means = np.mean(self._measured, axis=0)
         self._measured = []
-        return {name: float(mean) for name, mean in zip(MEASURES, means, strict=True)}
+        figures = {name: float(mean) for name, mean in zip(MEASURES, means, strict=True)}
+        if not self._rules.class_weight:
+            del figures["requested"]
+        return figures
+
+    def requested(self) -> float | None:
+        """Return the share of images answered as requested in the last steps, a round of them.
+
+        None where no class is requested, and where no step was made since the last `figures`.
+        """
+        if not (self._measured and self._rules.class_weight):
+            return None
+        last = self._measured[-self._rules.generator_steps :]
+        return float(np.mean(last, axis=0)[MEASURES.index("requested")])
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the generator, the optimizer and the counts."""
@@ -92,6 +109,14 @@ class Synthesizer:
         self._steps, self._drawn, self._restarts = (int(count) for count in state["counts"])
         for number, variable in enumerate(self._variables()):
             variable.assign(state[f"{number}"])
+
+    def _check(self, values: NDArray[np.float32]) -> None:
+        if not np.all(np.isfinite(values)):
+            raise NonFiniteError.at(
+                f"step {self._steps + 1} of the generator",
+                self._rules.generator_learning_rate,
+                flag="--generator-learning-rate",
+            )
 
     def _variables(self) -> list[tf.Variable]:
         variables = [*self._generator.variables, *self._optimizer.variables]
@@ -110,15 +135,18 @@ class Synthesizer:
         )
 
     def _next_codes(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return new codes and their classes; all classes take turns."""
-        size = self._rules.synthesis_batch_size
-        labels = (np.arange(size) + self._drawn * size) % self._setting.classes
+        """Return new codes and their classes, which go on in turn from a random one.
+
+        If batches went on where the last one ended, learning and drawing could each be stuck with
+        classes of their own wherever there are more classes than images in a batch.
+        """
         stream = np.random.SeedSequence(
             [self._setting.config.seed, GENERATOR_STREAM, self._restarts, self._drawn]
         )
-        seed = stream.generate_state(2).astype(np.int32)
+        *seed, first = stream.generate_state(3).astype(np.int32)
         self._drawn += 1
-        labels = tf.constant(labels, tf.int32)
+        turn = np.arange(self._rules.synthesis_batch_size) + first
+        labels = tf.constant(turn % self._setting.classes, tf.int32)
         return (
             latent_codes(labels, self._rules.latent_size, self._setting.classes, tf.constant(seed)),
             labels,
@@ -151,9 +179,8 @@ class Synthesizer:
                         distance(answers, opinions), answers, opinions
                     )
             self._optimizer.apply(tape.gradient(loss, variables), variables)
-            sure = tf.reduce_max(tf.nn.softmax(answers), axis=-1)
             hits = tf.equal(tf.argmax(answers, axis=-1, output_type=tf.int32), labels)
             requested = tf.reduce_mean(tf.cast(hits, tf.float32))
-            return tf.stack([tf.reduce_mean(sure), requested, strangeness])
+            return tf.stack([loss, requested, strangeness])
 
         return step

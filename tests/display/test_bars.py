@@ -1,0 +1,77 @@
+import io
+
+import pytest
+
+from kextract.display import RunHeader, make_display
+from kextract.display.bars import BARS, bars, in_ascii
+from kextract.display.columns import COLUMNS
+from kextract.records import EpochRecord
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7, 10, 11, 43, 100, 1000])
+def test_even_shares_are_half_high(classes: int) -> None:
+    assert bars([1 / classes] * classes) == "▄" * min(classes, 10)
+
+
+@pytest.mark.parametrize(
+    ("share", "bar"),
+    [
+        (0.0, "▁"),
+        (0.1, "▁"),
+        (0.25, "▁"),
+        (0.5, "▂"),
+        (0.9, "▄"),
+        (1.2, "▅"),
+        (1.75, "▇"),
+        (2.0, "█"),
+        (9, "█"),
+    ],
+)
+def test_a_bar_is_as_high_as_its_share_is_large_beside_an_even_one(share: float, bar: str) -> None:
+    others = [(1 - share / 10) / 9] * 9
+    assert bars([share / 10, *others])[0] == bar
+
+
+def test_up_to_ten_classes_keep_their_places() -> None:
+    assert bars([0.0, 0.5, 0.0, 0.5]) == "▁█▁█"
+
+
+def test_more_classes_are_sorted_and_summed_up() -> None:
+    """Of 20 classes ten get a twentieth less a fortieth each, ten as much more."""
+    assert bars([0.025, 0.075] * 10) == "▆▆▆▆▆▂▂▂▂▂"
+
+
+def test_one_answer_for_everything_stands_out() -> None:
+    assert bars([0.0] * 57 + [1.0] + [0.0] * 42) == "█▁▁▁▁▁▁▁▁▁"
+
+
+def test_every_bar_has_a_character_of_its_own_in_ascii() -> None:
+    written = in_ascii(f"0.5 {BARS}")
+    assert written.isascii()
+    assert len(set(written[4:])) == len(BARS)
+    assert written[:4] == "0.5 "
+
+
+def record(*shares: float) -> EpochRecord:
+    return EpochRecord(1, details={f"answers/{n}": share for n, share in enumerate(shares)})
+
+
+def test_the_column_of_answers_takes_them_in_the_order_of_the_classes() -> None:
+    details = {f"answers/{n}": n / 66 for n in reversed(range(12))}
+    assert COLUMNS["answers"].value(EpochRecord(1, details=details)) == [n / 66 for n in range(12)]
+
+
+def test_an_epoch_without_answers_has_none_to_show() -> None:
+    assert COLUMNS["answers"].text(EpochRecord(0)) == "-"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "drawn"), [("utf-8", "▁█"), ("ascii", "_#"), ("cp1252", "_#")]
+)
+def test_a_stream_gets_bars_that_its_encoding_has(encoding: str, drawn: str) -> None:
+    raw = io.BytesIO()
+    display = make_display("plain", io.TextIOWrapper(raw, encoding=encoding), io.StringIO())
+    display.start(RunHeader("", "", 1, ("epoch", "answers"), "kextract distill x"))
+    display.show(record(0.0, 1.0))
+    row = raw.getvalue().decode(encoding).splitlines()[1]
+    assert row == f"    1          {drawn}"

@@ -1,0 +1,53 @@
+"""A teacher that knows something, and the surroundings of a generator that is to draw it out."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from kextract.config import DistillConfig, InversionConfig, TeacherConfig
+from kextract.models.frozen import frozen
+from kextract.records import Event
+from kextract.training.teacher import train_teacher
+from kextract.transfer.inversion.source import Inversion
+from kextract.transfer.source import Setting
+from tests.training.examples import easy_images, tiny_network
+
+RULES = InversionConfig(
+    latent_size=8,
+    generator_channels=4,
+    generator_learning_rate=5e-3,
+    synthesis_batch_size=12,
+    warm_up=5,
+    round_updates=4,
+    generator_steps=3,
+    new_images=12,
+    first_images=24,
+    bank_size=48,
+    adversarial_weight=0.0,
+)
+CONFIG = DistillConfig(
+    method="inversion", steps_per_epoch=6, batch_size=5, precision="float32", inversion=RULES
+)
+
+
+def taught_network() -> Any:
+    """The tiny network, which has a batch normalization, after it has learned the easy images."""
+    model = tiny_network()
+    config = TeacherConfig(epochs=8, batch_size=8, learning_rate=0.01, patience=0)
+    assert list(train_teacher(model, easy_images(48), easy_images(24, 1), config, flip=False))
+    return model
+
+
+def setting(teacher: Any, student: Any = None, seed: int = 0, **rules: Any) -> Setting:
+    """The surroundings; `rules` are changes to how the generator is trained."""
+    config = replace(CONFIG, seed=seed, inversion=replace(RULES, **rules))
+    answers = frozen(teacher, batch_statistics=False)
+    return Setting(answers, teacher, student or tiny_network(9), config)
+
+
+def followed(source: Inversion, epochs: int = 1, first: int = 1) -> Iterator[Event]:
+    """Do what the student loop does, without a student, and yield what the source tells."""
+    for epoch in range(first, first + epochs):
+        for step in range(CONFIG.steps_per_epoch):
+            yield from source.refresh(epoch, step)
+            source.batch()
