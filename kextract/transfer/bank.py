@@ -23,6 +23,11 @@ class Bank:
         """What is in the bank, in no particular order."""
         return self._images[: min(self._added, len(self._images))]
 
+    def newest(self, count: int) -> Pixels:
+        """Return the `count` images that were added last, or all where there are fewer."""
+        count = min(count, len(self.images))
+        return self._images[(self._added - 1 - np.arange(count)) % len(self._images)]
+
     def add(self, images: NDArray[np.float32]) -> None:
         """Store images (n, h, w, c) in [-1, 1], rounded to 256 levels."""
         size = len(self._images)
