@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kextract.display.base import Display, Outcome, RunHeader
+from kextract.display.base import FILES, Display, Outcome, RunHeader
 from kextract.display.text import write_line
 from kextract.records import EpochRecord
 
@@ -17,6 +17,6 @@ class QuietDisplay(Display):
         """Say nothing."""
 
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
-        """Write the path of the checkpoint, where there is one."""
-        if "checkpoint" in outcome:
-            write_line(self.stdout, str(outcome["checkpoint"]))
+        """Write the path of the file that was made, where there is one."""
+        for name in outcome.keys() & set(FILES):
+            write_line(self.stdout, str(outcome[name]))
