@@ -68,7 +68,7 @@ def run_student(
         holdout = holdout_of(info.config)
         has_validation = data is not None and data.x_train is not None
         validation = cut(data, "validation", holdout) if data and has_validation else None
-        given = transfer_images(specs, images, subject, holdout, data_dir)
+        given = transfer_images(config, images, subject, holdout, data_dir)
 
         runtime.start()
         from kextract.models.build import build_model, student_seed

@@ -27,10 +27,9 @@ def checked_methods(config: DistillConfig, images: str | None) -> dict[str, Meth
                 " --recipe out"
             )
         if spec.images == "given" and images is None:
-            flag = "--mix" if name == config.mix else "--method"
             raise RequestError(
-                f"{flag} {name}: needs --images, the name of a data set, an .npz file or a folder"
-                " of images"
+                f"{_asked(config, name)}: needs --images, the name of a data set, an .npz file or"
+                " a folder of images"
             )
     if images is not None and all(spec.images != "given" for spec in specs.values()):
         raise RequestError(
@@ -41,7 +40,7 @@ def checked_methods(config: DistillConfig, images: str | None) -> dict[str, Meth
 
 
 def transfer_images(
-    specs: Mapping[str, MethodSpec],
+    config: DistillConfig,
     images: str | None,
     subject: Subject,
     holdout: Holdout,
@@ -49,13 +48,17 @@ def transfer_images(
 ) -> TransferImages:
     """Load the images that methods are taught with, as large and as colourful as the teacher's."""
     found = {}
-    for name, spec in specs.items():
+    for name, spec in method_specs(config).items():
         if spec.images == "own":
             if subject.data is None:
                 raise RequestError(
-                    f"--method {name}: needs the teacher's images: {subject.missing}"
+                    f"{_asked(config, name)}: needs the teacher's images: {subject.missing}"
                 )
             found[name] = cut(subject.data, "train", holdout).x
         elif spec.images == "given" and images is not None:
             found[name] = load_transfer_images(images, data_dir, subject.info.input_shape)
     return found
+
+
+def _asked(config: DistillConfig, method: str) -> str:
+    return f"--mix {method}" if method == config.mix else f"--method {method}"

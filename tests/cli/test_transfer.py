@@ -123,3 +123,11 @@ def test_images_of_an_npz_need_no_labels_and_no_data_set_of_the_teacher(
     )
     assert done.code == 0, done.stderr
     assert done.stdout.strip() == "checkpoints/teacher-surrogate.weights.h5"
+
+
+@pytest.mark.parametrize("flag", ["--method", "--mix"])
+def test_the_teacher_s_own_images_have_to_be_there(
+    flag: str, workshop: Path, tmp_path: Path
+) -> None:
+    refused = kextract("distill", workshop / "teacher.weights.h5", flag, "real", cwd=tmp_path)
+    assert f"{flag} real: needs the teacher's images: " in refused.refusal()

@@ -1,13 +1,14 @@
+from typing import Any
+
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from kextract.datasets import resizing
 from kextract.datasets.resizing import fitted
 from tests.datasets.images import random_images
 
 
-def weights(before: int, after: int) -> NDArray[np.float64]:
+def weights(before: int, after: int) -> Any:
     """What each old pixel counts in each new one, (after, before).
 
     A triangle around the new pixel's centre, two old pixels wide or as many as become one.
@@ -19,7 +20,7 @@ def weights(before: int, after: int) -> NDArray[np.float64]:
     return triangle / triangle.sum(axis=1, keepdims=True)
 
 
-def resized(images: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+def resized(images: Any, height: int, width: int) -> Any:
     rows, columns = weights(images.shape[1], height), weights(images.shape[2], width)
     return np.einsum("nhwc,yh,xw->nyxc", images, rows, columns)
 
