@@ -128,11 +128,30 @@ class InversionConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SynthesisConfig:
+    """How many images are drawn out of a teacher, and how long that is learnt."""
+
+    steps: int = 300
+    """Steps of the generator."""
+    per_class: int = 10
+    zoom: int = 2
+    """Side of a pixel in the picture."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "per_class", "zoom"):
+            _at_least(f"--{name.replace('_', '-')}", getattr(self, name), 1)
+
+
+@dataclass(frozen=True, slots=True)
 class DistillConfig:
     """How a student is taught; the defaults are the article's protocol, corrected."""
 
     method: str = "adversarial"
     """Where the student's images come from, a name in `kextract.transfer.METHODS`."""
+    mix: str | None = None
+    """A second method, from which a share of every batch comes."""
+    mix_share: float = 0.5
+    """That share, 0 to 1."""
     recipe: str = "corrected"
     epochs: int = 10
     steps_per_epoch: int = 30
@@ -166,6 +185,7 @@ class DistillConfig:
         _at_least("--epochs", self.epochs, 1)
         _at_least("--steps-per-epoch", self.steps_per_epoch, 1)
         _at_least("--batch-size", self.batch_size, 1)
+        self._check_mix()
         _positive("--learning-rate", self.learning_rate)
         _known("--schedule", self.schedule, SCHEDULES)
         _known("--distance", self.distance, DISTANCES)
@@ -176,6 +196,31 @@ class DistillConfig:
         _not_negative("--noise-tolerance", self.noise_tolerance)
         _seed(self.seed)
         _known("--precision", self.precision, PRECISIONS)
+
+    @property
+    def batch_shares(self) -> tuple[int, int]:
+        """Images of a batch that come from `method` and from `mix`."""
+        mixed = round(self.batch_size * self.mix_share) if self.mix is not None else 0
+        return self.batch_size - mixed, mixed
+
+    def _check_mix(self) -> None:
+        if not 0 < self.mix_share < 1:
+            raise RequestError(
+                f"--mix-share {self.mix_share}: must lie between 0 and 1, such as 0.5"
+            )
+        if self.mix is None:
+            return
+        if self.mix == self.method:
+            raise RequestError(f"--mix {self.mix}: is --method already; name another method")
+        if self.recipe != "corrected":
+            raise RequestError(
+                f"--mix {self.mix}: is for the corrected recipe, not for --recipe {self.recipe}"
+            )
+        if 0 in self.batch_shares:
+            raise RequestError(
+                f"--mix-share {self.mix_share}: leaves one of the methods without an image in"
+                f" batches of {self.batch_size}; choose another share or a larger --batch-size"
+            )
 
 
 def _at_least(flag: str, value: int, least: int) -> None:

@@ -149,7 +149,7 @@ def distill_config(method: str, chosen: str | None, given: Settings) -> DistillC
 
     What is given as None counts as not given. Raises RequestError for what cannot be.
     """
-    if chosen is not None and method != "inversion":
+    if chosen is not None and "inversion" not in (method, given.get("mix")):
         raise RequestError(f"--preset {chosen}: is for --method inversion, not for '{method}'")
     settings: dict[str, Any] = {"method": method, **METHOD_SETTINGS.get(method, {})}
     settings |= preset(chosen).settings if chosen is not None else {}

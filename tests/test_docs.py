@@ -14,12 +14,18 @@ from tests.cli.program import kextract
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "checkpoints" / "README.md"]
-COMMANDS = ("quickstart", "train-teacher", "distill", "evaluate", "compare", "inspect", "list")
+COMMANDS = (
+    *("quickstart", "train-teacher", "distill", "synthesize"),
+    *("evaluate", "compare", "inspect", "list"),
+)
 
 SHORT = {
     "KEXTRACT_TRAIN_TEACHER_LIMIT": "100",
     "KEXTRACT_DISTILL_STEPS_PER_EPOCH": "1",
     "KEXTRACT_DISTILL_BATCH_SIZE": "4",
+    "KEXTRACT_SYNTHESIZE_STEPS": "2",
+    "KEXTRACT_SYNTHESIZE_PER_CLASS": "2",
+    "KEXTRACT_SYNTHESIZE_SYNTHESIS_BATCH_SIZE": "20",
     "https_proxy": "http://127.0.0.1:9",
 }
 """Makes runs short and data sets unavailable, by options that the commands leave open."""

@@ -12,6 +12,7 @@ from kextract.cli.evaluate import evaluate
 from kextract.cli.inspect_checkpoint import inspect_checkpoint
 from kextract.cli.list_names import list_names
 from kextract.cli.quickstart import quickstart
+from kextract.cli.synthesize import synthesize
 from kextract.cli.train_teacher import train_teacher
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ def _kextract(
 app.command("quickstart")(quickstart)
 app.command("train-teacher")(train_teacher)
 app.command("distill")(distill)
+app.command("synthesize")(synthesize)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.command("inspect")(inspect_checkpoint)

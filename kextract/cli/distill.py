@@ -27,6 +27,18 @@ def distill(
         str | None,
         typer.Option(help=f"A published recipe of inversion: {', '.join(PRESETS)}."),
     ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the method surrogate: name of a data set, .npz or folder of images; resized."
+        ),
+    ] = None,
+    mix: Annotated[
+        str | None, typer.Option(help="A second method, for a share of every batch.")
+    ] = None,
+    mix_share: Annotated[
+        float | None, typer.Option(help=f"That share, 0 to 1. {default_of('mix_share')}")
+    ] = None,
     student: Annotated[
         str | None,
         typer.Option(help=f"One of {', '.join(MODELS)}. [default: the teacher's architecture]"),
@@ -127,6 +139,14 @@ def distill(
     output: options.Output = None,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
+    save_images: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Every so many epochs, write a picture of the student's images beside the output,"
+            " a row for each class that the teacher sees; 0 is never.",
+        ),
+    ] = 0,
     format: options.Format = "auto",
     debug: options.Debug = False,
 ) -> None:
@@ -135,6 +155,8 @@ def distill(
         method,
         preset,
         {
+            "mix": mix,
+            "mix_share": mix_share,
             "recipe": recipe,
             "epochs": epochs,
             "steps_per_epoch": steps_per_epoch,
@@ -184,4 +206,6 @@ def distill(
         output=output,
         overwrite=overwrite,
         resume=resume,
+        images=images,
+        save_images=save_images,
     )

@@ -76,12 +76,17 @@ def dimensions(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def check_image_shape(where: str, shape: tuple[int, ...]) -> None:
-    """Raise DatasetError unless `shape` is (h, w, c) of an image that models can take."""
+def check_channels(where: str, shape: tuple[int, ...]) -> None:
+    """Raise DatasetError unless `shape` is (h, w, c) of an image in grey or in colour."""
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise DatasetError(
             f"{where}: expected images of shape (height, width, 1 or 3), found {dimensions(shape)}"
         )
+
+
+def check_image_shape(where: str, shape: tuple[int, ...]) -> None:
+    """Raise DatasetError unless `shape` is (h, w, c) of an image that models can take."""
+    check_channels(where, shape)
     if min(shape[:2]) < MIN_SIDE:
         raise DatasetError(
             f"{where}: expected images of at least {MIN_SIDE}x{MIN_SIDE} pixels, "

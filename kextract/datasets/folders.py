@@ -3,11 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kextract import runtime
 from kextract.datasets.dataset import (
     Arrays,
     Images,
@@ -15,24 +13,25 @@ from kextract.datasets.dataset import (
     check_image_shape,
     dimensions,
 )
-from kextract.datasets.image_headers import ImageHeader, image_header
+from kextract.datasets.image_files import ImageFile, is_image_name, open_image
+from kextract.datasets.image_headers import ImageHeader
 from kextract.datasets.npz_members import MAX_BYTES
-from kextract.datasets.png_pixels import has_too_many_pixels
+from kextract.datasets.resizing import fitted
 from kextract.datasets.splits import hold_out_test
 from kextract.datasets.text import printable
 from kextract.errors import DatasetError
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
-MAX_FILE_BYTES = 128 << 20
-"""Largest image file that is read: more than MAX_SIDE x MAX_SIDE of 16-bit colour takes."""
 _TEST_FOLDERS = ("test", "val", "validation")
 
 
 @dataclass(frozen=True, slots=True)
-class _ImageFile:
-    path: Path
+class _Labelled:
+    image: ImageFile
     label: int
-    header: ImageHeader
+
+    @property
+    def header(self) -> ImageHeader:
+        return self.image.header
 
 
 def read_folder(root: Path) -> tuple[Arrays, tuple[str, ...]]:
@@ -79,7 +78,7 @@ def _class_folders(folder: Path) -> list[str]:
     return names
 
 
-def _list_images(folder: Path, names: list[str]) -> list[_ImageFile]:
+def _list_images(folder: Path, names: list[str]) -> list[_Labelled]:
     strange = sorted(set(_class_folders(folder)) - set(names))
     if strange:
         raise DatasetError(
@@ -91,13 +90,13 @@ def _list_images(folder: Path, names: list[str]) -> list[_ImageFile]:
         paths = sorted(
             entry
             for entry in (_entries(folder / name) if (folder / name).is_dir() else [])
-            if entry.suffix.lower() in SUFFIXES and entry.name[0] != "."
+            if is_image_name(entry.name)
         )
         if not paths:
             raise DatasetError(
                 f"{printable(folder / name)}: expected .png or .jpg images, found none"
             )
-        files += [_ImageFile(path, label, _header_of(path)) for path in paths]
+        files += [_Labelled(open_image(path), label) for path in paths]
     return files
 
 
@@ -110,30 +109,7 @@ def _entries(folder: Path) -> list[Path]:
         ) from error
 
 
-def _header_of(path: Path) -> ImageHeader:
-    """Read and check what the image file `path` declares; DatasetError names it."""
-    try:
-        return image_header(_bytes(path))
-    except ValueError as error:
-        raise DatasetError(
-            f"{printable(path)}: expected an image, found {error}; repair or remove it"
-        ) from error
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES or not path.is_file():
-            raise DatasetError(
-                f"{printable(path)}: expected an image file of at most {MAX_FILE_BYTES >> 20} MiB"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise DatasetError(
-            f"{printable(path)}: cannot be read ({printable(error.strerror)})"
-        ) from error
-
-
-def _common_shape(root: Path, files: list[_ImageFile]) -> tuple[int, int, int]:
+def _common_shape(root: Path, files: list[_Labelled]) -> tuple[int, int, int]:
     sizes = Counter((file.header.height, file.header.width) for file in files)
     height, width = sizes.most_common(1)[0][0]
     shape = (height, width, 1 if all(file.header.gray for file in files) else 3)
@@ -146,30 +122,8 @@ def _common_shape(root: Path, files: list[_ImageFile]) -> tuple[int, int, int]:
     return shape
 
 
-def _decode_all(files: list[_ImageFile], shape: tuple[int, int, int]) -> tuple[Images, Labels]:
+def _decode_all(files: list[_Labelled], shape: tuple[int, int, int]) -> tuple[Images, Labels]:
     images = np.empty((len(files), *shape), dtype=np.uint8)
     for target, file in zip(images, files, strict=True):
-        target[...] = _decode(file, shape)
+        target[...] = fitted(file.image.decode(shape[2])[None], shape)[0]
     return images, np.array([file.label for file in files], dtype=np.int64)
-
-
-def _decode(file: _ImageFile, shape: tuple[int, int, int]) -> Images:
-    runtime.start()
-    import tensorflow as tf
-
-    decoders: dict[str, Any] = {"png": tf.io.decode_png, "jpeg": tf.io.decode_jpeg}
-    data = _bytes(file.path)
-    try:
-        if file.header.kind == "png" and has_too_many_pixels(data):
-            raise ValueError("more pixels than declared")
-        image = decoders[file.header.kind](data, channels=shape[2])
-    except (tf.errors.OpError, ValueError) as error:
-        raise DatasetError(
-            f"{printable(file.path)}: expected an image, found data that cannot be decoded; "
-            "repair or remove it"
-        ) from error
-    if tuple(image.shape[:2]) != shape[:2]:
-        resized = tf.image.resize(image, shape[:2], antialias=True)
-        image = tf.cast(tf.round(tf.clip_by_value(resized, 0.0, 255.0)), tf.uint8)
-    pixels: Images = image.numpy()
-    return pixels

@@ -1,13 +1,19 @@
-"""Data sets in an `.npz`: `x_train`, `y_train`, `x_test`, `y_test`, and maybe `class_names`."""
+"""Data sets in an `.npz`: `x_train`, `y_train`, `x_test`, `y_test`, and maybe `class_names`.
+
+
+Or images alone, where nobody asks for labels.
+"""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.datasets.dataset import Arrays, Images, Labels, check_image_shape
+from kextract.datasets.dataset import Arrays, Images, Labels, check_channels, check_image_shape
+from kextract.datasets.image_headers import MAX_SIDE
 from kextract.datasets.npz_members import Header, NpzFile, open_npz
 from kextract.datasets.splits import hold_out_test
 from kextract.datasets.text import printable
@@ -23,6 +29,8 @@ _KINDS = {
     "class_names": "U",
 }
 """The arrays that are read, with the NumPy kinds that each may be of."""
+_IMAGES = ("x_train", "x", "images", "x_test")
+"""What images without labels may be called; the first that is there is taken."""
 
 
 def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
@@ -38,10 +46,9 @@ def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
     with open_npz(path, _KINDS) as npz:
         halves = [half for half in _HALVES if _has(where, npz, half)]
         if not halves:
-            found = ", ".join(printable(name)[:40] for name in npz.names[:6]) or "nothing"
             raise DatasetError(
                 f"{where}: expected the arrays x_train, y_train, x_test, y_test "
-                f"(or only one half), found {found}"
+                f"(or only one half), found {_listed(npz)}"
             )
         for half in halves:
             _check_headers(where, half, npz.headers[f"x_{half}"], npz.headers[f"y_{half}"])
@@ -54,12 +61,46 @@ def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
     return arrays, names
 
 
+def read_images(path: Path) -> Images:
+    """Read images without their labels: uint8 (n, h, w, c) of any size, c 1 or 3.
+
+    The array is `x_train`, `x`, `images` or `x_test`, with pixels as `read_npz` takes them. Raises
+    DatasetError, naming the file, for anything else.
+    """
+    where = printable(path)
+    with open_npz(path, dict.fromkeys(_IMAGES, "uif")) as npz:
+        name = next((name for name in _IMAGES if name in npz.headers), None)
+        if name is None:
+            raise DatasetError(
+                f"{where}: expected images as the array {', '.join(_IMAGES[:-1])} or {_IMAGES[-1]},"
+                f" found {_listed(npz)}"
+            )
+        where = f"{where}: {name}"
+        shape = npz.headers[name].shape
+        if len(shape) not in (3, 4) or not all(shape):
+            raise DatasetError(
+                f"{where}: expected images, (n, h, w) or (n, h, w, c), found shape {shape}"
+            )
+        check_channels(where, (*shape[1:], 1)[:3])
+        if max(shape[1:3]) > MAX_SIDE:
+            raise DatasetError(
+                f"{where}: expected at most {MAX_SIDE}x{MAX_SIDE} pixels, found"
+                f" {shape[1]}x{shape[2]}"
+            )
+        raw = npz.read(name)
+    return _to_uint8(where, raw, _top([raw]))
+
+
 def names_for(arrays: Arrays) -> tuple[str, ...]:
     """Number the classes where nobody named them: as many as the highest label asks for."""
     highest = max(
         int(labels.max()) for labels in arrays[1::2] if labels is not None and labels.size
     )
     return tuple(str(label) for label in range(highest + 1))
+
+
+def _listed(npz: NpzFile) -> str:
+    return ", ".join(printable(name)[:40] for name in npz.names[:6]) or "nothing"
 
 
 def _has(where: str, npz: NpzFile, half: str) -> bool:
@@ -89,10 +130,15 @@ def _check_headers(where: str, half: str, images: Header, labels: Header) -> Non
 
 def _images(where: str, raw: dict[str, NDArray[Any]]) -> dict[str, Images]:
     """Bring both halves to uint8 (n, h, w, c), by the same rule."""
-    top = 255.0
-    if all(images.dtype.kind == "f" for images in raw.values()):
-        top = 1.0 if max(float(images.max()) for images in raw.values()) <= 1.0 else 255.0
+    top = _top(raw.values())
     return {half: _to_uint8(f"{where}: x_{half}", images, top) for half, images in raw.items()}
+
+
+def _top(arrays: Collection[NDArray[Any]]) -> float:
+    """Say which number is white: 1 where all are floats and none is above, else 255."""
+    if all(images.dtype.kind == "f" for images in arrays):
+        return 1.0 if max(float(images.max()) for images in arrays) <= 1.0 else 255.0
+    return 255.0
 
 
 def _to_uint8(where: str, images: NDArray[Any], top: float) -> Images:

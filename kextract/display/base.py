@@ -12,7 +12,8 @@ from kextract.display.text import one_line, write_line
 from kextract.records import EpochRecord, Event, Note, Progress
 
 Outcome = Mapping[str, str | float | int]
-"""What came of a run, by name; "checkpoint" is the path of the file that was written."""
+"""What came of a run, by name; those of `FILES` are the path of the file that was written."""
+FILES = ("checkpoint", "images")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class RunHeader:
     subtitle: str
     """How: "corrected recipe, 10 epochs of 30 updates of 32 images, bfloat16, seed 0"."""
     epochs: int
-    """The number of the last epoch; epoch 0 comes before."""
+    """The number of the last epoch; epoch 0 comes before. 0 where there is only progress."""
     columns: tuple[str, ...]
-    """Names from `COLUMNS`, in the order they are shown."""
+    """Names from `COLUMNS`, in the order they are shown; none where there is only progress."""
     command: str
     """The command line that makes this run again."""
 

@@ -96,9 +96,9 @@ class Footer:
         ended = self._ended or 0
         epoch = ended if standing is None else standing.progress.epoch
         share = standing.share if standing is not None and epoch > 0 else 0.0
-        done = (ended + share) / self._epochs if self._epochs else 0.0
+        done = (ended + share) / max(self._epochs, 1)
         return Line(
-            f"epoch {epoch}/{self._epochs}",
+            f"epoch {epoch}/{self._epochs}" if self._epochs else "in all",
             round(done * _RUN_STEPS),
             _RUN_STEPS,
             f"{done:.0%}",

@@ -49,6 +49,7 @@ class LiveDisplay(Display):
         self._pace = Pace(0, clock)
         self._footer = Footer(0, self._pace, clock)
         self._live: Live | None = None
+        self._has_table = True
 
     def start(self, header: RunHeader) -> None:
         """Print title and column names once, and start the moving lines."""
@@ -90,7 +91,7 @@ class LiveDisplay(Display):
         """Take the moving lines away and print the closing summary below the table."""
         self.close()
         lines = closing_lines(history, outcome)
-        if lines:
+        if lines and self._has_table:
             self._print(Text())
         for label, text in lines:
             style = "bold" if label.strip() == BEST else ""
@@ -114,6 +115,9 @@ class LiveDisplay(Display):
         hidden = [column(name).header for name in header.columns if name not in shown]
         if hidden:
             self._console.print(Text(f"too narrow for: {', '.join(hidden)}", "dim"))
+        self._has_table = bool(shown)
+        if not self._has_table:
+            return
         self._console.print()
         header_row = Text(self._rows.header(), "cyan")
         self._console.print(header_row, no_wrap=True, overflow="crop", crop=True)

@@ -14,14 +14,17 @@ class PlainDisplay(Display):
     """An aligned table on stdout, a row as each epoch ends; title and notes on stderr."""
 
     _rows: EpochRows | None = None
+    _has_table = True
 
     def start(self, header: RunHeader) -> None:
-        """Say what runs on stderr and write the column names on stdout."""
+        """Say what runs on stderr and write the column names, if any, on stdout."""
         for line in (header.title, header.subtitle):
             if line:
                 self.note(line)
         self._rows = EpochRows(header.columns, ascii_only=not can_show(self.stdout, BARS))
-        write_line(self.stdout, self._rows.header())
+        self._has_table = bool(header.columns)
+        if self._has_table:
+            write_line(self.stdout, self._rows.header())
 
     def epoch(self, record: EpochRecord) -> None:
         """Write the epoch's row."""
@@ -32,7 +35,7 @@ class PlainDisplay(Display):
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
         """Write the closing summary below the table."""
         lines = closing_lines(history, outcome)
-        if lines:
+        if lines and self._has_table:
             write_line(self.stdout, "")
         for label, text in lines:
             write_line(self.stdout, f"{label}  {one_line(text)}")

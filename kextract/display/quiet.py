@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kextract.display.base import Display, Outcome, RunHeader
+from kextract.display.base import FILES, Display, Outcome, RunHeader
 from kextract.display.text import is_terminal, one_line, write_line
 from kextract.records import EpochRecord
 
@@ -17,7 +17,7 @@ class QuietDisplay(Display):
         """Say nothing."""
 
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
-        """Write the path of the checkpoint, where there is one."""
-        if "checkpoint" in outcome:
-            path = str(outcome["checkpoint"])
+        """Write the path of the file that was made, where there is one."""
+        for name in outcome.keys() & set(FILES):
+            path = str(outcome[name])
             write_line(self.stdout, one_line(path) if is_terminal(self.stdout) else path)

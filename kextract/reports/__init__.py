@@ -7,7 +7,7 @@ from kextract.reports.evaluation import (
     evaluation_dict,
     evaluation_summary,
 )
-from kextract.reports.grid import image_grid
+from kextract.reports.grid import class_grid, image_grid
 from kextract.reports.table import Cell, Table
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "EvaluationResult",
     "Run",
     "Table",
+    "class_grid",
     "epochs",
     "evaluation_classes",
     "evaluation_dict",

@@ -1,5 +1,7 @@
 """Many small images as one large array, to be looked at."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +33,26 @@ def image_grid(
         left = index % columns * (width + gap)
         grid[top : top + height, left : left + width] = image
     return grid
+
+
+def class_grid(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer[Any]],
+    classes: int,
+    columns: int,
+    gap: int = 2,
+    zoom: int = 1,
+) -> NDArray[np.uint8]:
+    """Lay images (n, h, w, c) out with a row for each class, the first `columns` of each.
+
+    `labels` (n,) are from 0 to `classes` - 1. Where a class has fewer images the row stays white.
+    See `image_grid` for the rest.
+    """
+    cells = np.full((classes, columns, *images.shape[1:]), _BACKGROUND, np.uint8)
+    for label, row in enumerate(cells):
+        chosen = images[labels == label][:columns]
+        row[: len(chosen)] = chosen
+    return image_grid(cells.reshape(-1, *images.shape[1:]), columns, gap, zoom)
 
 
 def _bytes(images: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -1,24 +1,23 @@
 """One whole distillation: from a teacher's checkpoint to a student's."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kextract import runtime
-from kextract.config import DistillConfig, Holdout
+from kextract.config import DistillConfig
 from kextract.display import Display, RunHeader
-from kextract.errors import RequestError
 from kextract.models import model_pooling
 from kextract.runs.common import command_line, final_scores, follow, outcome
 from kextract.runs.keeping import flags, images_sha256, kept
 from kextract.runs.outputs import output_path, student_file
 from kextract.runs.parts import check_shift, cut, holdout_of
-from kextract.runs.subject import Subject, open_subject
-from kextract.storage import CheckpointInfo, model_sha256, write_checkpoint
+from kextract.runs.pictures import check_pictures, with_pictures
+from kextract.runs.subject import open_subject
+from kextract.runs.transfer import checked_methods, transfer_images
+from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors, write_checkpoint
 from kextract.storage.loading import load_model
-from kextract.transfer import MethodSpec, method_spec
+from kextract.transfer import MethodSpec, make_source
 
 TIMES = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
 
@@ -37,19 +36,17 @@ def run_student(
     output: Path | None,
     overwrite: bool,
     resume: bool = False,
+    images: str | None = None,
+    save_images: int = 0,
 ) -> None:
     """Teach a student, measure it on the test images once, and write its checkpoint.
 
     All that can be refused is refused before the work begins. Where no data set can be had, the
     student is taught all the same and only what needs no data is measured. Every finished epoch is
-    kept; with `resume`, an unfinished run is gone on with.
+    kept; with `resume`, an unfinished run is gone on with. `images` says which ones a surrogate
+    method is taught with; every `save_images` epochs a picture of the images is written.
     """
-    spec = method_spec(config.method)
-    if config.recipe not in spec.recipes:
-        raise RequestError(
-            f"--recipe {config.recipe}: is for noise, not for --method {config.method}; leave"
-            " --recipe out"
-        )
+    specs = checked_methods(config, images)
     runtime.limit_threads(threads)
     subject = open_subject(
         teacher,
@@ -63,12 +60,16 @@ def run_student(
     check_shift(config.shift, info.input_shape)
     architecture = student or info.model
     student_pooling = _student_pooling(info, architecture, pooling)
-    path = output_path(output, student_file(teacher, student, config.method, config.recipe))
+    path = output_path(
+        output, student_file(teacher, student, config.method, config.recipe, config.mix)
+    )
     with kept(path, resume=resume, overwrite=overwrite) as keeping:
+        if not (overwrite or resume):
+            check_pictures(path, save_images, config.epochs)
         holdout = holdout_of(info.config)
         has_validation = data is not None and data.x_train is not None
         validation = cut(data, "validation", holdout) if data and has_validation else None
-        images = _images(spec, subject, holdout)
+        given = transfer_images(config, images, subject, holdout, data_dir)
 
         runtime.start()
         from kextract.models.build import build_model, student_seed
@@ -77,6 +78,7 @@ def run_student(
         from kextract.training.sanity import doubt_about
         from kextract.training.student import distill
         from kextract.transfer.source import Setting
+        from kextract.transfer.watched import Watched
 
         config = replace(
             config,
@@ -96,7 +98,8 @@ def run_student(
         )
         answers = frozen(teacher_network, batch_statistics=config.recipe == "article")
         doubt = doubt_about(answers, teacher, info.input_shape, validation, teacher_logits)
-        source = spec.make(Setting(answers, teacher_network, network, config, images))
+        setting = Setting(answers, teacher_network, network, config)
+        source = Watched(make_source(setting, given))
         request = {
             "--student": architecture,
             "--pooling": student_pooling,
@@ -104,6 +107,7 @@ def run_student(
             **flags(asdict(config)),
             "teacher with SHA-256": teacher_sha256,
             "images with SHA-256": images_sha256(validation),
+            "transfer images with SHA-256": sha256_of_tensors(given) if given else None,
         }
         if config.schedule == "constant":
             # A longer run then begins as a shorter one does.
@@ -111,7 +115,7 @@ def run_student(
         earlier = keeping.begin(request, config.epochs)
         with display:
             display.start(
-                _header(config, spec, teacher, architecture, measured=validation is not None)
+                _header(config, specs, teacher, architecture, measured=validation is not None)
             )
             if data is None:
                 display.note(f"no images to measure on, going on without: {subject.missing}")
@@ -127,6 +131,8 @@ def run_student(
                 resume=earlier,
                 snapshots=True,
             )
+            if save_images:
+                events = with_pictures(events, source, answers, path, save_images)
             history = follow(display, events, keep=keeping.keep, resume=earlier)
             test = final_scores(network, data, teacher_network)
             student_info = replace(
@@ -136,7 +142,12 @@ def run_student(
                 pooling=student_pooling,
                 seed=config.seed,
                 precision=config.precision,
-                config={**asdict(config), "holdout": asdict(holdout), "command": command_line()},
+                config={
+                    **asdict(config),
+                    "images": images,
+                    "holdout": asdict(holdout),
+                    "command": command_line(),
+                },
                 history=history,
                 teacher=teacher.name,
                 teacher_sha256=teacher_sha256,
@@ -154,29 +165,27 @@ def _student_pooling(info: CheckpointInfo, architecture: str, wished: str | None
     return model_pooling(architecture, info.input_shape, wished)
 
 
-def _images(spec: MethodSpec, subject: Subject, holdout: Holdout) -> NDArray[np.uint8] | None:
-    """Return the images that a method is taught with, where it needs some."""
-    if spec.images == "own":
-        if subject.data is None:
-            raise RequestError(f"--method real: needs the teacher's images: {subject.missing}")
-        return cut(subject.data, "train", holdout).x
-    return None
-
-
 def _header(
-    config: DistillConfig, spec: MethodSpec, teacher: Path, student: str, *, measured: bool
+    config: DistillConfig,
+    specs: Mapping[str, MethodSpec],
+    teacher: Path,
+    student: str,
+    *,
+    measured: bool,
 ) -> RunHeader:
     return RunHeader(
-        title=f"student {student} of {teacher.name}, by {config.method}",
+        title=f"student {student} of {teacher.name}, by {' and '.join(specs)}",
         subtitle=f"{config.recipe} recipe, {config.epochs} epochs of {config.steps_per_epoch}"
         f" updates of {config.batch_size} images, {config.precision}, seed {config.seed}",
         epochs=config.epochs,
-        columns=columns(spec, measured=measured),
+        columns=columns(specs, measured=measured),
         command=command_line(),
     )
 
 
-def columns(spec: MethodSpec, *, measured: bool) -> tuple[str, ...]:
+def columns(specs: Mapping[str, MethodSpec], *, measured: bool) -> tuple[str, ...]:
     """Name what an epoch shows, what matters first: a narrow terminal leaves out the last."""
     quality = ("loss", "accuracy", "agreement") if measured else ("transfer_agreement",)
-    return ("epoch", *quality, *TIMES, *spec.columns, "train_loss", "seconds")
+    # A figure of two methods is shown once, see `Mixed.figures`.
+    drawn = dict.fromkeys(name for spec in specs.values() for name in spec.columns)
+    return ("epoch", *quality, *TIMES, *drawn, "train_loss", "seconds")

@@ -21,11 +21,19 @@ _LONGEST_STEM = 100
 def check_writable(path: Path, overwrite: bool) -> None:
     """Make sure, before work begins, that a checkpoint can be written to `path` when it is done.
 
-    Creates the folder. Raises RequestError for a name that does not end in `.weights.h5`, a file
-    that exists already (unless `overwrite`), and a folder that is none or is read-only.
+    Raises RequestError for a name that does not end in `.weights.h5`, and as `check_place` does.
     """
     if not path.name.endswith(SUFFIX) or path.name == SUFFIX:
         raise RequestError(f"--output: '{path}' must end in '{SUFFIX}' (as in 'model{SUFFIX}')")
+    check_place(path, overwrite)
+
+
+def check_place(path: Path, overwrite: bool) -> None:
+    """Make sure that a file of any kind can be written to `path`.
+
+    Creates the folder. Raises RequestError for a file that exists already (unless `overwrite`), and
+    for a folder that is none or is read-only.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():

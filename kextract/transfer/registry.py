@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kextract.errors import UnknownNameError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kextract.config import DistillConfig
     from kextract.transfer.source import Setting, TransferSource
 
 CRAFTED_TOGETHER = 4
@@ -96,8 +100,36 @@ METHODS: dict[str, MethodSpec] = {
 }
 
 
-def method_spec(name: str) -> MethodSpec:
-    """Look a method up."""
+def method_spec(name: str, kind: str = "method") -> MethodSpec:
+    """Look a method up; `kind` is what an error calls it."""
     if name not in METHODS:
-        raise UnknownNameError("method", name, METHODS)
+        raise UnknownNameError(kind, name, METHODS)
     return METHODS[name]
+
+
+def method_specs(config: DistillConfig) -> dict[str, MethodSpec]:
+    """Look up the one or two methods of a configuration, that of --method first."""
+    specs = {config.method: method_spec(config.method)}
+    if config.mix is not None:
+        specs[config.mix] = method_spec(config.mix, "method (--mix)")
+    return specs
+
+
+def make_source(setting: Setting, images: Mapping[str, NDArray[np.uint8]]) -> TransferSource:
+    """Make the source that a setting's configuration asks for: a method's, or a mix of two.
+
+    `images` are those (n, h, w, c) of each method that needs some, by the method's name.
+    """
+    config = setting.config
+    if config.mix is None:
+        own = replace(setting, images=images.get(config.method))
+        return method_spec(config.method).make(own)
+    from kextract.transfer.mixed import Mixed, shares
+
+    first, second = (
+        method_spec(share.method).make(
+            replace(setting, config=share, images=images.get(share.method))
+        )
+        for share in shares(config)
+    )
+    return Mixed({config.method: first, config.mix: second})

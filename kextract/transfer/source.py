@@ -23,7 +23,8 @@ class Setting:
     answers: Logits
     """The frozen teacher as a function from images (n, h, w, c) to logits (n, k)."""
     teacher: keras.Model
-    student: keras.Model
+    student: keras.Model | None
+    """None where nobody is taught; nothing is then made to look for gaps in its knowledge."""
     config: DistillConfig
     images: NDArray[np.uint8] | None = None
     """Given images (n, h, w, c), for the methods that need some."""

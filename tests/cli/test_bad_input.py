@@ -49,6 +49,28 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
         ([*INVERSION, "--shift", "16"], "--shift 16: must be smaller than the images"),
         (["train-teacher", "--dataset", "shades.npz", "--shift", "99"], "--shift 99"),
         (["distill", "nowhere.weights.h5"], "nowhere.weights.h5"),
+        (
+            ["distill", "teacher.weights.h5", "--method", "surrogate"],
+            "--method surrogate: needs --images",
+        ),
+        (["distill", "teacher.weights.h5", "--mix", "surrogate"], "--mix surrogate: needs --imag"),
+        (["distill", "teacher.weights.h5", "--mix", "adversarial"], "--mix adversarial: is --meth"),
+        (["distill", "teacher.weights.h5", "--mix", "rando"], "(--mix) 'rando': did you mean"),
+        (
+            ["distill", "teacher.weights.h5", "--images", "shades.npz"],
+            "--images shades.npz: is for --method surrogate, not for 'adversarial'",
+        ),
+        (
+            ["distill", "teacher.weights.h5", "--method", "surrogate", "--images", "mnits"],
+            "--images: unknown data set 'mnits': did you mean 'mnist'?",
+        ),
+        (["synthesize", "nowhere.weights.h5"], "nowhere.weights.h5"),
+        (["synthesize", "teacher.weights.h5", "--steps", "0"], "--steps 0: must be 1 or more"),
+        (["synthesize", "teacher.weights.h5", "-o", "images.jpg"], "must end in .png"),
+        (
+            ["synthesize", "teacher.weights.h5", "--class-weight", "0"],
+            "--class-weight 0: the teacher has no batch normalization",
+        ),
         (["evaluate", "nowhere.weights.h5"], "nowhere.weights.h5"),
         (["evaluate", "teacher.weights.h5", "--split", "tset"], "did you mean 'test'?"),
         (["compare", "nowhere.weights.h5"], "nowhere.weights.h5"),

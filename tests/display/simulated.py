@@ -30,7 +30,7 @@ DRAWN = {
 
 
 def header(epochs: int, *, drawn: bool = False) -> RunHeader:
-    shown = columns(method_spec("inversion"), measured=True) if drawn else COLUMNS
+    shown = columns({"inversion": method_spec("inversion")}, measured=True) if drawn else COLUMNS
     return RunHeader("student of [bold]teacher[/]", "seed 0", epochs, shown, "kextract distill x")
 
 

@@ -45,3 +45,18 @@ def test_before_the_first_step_it_is_two_lines_too() -> None:
     with console.capture() as capture:
         console.print(Footer(10, Pace(10, lambda: 0.0), lambda: 0.0))
     assert [line.split()[0] for line in capture.get().splitlines()] == ["starting", "epoch"]
+
+
+def test_without_epochs_the_second_line_shows_how_far_it_all_is() -> None:
+    clock = iter(float(second) for second in range(1000)).__next__
+    pace = Pace(0, clock)
+    footer = Footer(0, pace, clock)
+    for done in (0, 10, 20):
+        pace.add(Progress(1, "drawing", done, 40, done))
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        console.print(footer)
+    first, second = capture.get().splitlines()
+    assert "20/40" in first
+    assert second.startswith("in all")
+    assert "%" in second and "left" in second

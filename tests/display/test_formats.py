@@ -9,7 +9,7 @@ import pytest
 
 from kextract.display import FORMATS, Format, RunHeader, make_display
 from kextract.errors import UnknownNameError
-from kextract.records import EpochRecord, Note
+from kextract.records import EpochRecord, Note, Progress
 
 HEADER = RunHeader("title", "subtitle", 2, ("epoch", "accuracy"), "kextract distill x")
 
@@ -84,6 +84,22 @@ def test_every_format_may_be_closed_twice(format: Format) -> None:
     display = make_display(format, io.StringIO(), io.StringIO())
     display.close()
     display.close()
+
+
+def test_a_run_without_epochs_has_an_outcome_and_no_table() -> None:
+    stdout = io.StringIO()
+    with make_display("plain", stdout, io.StringIO()) as display:
+        display.start(RunHeader("title", "", 0, (), "kextract synthesize x"))
+        display.show(Progress(1, "drawing", 1, 2, 5))
+        display.finish((), {"images": "x.png", "requested": 0.5})
+    assert stdout.getvalue().splitlines() == ["images     x.png", "requested  0.5000"]
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "images"])
+def test_quiet_writes_the_path_of_what_was_made(name: str) -> None:
+    stdout = io.StringIO()
+    make_display("quiet", stdout, io.StringIO()).finish((), {name: "a path", "accuracy": 0.5})
+    assert stdout.getvalue() == "a path\n"
 
 
 def test_quiet_without_a_checkpoint_is_silent() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.reports import image_grid
+from kextract.reports import class_grid, image_grid
 
 
 def test_images_go_row_by_row_with_white_between_and_after_them() -> None:
@@ -55,3 +55,16 @@ def test_what_cannot_be_laid_out_is_refused(
 def test_integers_other_than_bytes_are_refused() -> None:
     with pytest.raises(TypeError, match="found int64"):
         image_grid(np.zeros((1, 2, 2, 1), np.int64), columns=1)
+
+
+def test_a_class_has_a_row_and_its_first_images_are_in_it() -> None:
+    images = np.array([10, 20, 30, 40, 50], np.uint8).reshape(5, 1, 1, 1)
+    grid = class_grid(images, np.array([2, 0, 2, 2, 0]), classes=3, columns=2, gap=0)
+    assert grid[..., 0].tolist() == [[20, 50], [255, 255], [10, 30]]
+
+
+def test_a_hundred_classes_have_a_hundred_rows() -> None:
+    images = np.zeros((7, 32, 32, 3), np.uint8)
+    grid = class_grid(images, np.arange(7), classes=100, columns=10)
+    assert grid.shape == (100 * 34 - 2, 10 * 34 - 2, 3)
+    assert grid[7 * 34 :].min() == 255

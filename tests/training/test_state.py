@@ -17,7 +17,7 @@ from kextract.training.evaluation import Predictor, Scores
 from kextract.training.state import matching, put_back, take
 from kextract.training.student import distill
 from kextract.training.teacher import train_teacher
-from kextract.transfer import method_spec
+from kextract.transfer import METHODS, make_source
 from kextract.transfer.source import Setting
 from tests.training.examples import (
     SMALL_INVERSION,
@@ -54,8 +54,8 @@ def teaching(model: Any, resume: Snapshot | None = None, **changes: Any) -> Iter
     config = replace(STUDENT, **changes)
     teacher = tiny_network(1)
     answers = frozen(teacher, batch_statistics=config.recipe == "article")
-    setting = Setting(answers, teacher, model, config, easy_images(9, seed=5).x)
-    source = method_spec(config.method).make(setting)
+    given = dict.fromkeys(METHODS, easy_images(9, seed=5).x)
+    source = make_source(Setting(answers, teacher, model, config), given)
     logits = Predictor(teacher).logits(VALIDATION.x)
     return distill(
         answers, model, source, config, VALIDATION, logits, resume=resume, snapshots=True
@@ -106,6 +106,18 @@ def test_a_teacher_goes_on_to_the_same_end(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("method", "recipe"), WAYS)
 def test_a_student_goes_on_to_the_same_end(method: str, recipe: str) -> None:
     changes: dict[str, Any] = {"method": method, "recipe": recipe}
+    model = tiny_network(2)
+    whole, kept = watched(teaching(model, **changes), model)
+    for stop in (0, 2):
+        assert resumed(teaching, kept[stop], **changes) == whole, f"stop {stop}"
+
+
+@pytest.mark.parametrize(
+    ("method", "mix"),
+    [("surrogate", "inversion"), ("inversion", "adversarial"), ("adversarial", "random")],
+)
+def test_a_student_of_a_mix_goes_on_to_the_same_end(method: str, mix: str) -> None:
+    changes: dict[str, Any] = {"method": method, "mix": mix, "mix_share": 0.25}
     model = tiny_network(2)
     whole, kept = watched(teaching(model, **changes), model)
     for stop in (0, 2):

@@ -58,12 +58,16 @@ class Inversion:
         health = self._health.of(self._bank.images, self._config.seed)
         return {**self._synthesizer.figures(), **health}
 
+    def samples(self, count: int) -> NDArray[np.uint8]:
+        """Return the images that were drawn last: uint8 (at most count, h, w, c)."""
+        return self._bank.newest(count)
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return generator, its optimizer and counts, and the bank."""
         return {
             **{f"synthesizer/{name}": value for name, value in self._synthesizer.state().items()},
             **{f"bank/{name}": value for name, value in self._bank.state().items()},
-            "ill": np.array(self._ill),
+            "ill": np.array(self._ill, np.int64),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:

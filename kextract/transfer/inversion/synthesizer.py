@@ -76,6 +76,11 @@ class Synthesizer:
             if variable is not self._optimizer.learning_rate:
                 variable.assign(tf.zeros_like(variable))
 
+    def draw_labelled(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Return a batch of new images (n, h, w, c) in [-1, 1] and their requested classes (n,)."""
+        codes, labels = self._next_codes()
+        return self._draw(codes).numpy(), labels.numpy()
+
     def figures(self) -> dict[str, float]:
         """Return the means of what was measured since the last call; nothing if nothing was."""
         if not self._measured:
@@ -154,7 +159,8 @@ class Synthesizer:
 
     def _compile_step(self) -> Any:
         """Compile a step: codes, classes and adversarial weight in; MEASURES out, float32 (3,)."""
-        rules, student = self._rules, self._setting.student
+        rules = self._rules
+        student = self._setting.student if rules.adversarial_weight else None
         distance = losses.distance(self._setting.config.distance, self._setting.config.temperature)
         variables = self._generator.trainable_variables
 
@@ -173,7 +179,7 @@ class Synthesizer:
                     loss += rules.balance_weight * losses.imbalance(answers)
                 if rules.variation_weight:
                     loss += rules.variation_weight * losses.variation(images)
-                if rules.adversarial_weight:
+                if student is not None:
                     opinions = student(images, training=False)
                     loss -= adversarial_weight * losses.disagreement(
                         distance(answers, opinions), answers, opinions

@@ -1,0 +1,98 @@
+"""Images that a student is taught with and nobody needs to know the classes of."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from kextract.datasets.dataset import Images, dimensions
+from kextract.datasets.image_files import is_image_name, open_image
+from kextract.datasets.loading import load_dataset
+from kextract.datasets.npz import read_images
+from kextract.datasets.npz_members import MAX_BYTES
+from kextract.datasets.registry import DATASETS
+from kextract.datasets.resizing import fitted
+from kextract.datasets.text import printable
+from kextract.errors import DatasetError, KextractError, UnknownNameError
+
+
+def load_transfer_images(
+    reference: str, data_dir: Path | None, input_shape: tuple[int, int, int]
+) -> Images:
+    """Load images of any size and return them as a teacher takes them: uint8 (n, *input_shape).
+
+    `reference` is the name of a data set, of which the training images are taken; an `.npz` with
+    the images as `x_train`, `x`, `images` or `x_test`; or a folder with PNG and JPEG files in it
+    and in its sub-folders (in `train` alone, where there is one). Labels are never looked at. See
+    `fitted` for what is done to the images. Raises DatasetError, naming --images, for what cannot
+    be used.
+    """
+    try:
+        return _load(reference, data_dir, input_shape)
+    except KextractError as error:
+        raise DatasetError(f"--images: {error}") from error
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        where, reason = printable(reference)[:80], printable(error.strerror or error)
+        raise DatasetError(f"--images: {where}: cannot be read ({reason})") from error
+
+
+def _load(reference: str, data_dir: Path | None, shape: tuple[int, int, int]) -> Images:
+    # Unlike Path's own, it leaves the home of nobody as it is.
+    path = Path(os.path.expanduser(reference))  # noqa: PTH111
+    if reference in DATASETS:
+        images = load_dataset(reference, data_dir).x_train
+        if images is None:
+            raise DatasetError(f"data set '{reference}' has no training images")
+    elif reference and path.is_dir():
+        return _read_folder(path, shape)
+    elif path.is_file() and path.suffix.lower() == ".npz":
+        images = read_images(path)
+    elif not reference or not (path.exists() or path.suffix or path.name != reference):
+        raise UnknownNameError("data set", printable(reference), DATASETS)
+    else:
+        found = "another kind of file" if path.exists() else "nothing there"
+        raise DatasetError(
+            f"{printable(path)}: expected the name of a data set, an .npz file or a folder of"
+            f" images, found {found}"
+        )
+    _check_room(printable(reference), len(images), shape)
+    return fitted(images, shape)
+
+
+def _read_folder(root: Path, shape: tuple[int, int, int]) -> Images:
+    folder = root / "train" if (root / "train").is_dir() else root
+    paths = _image_paths(folder)
+    if not paths:
+        raise DatasetError(f"{printable(folder)}: expected .png or .jpg images, found none")
+    _check_room(printable(folder), len(paths), shape)
+    # All headers are looked at before the first image is decoded: that is what takes long.
+    files = [open_image(path) for path in paths]
+    images = np.empty((len(files), *shape), np.uint8)
+    for target, file in zip(images, files, strict=True):
+        # PNG and JPEG decoders differ in how they make colour grey, so that is not left to them.
+        pixels = file.decode(1 if file.header.gray else 3)
+        target[...] = fitted(pixels[None], shape)[0]
+    return images
+
+
+def _image_paths(folder: Path) -> list[Path]:
+    """List the image files below a folder, in the order of their names."""
+
+    def refuse(error: OSError) -> None:
+        raise DatasetError(
+            f"{printable(error.filename)}: cannot be read ({printable(error.strerror)})"
+        ) from error
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(place) / name for name in sorted(names) if is_image_name(name)]
+    return found
+
+
+def _check_room(where: str, count: int, shape: tuple[int, int, int]) -> None:
+    if count * int(np.prod(shape)) > MAX_BYTES:
+        raise DatasetError(
+            f"{where}: expected at most {MAX_BYTES >> 30} GiB of pixels, found {count} images that"
+            f" become {dimensions(shape)}; give fewer"
+        )

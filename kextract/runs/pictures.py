@@ -1,0 +1,60 @@
+"""Pictures of made-up images: a row for each class, in a PNG file."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.datasets.pixels import scale
+from kextract.errors import RequestError
+from kextract.records import EpochRecord, Event
+from kextract.reports import class_grid
+from kextract.runs.outputs import picture_file
+from kextract.storage import atomic_write
+
+if TYPE_CHECKING:
+    from kextract.transfer.crafting import Logits
+    from kextract.transfer.watched import Watched
+
+COLUMNS = 10
+"""Images of a class in the picture of an epoch."""
+LOOKED_AT = 1024
+"""Images that those are chosen from."""
+ZOOM = 2
+
+
+def write_picture(path: Path, grid: NDArray[np.uint8], *, overwrite: bool) -> None:
+    """Write uint8 (h, w, 1 or 3) as PNG, whole or not at all. Raises StorageError."""
+    import tensorflow as tf
+
+    image = tf.io.encode_png(grid).numpy()
+    with atomic_write(path, overwrite) as temporary:
+        temporary.write_bytes(image)
+
+
+def check_pictures(output: Path, every: int, epochs: int) -> None:
+    """Refuse, before the work begins, to replace the pictures of an earlier run."""
+    for epoch in range(every, epochs + 1, every) if every else ():
+        path = picture_file(output, epoch)
+        if os.path.lexists(path):
+            raise RequestError(f"--save-images: '{path}' exists already; pass --overwrite")
+
+
+def with_pictures(
+    events: Iterator[Event], source: "Watched", answers: "Logits", output: Path, every: int
+) -> Iterator[Event]:
+    """Pass events on, and draw the source's images after every so many epochs.
+
+    Each image is in the row of the class that the teacher answers. What is drawn has no part in the
+    run: the source is only looked at.
+    """
+    for event in events:
+        if isinstance(event, EpochRecord) and event.epoch and event.epoch % every == 0:
+            images = source.samples(LOOKED_AT)
+            logits = np.asarray(answers(scale(images)))
+            grid = class_grid(images, logits.argmax(axis=-1), logits.shape[-1], COLUMNS, zoom=ZOOM)
+            write_picture(picture_file(output, event.epoch), grid, overwrite=True)
+        yield event

@@ -1,0 +1,151 @@
+"""Images of every class, drawn out of a teacher when nobody is taught."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract import losses
+from kextract.datasets.pixels import scale, unscale
+from kextract.errors import NonFiniteError, RequestError
+from kextract.models.batch_norm import batch_moments
+from kextract.models.statistics import answers_and_inputs
+from kextract.records import Event, Note, Progress
+from kextract.transfer.inversion.health import diversity
+from kextract.transfer.inversion.synthesizer import Synthesizer
+from kextract.transfer.source import Setting
+
+Look = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+@dataclass(frozen=True)
+class DrawnFigures:
+    """What can be told of drawn images without any data."""
+
+    requested: float
+    """Share of images that the teacher answers with the class they were drawn for."""
+    confidence: float
+    """Mean of the teacher's highest probability."""
+    batch_norm_distance: float | None
+    """Mean over batches of the distance to the teacher's statistics; None where it has none."""
+    diversity: float
+    """Mean spread of a pixel among images of a class, pixels being -1 to 1."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """As many images of each class, in the order of the classes."""
+
+    images: NDArray[np.uint8]
+    """(n, h, w, c)."""
+    classes: NDArray[np.int64]
+    """The requested ones, (n,)."""
+    answers: NDArray[np.float32]
+    """The teacher's probabilities (n, k)."""
+    figures: DrawnFigures
+
+
+def check_losses(setting: Setting) -> None:
+    """Raise RequestError where no loss with a weight is left to learn from."""
+    rules = setting.config.inversion
+    if rules.class_weight or rules.balance_weight or rules.variation_weight:
+        return
+    if not rules.batch_norm_weight:
+        raise RequestError("--class-weight 0: every other weight is 0 too; leave one of them in")
+    if not _has_statistics(setting):
+        raise RequestError(
+            "--class-weight 0: the teacher has no batch normalization, and every other weight is 0"
+            " too; leave one of them in"
+        )
+
+
+def draw_classes(setting: Setting, steps: int, per_class: int) -> Generator[Event, None, Drawn]:
+    """Train a new generator for `steps`, draw `per_class` images of every class and return them.
+
+    Yields progress, and a Note where the teacher has no batch normalization. Images are drawn in
+    whole batches, as a student would get them. Raises NonFiniteError where a loss or an image is no
+    longer a number.
+    """
+    rules = setting.config.inversion
+    has_statistics = _has_statistics(setting)
+    if rules.batch_norm_weight and not has_statistics:
+        yield Note("the teacher has no batch normalization: only the other losses are lowered")
+    synthesizer = Synthesizer(setting)
+    for step in range(1, steps + 1):
+        synthesizer.learn(adversarial_weight=0.0)
+        yield Progress(1, "learning to draw", step, steps, step * rules.synthesis_batch_size)
+    look, rows = _make_look(setting), _Rows(setting, per_class)
+    distances: list[float] = []
+    while rows.filled < rows.total:
+        drawn, labels = synthesizer.draw_labelled()
+        if not np.isfinite(drawn).all():
+            raise NonFiniteError.at(
+                "a drawn image", rules.generator_learning_rate, flag="--generator-learning-rate"
+            )
+        # What is measured is what is kept: images of 256 levels.
+        pixels = unscale(drawn)
+        answers, distance = look(tf.constant(scale(pixels)))
+        distances.append(float(distance))
+        rows.add(pixels, answers.numpy(), labels)
+        yield Progress(1, "drawing", rows.filled, rows.total, rows.filled)
+    return rows.drawn(float(np.mean(distances)) if has_statistics else None)
+
+
+class _Rows:
+    """Images by class, as many of each; more than that are left out."""
+
+    def __init__(self, setting: Setting, per_class: int) -> None:
+        classes = setting.classes
+        self._images = np.empty((classes, per_class, *setting.input_shape), np.uint8)
+        self._answers = np.empty((classes, per_class, classes), np.float32)
+        self._counts = np.zeros(classes, np.int64)
+        self.total = classes * per_class
+
+    @property
+    def filled(self) -> int:
+        return int(self._counts.sum())
+
+    def add(
+        self, images: NDArray[np.uint8], answers: NDArray[np.float32], labels: NDArray[np.int32]
+    ) -> None:
+        for image, answer, label in zip(images, answers, labels, strict=True):
+            place = self._counts[label]
+            if place < self._images.shape[1]:
+                self._images[label, place] = image
+                self._answers[label, place] = answer
+                self._counts[label] += 1
+
+    def drawn(self, batch_norm_distance: float | None) -> Drawn:
+        classes, per_class = self._images.shape[:2]
+        requested = np.repeat(np.arange(classes, dtype=np.int64), per_class)
+        images = self._images.reshape(self.total, *self._images.shape[2:])
+        answers = self._answers.reshape(self.total, classes)
+        figures = DrawnFigures(
+            requested=float((answers.argmax(axis=1) == requested).mean()),
+            confidence=float(answers.max(axis=1).mean()),
+            batch_norm_distance=batch_norm_distance,
+            diversity=diversity(scale(images), requested),
+        )
+        return Drawn(images, requested, answers, figures)
+
+
+def _has_statistics(setting: Setting) -> bool:
+    _, inputs = answers_and_inputs(setting.teacher, tf.zeros((2, *setting.input_shape)))
+    return bool(inputs)
+
+
+def _make_look(setting: Setting) -> Look:
+    """Compile: images (n, h, w, c) in; probabilities (n, k) and statistics' distance out."""
+
+    @tf.function(jit_compile=False)
+    def look(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        answers, inputs = answers_and_inputs(setting.teacher, images)
+        distance = losses.statistics_distance(
+            [batch_moments(features) for _, features in inputs],
+            [(layer.moving_mean.value, layer.moving_variance.value) for layer, _ in inputs],
+        )
+        return tf.nn.softmax(tf.cast(answers, tf.float32)), distance
+
+    return look  # type: ignore[no-any-return]

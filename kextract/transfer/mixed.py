@@ -1,0 +1,79 @@
+"""Batches of which one share comes from one method and the rest from another."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.config import DistillConfig
+from kextract.records import Event
+from kextract.transfer.registry import method_spec
+from kextract.transfer.source import TransferSource, within
+
+MIX_STREAM = 3
+"""Sets the random numbers of the second method apart: two kinds of noise would begin alike."""
+
+
+class Mixed:
+    """Two sources, by the names of their methods; the first one's images come first in a batch.
+
+    Figures of the second one that have a column of the first one's carry its method in front:
+    `adversarial/confidence`.
+    """
+
+    def __init__(self, parts: Mapping[str, TransferSource]) -> None:
+        self._parts = dict(parts)
+
+    def refresh(self, epoch: int, step: int) -> Iterator[Event]:
+        """Do what is due in both."""
+        for part in self._parts.values():
+            yield from part.refresh(epoch, step)
+
+    def batch(self) -> tf.Tensor:
+        """Return float32 images (n, h, w, c), n being the sum of both."""
+        return tf.concat([part.batch() for part in self._parts.values()], axis=0)
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures of both."""
+        (first, one), (second, other) = self._parts.items()
+        taken = method_spec(first).columns
+        return {
+            **{
+                f"{second}/{name}" if name in taken else name: value
+                for name, value in other.figures().items()
+            },
+            **one.figures(),
+        }
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what both remember, the names with the method in front."""
+        return {
+            f"{method}/{name}": value
+            for method, part in self._parts.items()
+            for name, value in part.state().items()
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Give both their memory back."""
+        for method, part in self._parts.items():
+            part.restore(within(state, method))
+
+
+def shares(config: DistillConfig) -> tuple[DistillConfig, DistillConfig]:
+    """Return what each of the two methods is asked for: its share of a batch, and its own seed."""
+    assert config.mix is not None, "the configuration is one of a mix"
+    one, other = config.batch_shares
+    stream = np.random.SeedSequence([config.seed, MIX_STREAM])
+    return (
+        replace(config, mix=None, batch_size=one),
+        replace(
+            config,
+            method=config.mix,
+            mix=None,
+            batch_size=other,
+            seed=int(stream.generate_state(1)[0]),
+        ),
+    )

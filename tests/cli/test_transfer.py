@@ -1,0 +1,133 @@
+"""Students taught with given images and with a mix, through the real program."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.storage import read_info
+from tests.cli.program import kextract
+from tests.cli.stopping import Running, epochs_of
+from tests.datasets.images import png_bytes, random_images
+
+TEACH = (
+    *("distill", "teacher.weights.h5", "--method", "surrogate", "--images", "pictures"),
+    *("--mix", "inversion", "--schedule", "constant", "--steps-per-epoch", "2"),
+    *("--batch-size", "4", "--warm-up", "2", "--generator-steps", "1", "--latent-size", "4"),
+    *("--generator-channels", "2", "--synthesis-batch-size", "6", "--round-updates", "2"),
+    *("--new-images", "6", "--first-images", "12", "--bank-size", "30"),
+    *("--precision", "float32", "--format", "plain"),
+)
+
+
+@pytest.fixture(scope="module")
+def unwritten(workshop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of two epochs that could not write its checkpoint in the end."""
+    folder = tmp_path_factory.mktemp("unwritten")
+    for name in ("teacher.weights.h5", "shades.npz"):
+        shutil.copy(workshop / name, folder)
+    for number, size in enumerate([(16, 16), (9, 40, 3), (31, 20)]):
+        path = folder / "pictures" / "some" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png_bytes(random_images(*size, seed=number)))
+    words = (*TEACH, "--epochs", "2", "-o", "model.weights.h5")
+    with Running(*words, cwd=folder) as run:
+        run.wait_for_row(0)
+        (folder / "model.weights.h5").mkdir()
+        done = run.end()
+    assert done.code == 2, done.stderr
+    (folder / "model.weights.h5").rmdir()
+    return folder
+
+
+@pytest.fixture
+def bench(unwritten: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(unwritten, tmp_path / "bench"))
+
+
+@pytest.fixture(scope="module")
+def whole(unwritten: Path) -> Path:
+    """The same run with an epoch more, never stopped, and with pictures."""
+    words = (*TEACH, "--epochs", "3", "-o", "whole.weights.h5", "--save-images", "2")
+    done = kextract(*words, cwd=unwritten)
+    assert done.code == 0, done.stderr
+    return unwritten / "whole.weights.h5"
+
+
+def test_a_mix_that_was_stopped_ends_as_one_that_was_not_pictures_or_none(
+    bench: Path, whole: Path
+) -> None:
+    words = (*TEACH, "--epochs", "3", "-o", "model.weights.h5", "--resume")
+    resumed = kextract(*words, cwd=bench)
+    assert resumed.code == 0, resumed.stderr
+    assert epochs_of(resumed.stdout) == [0, 1, 2, 3]
+    one, other = read_info(bench / "model.weights.h5"), read_info(whole)
+    assert one is not None and other is not None
+    assert one.sha256 == other.sha256
+
+
+def test_a_checkpoint_says_what_its_student_was_taught_with(whole: Path) -> None:
+    info = read_info(whole)
+    assert info is not None
+    names = ("method", "mix", "mix_share", "images")
+    assert [info.config[name] for name in names] == ["surrogate", "inversion", 0.5, "pictures"]
+
+
+def test_pictures_have_a_row_for_each_class(whole: Path, tensorflow: Any) -> None:
+    pictures = [path.name for path in whole.parent.glob("*-epoch-*")]
+    assert pictures == ["whole-epoch-0002.png"]
+    grid = tensorflow.io.decode_png((whole.parent / pictures[0]).read_bytes()).numpy()
+    side = 2 * 16
+    assert grid.shape == (3 * (side + 2) - 2, 10 * (side + 2) - 2, 1)
+    # Four images of a batch fill four places, whatever their classes are.
+    places = grid[: 3 * (side + 2), : 10 * (side + 2), 0]
+    filled = [
+        places[top : top + side, left : left + side].min() < 255
+        for top in range(0, grid.shape[0], side + 2)
+        for left in range(0, grid.shape[1], side + 2)
+    ]
+    assert sum(filled) == 4
+
+
+def test_going_on_with_other_images_is_refused(bench: Path) -> None:
+    path = bench / "pictures" / "some" / "0.png"
+    path.write_bytes(png_bytes(random_images(16, 16, seed=9)))
+    words = (*TEACH, "--epochs", "3", "-o", "model.weights.h5", "--resume")
+    refused = kextract(*words, cwd=bench).refusal()
+    assert "the unfinished run of 'model.weights.h5' has transfer images with SHA-256" in refused
+
+
+def test_pictures_of_an_earlier_run_are_kept(workshop: Path, tmp_path: Path) -> None:
+    (tmp_path / "model-epoch-0004.png").write_text("precious")
+    refused = kextract(
+        *("distill", workshop / "teacher.weights.h5", "--method", "random", "--epochs", "4"),
+        *("--save-images", "2", "-o", tmp_path / "model.weights.h5"),
+        cwd=workshop,
+    )
+    assert "model-epoch-0004.png' exists already; pass --overwrite" in refused.refusal()
+    assert (tmp_path / "model-epoch-0004.png").read_text() == "precious"
+
+
+def test_images_of_an_npz_need_no_labels_and_no_data_set_of_the_teacher(
+    workshop: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "images.npz", x=random_images(5, 20, 12, 3))
+    done = kextract(
+        *("distill", workshop / "teacher.weights.h5", "--method", "surrogate"),
+        *("--images", "images.npz", "--epochs", "1", "--steps-per-epoch", "1"),
+        *("--format", "quiet"),
+        cwd=tmp_path,
+    )
+    assert done.code == 0, done.stderr
+    assert done.stdout.strip() == "checkpoints/teacher-surrogate.weights.h5"
+
+
+@pytest.mark.parametrize("flag", ["--method", "--mix"])
+def test_the_teacher_s_own_images_have_to_be_there(
+    flag: str, workshop: Path, tmp_path: Path
+) -> None:
+    refused = kextract("distill", workshop / "teacher.weights.h5", flag, "real", cwd=tmp_path)
+    assert f"{flag} real: needs the teacher's images: " in refused.refusal()

@@ -1,0 +1,204 @@
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kextract.datasets.loading import load_dataset
+from kextract.datasets.resizing import fitted
+from kextract.datasets.transfer_images import load_transfer_images
+from kextract.errors import DatasetError
+from tests.datasets.images import png_bytes, random_images, random_labels
+
+GREY, COLOUR = (16, 18, 1), (16, 18, 3)
+IMAGES = random_images(5, *COLOUR)
+
+
+def npz(folder: Path, **arrays: Any) -> str:
+    np.savez(folder / "mine.npz", allow_pickle=False, **arrays)
+    return str(folder / "mine.npz")
+
+
+def save(path: Path, image: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png_bytes(image))
+
+
+def refusal_of(reference: object, shape: tuple[int, int, int] = GREY) -> str:
+    with pytest.raises(DatasetError) as refusal:
+        load_transfer_images(str(reference), None, shape)
+    assert str(refusal.value).startswith("--images: ")
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_a_name_gives_the_training_images(tmp_path: Path) -> None:
+    strokes = load_dataset("strokes").x_train
+    assert strokes is not None
+    images = load_transfer_images("strokes", tmp_path / "absent", (28, 28, 1))
+    np.testing.assert_array_equal(images, strokes)
+
+
+def test_a_name_is_looked_for_in_the_data_folder(tmp_path: Path) -> None:
+    x = random_images(4, 28, 28)
+    y = random_labels(4, 10)
+    np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
+    images = load_transfer_images("mnist", tmp_path, (32, 32, 3))
+    np.testing.assert_array_equal(images, fitted(x[..., None], (32, 32, 3)))
+
+
+@pytest.mark.parametrize("name", ["x_train", "x", "images", "x_test"])
+def test_an_npz_needs_no_labels(name: str, tmp_path: Path) -> None:
+    images = load_transfer_images(npz(tmp_path, **{name: IMAGES}), None, COLOUR)
+    np.testing.assert_array_equal(images, IMAGES)
+
+
+def test_of_two_halves_the_training_images_are_taken(tmp_path: Path) -> None:
+    path = npz(tmp_path, x_train=IMAGES, x_test=IMAGES[:2], y_train=np.array(["what", "ever"]))
+    assert len(load_transfer_images(path, None, COLOUR)) == 5
+
+
+@pytest.mark.parametrize("images", [IMAGES / 255.0, IMAGES.astype(np.float32), IMAGES.astype("i8")])
+def test_pixels_may_be_floats_or_larger_integers(images: Any, tmp_path: Path) -> None:
+    loaded = load_transfer_images(npz(tmp_path, x=images), None, COLOUR)
+    np.testing.assert_array_equal(loaded, IMAGES)
+
+
+def test_small_images_are_enlarged(tmp_path: Path) -> None:
+    small = np.full((2, 3, 2), 77, np.uint8)
+    images = load_transfer_images(npz(tmp_path, x=small), None, GREY)
+    np.testing.assert_array_equal(images, np.full((2, *GREY), 77))
+
+
+def test_a_folder_may_hold_images_of_any_size_and_colour(tmp_path: Path) -> None:
+    sizes: list[tuple[int, ...]] = [(16, 18), (40, 31, 3), (5, 90), (16, 18, 3)]
+    originals = [random_images(*size) for size in sizes]
+    for number, image in enumerate(originals):
+        save(tmp_path / f"{number}.png", image)
+    images = load_transfer_images(str(tmp_path), None, GREY)
+    for found, image in zip(images, originals, strict=True):
+        channels = image.shape[2] if image.ndim == 3 else 1
+        batch = image.reshape(1, *image.shape[:2], channels)
+        np.testing.assert_array_equal(found, fitted(batch, GREY)[0])
+
+
+def test_images_of_sub_folders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for value, name in enumerate(["a/cat/1.png", "a/dog/1.png", "b/0.PNG"]):
+        save(tmp_path / name, np.full((4, 4), value, np.uint8))
+    images = load_transfer_images(str(tmp_path), None, GREY)
+    assert images[:, 0, 0, 0].tolist() == [0, 1, 2]
+
+
+def test_of_a_labelled_folder_the_training_half_is_taken(tmp_path: Path) -> None:
+    save(tmp_path / "train" / "ant" / "0.png", np.full((4, 4), 1, np.uint8))
+    save(tmp_path / "test" / "ant" / "0.png", np.full((4, 4), 2, np.uint8))
+    images = load_transfer_images(str(tmp_path), None, GREY)
+    assert images[:, 0, 0, 0].tolist() == [1]
+
+
+def test_other_files_and_what_is_hidden_are_passed_over(tmp_path: Path) -> None:
+    save(tmp_path / "0.png", random_images(4, 4))
+    save(tmp_path / ".cache" / "1.png", random_images(4, 4))
+    (tmp_path / "._0.png").write_bytes(b"made by a file manager")
+    (tmp_path / "notes.txt").write_text("hello")
+    assert len(load_transfer_images(str(tmp_path), None, GREY)) == 1
+
+
+def test_a_folder_that_leads_back_to_itself_is_gone_through_once(tmp_path: Path) -> None:
+    save(tmp_path / "0.png", random_images(4, 4))
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert len(load_transfer_images(str(tmp_path), None, GREY)) == 1
+
+
+def test_jpeg_and_png_of_one_picture_become_the_same_grey(tmp_path: Path, tensorflow: Any) -> None:
+    blue = np.full((16, 16, 3), (10, 20, 200), np.uint8)
+    save(tmp_path / "0.png", blue)
+    data = tensorflow.io.encode_jpeg(blue, quality=100).numpy()
+    (tmp_path / "1.jpg").write_bytes(data)
+    images = load_transfer_images(str(tmp_path), None, GREY)
+    luma = round(0.299 * 10 + 0.587 * 20 + 0.114 * 200)
+    np.testing.assert_allclose(images.astype(int), luma, atol=2)
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("mnsit", "unknown data set 'mnsit': did you mean 'mnist'?"),
+        ("absent/folder", "absent/folder: expected the name of a data set, .* found nothing there"),
+        ("absent.npz", "found nothing there"),
+        (__file__, "found another kind of file"),
+        ("", "unknown data set ''"),
+        ("~nobody-of-this-name/x", "found nothing there"),
+        ("x" * 5000, "x{80}: cannot be read"),
+    ],
+)
+def test_what_cannot_be_found_is_named(reference: str, says: str) -> None:
+    assert re.search(says.replace("?", r"\?"), refusal_of(reference))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"labels": np.zeros(3)}, "as the array x_train, x, images or x_test, found labels"),
+        ({"x": IMAGES[:0]}, "found shape (0, 16, 18, 3)"),
+        ({"x": IMAGES[0, 0]}, "found shape (18, 3)"),
+        ({"x": IMAGES[..., :2]}, "1 or 3), found 16x18x2"),
+        ({"x": IMAGES.astype(np.int16) - 300}, "within 0 to 255, found -"),
+        ({"x": np.full((1, 4, 4), np.nan)}, "found nan to nan"),
+        ({"x": np.array([["a"]])}, "expected numbers, found an array of <U1"),
+        ({"x": np.zeros((1, 1, 4097), np.uint8)}, "at most 4096x4096 pixels, found 1x4097"),
+    ],
+)
+def test_an_npz_without_images_is_refused(
+    arrays: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    assert says in refusal_of(npz(tmp_path, **arrays))
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.npz").write_text("hello")
+    assert "mine.npz: expected a NumPy .npz archive" in refusal_of(tmp_path / "mine.npz")
+
+
+def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", x=np.array([print], dtype=object))
+    assert "found an array of object" in refusal_of(tmp_path / "mine.npz")
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    assert f"{tmp_path}: expected .png or .jpg images, found none" in refusal_of(tmp_path)
+
+
+def test_a_broken_image_is_refused_by_name(tmp_path: Path) -> None:
+    save(tmp_path / "0.png", random_images(16, 16))
+    data = png_bytes(random_images(16, 16))
+    (tmp_path / "1.png").write_bytes(data[:60])
+    assert f"{tmp_path / '1.png'}: expected an image" in refusal_of(tmp_path)
+
+
+def test_an_enormous_image_is_refused_before_any_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "0.png", random_images(16, 16))
+    (tmp_path / "1.png").write_bytes(png_bytes(random_images(4, 4), (30_000, 30_000)))
+    monkeypatch.setattr("kextract.datasets.image_files.ImageFile.decode", None)
+    assert "30000x30000 pixels declared, at most 4096x4096 allowed" in refusal_of(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
+def test_a_pipe_called_png_does_not_stop_the_program(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "0.png")
+    assert "0.png: expected an image file" in refusal_of(tmp_path)
+
+
+def test_small_images_that_would_fill_the_memory_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kextract.datasets.transfer_images.MAX_BYTES", 5 * 16 * 18 - 1)
+    assert "found 5 images that become 16x18x1" in refusal_of(npz(tmp_path, x=IMAGES))
+    for number in range(5):
+        save(tmp_path / f"{number}.png", random_images(2, 2))
+    assert "found 5 images that become 16x18x1" in refusal_of(tmp_path)

@@ -1,0 +1,119 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.config import DistillConfig
+from kextract.errors import RequestError, UnknownNameError
+from kextract.models.frozen import frozen
+from kextract.transfer import make_source, method_specs
+from kextract.transfer.mixed import Mixed, shares
+from kextract.transfer.source import Setting, TransferSource
+from tests.training.examples import SHAPE, SMALL_INVERSION, easy_images, tiny_network
+
+CONFIG = DistillConfig(
+    method="surrogate",
+    mix="random",
+    steps_per_epoch=3,
+    batch_size=8,
+    noise_iterations=2,
+    precision="float32",
+    inversion=SMALL_INVERSION,
+)
+GIVEN = {"surrogate": easy_images(5).x, "real": 255 - easy_images(5).x}
+
+
+def made(config: DistillConfig) -> TransferSource:
+    teacher, student = tiny_network(1), tiny_network(2)
+    answers = frozen(teacher, batch_statistics=False)
+    return make_source(Setting(answers, teacher, student, config), GIVEN)
+
+
+def batches(source: TransferSource, epoch: int = 1) -> Any:
+    drawn = []
+    for step in range(CONFIG.steps_per_epoch):
+        list(source.refresh(epoch, step))
+        drawn.append(source.batch().numpy())
+    return np.stack(drawn)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_a_batch_is_the_batch_of_the_one_method_and_that_of_the_other(share: float) -> None:
+    config = replace(CONFIG, mix_share=share)
+    mixed = batches(made(config))
+    alone = [batches(made(part)) for part in shares(config)]
+    assert mixed.shape == (3, 8, *SHAPE)
+    assert alone[1].shape[1] == round(8 * share)
+    np.testing.assert_array_equal(mixed, np.concatenate(alone, axis=1))
+
+
+def test_each_method_has_its_own_images() -> None:
+    """Bright corners are in the one half, dark ones in the other."""
+    given, own = np.split(batches(made(replace(CONFIG, mix="real"))), 2, axis=1)
+    assert given.max() > 0.5 and given.min() > -0.6
+    assert own.min() < -0.5 and own.max() < 0.6
+
+
+def test_two_kinds_of_noise_do_not_begin_alike() -> None:
+    config = replace(CONFIG, method="random", mix="adversarial", noise_learning_rate=1e-9)
+    random, pushed = np.split(batches(made(config)), 2, axis=1)
+    # Pixels on the borders are often the same: (0.1587**2 * 2) of all.
+    assert np.isclose(random, pushed, atol=1e-4).mean() < 0.15
+
+
+def test_the_health_of_drawn_images_is_among_the_figures() -> None:
+    source = made(replace(CONFIG, mix="inversion"))
+    batches(source)
+    assert {"confidence", "entropy", "diversity"} <= source.figures().keys()
+
+
+def test_a_figure_that_both_have_is_told_of_each() -> None:
+    source = made(replace(CONFIG, method="inversion", mix="adversarial"))
+    batches(source)
+    figures = source.figures()
+    assert {"confidence", "adversarial/confidence", "iterations"} <= figures.keys()
+    assert figures["confidence"] != figures["adversarial/confidence"]
+
+
+def test_what_both_remember_is_kept_apart_and_given_back() -> None:
+    config = replace(CONFIG, method="adversarial", mix="inversion")
+    source, other = made(config), made(config)
+    batches(source)
+    source.figures()
+    batches(other)
+    other.figures()
+    state = {name: np.array(value) for name, value in other.state().items()}
+    assert {name.split("/")[0] for name in state} == {"adversarial", "inversion"}
+    again = made(config)
+    again.restore(state)
+    np.testing.assert_array_equal(batches(again, 2), batches(source, 2))
+
+
+def test_events_of_both_are_passed_on() -> None:
+    source = made(replace(CONFIG, mix="inversion"))
+    assert isinstance(source, Mixed)
+    events = list(source.refresh(1, 0))
+    assert len(events) == SMALL_INVERSION.warm_up
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"mix": "surrogate"}, "--mix surrogate: is --method already"),
+        ({"mix_share": 0.0}, "--mix-share 0.0: must lie between 0 and 1"),
+        ({"mix_share": 1.0}, "--mix-share 1.0: must lie between 0 and 1"),
+        ({"mix_share": float("nan")}, "--mix-share nan: must lie between 0 and 1"),
+        ({"mix_share": 0.05}, "--mix-share 0.05: leaves one .* in batches of 8"),
+        ({"mix_share": 0.95}, "--mix-share 0.95: leaves one .* in batches of 8"),
+        ({"method": "adversarial", "recipe": "article"}, "not for --recipe article"),
+    ],
+)
+def test_what_cannot_be_mixed_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        replace(CONFIG, **changes)
+
+
+def test_an_unknown_second_method_is_named() -> None:
+    with pytest.raises(UnknownNameError, match=r"method \(--mix\) 'inverson': did you mean 'inver"):
+        method_specs(replace(CONFIG, mix="inverson"))
