@@ -78,7 +78,7 @@ class InversionConfig:
     """Of the cross-entropy between the requested class and the teacher's answer."""
     batch_norm_weight: float = 1.0
     """Of the distance between the images' statistics and those that the teacher stored."""
-    adversarial_weight: float = 0.5
+    adversarial_weight: float = 0.0
     """Of the distance between teacher and student, which is made large where they agree."""
     adversarial_after: int = 200
     """Updates of the student before the adversarial loss begins."""

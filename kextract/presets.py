@@ -11,14 +11,16 @@ Settings = Mapping[str, Any]
 """Fields of DistillConfig and InversionConfig by name; no name is in both."""
 
 _PICTURES: Settings = {
-    "epochs": 20,
+    "epochs": 12,
     "steps_per_epoch": 50,
     "batch_size": 128,
-    "learning_rate": 2e-3,
+    "learning_rate": 4e-3,
     "schedule": "cosine",
+    "distance": "l1",
     "shift": 2,
 }
 METHOD_SETTINGS: Mapping[str, Settings] = {
+    "shapes": _PICTURES,
     "inversion": _PICTURES,
     "surrogate": _PICTURES,
     "real": _PICTURES,

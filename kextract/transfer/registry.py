@@ -63,6 +63,13 @@ def _adversarial(setting: Setting) -> TransferSource:
     )
 
 
+def _shapes(setting: Setting) -> TransferSource:
+    from kextract.transfer.shapes import RandomShapes
+
+    config = setting.config
+    return RandomShapes((config.batch_size, *setting.input_shape), config.seed)
+
+
 def _inversion(setting: Setting) -> TransferSource:
     from kextract.transfer.inversion import Inversion
 
@@ -88,6 +95,7 @@ METHODS: dict[str, MethodSpec] = {
         columns=("confidence", "iterations"),
         recipes=BOTH,
     ),
+    "shapes": MethodSpec("blobs and strokes cut out of smooth noise", _shapes),
     "inversion": MethodSpec(
         "images that a generator draws out of the teacher",
         _inversion,
