@@ -165,6 +165,8 @@ class DistillConfig:
     """What the student lowers, a name in `DISTANCES`; the article recipe has its own."""
     temperature: float = 4.0
     """Softens teacher and student; the article recipe knows none."""
+    candidates: int = 1
+    """Random shapes that are drawn for each that is kept, by the teacher's confidence."""
     shift: int = 0
     """Largest random shift of a stored image, pixels; noise is not shifted."""
     flip: bool | None = None
@@ -192,6 +194,7 @@ class DistillConfig:
         _positive("--temperature", self.temperature)
         _at_least("--shift", self.shift, 0)
         _positive("--noise-learning-rate", self.noise_learning_rate)
+        _at_least("--candidates", self.candidates, 1)
         _at_least("--noise-iterations", self.noise_iterations, 1)
         _not_negative("--noise-tolerance", self.noise_tolerance)
         _seed(self.seed)

@@ -76,6 +76,13 @@ def distill(
             f" {default_of('temperature')}"
         ),
     ] = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(
+            help="Shapes drawn for each that is kept: those that the teacher is surest of."
+            f" {default_of('candidates')}"
+        ),
+    ] = None,
     shift: Annotated[
         int | None,
         typer.Option(
@@ -165,6 +172,7 @@ def distill(
             "schedule": schedule,
             "distance": distance,
             "temperature": temperature,
+            "candidates": candidates,
             "shift": shift,
             "flip": flip,
             "noise_learning_rate": noise_learning_rate,

@@ -66,8 +66,7 @@ def _adversarial(setting: Setting) -> TransferSource:
 def _shapes(setting: Setting) -> TransferSource:
     from kextract.transfer.shapes import RandomShapes
 
-    config = setting.config
-    return RandomShapes((config.batch_size, *setting.input_shape), config.seed)
+    return RandomShapes(setting)
 
 
 def _inversion(setting: Setting) -> TransferSource:

@@ -5,47 +5,87 @@ Noise has neither. Source of the idea: Baradad et al. 2021, "Learning to see by 
 which learns features from such images; here a teacher answers them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.transfer.noise import batch_generator
+from kextract.datasets.pixels import unscale
+from kextract.records import Event, Progress
+from kextract.transfer.source import Setting
+from kextract.transfer.stored import sample
+
+SHAPES_STREAM = 4
+"""Sets the pools' random numbers apart from those of models, noise, generators and mixes."""
 
 GRIDS = (3, 4, 5, 6, 7, 8, 10, 14)
 """Sides of the noise that is enlarged to the image: from a few large shapes to many small ones."""
+DRAWN_AT_ONCE = 1024
+POOL = 16
+"""How many times `DRAWN_AT_ONCE` shapes there are to draw batches from."""
+POOL_UPDATES = 500
+"""Updates of the student before there are new ones."""
 
 
 class RandomShapes:
-    """A new batch of shapes for every update."""
+    """Batches from a pool of random shapes, which is drawn anew now and then.
 
-    def __init__(self, shape: tuple[int, int, int, int], seed: int) -> None:
-        self._seed = seed
+    Of `candidates` times as many shapes, those are kept that the teacher is surest of, as many of
+    each class: shapes that mean something to it. Source of the choice: Chen et al. 2021, "Learning
+    student networks in the wild", section 3.2, there for photographs.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self._config = setting.config
+        self._draw = _compile_draw(setting)
+        self._pool = np.zeros((0, *setting.input_shape), np.uint8)
+        self._number = -1
         self._moment = (0, 0)
-        self._draw = tf.function(lambda seed: draw_shapes(shape, seed), jit_compile=False)
 
-    def refresh(self, epoch: int, step: int) -> tuple[()]:
-        """Note which batch comes next; there is nothing to prepare."""
+    def refresh(self, epoch: int, step: int) -> Iterator[Event]:
+        """Draw a new pool, if it is time."""
         self._moment = (epoch, step)
-        return ()
+        number = ((epoch - 1) * self._config.steps_per_epoch + step) // POOL_UPDATES
+        if number == self._number:
+            return
+        parts = []
+        for part in range(POOL):
+            seed = np.random.SeedSequence([self._config.seed, SHAPES_STREAM, number, part])
+            parts.append(unscale(self._draw(seed.generate_state(2).astype(np.int32)).numpy()))
+            drawn = (part + 1) * DRAWN_AT_ONCE
+            yield Progress(epoch, "drawing shapes", part + 1, POOL, drawn)
+        self._pool, self._number = np.concatenate(parts), number
 
     def batch(self) -> tf.Tensor:
-        """Return float32 images (n, h, w, c) in [-1, 1]."""
-        generator = batch_generator(self._seed, *self._moment)
-        return self._draw(tf.constant(generator.integers(0, 2**31, 2), tf.int32))
+        """Return float32 images (n, h, w, c) in [-1, 1], shifted and mirrored at random."""
+        return sample(self._pool, self._config, *self._moment)
 
     def figures(self) -> dict[str, float]:
         """Return nothing: random shapes are always alike."""
         return {}
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return nothing: every batch follows from the seed and its place in the run."""
+        """Return nothing: a pool follows from the seed and its place in the run."""
         return {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Do nothing: there is nothing to remember."""
+
+
+def _compile_draw(setting: Setting) -> Callable[[NDArray[np.int32]], tf.Tensor]:
+    candidates = setting.config.candidates
+    height, width, channels = setting.input_shape
+
+    @tf.function(jit_compile=False, input_signature=[tf.TensorSpec((2,), tf.int32)])
+    def draw(seed: tf.Tensor) -> tf.Tensor:
+        images = draw_shapes((candidates * DRAWN_AT_ONCE, height, width, channels), seed)
+        if candidates == 1:
+            return images
+        return tf.gather(images, surest(setting.answers(images), DRAWN_AT_ONCE))
+
+    return draw  # type: ignore[no-any-return]
 
 
 def draw_shapes(shape: tuple[int, int, int, int], seed: tf.Tensor) -> tf.Tensor:
@@ -77,6 +117,18 @@ def draw_shapes(shape: tuple[int, int, int, int], seed: tf.Tensor) -> tf.Tensor:
     return ground + (paint - ground) * (ink + 1.0) / 2.0
 
 
+def surest(logits: tf.Tensor, count: int) -> tf.Tensor:
+    """Return int32 places (count,) in logits (n, k): the surest answers, as many of each class.
+
+    What is left over, and what a class has too little of, is filled with the first places.
+    """
+    classes = logits.shape[-1]
+    confidence = tf.reduce_max(tf.nn.softmax(logits), axis=-1)
+    answered = tf.one_hot(tf.argmax(logits, axis=-1), classes, axis=0)
+    places = tf.math.top_k(answered * confidence, count // classes).indices
+    return tf.concat([tf.reshape(places, [-1]), tf.range(count % classes)], axis=0)
+
+
 def _smooth_fields(
     shape: tuple[int, int, int, int], seed: tf.Tensor, grids: tuple[int, ...] = GRIDS
 ) -> tf.Tensor:
@@ -90,4 +142,6 @@ def _smooth_fields(
         noise = tf.random.stateless_normal((len(part), side, side, 1), seed + number)
         field = tf.image.resize(noise, (height, width), method="bicubic")
         fields.append(field / tf.math.reduce_std(field, axis=[1, 2, 3], keepdims=True))
-    return tf.concat(fields, axis=0)
+    # In random order, so that the first places are of all sizes.
+    order = tf.random.experimental.stateless_shuffle(tf.range(count), seed)
+    return tf.gather(tf.concat(fields, axis=0), order)
