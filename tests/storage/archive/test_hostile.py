@@ -1,0 +1,341 @@
+"""Archives made to do harm are refused in one line, soon, and before memory is used."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from kextract.errors import CheckpointError
+from kextract.storage.archive import load_archive
+from kextract.storage.archive.config import MAX_LAYERS
+from tests.storage.archive import examples
+from tests.storage.archive.examples import layer, packed, parts_of, with_config, with_weights
+
+Change = Callable[[bytes], bytes]
+KERNEL = "layers/conv2d/vars/0"
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """An archive that nothing is wrong with."""
+    path = tmp_path_factory.mktemp("sound") / "x.keras"
+    return examples.save(examples.small("softmax"), path).read_bytes()
+
+
+def refusal(path: Path, data: bytes) -> str:
+    """Give what is said about a file, after checking that it is one line that came soon."""
+    path.write_bytes(data)
+    before = sorted(path.parent.rglob("*"))
+    started = time.process_time()
+    with pytest.raises(CheckpointError) as caught:
+        load_archive(path)
+    assert time.process_time() - started < 2
+    assert sorted(path.parent.rglob("*")) == before
+    line = str(caught.value)
+    assert line.startswith(f"'{path}': ")
+    assert line.isprintable()
+    return line.removeprefix(f"'{path}': ")
+
+
+def set_in(name: str, **fields: Any) -> Change:
+    return lambda data: with_config(data, lambda c: layer(c, name).update(fields))
+
+
+def set_option(name: str, **options: Any) -> Change:
+    return lambda data: with_config(data, lambda c: layer(c, name)["config"].update(options))
+
+
+def argument(value: Any) -> Change:
+    def change(config: Any) -> None:
+        layer(config, "flat")["inbound_nodes"][0]["args"] = [value]
+
+    return lambda data: with_config(data, change)
+
+
+def tensor(kind: str) -> dict[str, Any]:
+    return {"class_name": kind, "config": {"value": [1.0], "dtype": "float32"}}
+
+
+def function(name: str) -> dict[str, Any]:
+    return {"module": "builtins", "class_name": "function", "config": name}
+
+
+def wrapped(config: Any) -> Any:
+    for _ in range(12):
+        inner = {**config, "name": config["config"]["name"], "inbound_nodes": []}
+        config = {"class_name": "Sequential", "module": "keras"}
+        config["config"] = {"name": "outer", "layers": [inner]}
+    return config
+
+
+def many_layers(config: Any) -> None:
+    config["config"]["layers"] = [layer(config, "flat")] * (MAX_LAYERS + 1)
+
+
+def circle(config: Any) -> None:
+    source = layer(config, "conv")["inbound_nodes"][0]["args"][0]["config"]
+    source["keras_history"] = ["flat", 0, 0]
+
+
+TRAINING = {"args": [], "kwargs": {"training": True}}
+CLASS = "which is not read"
+DESCRIPTIONS: dict[str, tuple[Change, str]] = {
+    "a lambda": (set_in("flat", class_name="Lambda"), "'flat' is of class 'keras.layers.Lambda'"),
+    "another format": (set_in("flat", class_name="TFSMLayer"), "'flat' is of class"),
+    "torch": (set_in("flat", class_name="TorchModuleWrapper"), "TorchModuleWrapper"),
+    "a foreign class": (set_in("flat", module="os", class_name="system"), "class 'os.system'"),
+    "a foreign path": (set_in("flat", module="keras.src.utils.file_utils"), CLASS),
+    "a registered name": (set_in("flat", registered_name="mine>Flat"), "class 'mine>Flat'"),
+    "a class of no module": (set_in("flat", module=None), "class 'Flatten'"),
+    "a class that is a list": (set_in("flat", class_name=["Flatten"]), CLASS),
+    "a foreign model": (lambda d: with_config(d, lambda c: c.update(class_name="Mine")), "Mine"),
+    "a function": (set_option("conv", activation=function("eval")), "activation 'function'"),
+    "an own activation": (set_option("conv", activation="mine"), "activation 'mine'"),
+    "an own initializer": (set_option("conv", bias_initializer="mine"), "'bias_initializer'"),
+    "an own constraint": (set_option("conv", kernel_constraint=function("eval")), "not one of"),
+    "an own regularizer": (set_option("conv", kernel_regularizer=["l2"]), "not one of"),
+    "an own policy": (set_option("conv", dtype={"class_name": "Mine"}), "policy 'Mine'"),
+    "quantized": (set_option("end", quantization_config={"a": 1}), "quantized"),
+    "a tensor": (argument(tensor("__tensor__")), "applied to a '__tensor__'"),
+    "an array": (argument(tensor("__numpy__")), "applied to a '__numpy__'"),
+    "a tensor as option": (set_option("flat", scale=tensor("__tensor__")), "'__tensor__'"),
+    "training": (set_in("flat", inbound_nodes=[TRAINING]), "training=True"),
+    "a huge option": (set_option("end", units=10**12), "1000000000000; at most 1048576"),
+    "a circle": (lambda d: with_config(d, circle), "in a circle"),
+    "models in models": (lambda d: with_config(d, wrapped), "models inside models"),
+    "many layers": (lambda d: with_config(d, many_layers), f"more than {MAX_LAYERS} layers"),
+    "a control character": (set_option("flat", data_format="\x1b[2J"), "unprintable"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(DESCRIPTIONS))
+def test_what_is_not_of_keras_is_refused(name: str, sound: bytes, tmp_path: Path) -> None:
+    change, says = DESCRIPTIONS[name]
+    assert says in refusal(tmp_path / "x.keras", change(sound))
+
+
+JSONS: dict[str, tuple[bytes, str]] = {
+    "deep lists": (b"[" * 3_000_000, "not JSON"),
+    "deep objects": (b'{"a":' * 200 + b"1" + b"}" * 200, "more than 64 levels"),
+    "too long": (b'{"a":"' + b"x" * (4 << 20) + b'"}', "at most 4194304 are read"),
+    "many objects": (b'{"a":[' + b"{}," * 1_300_000 + b"{}]}", "the model is of class"),
+    "a list": (b"[]", "no JSON object"),
+    "nothing": (b"", "not JSON"),
+    "not a number": (b'{"a": NaN}', "not JSON"),
+    "infinite": (b'{"a": 1e999}', "not finite"),
+    "a long number": (b'{"a": ' + b"9" * 9000 + b"}", "not JSON"),
+    "a name twice": (b'{"a": 1, "a": 2}', "not JSON"),
+    "no text": (b"\xff\xfe\x00", "not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(JSONS))
+def test_a_description_that_is_no_sound_json_is_refused(
+    name: str, sound: bytes, tmp_path: Path
+) -> None:
+    content, says = JSONS[name]
+    data = packed(parts_of(sound) | {"config.json": content})
+    assert says in refusal(tmp_path / "x.keras", data)
+
+
+def upsampled(config: Any) -> None:
+    """Double the channels of the image again and again, without a single weight."""
+    layers = config["config"]["layers"]
+    source = layers[0]["config"]["name"]
+    for number in range(40):
+        node = json.loads(json.dumps(layer(config, "conv")["inbound_nodes"][0]))
+        node["args"][0]["config"]["keras_history"] = [source, 0, 0]
+        source = f"larger_{number}"
+        larger = {"module": "keras.layers", "class_name": "UpSampling2D", "registered_name": None}
+        fields = {"name": source, "size": [2, 2]}
+        layers.insert(-1, {**larger, "config": fields, "name": source, "inbound_nodes": [node]})
+    layer(config, "conv")["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = source
+
+
+def large_input(config: Any) -> None:
+    config["config"]["layers"][0]["config"]["batch_shape"][1:3] = [1 << 20] * 2
+
+
+SIZES: dict[str, tuple[Change, str]] = {
+    "units": (set_option("end", units=1 << 20), "declares"),
+    "filters": (set_option("conv", filters=1 << 20), "expected (3, 3, 1, 1048576)"),
+    "activations": (lambda d: with_config(d, upsampled), "numbers of one image in one layer"),
+    "an image": (lambda d: with_config(d, large_input), "numbers of one image in one layer"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_declared_sizes_take_no_memory(name: str, sound: bytes, tmp_path: Path) -> None:
+    change, says = SIZES[name]
+    if name == "units":
+        # 600 features for a million classes are more than anything that is read.
+        sound = set_option("conv", filters=150)(sound)
+    assert says in refusal(tmp_path / "x.keras", change(sound))
+
+
+def members(data: bytes, change: Callable[[zipfile.ZipInfo], None]) -> bytes:
+    """Change what the archive says of its description."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in parts_of(data).items():
+            info = zipfile.ZipInfo(name)
+            archive.writestr(info, content)
+            if name == "config.json":
+                change(info)
+    return buffer.getvalue()
+
+
+def says_of_member(**fields: Any) -> Change:
+    def change(info: zipfile.ZipInfo) -> None:
+        for name, value in fields.items():
+            setattr(info, name, value)
+
+    return lambda data: members(data, change)
+
+
+def added(name: str) -> Change:
+    return lambda data: packed({**parts_of(data), name: b"x"})
+
+
+def instead(name: str) -> Change:
+    def change(data: bytes) -> bytes:
+        parts = parts_of(data)
+        del parts["metadata.json"]
+        return packed(parts | {name: b"{}"})
+
+    return change
+
+
+def without(name: str) -> Change:
+    return lambda data: packed({k: v for k, v in parts_of(data).items() if k != name})
+
+
+def twice(data: bytes) -> bytes:
+    parts = parts_of(data)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for _ in range(2):
+            archive.NameToInfo.clear()
+            archive.writestr("config.json", parts["config.json"])
+        archive.writestr("model.weights.h5", parts["model.weights.h5"])
+    return buffer.getvalue()
+
+
+def bomb(data: bytes) -> bytes:
+    return packed(parts_of(data) | {"config.json": bytes(4 << 20)}, zipfile.ZIP_DEFLATED)
+
+
+def weights_bomb(data: bytes) -> bytes:
+    return packed(parts_of(data) | {"model.weights.h5": bytes(99 << 20)}, zipfile.ZIP_DEFLATED)
+
+
+CONTAINERS: dict[str, tuple[Change, str]] = {
+    "a path upwards": (instead("../metadata.json"), "has a member '../metadata.json'"),
+    "an absolute path": (instead("/etc/passwd"), "has a member '/etc/passwd'"),
+    "a path of Windows": (instead("..\\metadata.json"), r"has a member"),
+    "an asset": (instead("assets/words.txt"), "has a member 'assets/words.txt'"),
+    "one more": (added("extra"), "has 4 members"),
+    "no description": (without("config.json"), "it has no 'config.json'"),
+    "no weights": (without("model.weights.h5"), "it has no 'model.weights.h5'"),
+    "a member twice": (twice, "has 'config.json' twice"),
+    "a link": (says_of_member(external_attr=0o120777 << 16), "as a link"),
+    "a folder": (says_of_member(external_attr=0o040755 << 16), "as a link or something else"),
+    "encrypted": (says_of_member(flag_bits=1), "'config.json' encrypted"),
+    "a hidden directory": (says_of_member(flag_bits=0x2000), "'config.json' encrypted"),
+    "an odd method": (says_of_member(compress_type=12), "unusual method"),
+    "another size": (says_of_member(file_size=1 << 31), "of 2147483648 bytes"),
+    "another place": (says_of_member(header_offset=7), "overlap, or something between"),
+    "a bomb": (bomb, "would grow more than 200 times"),
+    "a bomb of weights": (weights_bomb, "would grow more than 200 times"),
+    "a program before": (lambda data: b"#!/bin/sh\n" + data, "does not begin as a zip file"),
+    "a zip before": (lambda data: data + data, "before its beginning"),
+    "something after": (lambda data: data + b"\0", "something after its end"),
+    "half": (lambda data: data[: len(data) // 2], "is truncated"),
+    "a beginning": (lambda data: data[:9], "is truncated"),
+    "nothing": (lambda data: b"", "does not begin as a zip file"),
+    "HDF5": (lambda data: parts_of(data)["model.weights.h5"], "does not begin as a zip file"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CONTAINERS))
+def test_a_zip_that_keras_does_not_write_is_refused(
+    name: str, sound: bytes, tmp_path: Path
+) -> None:
+    change, says = CONTAINERS[name]
+    assert says in refusal(tmp_path / "x.keras", change(sound))
+
+
+def replace(path: str, value: Any) -> Callable[[Any], None]:
+    def change(file: Any) -> None:
+        del file[path]
+        if value is not None:
+            file[path] = value
+
+    return change
+
+
+WEIGHTS: dict[str, tuple[Callable[[Any], None], str]] = {
+    "a NaN": (replace(KERNEL, np.full((3, 3, 1, 2), np.nan, "f4")), "holds a NaN"),
+    "another shape": (replace(KERNEL, np.zeros((3, 3, 2, 1), "f4")), "has shape (3, 3, 2, 1)"),
+    "another type": (replace(KERNEL, np.zeros((3, 3, 1, 2), "f8")), "is not of type float32"),
+    "a missing tensor": (replace(KERNEL, None), f"lacks '{KERNEL}'"),
+    "a link": (replace(KERNEL, h5py.ExternalLink("other.h5", "x")), "is a soft or external link"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(WEIGHTS))
+def test_weights_are_checked_as_those_of_a_checkpoint(
+    name: str, sound: bytes, tmp_path: Path
+) -> None:
+    change, says = WEIGHTS[name]
+    assert says in refusal(tmp_path / "x.keras", with_weights(sound, change))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such file"):
+        load_archive(tmp_path / "x.keras")
+
+
+def test_a_folder_and_a_pipe_are_no_archives(tmp_path: Path) -> None:
+    (tmp_path / "folder.keras").mkdir()
+    os.mkfifo(tmp_path / "pipe.keras")
+    for name in ("folder.keras", "pipe.keras"):
+        with pytest.raises(CheckpointError, match="not a regular file"):
+            load_archive(tmp_path / name)
+
+
+def test_a_model_can_be_read_after_one_that_was_refused(sound: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.keras"
+    refusal(path, set_option("conv", filters=1 << 20)(sound))
+    path.write_bytes(sound)
+    assert load_archive(path)[1].classes == 3
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from kextract.errors import CheckpointError
+from kextract.storage.archive import load_archive
+try:
+    load_archive(Path(sys.argv[1]))
+except CheckpointError:
+    assert not {"tensorflow", "keras"} & set(sys.modules)
+else:
+    raise SystemExit("not refused")
+"""
+
+
+def test_a_foreign_class_is_refused_before_keras_is_there(sound: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.keras"
+    path.write_bytes(set_in("flat", module="os", class_name="system")(sound))
+    subprocess.run([sys.executable, "-c", PROGRAM, path], check=True, timeout=60)
