@@ -9,6 +9,7 @@ from kextract.cli import options
 from kextract.cli.guard import guarded
 from kextract.config import RECIPES, DistillConfig
 from kextract.models import MODELS
+from kextract.models.input_range import parse_input_range
 from kextract.transfer import METHODS
 
 DEFAULTS = DistillConfig()
@@ -16,7 +17,7 @@ DEFAULTS = DistillConfig()
 
 @guarded
 def distill(
-    teacher: Annotated[Path, typer.Argument(help="Checkpoint of the teacher.")],
+    teacher: Annotated[Path, typer.Argument(help="Checkpoint of the teacher, or a .keras file.")],
     method: Annotated[
         str, typer.Option("--method", help=f"The student's images: {', '.join(METHODS)}.")
     ] = DEFAULTS.method,
@@ -51,6 +52,7 @@ def distill(
         str | None, typer.Option(help="The teacher's architecture, where its file does not say.")
     ] = None,
     pooling: options.Pooling = None,
+    input_range: options.InputRange = None,
     dataset: Annotated[
         str | None,
         typer.Option("--dataset", "-d", help="Only to measure on. [default: the teacher's]"),
@@ -96,4 +98,5 @@ def distill(
         output=output,
         overwrite=overwrite,
         resume=resume,
+        input_range=parse_input_range(input_range) if input_range else None,
     )

@@ -23,4 +23,4 @@ def student_file(teacher: Path, student: str | None, method: str, recipe: str) -
 
 def stem(path: Path) -> str:
     """Return a checkpoint's file name without its ending."""
-    return path.name.removesuffix(".h5").removesuffix(".weights")
+    return path.name.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras")
