@@ -1,5 +1,7 @@
 """Reads damaged weights files by the thousand: `python -m tests.storage.fuzz --count 10000`.
 
+With `--archives` the files are Keras archives.
+
 Each file is read in a child process, so that a crash or a hang of the HDF5 library is counted and
 not suffered. The same seed makes the same files.
 """
@@ -17,7 +19,9 @@ from random import Random
 from typing import Any, NamedTuple
 
 from kextract.errors import CheckpointError
+from tests.storage.archive import examples
 from tests.storage.mutations import BYTES, STRUCTURE, Mutation
+from tests.storage.mutations_of_archives import ARCHIVES
 from tests.storage.mutations_of_metadata import METADATA
 
 SECONDS = 5.0
@@ -111,20 +115,59 @@ def make_bases(folder: Path) -> list[Base]:
     ]
 
 
+def make_archive_bases(folder: Path) -> list[Base]:
+    """Write Keras archives of two small networks, a functional and a sequential one."""
+    from kextract import runtime
+
+    runtime.start()
+    from kextract.storage import model_sha256
+
+    models = {"graph.keras": examples.small(), "sequence.keras": examples.user_cnn()}
+    return [
+        Base(
+            name=file,
+            data=examples.save(model, folder / file).read_bytes(),
+            specs={},
+            legacy={},
+            digest=model_sha256(model),
+            info=None,
+        )
+        for file, model in models.items()
+    ]
+
+
 def mutate(bases: list[Base], seed: int, index: int) -> tuple[Base, str, bytes]:
     """Make file number `index`: half of them of ours, half of all with damaged bytes."""
     random = Random(f"{seed}-{index}")
+    if is_archive(bases[0]):
+        return _mutate_archive(bases, random)
     base = bases[random.choice((0, 0, 1, 2))]
     structure = STRUCTURE + METADATA if base.name == "ours" else STRUCTURE
     mutation: Mutation = random.choice(BYTES if random.random() < 0.5 else structure)
     return base, getattr(mutation, "__name__", "?"), mutation(base.data, random)
 
 
+def is_archive(base: Base) -> bool:
+    return base.name.endswith(".keras")
+
+
+def _mutate_archive(bases: list[Base], random: Random) -> tuple[Base, str, bytes]:
+    mutation = random.choice(random.choice(ARCHIVES))
+    # Most changes of a description are ones of a graph.
+    needs_graph = mutation in ARCHIVES[0]
+    base = bases[0] if needs_graph else random.choice(bases)
+    return base, getattr(mutation, "__name__", "?"), mutation(base.data, random)
+
+
 def read_one(path: Path, base: Base) -> tuple[str, str]:
     """Read a file as every command does; give what happened and the message."""
+    from kextract.storage.archive import load_archive
     from kextract.storage.checkpoint import read_info, read_weights
 
     try:
+        if is_archive(base):
+            _, about = load_archive(path)
+            return ("identical" if about.sha256 == base.digest else "other tensors"), ""
         info = read_info(path)
         _, digest = read_weights(path, base.specs, base.legacy)
     except CheckpointError as error:
@@ -140,6 +183,10 @@ def _child(connection: Connection, bases: list[Base], folder: Path, seed: int) -
     import kextract.storage.checkpoint  # noqa: F401 - not to be counted in the first file's time
 
     path = folder / "damaged.weights.h5"
+    if is_archive(bases[0]):
+        path = folder / "damaged.keras"
+        path.write_bytes(bases[0].data)
+        read_one(path, bases[0])
     while True:
         index = connection.recv()
         base, mutation, data = mutate(bases, seed, index)
@@ -199,12 +246,13 @@ class _Reader:
         self._ours.close()
 
 
-def run(count: int, seed: int, first: int = 0) -> Report:
+def run(count: int, seed: int, first: int = 0, *, archives: bool = False) -> Report:
     """Read `count` damaged files and report."""
+    make = make_archive_bases if archives else make_bases
     report = Report()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        reader = _Reader(make_bases(folder), folder, seed)
+        reader = _Reader(make(folder), folder, seed)
         try:
             for index in range(first, first + count):
                 report.add(reader.read(index))
@@ -218,11 +266,12 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000, help="files to read")
     parser.add_argument("--seed", type=int, default=0, help="makes other files")
     parser.add_argument("--first", type=int, default=0, help="number of the first file")
+    parser.add_argument("--archives", action="store_true", help="read Keras archives")
     options = parser.parse_args()
     started = time.monotonic()
-    report = run(options.count, options.seed, options.first)
+    report = run(options.count, options.seed, options.first, archives=options.archives)
     for (base, what), count in sorted(report.counts.items()):
-        print(f"{base:8}{what:16}{count:8}")
+        print(f"{base:16}{what:16}{count:8}")
     print(f"slowest {report.slowest:.3f} s, most memory {report.largest:.0f} MB")
     print(f"{options.count} files in {time.monotonic() - started:.0f} s")
     for failure in report.failures:

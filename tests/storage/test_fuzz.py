@@ -1,8 +1,11 @@
 from pathlib import Path
 from random import Random
 
-from tests.storage.fuzz import make_bases, mutate, run
+import pytest
+
+from tests.storage.fuzz import make_archive_bases, make_bases, mutate, run
 from tests.storage.mutations import BYTES, STRUCTURE
+from tests.storage.mutations_of_archives import ARCHIVES
 from tests.storage.mutations_of_metadata import METADATA
 
 
@@ -22,4 +25,17 @@ def test_the_same_seed_makes_the_same_files(tmp_path: Path) -> None:
 def test_every_mutation_changes_a_sound_file(tmp_path: Path) -> None:
     base = make_bases(tmp_path)[0]
     for mutation in BYTES + STRUCTURE + METADATA:
+        assert any(mutation(base.data, Random(seed)) != base.data for seed in range(5))
+
+
+def test_damaged_archives_are_refused_or_hold_a_model() -> None:
+    report = run(count=100, seed=2020, archives=True)
+    assert not report.failures
+    assert report.counts["graph.keras", "refused"] > 20
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_every_mutation_changes_a_sound_archive(tmp_path: Path) -> None:
+    base = make_archive_bases(tmp_path)[0]
+    for mutation in (mutation for family in ARCHIVES for mutation in family):
         assert any(mutation(base.data, Random(seed)) != base.data for seed in range(5))
