@@ -21,6 +21,8 @@ from kextract.storage.archive.values import (
 from kextract.storage.refusal import Refused, printable
 
 MAX_DEPTH = 64
+MAX_BRACKETS = 200_000
+"""How many objects and lists a description may have: each takes far more memory than bytes."""
 MAX_LAYERS = 1_500
 MAX_NESTING = 8
 
@@ -32,6 +34,8 @@ _EXACT = frozenset(
 
 def parse(data: bytes) -> Json:
     """Read a JSON object. Raises Refused for anything else, or one that is too deep or odd."""
+    if data.count(b"{") + data.count(b"[") > MAX_BRACKETS:
+        raise Refused(f"its description has more than {MAX_BRACKETS} objects and lists")
     try:
         value = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
