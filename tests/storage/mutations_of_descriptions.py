@@ -171,6 +171,29 @@ def grow(config: Any, random: Random) -> None:
     layers[number + 2]["inbound_nodes"] = [node]
 
 
+def normalize_widely(config: Any, random: Random) -> None:
+    """Normalizations keep a mean of every pixel, in memory and not in the file."""
+    layers = config["config"]["layers"]
+    layers[0]["config"]["batch_shape"] = [None, 4096, random.choice((16, 4096)), 1]
+    given = random.choice(({}, {"mean": 0.0, "variance": 1.0}))
+    node = layers[1]["inbound_nodes"][0]
+    for number in range(random.choice((1, 50))):
+        name = f"norm_{number}"
+        more = {"module": "keras.layers", "class_name": "Normalization", "registered_name": None}
+        fields = {"name": name, "axis": [1, 2, 3], **given}
+        layers.insert(1, {**more, "config": fields, "name": name, "inbound_nodes": [node]})
+
+
+def widen(config: Any, random: Random) -> None:
+    """Many layers with weights, side by side."""
+    layers = config["config"]["layers"]
+    source = _layer(config, random)
+    for number in range(random.choice((2, 1000))):
+        copy = json.loads(json.dumps(source))
+        copy["name"] = copy["config"]["name"] = f"copy_{number}"
+        layers.append(copy)
+
+
 def odd_training(config: Any, random: Random) -> None:
     evil = {"module": "os", "class_name": "system", "config": {"command": "true"}}
     config[random.choice(("compile_config", "build_config"))] = evil
@@ -198,6 +221,8 @@ DESCRIPTIONS: tuple[Mutation, ...] = tuple(
         nest_models,
         resize_input,
         grow,
+        normalize_widely,
+        widen,
         odd_training,
     )
 )

@@ -4,7 +4,6 @@ Keras makes variables as large as a description says. Here it is made to wait: a
 without values first, its shapes are compared with the weights file, and only then is memory used.
 """
 
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,27 +17,29 @@ from numpy.typing import NDArray
 from kextract.models.input_range import InputRange
 from kextract.models.statistics import layers_within
 from kextract.storage.archive.values import Json
+from kextract.storage.archive.watch import check_size, too_large, watched
 from kextract.storage.hashing import sha256_of_tensors
 from kextract.storage.refusal import Refused, printable
 from kextract.storage.safe_hdf5 import CheckedFile
 from kextract.storage.weights import read_tensors, specs_of, variables_by_path
 
 MAX_PARAMETERS = 500_000_000
-MAX_ACTIVATIONS = 1 << 24
-"""The most numbers that a layer may make of one image."""
+# Every number in the file takes at least so many bytes.
+_BYTES = 4
+# Where only a few tensors are missing, the first of them is to be named.
+_MISSING = 100
 
 
 def build(description: Json, file: CheckedFile) -> tuple[keras.Model, str]:
     """Build a model and fill it; give it with the SHA-256 over its tensors. Raises Refused."""
     with _without_values():
-        with _sizes_watched(), _errors_refused("cannot be built"):
+        numbers = min(MAX_PARAMETERS, file.size // _BYTES)
+        limits = watched(numbers=numbers, variables=len(file.datasets) + _MISSING)
+        with _errors_refused("cannot be built"), limits:
             model = keras.saving.deserialize_keras_object(description, safe_mode=True)
         if not isinstance(model, keras.Model) or not model.built:
             raise Refused("cannot be built: it does not fit together")
         variables = variables_by_path(model)
-        count = sum(int(np.prod(variable.shape, dtype=object)) for variable in variables.values())
-        if count > MAX_PARAMETERS:
-            raise Refused(f"declares {count} parameters; at most {MAX_PARAMETERS} are read")
         tensors = read_tensors(file, specs_of(variables), kinds="fiu")
     for place, value in tensors.items():
         variables[place].assign(value)
@@ -62,7 +63,7 @@ def check_runs(
         for operation in traced.get_concrete_function(spec).graph.get_operations():
             for output in operation.outputs:
                 if output.shape.rank is not None:
-                    _check_size(tuple(output.shape))
+                    check_size(tuple(output.shape))
         generator = np.random.default_rng(0)
         noise = generator.uniform(input_range.low, input_range.high, (2, *shape))
         images = noise.astype(np.float32)
@@ -70,32 +71,6 @@ def check_runs(
     if not np.isfinite(answers).all():
         raise Refused("answers images with a NaN or an infinity")
     return answers
-
-
-class _TooLarge(Exception):  # noqa: N818 - it never leaves this module
-    """A layer makes more numbers than anyone needs."""
-
-
-def _check_size(shape: tuple[int | None, ...]) -> None:
-    """Refuse the shape of a tensor made of one image; sizes that are not known are left out."""
-    if math.prod(size for size in shape if size is not None) > MAX_ACTIVATIONS:
-        raise _TooLarge
-
-
-@contextmanager
-def _sizes_watched() -> Iterator[None]:
-    """Look at every symbolic tensor when it is made, before the next layer builds upon it."""
-    make = keras.KerasTensor.__init__
-
-    def checked(self: Any, shape: Any, *args: Any, **kwargs: Any) -> None:
-        make(self, shape, *args, **kwargs)
-        _check_size(tuple(self.shape))
-
-    keras.KerasTensor.__init__ = checked
-    try:
-        yield
-    finally:
-        keras.KerasTensor.__init__ = make
 
 
 @contextmanager
@@ -106,20 +81,12 @@ def _errors_refused(what: str) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
-        if _is_too_large(error):
-            much = f"makes more than {MAX_ACTIVATIONS} numbers of one image in one layer"
-            raise Refused(much) from error
+        if excess := too_large(error):
+            raise Refused(str(excess)) from error
         # Keras and TensorFlow raise whatever comes to hand, and put pages into it.
         text = str(error).rpartition("Exception encountered: ")[2].strip()
         reason = text.splitlines()[0] if text else type(error).__name__
         raise Refused(f"{what}: {printable(reason)}") from error
-
-
-def _is_too_large(error: BaseException | None) -> bool:
-    """Look for our own error behind those that Keras makes of it."""
-    while error is not None and not isinstance(error, _TooLarge):
-        error = error.__context__
-    return error is not None
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from kextract.storage.archive import load_archive
 from kextract.storage.archive.config import MAX_LAYERS
 from tests.storage.archive import examples
 from tests.storage.archive.examples import layer, packed, parts_of, with_config, with_weights
+from tests.storage.fuzz import forget_peak, megabytes
 
 Change = Callable[[bytes], bytes]
 KERNEL = "layers/conv2d/vars/0"
@@ -167,21 +168,52 @@ def large_input(config: Any) -> None:
     config["config"]["layers"][0]["config"]["batch_shape"][1:3] = [1 << 20] * 2
 
 
+def inserted(count: int, **options: Any) -> Change:
+    """Put normalizations side by side before the network, for an image of 4096x4096."""
+
+    def change(config: Any) -> None:
+        layers = config["config"]["layers"]
+        image, conv = layers[0], layer(config, "conv")
+        image["config"]["batch_shape"] = [None, 4096, 4096, 1]
+        for number in range(count):
+            fields = {"name": f"n{number}", "axis": [1, 2, 3], **options}
+            more: dict[str, Any] = {"module": "keras.layers", "class_name": "Normalization"}
+            more |= {"config": fields, "inbound_nodes": conv["inbound_nodes"]}
+            layers.insert(1, json.loads(json.dumps(more)))
+
+    return lambda data: with_config(data, change)
+
+
 SIZES: dict[str, tuple[Change, str]] = {
-    "units": (set_option("end", units=1 << 20), "declares"),
-    "filters": (set_option("conv", filters=1 << 20), "expected (3, 3, 1, 1048576)"),
+    "units": (set_option("end", units=1 << 20), "more weights than its file has room for"),
+    "filters": (set_option("conv", filters=1 << 20), "more weights than its file has room for"),
     "activations": (lambda d: with_config(d, upsampled), "numbers of one image in one layer"),
     "an image": (lambda d: with_config(d, large_input), "numbers of one image in one layer"),
+    "means": (inserted(50), "normalizes by more than 1048576 numbers"),
+    "given means": (inserted(50, mean=0.0, variance=1.0), "normalizes by more than 1048576"),
 }
 
 
 @pytest.mark.parametrize("name", sorted(SIZES))
 def test_declared_sizes_take_no_memory(name: str, sound: bytes, tmp_path: Path) -> None:
     change, says = SIZES[name]
-    if name == "units":
-        # 600 features for a million classes are more than anything that is read.
-        sound = set_option("conv", filters=150)(sound)
-    assert says in refusal(tmp_path / "x.keras", change(sound))
+    data = change(sound)
+    forget_peak()
+    before = megabytes("VmRSS")
+    assert says in refusal(tmp_path / "x.keras", data)
+    assert megabytes("VmHWM") - before < 50
+
+
+def test_more_tensors_than_the_file_has_are_not_even_named(sound: bytes, tmp_path: Path) -> None:
+    def change(config: Any) -> None:
+        layers = config["config"]["layers"]
+        for number in range(1000):
+            more = json.loads(json.dumps(layer(config, "conv")))
+            more["config"]["name"] = f"more_{number}"
+            layers.insert(1, more)
+
+    data = with_config(sound, change)
+    assert "more tensors than its file" in refusal(tmp_path / "x.keras", data)
 
 
 def members(data: bytes, change: Callable[[zipfile.ZipInfo], None]) -> bytes:
