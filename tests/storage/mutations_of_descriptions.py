@@ -171,27 +171,47 @@ def grow(config: Any, random: Random) -> None:
     layers[number + 2]["inbound_nodes"] = [node]
 
 
+def _side_by_side(config: Any, before: Any, copies: list[Any]) -> None:
+    """Put copies of a layer before another one that is applied to their sum."""
+    layers = config["config"]["layers"]
+    names = [copy["name"] for copy in copies]
+    tensors = [{"shape": [None], "dtype": "float32", "keras_history": [n, 0, 0]} for n in names]
+    made = [{"class_name": "__keras_tensor__", "config": tensor} for tensor in tensors]
+    added: dict[str, Any] = {"module": "keras.layers", "class_name": "Add", "registered_name": None}
+    added |= {"config": {"name": "sum"}, "name": "sum"}
+    node = {"args": [[*made, made[0]]], "kwargs": {}}
+    at = layers.index(before)
+    layers[at:at] = [*copies, {**added, "inbound_nodes": [node]}]
+    total = {"shape": [None], "dtype": "float32", "keras_history": ["sum", 0, 0]}
+    source = {"class_name": "__keras_tensor__", "config": total}
+    before["inbound_nodes"] = [{"args": [source], "kwargs": {}}]
+
+
 def normalize_widely(config: Any, random: Random) -> None:
     """Normalizations keep a mean of every pixel, in memory and not in the file."""
-    layers = config["config"]["layers"]
-    layers[0]["config"]["batch_shape"] = [None, 4096, random.choice((16, 4096)), 1]
+    image, first, *_ = config["config"]["layers"]
+    image["config"]["batch_shape"] = [None, 4096, random.choice((16, 4096)), 1]
     given = random.choice(({}, {"mean": 0.0, "variance": 1.0}))
-    node = layers[1]["inbound_nodes"][0]
+    copies = []
     for number in range(random.choice((1, 50))):
-        name = f"norm_{number}"
-        more = {"module": "keras.layers", "class_name": "Normalization", "registered_name": None}
-        fields = {"name": name, "axis": [1, 2, 3], **given}
-        layers.insert(1, {**more, "config": fields, "name": name, "inbound_nodes": [node]})
+        copy = {**json.loads(json.dumps(first)), "class_name": "Normalization"}
+        copy["name"] = f"norm_{number}"
+        copy["config"] = {"name": copy["name"], "axis": [1, 2, 3], **given}
+        copies.append(copy)
+    _side_by_side(config, first, copies)
 
 
 def widen(config: Any, random: Random) -> None:
-    """Many layers with weights, side by side."""
+    """Many layers with weights side by side, in the place of one."""
     layers = config["config"]["layers"]
-    source = _layer(config, random)
+    at = random.choice((1, 2))
+    wide = layers.pop(at)
+    copies = []
     for number in range(random.choice((2, 1000))):
-        copy = json.loads(json.dumps(source))
+        copy = json.loads(json.dumps(wide))
         copy["name"] = copy["config"]["name"] = f"copy_{number}"
-        layers.append(copy)
+        copies.append(copy)
+    _side_by_side(config, layers[at], copies)
 
 
 def odd_training(config: Any, random: Random) -> None:

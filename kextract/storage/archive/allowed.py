@@ -31,6 +31,12 @@ RANDOM_LAYERS = _names(
     """
 )
 """Those that do nothing outside of training."""
+WEIGHTED_LAYERS = _names(
+    """
+    BatchNormalization Conv2D Conv2DTranspose Dense DepthwiseConv2D SeparableConv2D
+    """
+)
+"""Those that have weights whatever their options are."""
 MODELS = frozenset({"Functional", "Sequential"})
 OPERATIONS = {
     "keras.src.ops.numpy": _names(

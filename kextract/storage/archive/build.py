@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from kextract.models.input_range import InputRange
 from kextract.models.statistics import layers_within
+from kextract.storage.archive.graph import weighted_layers
 from kextract.storage.archive.values import Json
-from kextract.storage.archive.watch import check_size, too_large, watched
+from kextract.storage.archive.watch import MORE_TENSORS, check_size, too_large, watched
 from kextract.storage.hashing import sha256_of_tensors
 from kextract.storage.refusal import Refused, printable
 from kextract.storage.safe_hdf5 import CheckedFile
@@ -32,17 +33,20 @@ _MISSING = 100
 
 def build(description: Json, file: CheckedFile) -> tuple[keras.Model, str]:
     """Build a model and fill it; give it with the SHA-256 over its tensors. Raises Refused."""
+    numbers = min(MAX_PARAMETERS, file.size // _BYTES)
+    variables = len(file.datasets) + _MISSING
+    if weighted_layers(description) > variables:
+        raise Refused(MORE_TENSORS)
     with _without_values():
-        numbers = min(MAX_PARAMETERS, file.size // _BYTES)
-        limits = watched(numbers=numbers, variables=len(file.datasets) + _MISSING)
+        limits = watched(numbers=numbers, variables=variables)
         with _errors_refused("cannot be built"), limits:
             model = keras.saving.deserialize_keras_object(description, safe_mode=True)
         if not isinstance(model, keras.Model) or not model.built:
             raise Refused("cannot be built: it does not fit together")
-        variables = variables_by_path(model)
-        tensors = read_tensors(file, specs_of(variables), kinds="fiu")
+        places = variables_by_path(model)
+        tensors = read_tensors(file, specs_of(places), kinds="fiu")
     for place, value in tensors.items():
-        variables[place].assign(value)
+        places[place].assign(value)
     for layer in layers_within(model):
         if isinstance(layer, keras.layers.Normalization):
             # It computes with copies of its variables.

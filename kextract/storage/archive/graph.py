@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from kextract.storage.archive.allowed import WEIGHTED_LAYERS
 from kextract.storage.archive.values import Json
 from kextract.storage.refusal import Refused, printable
 
@@ -30,6 +31,14 @@ def check_graph(model: Json) -> None:
     """Raise Refused for layers that are no graph, or that would be applied without end."""
     if _calls(model) > MAX_CALLS:
         raise Refused(f"applies its layers more than {MAX_CALLS} times")
+
+
+def weighted_layers(model: Json) -> int:
+    """Count the layers that certainly have weights, those of models inside included."""
+    return sum(
+        weighted_layers(layer) if is_model(layer) else layer["class_name"] in WEIGHTED_LAYERS
+        for layer in layers_of(model)
+    )
 
 
 def layers_of(model: Json) -> list[Json]:
@@ -74,6 +83,7 @@ def _ends(model: Json, key: str) -> list[tuple[str, int, int]]:
 def _calls(model: Json) -> int:
     if is_graph(model):
         _check_order(model)
+        _check_use(model)
     total = 0
     for layer in layers_of(model):
         times = len(layer["inbound_nodes"]) if is_graph(model) else 1
@@ -97,6 +107,24 @@ def _check_order(model: Json) -> None:
         if not any(waiting.values()):
             return
     raise Refused("has layers in a circle, without an input or out of order")
+
+
+def _check_use(model: Json) -> None:
+    """Refuse layers that no output depends on: Keras saves none, and building them takes time."""
+    sources = {
+        layer["name"]: {name for name, _ in _sources(layer["inbound_nodes"])}
+        for layer in layers_of(model)
+    }
+    used: set[str] = set()
+    waiting = [name for name, _, _ in _ends(model, "output_layers")]
+    while waiting:
+        name = waiting.pop()
+        if name not in used:
+            used.add(name)
+            waiting += sources.get(name, ())
+    for layer in layers_of(model):
+        if layer["name"] not in used and layer["class_name"] != "InputLayer":
+            raise Refused(f"has a layer '{printable(layer['name'])}' that nothing depends on")
 
 
 def _sources(value: Any) -> Iterator[tuple[str, int]]:

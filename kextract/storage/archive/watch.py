@@ -16,6 +16,7 @@ MAX_ACTIVATIONS = 1 << 24
 """The most numbers that a layer may make of one image."""
 MAX_CONSTANTS = 1 << 20
 """The most numbers that all Normalization layers together may normalize by."""
+MORE_TENSORS = "has layers with more tensors than its file"
 _SEED = "uint32"
 
 
@@ -46,7 +47,7 @@ def watched(*, numbers: int, variables: int) -> Iterator[None]:
     """
     left = {
         "has layers with more weights than its file has room for": numbers,
-        "has layers with more tensors than its file": variables,
+        MORE_TENSORS: variables,
         f"normalizes by more than {MAX_CONSTANTS} numbers": MAX_CONSTANTS,
     }
     weights, tensors, constants = left
