@@ -34,6 +34,12 @@ def test_damaged_archives_are_refused_or_hold_a_model() -> None:
     assert report.counts["graph.keras", "refused"] > 20
 
 
+def test_the_same_seed_makes_the_same_archives(tmp_path: Path) -> None:
+    one, other = make_archive_bases(tmp_path), make_archive_bases(tmp_path)
+    for number in range(20):
+        assert mutate(one, 1, number)[1:] == mutate(other, 1, number)[1:]
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 def test_every_mutation_changes_a_sound_archive(tmp_path: Path) -> None:
     base = make_archive_bases(tmp_path)[0]
