@@ -80,18 +80,18 @@ def _child(connection: Connection, family: Family, folder: Path) -> None:
         number = connection.recv()
         base, mutation = family.make(number, folder)
         connection.send("made")
-        _forget_peak()
-        before, started = _megabytes("VmRSS"), time.perf_counter()
+        forget_peak()
+        before, started = megabytes("VmRSS"), time.perf_counter()
         what, message = family.read()
-        seconds, grown = time.perf_counter() - started, _megabytes("VmHWM") - before
+        seconds, grown = time.perf_counter() - started, megabytes("VmHWM") - before
         connection.send(Outcome(number, base, mutation, what, seconds, grown, message))
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def _megabytes(name: str) -> float:
+def megabytes(name: str) -> float:
     """Read `VmRSS` (memory now) or `VmHWM` (its peak); `getrusage` gives the parent's peak."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition(f"{name}:")[2].split()[0]) / 1024

@@ -10,13 +10,14 @@ from kextract.cli import options
 from kextract.cli.guard import guarded
 from kextract.config import DISTANCES, RECIPES, SCHEDULES, DistillConfig
 from kextract.models import MODELS
+from kextract.models.input_range import parse_input_range
 from kextract.presets import PRESETS, default_of, distill_config
 from kextract.transfer import METHODS
 
 
 @guarded
 def distill(
-    teacher: Annotated[Path, typer.Argument(help="Checkpoint of the teacher.")],
+    teacher: Annotated[Path, typer.Argument(help="Checkpoint of the teacher, or a .keras file.")],
     method: Annotated[
         str, typer.Option("--method", help=f"The student's images: {', '.join(METHODS)}.")
     ] = DistillConfig().method,
@@ -135,6 +136,7 @@ def distill(
         str | None, typer.Option(help="The teacher's architecture, where its file does not say.")
     ] = None,
     pooling: options.Pooling = None,
+    input_range: options.InputRange = None,
     dataset: Annotated[
         str | None,
         typer.Option("--dataset", "-d", help="Only to measure on. [default: the teacher's]"),
@@ -216,4 +218,5 @@ def distill(
         resume=resume,
         images=images,
         save_images=save_images,
+        input_range=parse_input_range(input_range) if input_range else None,
     )

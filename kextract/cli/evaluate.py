@@ -10,6 +10,7 @@ from kextract.cli.guard import guarded
 from kextract.cli.output import check_choice
 from kextract.errors import GateError
 from kextract.models import MODELS
+from kextract.models.input_range import parse_input_range
 from kextract.runtime import PRECISIONS
 
 SPLITS = ("test", "validation", "train")
@@ -17,7 +18,9 @@ SPLITS = ("test", "validation", "train")
 
 @guarded
 def evaluate(
-    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoints to measure.")],
+    checkpoints: Annotated[
+        list[Path], typer.Argument(help="Checkpoints or .keras files to measure.")
+    ],
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -38,6 +41,7 @@ def evaluate(
         typer.Option("--model", "-m", help=f"Where a file does not say: {', '.join(MODELS)}."),
     ] = None,
     pooling: options.Pooling = None,
+    input_range: options.InputRange = None,
     precision: options.Precision = "float32",
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
@@ -66,6 +70,7 @@ def evaluate(
         precision=precision,
         threads=threads,
         data_dir=data_dir,
+        input_range=parse_input_range(input_range) if input_range else None,
     )
     if format == "json":
         for result in results:

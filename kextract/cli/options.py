@@ -45,4 +45,12 @@ Pooling = Annotated[
         " [default: article where its 8x8 averages fit, else none]"
     ),
 ]
+InputRange = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW,HIGH",
+        help="What black and white are to a network of another program, such as 0,1 or 0,255."
+        " [default: -1,1]",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -9,6 +9,7 @@ from kextract.cli import inversion_options as drawing
 from kextract.cli import options
 from kextract.cli.guard import guarded
 from kextract.config import SynthesisConfig
+from kextract.models.input_range import parse_input_range
 from kextract.presets import distill_config
 
 
@@ -40,6 +41,7 @@ def synthesize(
             "--dataset", "-d", help="The teacher's images, only where its file does not say."
         ),
     ] = None,
+    input_range: options.InputRange = None,
     seed: options.Seed = 0,
     precision: options.Precision = "auto",
     threads: options.Threads = None,
@@ -94,4 +96,5 @@ def synthesize(
         data_dir=data_dir,
         output=output,
         overwrite=overwrite,
+        input_range=parse_input_range(input_range) if input_range else None,
     )

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kextract.models.statistics import batch_norm_layers
+
 
 class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` for images (n, h, w, c), with scale and centre.
@@ -49,7 +51,7 @@ def hold_statistics(model: keras.Model) -> None:
 
     Batch statistics are still used for normalizing. Must come before the model is traced.
     """
-    for layer in model.layers:
+    for layer in batch_norm_layers(model):
         if isinstance(layer, BatchNormalization):
             layer.moves_statistics = False
 

@@ -1,16 +1,76 @@
-"""What goes into a model's batch normalizations (to be replaced by the general one)."""
+"""The batch normalizations of a teacher, and what they see when it looks at images.
+
+Methods that draw images out of a teacher compare the statistics of its features with those that its
+batch normalizations have stored (Yin et al. 2020, "Dreaming to distill", section 3.2).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+Normalized = tuple[keras.layers.BatchNormalization, tf.Tensor]
+"""A layer, and a tensor that it normalizes: (n, h, w, c), or (n, c) after dense layers."""
 
-def answers_and_inputs(
-    model: keras.Model, images: tf.Tensor
-) -> tuple[tf.Tensor, list[tuple[keras.layers.BatchNormalization, tf.Tensor]]]:
-    """Return the answers to images, and each batch normalization with what it normalizes."""
-    layers = [one for one in model.layers if isinstance(one, keras.layers.BatchNormalization)]
-    if not layers:
-        return model(images, training=False), []
-    probe = keras.Model(model.input, [model.output, *(layer.input for layer in layers)])
-    answer, *inputs = tf.nest.flatten(probe(images, training=False))
-    return answer, list(zip(layers, inputs, strict=True))
+
+def batch_norm_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """List a model's batch normalizations in order, each once, those of models inside it too."""
+    kind = keras.layers.BatchNormalization
+    found = {id(layer): layer for layer in layers_within(model) if isinstance(layer, kind)}
+    return list(found.values())
+
+
+def layers_within(model: keras.Model) -> Iterator[keras.Layer]:
+    """Yield a model's layers in order, and in the place of a model inside it that model's layers.
+
+    A layer that is in several models comes several times.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from layers_within(layer)
+        else:
+            yield layer
+
+
+def answers_and_inputs(model: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor, list[Normalized]]:
+    """Apply a model in inference mode to images (n, h, w, c); works inside `tf.function` too.
+
+    Returns the answers (n, k) and, in the order of their calls, each batch normalization with the
+    tensor that it normalized, before it did. A layer that is applied twice is there twice.
+    """
+    seen: list[Normalized] = []
+    with _recorded(batch_norm_layers(model), seen):
+        answers = model(images, training=False)
+    return answers, seen
+
+
+@contextmanager
+def _recorded(
+    layers: Iterable[keras.layers.BatchNormalization], seen: list[Normalized]
+) -> Iterator[None]:
+    """Note what each layer is called on, by putting a listener before its `call` for a while.
+
+    The inputs are no outputs of a functional model where models are inside models, so a second
+    model that returns them cannot be had.
+    """
+
+    def listener(layer: keras.layers.BatchNormalization) -> Callable[..., tf.Tensor]:
+        call = layer.call
+
+        def listen(inputs: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
+            seen.append((layer, inputs))
+            return call(inputs, *args, **kwargs)
+
+        return listen
+
+    listened = list(layers)
+    try:
+        for layer in listened:
+            # Not by assignment: Keras would track it as a part of the layer.
+            vars(layer)["call"] = listener(layer)
+        yield
+    finally:
+        for layer in listened:
+            vars(layer).pop("call", None)

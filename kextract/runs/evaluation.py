@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from kextract import runtime
 from kextract.reports import EvaluationResult
 from kextract.runs.parts import cut, holdout_of
-from kextract.runs.subject import Subject, open_subject
-from kextract.storage.loading import load_model
+from kextract.runs.subject import Subject, check_range_is_used, open_subject
 
 if TYPE_CHECKING:
     from kextract.datasets.images import Images
+    from kextract.models.input_range import InputRange
     from kextract.training.evaluation import FloatArray
 
 
@@ -26,17 +26,26 @@ def run_evaluation(
     precision: str,
     threads: int | None,
     data_dir: Path | None,
+    input_range: "InputRange | None" = None,
 ) -> list[EvaluationResult]:
     """Measure each checkpoint on a part of its data set; all are opened before any is measured."""
 
     def opened(path: Path) -> Subject:
         return open_subject(
-            path, model=model, pooling=pooling, dataset=dataset, data_dir=data_dir, needs_data=True
+            path,
+            model=model,
+            pooling=pooling,
+            dataset=dataset,
+            data_dir=data_dir,
+            needs_data=True,
+            input_range=input_range,
+            precision=precision,
         )
 
     runtime.limit_threads(threads)
     subjects = [opened(path) for path in checkpoints]
     teacher = opened(against) if against else None
+    check_range_is_used(input_range, *subjects, *([teacher] if teacher else []))
     parts = [_images(subject, split) for subject in subjects]
     runtime.start()
     arithmetic = runtime.resolve_precision(precision)
@@ -55,7 +64,7 @@ def _logits(subject: Subject, images: "Images", precision: str) -> "tuple[FloatA
     """Return a checkpoint's logits (n, k) on the images, and its weight penalty."""
     from kextract.training.evaluation import Predictor
 
-    predictor = Predictor(load_model(subject.path, subject.info, precision=precision))
+    predictor = Predictor(subject.load(precision)[0])
     return predictor.logits(images.x), predictor.penalty()
 
 

@@ -35,4 +35,4 @@ def picture_file(output: Path, epoch: int) -> Path:
 
 def stem(path: Path) -> str:
     """Return a checkpoint's file name without its ending."""
-    return path.name.removesuffix(".h5").removesuffix(".weights")
+    return path.name.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras")

@@ -7,16 +7,18 @@ from pathlib import Path
 from kextract import runtime
 from kextract.config import DistillConfig
 from kextract.display import Display, RunHeader
+from kextract.errors import RequestError
 from kextract.models import model_pooling
+from kextract.models.input_range import InputRange
 from kextract.runs.common import command_line, final_scores, follow, outcome
 from kextract.runs.keeping import flags, images_sha256, kept
 from kextract.runs.outputs import output_path, student_file
 from kextract.runs.parts import check_shift, cut, holdout_of
 from kextract.runs.pictures import check_pictures, with_pictures
-from kextract.runs.subject import open_subject
+from kextract.runs.subject import check_range_is_used, open_subject
 from kextract.runs.transfer import checked_methods, transfer_images
-from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors, write_checkpoint
-from kextract.storage.loading import load_model
+from kextract.storage import CheckpointInfo, sha256_of_tensors, write_checkpoint
+from kextract.storage.archive import is_archive
 from kextract.transfer import MethodSpec, make_source
 
 TIMES = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
@@ -38,6 +40,7 @@ def run_student(
     resume: bool = False,
     images: str | None = None,
     save_images: int = 0,
+    input_range: InputRange | None = None,
 ) -> None:
     """Teach a student, measure it on the test images once, and write its checkpoint.
 
@@ -48,6 +51,7 @@ def run_student(
     """
     specs = checked_methods(config, images)
     runtime.limit_threads(threads)
+    _check_own_architecture(teacher, student, config.recipe)
     subject = open_subject(
         teacher,
         model=model,
@@ -55,7 +59,10 @@ def run_student(
         dataset=dataset,
         data_dir=data_dir,
         needs_data=False,
+        input_range=input_range,
+        precision=config.precision,
     )
+    check_range_is_used(input_range, subject)
     info, data = subject.info, subject.data
     check_shift(config.shift, info.input_shape)
     architecture = student or info.model
@@ -85,8 +92,7 @@ def run_student(
             precision=runtime.resolve_precision(config.precision),
             flip=info.flip if config.flip is None else config.flip,
         )
-        teacher_network = load_model(teacher, info, precision=config.precision)
-        teacher_sha256 = model_sha256(teacher_network)
+        teacher_network, teacher_sha256 = subject.load(config.precision)
         teacher_logits = Predictor(teacher_network).logits(validation.x) if validation else None
         network = build_model(
             architecture,
@@ -105,6 +111,7 @@ def run_student(
             "--pooling": student_pooling,
             "--dataset": data.name if data and validation else None,
             **flags(asdict(config)),
+            "--input-range": str(input_range) if input_range else None,
             "teacher with SHA-256": teacher_sha256,
             "images with SHA-256": images_sha256(validation),
             "transfer images with SHA-256": sha256_of_tensors(given) if given else None,
@@ -156,6 +163,22 @@ def run_student(
             write_checkpoint(path, network, student_info, overwrite=overwrite)
             keeping.end()
             display.finish(history, outcome(path, test))
+
+
+def _check_own_architecture(teacher: Path, student: str | None, recipe: str) -> None:
+    """Refuse what cannot be done with a teacher whose architecture is in its file."""
+    if not is_archive(teacher):
+        return
+    if student is None:
+        raise RequestError(
+            f"'{teacher}' holds an architecture of its own: name the student's with --student,"
+            " such as --student lenet5"
+        )
+    if recipe == "article":
+        raise RequestError(
+            f"--recipe article: it normalizes by batch statistics, as is done with kextract's own"
+            f" networks only; leave --recipe out for '{teacher}'"
+        )
 
 
 def _student_pooling(info: CheckpointInfo, architecture: str, wished: str | None) -> str:

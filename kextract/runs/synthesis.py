@@ -11,14 +11,15 @@ from kextract import runtime
 from kextract.config import DistillConfig, SynthesisConfig
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
+from kextract.models.input_range import InputRange
 from kextract.records import Event
 from kextract.reports import class_grid
 from kextract.runs.common import command_line
 from kextract.runs.outputs import drawn_file, output_path
 from kextract.runs.pictures import write_picture
-from kextract.runs.subject import open_subject
+from kextract.runs.subject import Subject, check_range_is_used, open_subject
 from kextract.storage import CheckpointInfo, atomic_write, check_place, read_info
-from kextract.storage.loading import load_model
+from kextract.storage.archive import is_archive
 
 if TYPE_CHECKING:
     from kextract.transfer.inversion.drawing import Drawn
@@ -40,6 +41,7 @@ def run_synthesis(
     data_dir: Path | None,
     output: Path | None,
     overwrite: bool,
+    input_range: InputRange | None = None,
 ) -> None:
     """Train a generator against a teacher, draw images of every class, and write them.
 
@@ -49,7 +51,8 @@ def run_synthesis(
     """
     path = output_path(output, drawn_file(teacher))
     runtime.limit_threads(threads)
-    info = _about(teacher, model, pooling, dataset, data_dir)
+    subject = _subject(teacher, model, pooling, dataset, data_dir, input_range)
+    info = subject.info
     _check_output(path, info, wished)
     check_place(path, overwrite)
 
@@ -59,7 +62,7 @@ def run_synthesis(
     from kextract.transfer.source import Setting
 
     config = replace(config, precision=runtime.resolve_precision(config.precision))
-    network = load_model(teacher, info, precision=config.precision)
+    network, _ = subject.load(config.precision)
     setting = Setting(frozen(network, batch_statistics=False), network, None, config)
     check_losses(setting)
     with display:
@@ -82,16 +85,32 @@ def _shown(display: Display, drawing: "Generator[Event, None, Drawn]") -> "Drawn
             return drawn
 
 
-def _about(
-    path: Path, model: str | None, pooling: str | None, dataset: str | None, data_dir: Path | None
-) -> CheckpointInfo:
-    if model is None and dataset is None:
+def _subject(
+    path: Path,
+    model: str | None,
+    pooling: str | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    input_range: InputRange | None,
+) -> Subject:
+    if model is None and dataset is None and not is_archive(path):
         info = read_info(path)
         if info is not None:
-            return info
-    return open_subject(
-        path, model=model, pooling=pooling, dataset=dataset, data_dir=data_dir, needs_data=False
-    ).info
+            # No data set is needed, so none is loaded.
+            subject = Subject(path, info, None)
+            check_range_is_used(input_range, subject)
+            return subject
+    subject = open_subject(
+        path,
+        model=model,
+        pooling=pooling,
+        dataset=dataset,
+        data_dir=data_dir,
+        needs_data=False,
+        input_range=input_range,
+    )
+    check_range_is_used(input_range, subject)
+    return subject
 
 
 def _check_output(path: Path, info: CheckpointInfo, wished: SynthesisConfig) -> None:

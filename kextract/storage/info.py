@@ -13,6 +13,10 @@ PREPROCESSING = "[-1, 1]: (x - 127.5) / 127.5"
 KINDS = ("teacher", "student")
 POOLINGS = ("global", "article", "none")
 PRECISIONS = ("float32", "bfloat16")
+OWN_ARCHITECTURE = "keras"
+"""Stands for the name of a model whose architecture is in its file and not in the registry."""
+NO_DATASET = "unknown"
+"""Stands for the name of a data set that a file does not name."""
 MAX_EPOCHS = 100_000
 MAX_CLASSES = 100_000
 

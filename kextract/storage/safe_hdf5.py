@@ -125,12 +125,13 @@ class CheckedFile:
 
 
 @contextmanager
-def open_checked(path: Path) -> Iterator[CheckedFile]:
+def open_checked(path: Path, *, called: str | None = None) -> Iterator[CheckedFile]:
     """Open an HDF5 file and check its structure; nothing in it is read yet.
 
     Raises CheckpointError, also for whatever h5py or a `Refused` raises inside the block: one line
-    that names the file and what is wrong.
+    that names the file and what is wrong. A file that the user does not know is `called` otherwise.
     """
+    name = called or f"'{path}'"
     try:
         size = _check_file(path)
         # Locks fail on read-only network folders, and checkpoints are never changed in place.
@@ -138,12 +139,12 @@ def open_checked(path: Path) -> Iterator[CheckedFile]:
             groups, datasets = _scan(file.id)
             yield CheckedFile(h5g.open(file.id, b"/"), size, groups, datasets)
     except Refused as error:
-        raise CheckpointError(f"'{path}': {error}") from error
+        raise CheckpointError(f"{name}: {error}") from error
     except FileNotFoundError as error:
-        raise CheckpointError(f"'{path}': no such file") from error
+        raise CheckpointError(f"{name}: no such file") from error
     except _DAMAGE as error:
         why = printable(" ".join(str(error).split()) or type(error).__name__)
-        raise CheckpointError(f"'{path}': damaged or not readable ({why})") from error
+        raise CheckpointError(f"{name}: damaged or not readable ({why})") from error
 
 
 def _check_file(path: Path) -> int:

@@ -55,19 +55,22 @@ def model_sha256(model: "keras.Model") -> str:
     return sha256_of_tensors(tensors_of(model))
 
 
-def read_tensors(file: CheckedFile, expected: Mapping[str, TensorSpec]) -> dict[str, NDArray[Any]]:
+def read_tensors(
+    file: CheckedFile, expected: Mapping[str, TensorSpec], *, kinds: str = "f"
+) -> dict[str, NDArray[Any]]:
     """Read exactly the expected tensors, by path. Raises Refused.
 
-    Groups named `kextract` and `optimizer` are left alone.
+    Groups named `kextract` and `optimizer` are left alone. `kinds` are the kinds of dtype, as NumPy
+    names them, that a tensor may be of.
     """
     found = {path for path in file.datasets if not path.startswith(_IGNORED)}
     check_names(expected, found)
-    return {path: read_tensor(file, path, spec) for path, spec in expected.items()}
+    return {path: read_tensor(file, path, spec, kinds) for path, spec in expected.items()}
 
 
-def read_tensor(file: CheckedFile, path: str, spec: TensorSpec) -> NDArray[Any]:
-    """Read one tensor of finite floating-point numbers. Raises Refused."""
-    if np.dtype(spec.dtype).kind != "f":
+def read_tensor(file: CheckedFile, path: str, spec: TensorSpec, kinds: str = "f") -> NDArray[Any]:
+    """Read one tensor of finite numbers. Raises Refused."""
+    if np.dtype(spec.dtype).kind not in kinds:
         raise Refused(f"'{printable(path)}' would be {spec.dtype}; only floats are read")
     value = file.tensor(path, np.dtype(spec.dtype).newbyteorder("<").str, spec.shape)
     if not np.isfinite(value).all():

@@ -13,6 +13,8 @@ from kextract.datasets.pixels import scale
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer]
 EVALUATION_BATCH = 500
+EVALUATION_PIXELS = EVALUATION_BATCH * 64 * 64
+"""The most pixels at a time: large images come in smaller batches, for the memory's sake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,10 @@ class Predictor:
 
     def batches(self, images: npt.NDArray[np.uint8]) -> Iterator[FloatArray]:
         """Yield the logits of uint8 images (n, h, w, c), up to `EVALUATION_BATCH` at a time."""
-        for start in range(0, len(images), EVALUATION_BATCH):
-            batch = tf.constant(scale(images[start : start + EVALUATION_BATCH]))
+        height, width = images.shape[1:3]
+        size = max(1, min(EVALUATION_BATCH, EVALUATION_PIXELS // (height * width)))
+        for start in range(0, len(images), size):
+            batch = tf.constant(scale(images[start : start + size]))
             yield self._forward(batch).numpy().astype(np.float64)
 
     def logits(self, images: npt.NDArray[np.uint8]) -> FloatArray:

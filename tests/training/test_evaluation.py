@@ -96,3 +96,10 @@ def test_the_penalty_is_that_of_the_present_weights() -> None:
     kernel = np.arange(36.0).reshape(3, 3, 1, 4)
     model.get_layer("conv2d").set_weights([kernel, np.zeros(4)])
     assert predictor.penalty() == pytest.approx(0.25 * (kernel**2).sum(), rel=1e-6)
+
+
+def test_large_images_come_in_smaller_batches() -> None:
+    image = keras.Input((1024, 1024, 1))
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(image)))
+    images = np.zeros((3, 1024, 1024, 1), np.uint8)
+    assert [len(logits) for logits in Predictor(model).batches(images)] == [1, 1, 1]

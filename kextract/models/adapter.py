@@ -1,0 +1,54 @@
+"""Somebody else's classifier as kextract knows classifiers: pixels of -1 to 1 in, logits out."""
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.models.input_range import PIXELS, InputRange
+
+LEAST_PROBABILITY = 1e-7
+"""Where only probabilities are to be had, smaller ones are taken for this: float32 ends there."""
+
+
+def adapt(
+    network: keras.Model, shape: tuple[int, int, int], *, head: str, input_range: InputRange
+) -> keras.Model:
+    """Wrap a network; the result maps float32 images (n, h, w, c) in [-1, 1] to float32 logits.
+
+    The network takes pixels in `input_range`. `head` says what its answers (n, k) are: `logits`;
+    what is left of them without a final `softmax` or `sigmoid`; or `probabilities`. One number a
+    image is that of the second of two classes. The logits are (n, max(k, 2)).
+    """
+    images = keras.Input(shape, name="pixels")
+    x = images
+    if input_range != PIXELS:
+        rescale = keras.layers.Rescaling(input_range.scale, input_range.offset, dtype="float32")
+        x = rescale(x)
+    answers = network(x)
+    if len(answers.shape) > 2:
+        answers = keras.layers.Flatten(dtype="float32")(answers)
+    return keras.Model(images, _logits(keras.ops.cast(answers, "float32"), head))
+
+
+def guess_head(answers: NDArray[np.floating]) -> str:
+    """Tell from answers (n, k) whether they are `probabilities` or `logits`.
+
+    Probabilities lie between 0 and 1, and those of several classes sum to 1.
+    """
+    rows = answers.reshape(len(answers), -1)
+    inside = rows.min() >= -1e-6 and rows.max() <= 1 + 1e-6
+    summed = rows.shape[1] == 1 or np.abs(rows.sum(axis=1) - 1).max() < 1e-3
+    return "probabilities" if inside and summed else "logits"
+
+
+def _logits(answers: keras.KerasTensor, head: str) -> keras.KerasTensor:
+    """Turn answers (n, k) into logits whose softmax are the network's probabilities."""
+    ops = keras.ops
+    binary = answers.shape[-1] == 1
+    if head == "probabilities":
+        answers = ops.clip(answers, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY * binary)
+        answers = ops.log(answers) - ops.log(1 - answers) if binary else ops.log(answers)
+    elif head == "sigmoid" and not binary:
+        # Each class was asked for on its own; their probabilities are made to sum to 1.
+        answers = ops.log_sigmoid(answers)
+    return ops.concatenate([ops.zeros_like(answers), answers], axis=-1) if binary else answers

@@ -1,0 +1,241 @@
+"""The architecture in an archive: JSON from strangers, made into JSON that Keras may see.
+
+Nothing is passed on as it is. What is known is copied into a new description; what only training
+needs (how weights began, constraints, optimizers) is checked and left out.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from kextract.storage.archive import allowed
+from kextract.storage.archive.values import (
+    MAX_NUMBER,
+    Json,
+    keras_object,
+    layer_config,
+    plain,
+    shown,
+)
+from kextract.storage.refusal import Refused, printable
+
+MAX_DEPTH = 64
+MAX_BRACKETS = 200_000
+"""How many objects and lists a description may have: each takes far more memory than bytes."""
+MAX_LAYERS = 1_500
+MAX_NESTING = 8
+
+# Layers that see pixels rather than features, or whose rounding shows in the answer.
+_EXACT = frozenset(
+    {"InputLayer", "Identity", "Softmax", "Rescaling", "Normalization", "Resizing", "CenterCrop"}
+)
+
+
+def parse(data: bytes) -> Json:
+    """Read a JSON object. Raises Refused for anything else, or one that is too deep or odd."""
+    if data.count(b"{") + data.count(b"[") > MAX_BRACKETS:
+        raise Refused(f"its description has more than {MAX_BRACKETS} objects and lists")
+    try:
+        value = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        raise Refused("its description is not JSON that is read here") from None
+    _check_plain(value, 0)
+    if not isinstance(value, dict):
+        raise Refused("its description is no JSON object")
+    return value
+
+
+def clean_model(model: Any) -> Json:
+    """Give the description of a model that Keras may build: layers of `allowed` and nothing else.
+
+    Every layer computes in float32. Raises Refused, naming the layer and its class.
+    """
+    return _Cleaner().model(model, 0)
+
+
+def set_policy(model: Json, policy: str) -> None:
+    """Make the layers of a cleaned description compute by a dtype policy, where it does no harm."""
+    for layer in model["config"]["layers"]:
+        name = layer["class_name"]
+        if name in allowed.MODELS:
+            set_policy(layer, policy)
+        elif name in allowed.LAYERS - _EXACT and layer["module"] == "keras.layers":
+            layer["config"]["dtype"] = policy
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(text)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Json:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
+
+
+def _check_plain(value: Any, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise Refused(f"its description is nested more than {MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        for item in value.values():
+            _check_plain(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_plain(item, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise Refused("its description holds a number that is not finite")
+
+
+class _Cleaner:
+    def __init__(self) -> None:
+        self._layers = 0
+
+    def model(self, value: Any, nesting: int) -> Json:
+        name, config = _class_of(value, "the model"), _config_of(value, "the model")
+        if name not in allowed.MODELS:
+            raise Refused(f"holds a '{printable(name)}'; read are Sequential and functional models")
+        if nesting > MAX_NESTING:
+            raise Refused(f"holds models inside models more than {MAX_NESTING} levels deep")
+        layers = config.get("layers")
+        if not isinstance(layers, list) or not layers:
+            raise Refused(f"the {name} '{_name_of(config)}' has no layers")
+        self._layers += len(layers)
+        if self._layers > MAX_LAYERS:
+            raise Refused(f"has more than {MAX_LAYERS} layers")
+        graph = name == "Functional"
+        cleaned: Json = {"name": _name_of(config), "trainable": _flag(config, "trainable")}
+        cleaned["layers"] = [self._layer(layer, nesting, graph) for layer in layers]
+        names = {layer["name"] for layer in cleaned["layers"]}
+        if len(names) != len(layers):
+            raise Refused(f"the {name} '{cleaned['name']}' has two layers of the same name")
+        if graph:
+            cleaned["input_layers"] = config.get("input_layers")
+            cleaned["output_layers"] = config.get("output_layers")
+            module = "keras.src.models.functional"
+        else:
+            module = "keras"
+        return keras_object(module, name, cleaned)
+
+    def _layer(self, value: Any, nesting: int, graph: bool) -> Json:
+        where = f"layer '{_name_of(_config_of(value, 'a layer'))}'"
+        name = _class_of(value, where)
+        if name in allowed.MODELS:
+            cleaned = self.model(value, nesting + 1)
+        elif name == "InputLayer":
+            cleaned = _input(_config_of(value, where), where)
+        elif value.get("module") in allowed.OPERATIONS:
+            config = _operation(_config_of(value, where), where)
+            cleaned = keras_object(str(value["module"]), name, config)
+        else:
+            config = layer_config(_config_of(value, where), where)
+            if name in allowed.RANDOM_LAYERS:
+                # A teacher answers without dice; some layers throw them unless told not to.
+                name, config = "Identity", {"name": config["name"], "dtype": "float32"}
+            cleaned = keras_object("keras.layers", name, config)
+        cleaned["name"] = cleaned["config"]["name"]
+        if graph:
+            cleaned["inbound_nodes"] = _nodes(value.get("inbound_nodes"), where)
+        return cleaned
+
+
+def _class_of(value: Any, where: str) -> str:
+    """Give the class of a layer or model that is allowed. Raises Refused for any other."""
+    if not isinstance(value, dict):
+        raise Refused(f"{where} is no JSON object")
+    module, name, registered = (
+        value.get(key) for key in ("module", "class_name", "registered_name")
+    )
+    if not allowed.is_allowed(module, name) or registered not in (None, name):
+        own = registered if allowed.is_allowed(module, name) or not module else None
+        origin = own or (f"{module}.{name}" if module else name)
+        raise Refused(
+            f"{where} is of class '{printable(str(origin))}', which is not read: only Keras's own"
+            " layers for images are"
+        )
+    return str(name)
+
+
+def _config_of(value: Any, where: str) -> Json:
+    config = value.get("config") if isinstance(value, dict) else None
+    if not isinstance(config, dict):
+        raise Refused(f"{where} has no description")
+    return config
+
+
+def _name_of(config: Mapping[str, Any]) -> str:
+    name = config.get("name")
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 128:
+        raise Refused("a layer has no name, or one that is not printable")
+    return name
+
+
+def _flag(config: Mapping[str, Any], key: str) -> bool:
+    return config.get(key) is not False
+
+
+def _input(config: Json, where: str) -> Json:
+    shape = config.get("batch_shape")
+    if not isinstance(shape, list) or not 1 <= len(shape) <= 8:
+        raise Refused(f"{where} does not say of which shape its input is")
+    if config.get("sparse") or config.get("ragged") or config.get("optional"):
+        raise Refused(f"{where} takes sparse, ragged or optional tensors")
+    for size in shape[1:]:
+        if size is not None and (type(size) is not int or not 0 < size <= MAX_NUMBER):
+            raise Refused(f"{where} declares an input of an impossible size")
+    # Pixels come as floats, and as many at once as there are.
+    fields = {"name": _name_of(config), "batch_shape": [None, *shape[1:]], "dtype": "float32"}
+    return keras_object("keras.layers", "InputLayer", fields)
+
+
+def _operation(config: Json, where: str) -> Json:
+    return {
+        key: plain(item, f"{where}: '{printable(key)}'")
+        for key, item in config.items()
+        if key != "dtype"
+    }
+
+
+def _nodes(value: Any, where: str) -> list[Json]:
+    """Copy the calls of a layer: its tensors by layer, and plain arguments."""
+    if not isinstance(value, list):
+        raise Refused(f"{where} does not say what it is applied to")
+    nodes = []
+    for node in value:
+        if not isinstance(node, dict) or not isinstance(node.get("args"), list):
+            raise Refused(f"{where} is applied as Keras 2 wrote it: save the model by Keras 3")
+        kwargs = node.get("kwargs")
+        if not isinstance(kwargs, dict) or kwargs.get("training") not in (None, False):
+            raise Refused(f"{where} is called with training=True or in another unusual way")
+        nodes.append(
+            {
+                "args": [_argument(item, where) for item in node["args"]],
+                # Keras writes the masks and modes that there are not; nothing needs them.
+                "kwargs": {
+                    str(key): _argument(item, where)
+                    for key, item in kwargs.items()
+                    if item is not None
+                },
+            }
+        )
+    return nodes
+
+
+def _argument(value: Any, where: str) -> Any:
+    if isinstance(value, list):
+        return [_argument(item, where) for item in value]
+    if not isinstance(value, dict):
+        return plain(value, f"{where}: an argument")
+    config = value.get("config")
+    source = config.get("keras_history") if isinstance(config, dict) else None
+    if value.get("class_name") != "__keras_tensor__" or not _is_reference(source):
+        raise Refused(f"{where} is applied to a '{shown(value)}', which is not read")
+    # The shape is found out by building; what the file says of it does not matter.
+    tensor = {"shape": [None], "dtype": "float32", "keras_history": source}
+    return {"class_name": "__keras_tensor__", "config": tensor}
+
+
+def _is_reference(value: Any) -> bool:
+    kinds = (str, int, int)
+    return isinstance(value, list) and [type(item) for item in value] == list(kinds)

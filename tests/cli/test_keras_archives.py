@@ -1,0 +1,132 @@
+"""Somebody's own `.keras` file as a teacher, through the real program."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import write_images
+from tests.cli.program import kextract
+from tests.storage.archive.examples import save, user_cnn, with_config
+
+SHORT = (
+    *("--epochs", "1", "--steps-per-epoch", "2", "--batch-size", "4"),
+    *("--method", "random", "--student", "lenet5-half", "--precision", "float32"),
+)
+RANGE = ("--input-range", "0,255")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Path:
+    """A folder with a data set and somebody's classifier of it, which takes pixels 0 to 255."""
+    folder = tmp_path_factory.mktemp("archive")
+    write_images(folder / "shades.npz")
+    model = user_cnn()
+    save(model, folder / "mine.keras")
+    return folder
+
+
+def facts(path: str, cwd: Path) -> dict[str, object]:
+    shown = kextract("inspect", path, "--format", "json", cwd=cwd)
+    assert shown.code == 0, shown.stderr
+    found: dict[str, object] = json.loads(shown.stdout)
+    return found
+
+
+def test_a_student_is_taught_without_any_data(folder: Path) -> None:
+    made = kextract("distill", "mine.keras", *SHORT, *RANGE, "-o", "blind.weights.h5", cwd=folder)
+    assert made.code == 0, made.stderr
+    assert "name them with --dataset" in made.stderr
+    student = facts("blind.weights.h5", folder)
+    assert (student["model"], student["dataset"]) == ("lenet5-half", "unknown")
+    assert student["teacher"] == "mine.keras"
+    assert student["teacher_sha256"] == facts("mine.keras", folder)["sha256"]
+    refused = kextract("evaluate", "blind.weights.h5", cwd=folder)
+    assert "--dataset" in refused.refusal()
+
+
+def test_with_a_data_set_student_and_teacher_are_measured(folder: Path) -> None:
+    made = kextract(
+        *("distill", "mine.keras", *SHORT, *RANGE, "--dataset", "shades.npz"),
+        *("--format", "json"),
+        cwd=folder,
+    )
+    assert made.code == 0, made.stderr
+    epochs = [json.loads(line) for line in made.stdout.splitlines()]
+    assert all("agreement" in event for event in epochs if event["event"] == "epoch")
+    measured = kextract(
+        *("evaluate", "checkpoints/mine-lenet5-half-random.weights.h5", "mine.keras"),
+        *("--against", "mine.keras", "--dataset", "shades.npz", *RANGE, "--format", "json"),
+        cwd=folder,
+    )
+    student, teacher = (json.loads(line) for line in measured.stdout.splitlines())
+    assert (teacher["agreement"], teacher["kl"]) == (1.0, 0.0)
+    assert student["dataset"] == "shades"
+
+
+def test_the_range_of_pixels_decides_what_the_teacher_answers(folder: Path) -> None:
+    words = ("evaluate", "mine.keras", "--dataset", "shades.npz", "--format", "json")
+    right, wrong = (json.loads(kextract(*words, *more, cwd=folder).stdout) for more in (RANGE, ()))
+    assert right["cross_entropy"] != wrong["cross_entropy"]
+
+
+def test_the_content_of_an_archive_is_shown(folder: Path) -> None:
+    shown = kextract("inspect", "mine.keras", cwd=folder)
+    assert shown.code == 0, shown.stderr
+    assert "16x16x1" in shown.stdout
+    assert "softmax" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["distill", "mine.keras"], "name the student's with --student"),
+        (["distill", "mine.keras", *SHORT, "--recipe", "article"], "--recipe article"),
+        (["distill", "mine.keras", *SHORT, "--model", "lenet5"], "leave --model out"),
+        (["distill", "mine.keras", *SHORT, "--input-range", "255,0"], "--input-range 255,0"),
+        (["distill", "mine.keras", *SHORT, "--dataset", "large.npz"], "20x20x1"),
+        (["evaluate", "mine.keras"], "name them with --dataset"),
+        (["distill", "nowhere.keras", *SHORT], "'nowhere.keras': no such file"),
+        (["distill", "evil.keras", *SHORT], "layer 'flatten' is of class 'os.system'"),
+        (["inspect", "evil.keras"], "layer 'flatten' is of class 'os.system'"),
+        (["evaluate", "evil.keras", "--dataset", "shades.npz"], "'os.system'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(words: list[str], says: str, folder: Path) -> None:
+    def change(config: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+        for item in config["config"]["layers"]:
+            if item["class_name"] == "Flatten":
+                item.update(module="os", class_name="system")
+                item["config"] = {"name": "flatten"}
+
+    write_images(folder / "large.npz", side=20)
+    (folder / "evil.keras").write_bytes(with_config((folder / "mine.keras").read_bytes(), change))
+    assert says in kextract(*words, cwd=folder).refusal()
+
+
+def test_plain_weights_of_a_known_network_take_a_range_too(workshop: Path, tmp_path: Path) -> None:
+    import keras
+
+    from kextract.models.build import build_model
+
+    model = build_model("lenet5", (16, 16, 1), 3)
+    model.save_weights(tmp_path / "plain.weights.h5")
+    theirs = keras.Sequential(
+        [keras.Input((16, 16, 1)), keras.layers.Rescaling(127.5, 127.5), model]
+    )
+    save(theirs, tmp_path / "same.keras")
+    words = ("--dataset", workshop / "shades.npz", "--format", "json")
+    plain, same = (
+        json.loads(kextract("evaluate", *file, *words, cwd=tmp_path).stdout)
+        for file in (
+            ("plain.weights.h5", "--model", "lenet5", "--input-range", "0,255"),
+            ("same.keras",),
+        )
+    )
+    assert plain["cross_entropy"] == pytest.approx(same["cross_entropy"], rel=1e-5)
+
+
+def test_a_range_is_refused_for_a_checkpoint_that_says_its_own(workshop: Path) -> None:
+    for command in ("distill", "evaluate"):
+        refused = kextract(command, "teacher.weights.h5", "--input-range", "0,1", cwd=workshop)
+        assert "leave --input-range out" in refused.refusal()

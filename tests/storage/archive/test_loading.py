@@ -1,0 +1,275 @@
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kextract.errors import CheckpointError
+from kextract.models.input_range import PIXELS, InputRange
+from kextract.storage.archive import is_archive, load_archive
+from kextract.storage.weights import model_sha256
+from tests.storage.archive import examples
+from tests.storage.archive.examples import packed, parts_of, save, user_cnn
+
+L = keras.layers
+
+
+def pixels(shape: tuple[int, ...], count: int = 5) -> Any:
+    return np.random.default_rng(0).uniform(-1, 1, (count, *shape)).astype(np.float32)
+
+
+def softmax(logits: Any) -> Any:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("build", [user_cnn, examples.nested, examples.mobilenet])
+def test_a_saved_classifier_answers_as_it_does_in_keras(
+    build: Callable[[], Any], tmp_path: Path
+) -> None:
+    path = save(build(), tmp_path / "x.keras")
+    model, info = load_archive(path)
+    theirs = keras.models.load_model(path)
+    images = pixels(info.input_shape)
+    answers = model(images, training=False).numpy()
+    assert answers.dtype == np.float32
+    expected = theirs(images, training=False).numpy()
+    assert expected.std(axis=0).max() > 1e-3
+    np.testing.assert_allclose(softmax(answers), expected, atol=1e-6)
+
+
+def test_what_is_in_the_file_is_told(tmp_path: Path) -> None:
+    saved = user_cnn()
+    _, info = load_archive(save(saved, tmp_path / "x.keras"))
+    assert (info.input_shape, info.classes, info.head) == ((16, 16, 1), 3, "softmax")
+    assert (info.parameters, info.batch_normalizations) == (saved.count_params(), 1)
+    assert info.keras_version == keras.__version__
+    assert info.sha256 == model_sha256(saved)
+
+
+def test_logits_are_exact_where_probabilities_are_rounded_to_0_and_1(tmp_path: Path) -> None:
+    saved = user_cnn()
+    saved.layers[-1].bias.assign([0.0, 200.0, 500.0])
+    model, _ = load_archive(save(saved, tmp_path / "x.keras"))
+    logits = model(pixels((16, 16, 1))).numpy()
+    assert np.isfinite(logits).all()
+    assert (logits[:, 1] - logits[:, 0] > 150).all()
+
+
+@pytest.mark.parametrize("input_range", [PIXELS, InputRange(0, 1), InputRange(0, 255)])
+def test_a_network_sees_pixels_in_its_own_range(input_range: InputRange, tmp_path: Path) -> None:
+    path = save(user_cnn(), tmp_path / "x.keras")
+    model, _ = load_archive(path, input_range=input_range)
+    images = pixels((16, 16, 1))
+    theirs = (images + 1) / 2 * (input_range.high - input_range.low) + input_range.low
+    expected = keras.models.load_model(path)(theirs, training=False).numpy()
+    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-5)
+
+
+def end(*layers: Any) -> Any:
+    features = [keras.Input((16, 16, 1)), L.Conv2D(3, 5, strides=3), L.GlobalAveragePooling2D()]
+    return examples.filled(keras.Sequential([*features, *layers]))
+
+
+def averaged() -> Any:
+    x = keras.Input((16, 16, 1))
+    y = L.Flatten()(x)
+    ends = [L.Dense(3, activation="softmax")(y) for _ in range(2)]
+    return examples.filled(keras.Model(x, L.Average()(ends)))
+
+
+def shared_head() -> Any:
+    x = keras.Input((16, 16, 1))
+    head = L.Dense(3, activation="softmax")
+    return examples.filled(
+        keras.Model(x, head(head(L.GlobalAveragePooling2D()(L.Conv2D(3, 3)(x)))))
+    )
+
+
+HEADS: dict[str, tuple[Callable[[], Any], str]] = {
+    "dense": (lambda: end(L.Dense(4, activation="softmax")), "softmax"),
+    "activation": (lambda: end(L.Dense(4), L.Activation("softmax")), "softmax"),
+    "layer": (lambda: end(L.Dense(4), L.Softmax()), "softmax"),
+    "nested": (
+        lambda: end(keras.Sequential([keras.Input((3,)), L.Dense(4, activation="softmax")])),
+        "softmax",
+    ),
+    "then nothing": (
+        lambda: end(L.Dense(4, activation="softmax"), L.Dropout(0.1)),
+        "probabilities",
+    ),
+    "averaged": (averaged, "probabilities"),
+    "shared": (shared_head, "probabilities"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(HEADS))
+def test_the_softmax_of_the_logits_are_the_networks_probabilities(
+    name: str, tmp_path: Path
+) -> None:
+    build, head = HEADS[name]
+    path = save(build(), tmp_path / "x.keras")
+    model, info = load_archive(path)
+    assert info.head == head
+    images = pixels((16, 16, 1))
+    expected = keras.models.load_model(path)(images).numpy()
+    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [L.Dense(4)],
+        lambda: [L.Dense(4, activation="log_softmax")],
+        lambda: [L.Dense(4), L.Dropout(0.1)],
+    ],
+)
+def test_logits_are_left_alone(layers: Callable[[], list[Any]], tmp_path: Path) -> None:
+    path = save(end(*layers()), tmp_path / "x.keras")
+    model, info = load_archive(path)
+    assert info.head == "logits"
+    images = pixels((16, 16, 1))
+    expected = softmax(keras.models.load_model(path)(images).numpy())
+    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("tail", ["dense", "probability"])
+def test_one_sigmoid_stands_for_two_classes(tail: str, tmp_path: Path) -> None:
+    tails = {
+        "dense": [L.Dense(1, activation="sigmoid")],
+        "probability": [L.Dense(1, activation="sigmoid"), L.Dropout(0.1)],
+    }
+    path = save(end(*tails[tail]), tmp_path / "x.keras")
+    model, info = load_archive(path)
+    assert info.classes == 2
+    images = pixels((16, 16, 1))
+    second = keras.models.load_model(path)(images).numpy()[:, 0]
+    found = softmax(model(images).numpy())
+    np.testing.assert_allclose(found, np.stack([1 - second, second], axis=1), atol=1e-6)
+
+
+def test_sigmoids_of_several_classes_become_shares(tmp_path: Path) -> None:
+    path = save(end(L.Dense(4, activation="sigmoid")), tmp_path / "x.keras")
+    images = pixels((16, 16, 1))
+    theirs = keras.models.load_model(path)(images).numpy()
+    found = softmax(load_archive(path)[0](images).numpy())
+    np.testing.assert_allclose(found, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+def test_a_map_of_one_pixel_is_an_answer(tmp_path: Path) -> None:
+    image = keras.Input((16, 16, 1))
+    x = L.GlobalAveragePooling2D(keepdims=True)(image)
+    saved = keras.Model(image, L.Conv2D(4, 1, activation="softmax")(x))
+    model, info = load_archive(save(saved, tmp_path / "x.keras"))
+    assert info.classes == 4
+    assert model(pixels((16, 16, 1))).shape == (5, 4)
+
+
+def test_a_trained_model_is_read_without_its_optimizer(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    saved = user_cnn()
+    saved.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    saved.train_on_batch(np.zeros((4, 16, 16, 1)), np.zeros(4))
+    _, info = load_archive(save(saved, tmp_path / "x.keras"))
+    assert info.sha256 == model_sha256(saved)
+
+
+def test_layers_with_whole_numbers_and_parts_of_their_own_are_read(tmp_path: Path) -> None:
+    image = keras.Input((16, 16, 1))
+    x = L.Normalization()(image)
+    x = L.Reshape((16, 16))(L.SeparableConv2D(1, 3, padding="same")(x))
+    x = L.LayerNormalization()(L.MultiHeadAttention(2, 4)(x, x))
+    saved = keras.Model(image, L.Dense(3)(L.Flatten()(L.PReLU()(x))))
+    path = save(examples.filled(saved), tmp_path / "x.keras")
+    images = pixels((16, 16, 1))
+    expected = keras.models.load_model(path)(images).numpy()
+    np.testing.assert_allclose(load_archive(path)[0](images).numpy(), expected, atol=1e-5)
+
+
+def test_half_precision_is_used_where_it_is_asked_for(tmp_path: Path) -> None:
+    path = save(user_cnn(), tmp_path / "x.keras")
+    model, _ = load_archive(path, precision="bfloat16")
+    exact, _ = load_archive(path)
+    images = pixels((16, 16, 1))
+    lowered, expected = model(images).numpy(), exact(images).numpy()
+    assert lowered.dtype == np.float32
+    assert np.abs(lowered - expected).max() > 0
+    np.testing.assert_allclose(lowered, expected, atol=0.05)
+
+
+def test_a_model_saved_in_half_precision_computes_in_the_wished_one(tmp_path: Path) -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        path = save(user_cnn(), tmp_path / "x.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model, _ = load_archive(path)
+    (network,) = (layer for layer in model.layers if isinstance(layer, keras.Model))
+    assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+
+
+def test_a_compressed_archive_is_read(tmp_path: Path) -> None:
+    path = save(user_cnn(), tmp_path / "x.keras")
+    sha256 = load_archive(path)[1].sha256
+    path.write_bytes(packed(parts_of(path.read_bytes()), zipfile.ZIP_DEFLATED))
+    assert load_archive(path)[1].sha256 == sha256
+
+
+def test_a_file_is_an_archive_by_its_name_or_its_content(tmp_path: Path) -> None:
+    path = save(user_cnn(), tmp_path / "x.keras")
+    other = tmp_path / "renamed.zip"
+    other.write_bytes(path.read_bytes())
+    (tmp_path / "text.h5").write_text("PK")
+    assert is_archive(path)
+    assert is_archive(other)
+    assert is_archive(tmp_path / "missing.keras")
+    assert not is_archive(tmp_path / "text.h5")
+    assert not is_archive(tmp_path / "missing.h5")
+
+
+def two_inputs() -> Any:
+    ends = [keras.Input((16, 16, 1)) for _ in range(2)]
+    return keras.Model(ends, L.Dense(3)(L.Flatten()(L.Add()(ends))))
+
+
+def two_outputs() -> Any:
+    x = keras.Input((16, 16, 1))
+    y = L.Flatten()(x)
+    return keras.Model(x, [L.Dense(3)(y), L.Dense(3)(y)])
+
+
+def model_of(shape: tuple[int | None, ...], *layers: Any) -> Any:
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
+    "two inputs": (two_inputs, "takes more than one input"),
+    "two outputs": (two_outputs, "has more than one output"),
+    "any size": (
+        lambda: model_of((None, None, 3), L.GlobalAveragePooling2D(), L.Dense(3)),
+        "takes inputs of ?x?x3",
+    ),
+    "no images": (lambda: model_of((20,), L.Dense(3)), "takes inputs of 20"),
+    "a map": (lambda: model_of((16, 16, 1), L.Conv2D(3, 3)), "not a number a class"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(UNFIT))
+def test_what_is_no_classifier_of_images_is_refused(name: str, tmp_path: Path) -> None:
+    build, says = UNFIT[name]
+    path = save(build(), tmp_path / "x.keras")
+    with pytest.raises(CheckpointError) as caught:
+        load_archive(path)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(f"'{path}'")
+
+
+def test_reading_warns_of_nothing(tmp_path: Path) -> None:
+    path = save(examples.nested(), tmp_path / "x.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_archive(path)
