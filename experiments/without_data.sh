@@ -49,21 +49,34 @@ teachers() { # teachers TASK...: those that do not come with kextract
 
 task() { # task NAME SEED: one student
     local name=$1 seed=$2
+    local natural=(
+        --distance kl --learning-rate 3e-3 --batch-norm-weight 2 --adversarial-weight 0.25
+        --adversarial-after 600 --generator-channels 32 --generator-steps 2 --warm-up 150
+        --bank-size 32768 --shift 3
+    )
     student() { run "$name-$seed" distill "$@" --seed "$seed"; }
     case $name in
-    strokes) student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 6 ;;
+    strokes)
+        student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 5 \
+            --warm-up 60 --generator-steps 6
+        ;;
     mnist-global) student "$OUT/teacher-mnist-global.weights.h5" --method inversion ;;
     mnist) student checkpoints/mnist-resnet11.weights.h5 --method inversion ;;
     lenet5)
-        student "$OUT/teacher-mnist-lenet5.weights.h5" --method inversion --student lenet5-half
+        student "$OUT/teacher-mnist-lenet5.weights.h5" --method shapes --candidates 4 \
+            --student lenet5-half --epochs 10 --steps-per-epoch 400 --batch-size 256
         ;;
     surrogate)
         student "$OUT/teacher-mnist-global.weights.h5" --method surrogate --images strokes
         ;;
     real) student "$OUT/teacher-mnist-global.weights.h5" --method real ;;
-    cifar10) student checkpoints/cifar10-resnet11.weights.h5 --method inversion --epochs 60 ;;
+    cifar10)
+        student checkpoints/cifar10-resnet11.weights.h5 --method inversion "${natural[@]}" \
+            --epochs 25 --steps-per-epoch 200
+        ;;
     wrn)
-        student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method inversion --student wrn-16-1
+        student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method inversion "${natural[@]}" \
+            --student wrn-16-1 --epochs 25 --steps-per-epoch 200
         ;;
     *)
         echo "no task '$name'" >&2
