@@ -75,7 +75,7 @@ def draw_classes(setting: Setting, steps: int, per_class: int) -> Generator[Even
     synthesizer = Synthesizer(setting)
     for step in range(1, steps + 1):
         synthesizer.learn(adversarial_weight=0.0)
-        yield Progress(1, "learning to draw", step, steps, step * rules.synthesis_batch_size)
+        yield Progress(1, "inverting", step, steps, step * rules.synthesis_batch_size)
     look, rows = _make_look(setting), _Rows(setting, per_class)
     distances: list[float] = []
     while rows.filled < rows.total:

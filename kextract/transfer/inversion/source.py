@@ -108,7 +108,7 @@ class Inversion:
             done = step + 1
             if first:
                 images = done * rules.synthesis_batch_size
-                yield Progress(epoch, "learning to draw", done, steps, images)
+                yield Progress(epoch, "inverting", done, steps, images)
         count = rules.first_images if first else rules.new_images
         for _ in range(-(-count // rules.synthesis_batch_size)):
             self._bank.add(self._synthesizer.draw())

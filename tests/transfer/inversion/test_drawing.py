@@ -109,7 +109,7 @@ def test_progress_ends_at_all_steps_and_all_images() -> None:
     _, events = run(setting(network()), steps=4, per_class=5)
     ends = {event.phase: event for event in events if isinstance(event, Progress)}
     assert [(end.done, end.total) for end in ends.values()] == [(4, 4), (15, 15)]
-    assert [end.phase for end in ends.values()] == ["learning to draw", "drawing"]
+    assert [end.phase for end in ends.values()] == ["inverting", "drawing"]
 
 
 @pytest.mark.parametrize(("weight", "notes"), [(1.0, 1), (0.0, 0)])

@@ -104,7 +104,7 @@ def test_the_warm_up_tells_its_progress_and_later_rounds_are_silent() -> None:
     assert all(isinstance(event, Progress) for event in events)
     told = [(e.epoch, e.phase, e.done, e.total, e.images) for e in events]  # type: ignore[union-attr]
     size = RULES.synthesis_batch_size
-    assert told == [(1, "learning to draw", n, 5, n * size) for n in range(1, 6)]
+    assert told == [(1, "inverting", n, 5, n * size) for n in range(1, 6)]
 
 
 def test_progress_is_told_while_the_generator_learns() -> None:
