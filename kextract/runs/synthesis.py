@@ -51,7 +51,7 @@ def run_synthesis(
     """
     path = output_path(output, drawn_file(teacher))
     runtime.limit_threads(threads)
-    subject = _subject(teacher, model, pooling, dataset, data_dir, input_range)
+    subject = _subject(teacher, model, pooling, dataset, data_dir, input_range, config.precision)
     info = subject.info
     _check_output(path, info, wished)
     check_place(path, overwrite)
@@ -92,6 +92,7 @@ def _subject(
     dataset: str | None,
     data_dir: Path | None,
     input_range: InputRange | None,
+    precision: str,
 ) -> Subject:
     if model is None and dataset is None and not is_archive(path):
         info = read_info(path)
@@ -108,6 +109,7 @@ def _subject(
         data_dir=data_dir,
         needs_data=False,
         input_range=input_range,
+        precision=precision,
     )
     check_range_is_used(input_range, subject)
     return subject

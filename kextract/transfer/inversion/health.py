@@ -40,8 +40,8 @@ class Health:
 
         `confidence` is the mean probability of the teacher's answer; `entropy` is that of the mean
         of its answers as a share of log k (1: all classes alike); `diversity` is the mean spread of
-        a pixel within a class, pixels being -1 to 1;
-        `answers/3` is the share of images that are answered with class 3.
+        a pixel within a class, pixels being -1 to 1; `answers/3` is the share of images that are
+        answered with class 3.
         """
         places = np.random.default_rng(seed).permutation(len(bank))[:LOOKED_AT]
         images = scale(bank[places])

@@ -45,6 +45,11 @@ def setting(teacher: Any, student: Any = None, seed: int = 0, **rules: Any) -> S
     return Setting(answers, teacher, student or tiny_network(9), config)
 
 
+def inversion(**rules: Any) -> Inversion:
+    """A source whose teacher has learned nothing, which is enough where nothing is to be seen."""
+    return Inversion(setting(tiny_network(1), **rules))
+
+
 def followed(source: Inversion, epochs: int = 1, first: int = 1) -> Iterator[Event]:
     """Do what the student loop does, without a student, and yield what the source tells."""
     for epoch in range(first, first + epochs):
