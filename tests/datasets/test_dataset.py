@@ -61,5 +61,5 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> 
 
 
 def test_a_refusal_names_the_source_on_one_line() -> None:
-    with pytest.raises(DatasetError, match=r"^a\?b\.npz: expected"):
+    with pytest.raises(DatasetError, match=r"^a\\nb\.npz: expected"):
         dataset(class_names=(), source="a\nb.npz")
