@@ -104,7 +104,6 @@ def test_what_cannot_be_done_is_said_in_one_line(words: list[str], says: str, fo
     assert says in kextract(*words, cwd=folder).refusal()
 
 
-# Keras itself hands its variables to NumPy in the old way when it saves.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_plain_weights_of_a_known_network_take_a_range_too(workshop: Path, tmp_path: Path) -> None:
     import keras
