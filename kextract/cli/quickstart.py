@@ -30,9 +30,9 @@ def quickstart(
 
     Trains a teacher, teaches one student with random and one with adversarial noise, and one with
     images that are drawn out of the teacher, and compares them. Takes about three minutes: the
-    teacher gets 3 epochs instead of up to 50, the students of noise 5 and 3 instead of 10, adversarial noise
-    fewer but larger updates, and the last student 250 updates instead of 600. Files of an earlier
-    quickstart are replaced.
+    teacher gets 3 epochs instead of up to 50, the students of noise 5 and 3 instead of 10,
+    adversarial noise fewer but larger updates, and the last student 250 updates instead of 600.
+    Files of an earlier quickstart are replaced.
     """
     names = (TEACHER, RANDOM, ADVERSARIAL, INVERSION)
     teacher, random, adversarial, inversion = (str(folder / name) for name in names)
