@@ -11,7 +11,8 @@
 #           of which takes 40 s here                    (default: 42)
 # KEXTRACT  how to call the program                     (default: uv run kextract)
 #
-# Finished runs are skipped and unfinished ones gone on with, so a stopped study goes on where it was. Tables of what is there:
+# Finished runs are skipped and unfinished ones gone on with, so a stopped study goes on where it
+# was. Tables of what is there:
 #   uv run python experiments/article_tables.py OUTPUT_FOLDER
 set -euo pipefail
 
@@ -23,22 +24,8 @@ DATASETS=${DATASETS:-mnist cifar10}
 SEEDS=${SEEDS:-0 1 2}
 JOBS=${JOBS:-$(nproc)}
 mkdir -p "$OUT"
-
-run() { # run NAME SUBCOMMAND ARGUMENT...: makes $OUT/NAME.weights.h5 unless it is there
-    local name=$1
-    shift
-    if [[ -e $OUT/$name.weights.h5 ]]; then
-        echo "$name: done before"
-        return
-    fi
-    local resume=
-    [[ -e $OUT/.$name.resume.h5 ]] && resume=--resume
-    echo "$name: started"
-    # shellcheck disable=SC2086 # KEXTRACT is a list of words
-    $KEXTRACT "$@" $resume --threads 1 --format plain --output "$OUT/$name.weights.h5" \
-        >"$OUT/$name.log" 2>&1 </dev/null
-    echo "$name: done"
-}
+# shellcheck source=experiments/common.sh
+source "$(dirname "$0")/common.sh"
 
 chain() { # chain DATASET SEED: a teacher and its four students
     local dataset=$1 seed=$2 recipe
@@ -53,7 +40,7 @@ chain() { # chain DATASET SEED: a teacher and its four students
             --method adversarial --recipe "$recipe" --epochs "${epochs[$recipe]}" --seed "$seed"
     done
 }
-export -f run chain
+export -f chain
 
 for seed in $SEEDS; do
     for dataset in $DATASETS; do

@@ -19,22 +19,8 @@ SEEDS=${SEEDS:-0 1 2}
 TASKS=${TASKS:-strokes mnist-global mnist lenet5 surrogate real cifar10 wrn}
 JOBS=${JOBS:-$(nproc)}
 mkdir -p "$OUT"
-
-run() { # run NAME SUBCOMMAND ARGUMENT...: makes $OUT/NAME.weights.h5 unless it is there
-    local name=$1
-    shift
-    if [[ -e $OUT/$name.weights.h5 ]]; then
-        echo "$name: done before"
-        return
-    fi
-    local resume=
-    [[ -e $OUT/.$name.resume.h5 ]] && resume=--resume
-    echo "$name: started"
-    # shellcheck disable=SC2086 # KEXTRACT is a list of words
-    $KEXTRACT "$@" $resume --threads 1 --format plain --output "$OUT/$name.weights.h5" \
-        >"$OUT/$name.log" 2>&1 </dev/null
-    echo "$name: done"
-}
+# shellcheck source=experiments/common.sh
+source "$(dirname "$0")/common.sh"
 
 teachers() { # teachers TASK...: those that do not come with kextract
     local training=(--patience 0 --batch-size 128 --learning-rate 2e-3 --schedule cosine)
@@ -84,7 +70,7 @@ task() { # task NAME SEED: one student
         ;;
     esac
 }
-export -f run task
+export -f task
 
 # shellcheck disable=SC2086 # lists of words
 teachers $TASKS

@@ -155,9 +155,12 @@ def store_externally(file: h5py.File, name: str, value: Any, random: Random) -> 
 
 
 def make_virtual(file: h5py.File, name: str, value: Any, random: Random) -> None:
-    layout = h5py.VirtualLayout(value.shape, "<f4")
-    layout[...] = h5py.VirtualSource(random.choice((".", "other.h5")), "x", value.shape)
-    file.create_virtual_dataset(name, layout)
+    space = h5py.h5s.create_simple(value.shape)
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_virtual(space, random.choice((b".", b"other.h5")), b"x", space)
+    # `create_virtual_dataset` writes the time into the file.
+    creation.set_obj_track_times(False)
+    h5py.h5d.create(file.id, name.encode(), h5py.h5t.IEEE_F32LE, space, creation)
 
 
 def link_softly(file: h5py.File, name: str, value: Any, random: Random) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kextract import losses
 from kextract.datasets.pixels import scale, unscale
-from kextract.errors import NonFiniteError, RequestError
+from kextract.errors import RequestError
 from kextract.models.batch_norm import batch_moments
 from kextract.models.statistics import answers_and_inputs
 from kextract.records import Event, Note, Progress
@@ -79,11 +79,7 @@ def draw_classes(setting: Setting, steps: int, per_class: int) -> Generator[Even
     look, rows = _make_look(setting), _Rows(setting, per_class)
     distances: list[float] = []
     while rows.filled < rows.total:
-        drawn, labels = synthesizer.draw_labelled()
-        if not np.isfinite(drawn).all():
-            raise NonFiniteError.at(
-                "a drawn image", rules.generator_learning_rate, flag="--generator-learning-rate"
-            )
+        drawn, labels = synthesizer.draw()
         # What is measured is what is kept: images of 256 levels.
         pixels = unscale(drawn)
         answers, distance = look(tf.constant(scale(pixels)))

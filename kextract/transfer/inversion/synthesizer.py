@@ -56,15 +56,16 @@ class Synthesizer:
         self._measured.append(measures)
         self._steps += 1
 
-    def draw(self) -> NDArray[np.float32]:
-        """Return a batch of new images (n, h, w, c) in [-1, 1], about as many of each class.
+    def draw(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Return new images (n, h, w, c) in [-1, 1] and the classes (n,) they were drawn for.
 
-        Raises NonFiniteError where the last step left a generator that draws no numbers.
+        There are about as many of each class. Raises NonFiniteError where the last step left a
+        generator that draws no numbers.
         """
-        codes, _ = self._next_codes()
+        codes, labels = self._next_codes()
         images: NDArray[np.float32] = self._draw(codes).numpy()
         self._check(images)
-        return images
+        return images, labels.numpy()
 
     def restart(self) -> None:
         """Begin with a new generator."""
@@ -75,11 +76,6 @@ class Synthesizer:
         for variable in self._optimizer.variables:
             if variable is not self._optimizer.learning_rate:
                 variable.assign(tf.zeros_like(variable))
-
-    def draw_labelled(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Return a batch of new images (n, h, w, c) in [-1, 1] and their requested classes (n,)."""
-        codes, labels = self._next_codes()
-        return self._draw(codes).numpy(), labels.numpy()
 
     def figures(self) -> dict[str, float]:
         """Return the means of what was measured since the last call; nothing if nothing was."""

@@ -52,7 +52,7 @@ def test_a_collapsed_generator_begins_anew_with_the_next_epoch(soon_judged: None
     (note,) = notes(iter(first))
     assert note.startswith("epoch 2: the generator had collapsed")
     assert source._synthesizer.steps == RULES.warm_up
-    assert source._synthesizer.draw().std() > 0.01
+    assert source._synthesizer.draw()[0].std() > 0.01
 
 
 def test_a_collapse_is_told_once(soon_judged: None) -> None:

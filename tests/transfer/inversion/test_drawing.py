@@ -89,7 +89,7 @@ def test_images_are_drawn_as_those_that_a_student_is_taught_with() -> None:
     for_student, to_look_at = (Synthesizer(setting(network())) for _ in range(2))
     for one in (for_student, to_look_at):
         one.learn(0.0)
-    np.testing.assert_array_equal(for_student.draw(), to_look_at.draw_labelled()[0])
+    np.testing.assert_array_equal(for_student.draw()[0], to_look_at.draw()[0])
 
 
 def test_a_generator_learns_to_draw_what_was_requested() -> None:

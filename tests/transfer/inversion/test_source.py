@@ -27,7 +27,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def draw(_: Synthesizer) -> Any:
         told.append("draw")
-        return np.zeros((RULES.synthesis_batch_size, 16, 16, 1), np.float32)
+        size = RULES.synthesis_batch_size
+        return np.zeros((size, 16, 16, 1), np.float32), np.zeros(size, np.int32)
 
     monkeypatch.setattr(Synthesizer, "draw", draw)
     return told

@@ -72,7 +72,7 @@ def test_the_loss_is_the_weighted_sum_of_what_is_lowered(teacher: Any) -> None:
 
 @pytest.fixture(scope="module")
 def by_class_alone(teacher: Any) -> Any:
-    return trained(teacher, 1, batch_norm_weight=0.0).draw()
+    return trained(teacher, 1, batch_norm_weight=0.0).draw()[0]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_every_weight_moves_the_generator_elsewhere(
     teacher: Any, by_class_alone: Any, weight: str
 ) -> None:
     heavy = trained(teacher, 1, **{"batch_norm_weight": 0.0, weight: 50.0})
-    assert (by_class_alone != heavy.draw()).any()
+    assert (by_class_alone != heavy.draw()[0]).any()
 
 
 def test_the_adversarial_loss_is_what_teacher_and_student_differ_in(teacher: Any) -> None:
@@ -114,7 +114,7 @@ def test_every_variable_of_the_generator_learns(teacher: Any) -> None:
 
 
 def test_images_are_float32_pixels_in_batches_of_the_asked_size(teacher: Any) -> None:
-    images = trained(teacher, 0).draw()
+    images = trained(teacher, 0).draw()[0]
     assert images.shape == (RULES.synthesis_batch_size, *SHAPE)
     assert images.dtype == np.float32
     assert np.abs(images).max() <= 1
@@ -122,11 +122,11 @@ def test_images_are_float32_pixels_in_batches_of_the_asked_size(teacher: Any) ->
 
 def test_every_draw_is_another_one(teacher: Any) -> None:
     synthesizer = trained(teacher, 0)
-    assert (synthesizer.draw() != synthesizer.draw()).any()
+    assert (synthesizer.draw()[0] != synthesizer.draw()[0]).any()
 
 
 def test_the_seed_decides_what_is_drawn(teacher: Any) -> None:
-    first, same, other = (trained(teacher, 0, seed=seed).draw() for seed in (1, 1, 2))
+    first, same, other = (trained(teacher, 0, seed=seed).draw()[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()
 
@@ -213,7 +213,7 @@ def test_it_goes_on_from_its_state_to_the_same_bits(teacher: Any) -> None:
     other.restore({name: np.array(value) for name, value in one.state().items()})
     for synthesizer in (one, other):
         synthesizer.learn(0.0)
-    np.testing.assert_array_equal(one.draw(), other.draw())
+    np.testing.assert_array_equal(one.draw()[0], other.draw()[0])
     assert remembered(one) == remembered(other)
 
 
