@@ -111,5 +111,4 @@ class Inversion:
                 yield Progress(epoch, "inverting", done, steps, images)
         count = rules.first_images if first else rules.new_images
         for _ in range(-(-count // rules.synthesis_batch_size)):
-            images, _ = self._synthesizer.draw()
-            self._bank.add(images)
+            self._bank.add(self._synthesizer.draw()[0])
