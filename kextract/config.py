@@ -12,6 +12,7 @@ RECIPES = {
     "article": "as the code of 2020: batch statistics, softmax twice, shared step counter",
 }
 SCHEDULES = ("constant", "cosine")
+OPTIMIZERS = ("adam", "muon")
 DISTANCES = {
     "kl": "divergence of the answers, softened by the temperature",
     "l1": "mean absolute difference of centred logits",
@@ -157,8 +158,10 @@ class DistillConfig:
     steps_per_epoch: int = 30
     """Student updates an epoch, each on a batch of new images."""
     batch_size: int = 32
+    optimizer: str = "adam"
+    """What teaches the student; `muon` learns more from an update, see `docs/methods.md`."""
     learning_rate: float = 1e-4
-    """Adam step size of the student."""
+    """Step size of the student's optimizer."""
     schedule: str = "constant"
     """Learning rate over time: `constant`, or `cosine` up from 0 and down to it at the end."""
     distance: str = "kl"
@@ -188,6 +191,7 @@ class DistillConfig:
         _at_least("--steps-per-epoch", self.steps_per_epoch, 1)
         _at_least("--batch-size", self.batch_size, 1)
         self._check_mix()
+        _known("--optimizer", self.optimizer, OPTIMIZERS)
         _positive("--learning-rate", self.learning_rate)
         _known("--schedule", self.schedule, SCHEDULES)
         _known("--distance", self.distance, DISTANCES)

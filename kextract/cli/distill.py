@@ -8,7 +8,7 @@ import typer
 from kextract.cli import inversion_options as drawing
 from kextract.cli import options
 from kextract.cli.guard import guarded
-from kextract.config import DISTANCES, RECIPES, SCHEDULES, DistillConfig
+from kextract.config import DISTANCES, OPTIMIZERS, RECIPES, SCHEDULES, DistillConfig
 from kextract.models import MODELS
 from kextract.models.input_range import parse_input_range
 from kextract.presets import PRESETS, default_of, distill_config
@@ -53,9 +53,15 @@ def distill(
     batch_size: Annotated[
         int | None, typer.Option(help=f"Images an update. {default_of('batch_size')}")
     ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What teaches the student: {', '.join(OPTIMIZERS)}. {default_of('optimizer')}"
+        ),
+    ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help=f"Adam's step size for the student. {default_of('learning_rate')}"),
+        typer.Option(help=f"The optimizer's step size. {default_of('learning_rate')}"),
     ] = None,
     schedule: Annotated[
         str | None,
@@ -170,6 +176,7 @@ def distill(
             "epochs": epochs,
             "steps_per_epoch": steps_per_epoch,
             "batch_size": batch_size,
+            "optimizer": optimizer,
             "learning_rate": learning_rate,
             "schedule": schedule,
             "distance": distance,

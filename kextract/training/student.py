@@ -13,6 +13,7 @@ from kextract.errors import NonFiniteError
 from kextract.losses import article_distillation, distance
 from kextract.records import EpochRecord, Event, Progress, Snapshot
 from kextract.training.evaluation import FloatArray, Predictor, score
+from kextract.training.optimizers import LearningRate, make_optimizer
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.transfer.crafting import Logits
 from kextract.transfer.source import TransferSource
@@ -44,8 +45,7 @@ def distill(
     snapshot's last epoch, to the same end as if it had never stopped. Raises CheckpointError for
     the snapshot of another student or source.
     """
-    optimizer = keras.optimizers.Adam(_learning_rate(config))
-    optimizer.build(student.trainable_variables)
+    optimizer = make_optimizer(config.optimizer, student, _learning_rate(config))
     update = _compile_update(teacher, student, config, optimizer)
     examiner = _Examiner(student, validation, teacher_logits)
     steps = config.steps_per_epoch
@@ -117,7 +117,7 @@ def _compile_update(
     return update  # type: ignore[no-any-return]
 
 
-def _learning_rate(config: DistillConfig) -> float | keras.optimizers.schedules.CosineDecay:
+def _learning_rate(config: DistillConfig) -> LearningRate:
     if config.schedule == "constant":
         return config.learning_rate
     updates = config.epochs * config.steps_per_epoch

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.config import DistillConfig, TeacherConfig
+from kextract.config import OPTIMIZERS, DistillConfig, TeacherConfig
 from kextract.errors import CheckpointError
 from kextract.models.frozen import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot
@@ -122,6 +122,13 @@ def test_a_student_of_a_mix_goes_on_to_the_same_end(method: str, mix: str) -> No
     whole, kept = watched(teaching(model, **changes), model)
     for stop in (0, 2):
         assert resumed(teaching, kept[stop], **changes) == whole, f"stop {stop}"
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_student_goes_on_to_the_same_end_with_every_optimizer(optimizer: str) -> None:
+    model = tiny_network(2)
+    whole, kept = watched(teaching(model, method="random", optimizer=optimizer), model)
+    assert resumed(teaching, kept[1], method="random", optimizer=optimizer) == whole
 
 
 @pytest.mark.parametrize("accuracies", [[0.1, 0.5, 0.4, 0.3], [0.5, 0.1, 0.2, 0.3]])

@@ -1,0 +1,93 @@
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kextract.config import OPTIMIZERS
+from kextract.training.optimizers import make_optimizer
+from tests.training.examples import tiny_network
+
+RATE = 0.01
+
+
+def network() -> Any:
+    """A convolution with normalization, a hidden dense layer, and the last one."""
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((4, 4, 2)),
+            keras.layers.Conv2D(5, 3, name="convolution"),
+            keras.layers.BatchNormalization(name="normalization"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, name="hidden"),
+            keras.layers.Dense(2, name="last"),
+        ],
+        name="model",
+    )
+
+
+@pytest.fixture(scope="module")
+def first_step() -> dict[str, tuple[Any, Any]]:
+    """The gradient that each variable was given, and where its first step of Muon went."""
+    model = network()
+    optimizer = make_optimizer("muon", model, RATE)
+    random = np.random.default_rng(0)
+    variables = model.trainable_variables
+    before = [variable.numpy() for variable in variables]
+    gradients = [random.normal(size=variable.shape).astype(np.float32) for variable in variables]
+    optimizer.apply([tf.constant(gradient) for gradient in gradients], variables)
+    return {
+        variable.path.removeprefix("model/"): (gradient, variable.numpy() - old)
+        for variable, gradient, old in zip(variables, gradients, before, strict=True)
+    }
+
+
+def muon_step(gradient: Any) -> Any:
+    """The step by singular values: five rounds of the source's polynomial bring all near 1."""
+    matrix = gradient.reshape(-1, gradient.shape[-1]).astype(np.float64)
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    values /= np.linalg.norm(values)
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    size = 0.2 * np.sqrt(max(matrix.shape))
+    return -RATE * size * ((left * values) @ right).reshape(gradient.shape)
+
+
+@pytest.mark.parametrize("path", ["convolution/kernel", "hidden/kernel"])
+def test_muon_makes_the_singular_values_of_a_hidden_kernel_s_step_alike(
+    first_step: Any, path: str
+) -> None:
+    gradient, step = first_step[path]
+    np.testing.assert_allclose(step, muon_step(gradient), atol=1e-5)
+
+
+def test_muon_leaves_all_the_rest_to_adam_whose_first_step_is_the_sign(first_step: Any) -> None:
+    rest = first_step.keys() - {"convolution/kernel", "hidden/kernel"}
+    assert {"normalization/gamma", "convolution/bias", "last/kernel"} < rest
+    for path in rest:
+        gradient, step = first_step[path]
+        np.testing.assert_allclose(step, -RATE * np.sign(gradient), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_without_a_gradient_nothing_decays(name: str) -> None:
+    model = network()
+    optimizer = make_optimizer(name, model, RATE)
+    before = model.get_weights()
+    variables = model.trainable_variables
+    optimizer.apply([tf.zeros(variable.shape) for variable in variables], variables)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_all_variables_of_an_optimizer_are_there_before_its_first_step(name: str) -> None:
+    """A stopped run is gone on with by assigning to them."""
+    model = tiny_network()
+    optimizer = make_optimizer(name, model, RATE)
+    before = len(optimizer.variables)
+    variables = model.trainable_variables
+    optimizer.apply([tf.ones(variable.shape) for variable in variables], variables)
+    assert len(optimizer.variables) == before
