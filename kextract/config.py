@@ -97,7 +97,7 @@ class InversionConfig:
     """Images a step of the generator."""
     warm_up: int = 100
     """Steps of the generator before the first update of the student."""
-    round_updates: int = 10
+    round_updates: int = 20
     """Updates of the student between two trainings of the generator."""
     generator_steps: int = 8
     """Steps of the generator every `round_updates`."""

@@ -12,9 +12,10 @@ Settings = Mapping[str, Any]
 
 _PICTURES: Settings = {
     "epochs": 12,
-    "steps_per_epoch": 50,
-    "batch_size": 128,
-    "learning_rate": 4e-3,
+    "steps_per_epoch": 100,
+    "batch_size": 64,
+    "optimizer": "muon",
+    "learning_rate": 1e-2,
     "schedule": "cosine",
     "distance": "l1",
     "shift": 2,

@@ -41,11 +41,13 @@ def compare(
 def _run(path: Path) -> "Run":
     from kextract.reports import Run
     from kextract.storage import read_info
+    from kextract.storage.archive import is_archive
 
-    info = read_info(path)
+    info = None if is_archive(path) else read_info(path)
     if info is None:
         raise RequestError(
-            f"'{path}' holds weights of another program, without a history to compare"
+            f"'{path}' is of another program, without a history to compare; measure it with"
+            " evaluate"
         )
     return Run(
         label=stem(path),

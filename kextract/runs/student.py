@@ -21,6 +21,10 @@ from kextract.storage import CheckpointInfo, sha256_of_tensors, write_checkpoint
 from kextract.storage.archive import is_archive
 from kextract.transfer import MethodSpec, make_source
 
+COLLAPSED = (
+    "the generator collapsed in the last epoch (its images look or are answered alike): what the"
+    " student learned before stays; try another --seed or a lower --generator-learning-rate"
+)
 TIMES = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
 
 
@@ -141,6 +145,8 @@ def run_student(
             if save_images:
                 events = with_pictures(events, source, answers, path, save_images)
             history = follow(display, events, keep=keeping.keep, resume=earlier)
+            if "collapsed" in history[-1].details:
+                display.note(COLLAPSED)
             test = final_scores(network, data, teacher_network)
             student_info = replace(
                 info,

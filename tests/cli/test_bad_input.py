@@ -39,6 +39,7 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
         (["distill", "teacher.weights.h5", "--temperature", "-1"], "--temperature -1"),
         (["distill", "teacher.weights.h5", "--model", "resnet11"], "holds a 'lenet5'"),
         (["distill", "teacher.weights.h5", "--distance", "l2"], "did you mean 'l1'?"),
+        (["distill", "teacher.weights.h5", "--optimizer", "moun"], "did you mean 'muon'?"),
         ([*INVERSION, "--preset", "dalf"], "preset (--preset) 'dalf': did you mean 'dafl'?"),
         (["distill", "teacher.weights.h5", "--preset", "fast"], "--method inversion"),
         ([*INVERSION, "--recipe", "article"], "--recipe article"),

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.conftest import write_images
@@ -77,6 +78,17 @@ def test_the_content_of_an_archive_is_shown(folder: Path) -> None:
     assert "softmax" in shown.stdout
 
 
+def test_images_are_drawn_out_of_a_teacher_in_its_own_file(folder: Path) -> None:
+    made = kextract(
+        *("synthesize", "mine.keras", *RANGE, "-o", "drawn.npz", "--steps", "2"),
+        *("--per-class", "2", "--generator-channels", "2", "--precision", "float32"),
+        cwd=folder,
+    )
+    assert made.code == 0, made.stderr
+    with np.load(folder / "drawn.npz") as arrays:
+        assert arrays["x"].shape == (6, 16, 16, 1)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -88,6 +100,7 @@ def test_the_content_of_an_archive_is_shown(folder: Path) -> None:
         (["evaluate", "mine.keras"], "name them with --dataset"),
         (["distill", "nowhere.keras", *SHORT], "'nowhere.keras': no such file"),
         (["distill", "evil.keras", *SHORT], "layer 'flatten' is of class 'os.system'"),
+        (["compare", "mine.keras"], "without a history to compare"),
         (["inspect", "evil.keras"], "layer 'flatten' is of class 'os.system'"),
         (["evaluate", "evil.keras", "--dataset", "shades.npz"], "'os.system'"),
     ],

@@ -53,10 +53,17 @@ class Inversion:
         return sample(self._bank.images, self._config, *self._moment)
 
     def figures(self) -> dict[str, float]:
-        """Return the health of the bank and of the generator, which needs no data to be told."""
+        """Return the health of the bank and of the generator, which needs no data to be told.
+
+        `collapsed` is 1 where the generator has; it is not there otherwise.
+        """
         self._ill = self._has_collapsed()
         health = self._health.of(self._bank.images, self._config.seed)
-        return {**self._synthesizer.figures(), **health}
+        return {
+            **self._synthesizer.figures(),
+            **health,
+            **({"collapsed": 1.0} if self._ill else {}),
+        }
 
     def samples(self, count: int) -> NDArray[np.uint8]:
         """Return the images that were drawn last: uint8 (at most count, h, w, c)."""

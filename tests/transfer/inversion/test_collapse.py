@@ -55,6 +55,15 @@ def test_a_collapsed_generator_begins_anew_with_the_next_epoch(soon_judged: None
     assert source._synthesizer.draw()[0].std() > 0.01
 
 
+def test_a_collapse_is_among_the_figures_and_only_then(soon_judged: None) -> None:
+    healthy, ill = inversion(), inversion()
+    paint_grey(ill)
+    for source in (healthy, ill):
+        list(followed(source))
+    assert "collapsed" not in healthy.figures()
+    assert ill.figures()["collapsed"] == 1
+
+
 def test_a_collapse_is_told_once(soon_judged: None) -> None:
     source = collapsed()
     list(source.refresh(2, 0))
