@@ -5,7 +5,8 @@
 #
 # DATASETS  data sets to run                            (default: mnist cifar10)
 # SEEDS     seeds to run                                (default: 0 1 2)
-# JOBS      runs side by side, one thread each          (default: the number of cores)
+# JOBS      runs side by side                           (default: the number of cores)
+# THREADS   threads of each                             (default: 1)
 # LIMIT     training images, for a quick try            (default: all)
 # LONG      epochs of adversarial noise on MNIST by the corrected recipe; the article had 42, each
 #           of which takes 40 s here                    (default: 42)

@@ -5,7 +5,8 @@
 #
 # TASKS     which students                              (default: all, see `task` below)
 # SEEDS     seeds of the students                       (default: 0 1 2)
-# JOBS      runs side by side, one thread each          (default: the number of cores)
+# JOBS      runs side by side                           (default: the number of cores)
+# THREADS   threads of each                             (default: 1)
 # KEXTRACT  how to call the program                     (default: uv run kextract)
 #
 # Teachers that are not there are trained first. Finished runs are skipped and unfinished ones gone
@@ -29,28 +30,28 @@ teachers() { # teachers TASK...: those that do not come with kextract
     [[ $* != *lenet5* ]] ||
         run teacher-mnist-lenet5 train-teacher -d mnist -m lenet5 --epochs 12 "${training[@]}"
     [[ $* != *wrn* ]] ||
-        run teacher-cifar10-wrn-16-2 train-teacher -d cifar10 -m wrn-16-2 --epochs 12 --augment \
+        run teacher-cifar10-wrn-16-2 train-teacher -d cifar10 -m wrn-16-2 --epochs 8 --augment \
             "${training[@]}"
 }
 
 task() { # task NAME SEED: one student
     local name=$1 seed=$2
     local natural=(
-        --distance kl --learning-rate 3e-3 --batch-norm-weight 2 --adversarial-weight 0.25
-        --adversarial-after 600 --generator-channels 32 --generator-steps 2 --warm-up 150
-        --bank-size 32768 --shift 3
+        --distance kl --learning-rate 0.015 --batch-norm-weight 2 --adversarial-weight 0.25
+        --adversarial-after 600 --generator-channels 32 --generator-steps 3 --warm-up 300
+        --new-images 512 --bank-size 32768 --shift 3 --steps-per-epoch 500
     )
     student() { run "$name-$seed" distill "$@" --seed "$seed"; }
     case $name in
     strokes)
-        student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 5 \
+        student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 4 \
             --warm-up 60 --generator-steps 6
         ;;
     mnist-global) student "$OUT/teacher-mnist-global.weights.h5" --method inversion ;;
     mnist) student checkpoints/mnist-resnet11.weights.h5 --method inversion ;;
     lenet5)
         student "$OUT/teacher-mnist-lenet5.weights.h5" --method shapes --candidates 4 \
-            --student lenet5-half --epochs 10 --steps-per-epoch 400 --batch-size 256
+            --student lenet5-half --epochs 20 --steps-per-epoch 1600
         ;;
     surrogate)
         student "$OUT/teacher-mnist-global.weights.h5" --method surrogate --images strokes
@@ -58,11 +59,11 @@ task() { # task NAME SEED: one student
     real) student "$OUT/teacher-mnist-global.weights.h5" --method real ;;
     cifar10)
         student checkpoints/cifar10-resnet11.weights.h5 --method inversion "${natural[@]}" \
-            --epochs 25 --steps-per-epoch 200
+            --epochs 15
         ;;
     wrn)
         student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method inversion "${natural[@]}" \
-            --student wrn-16-1 --epochs 25 --steps-per-epoch 200
+            --student wrn-16-1 --epochs 12
         ;;
     *)
         echo "no task '$name'" >&2
