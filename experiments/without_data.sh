@@ -36,11 +36,6 @@ teachers() { # teachers TASK...: those that do not come with kextract
 
 task() { # task NAME SEED: one student
     local name=$1 seed=$2
-    local natural=(
-        --distance kl --learning-rate 0.015 --batch-norm-weight 2 --adversarial-weight 0.25
-        --adversarial-after 600 --generator-channels 32 --generator-steps 3 --warm-up 300
-        --new-images 512 --bank-size 32768 --shift 3 --steps-per-epoch 500
-    )
     student() { run "$name-$seed" distill "$@" --seed "$seed"; }
     case $name in
     strokes)
@@ -51,18 +46,17 @@ task() { # task NAME SEED: one student
     mnist) student checkpoints/mnist-resnet11.weights.h5 --method inversion ;;
     lenet5)
         student "$OUT/teacher-mnist-lenet5.weights.h5" --method shapes --candidates 4 \
-            --student lenet5-half --epochs 20 --steps-per-epoch 1600
+            --student lenet5-half --epochs 10 --steps-per-epoch 1600
         ;;
     surrogate)
         student "$OUT/teacher-mnist-global.weights.h5" --method surrogate --images strokes
         ;;
     real) student "$OUT/teacher-mnist-global.weights.h5" --method real ;;
     cifar10)
-        student checkpoints/cifar10-resnet11.weights.h5 --method inversion "${natural[@]}" \
-            --epochs 15
+        student checkpoints/cifar10-resnet11.weights.h5 --method inversion --preset photos
         ;;
     wrn)
-        student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method inversion "${natural[@]}" \
+        student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method inversion --preset photos \
             --student wrn-16-1 --epochs 12
         ;;
     *)

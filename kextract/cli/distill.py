@@ -26,7 +26,7 @@ def distill(
     ] = DistillConfig().recipe,
     preset: Annotated[
         str | None,
-        typer.Option(help=f"A published recipe of inversion: {', '.join(PRESETS)}."),
+        typer.Option(help=f"A recipe of inversion, ours or a published one: {', '.join(PRESETS)}."),
     ] = None,
     images: Annotated[
         str | None,

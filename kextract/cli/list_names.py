@@ -10,6 +10,7 @@ from kextract.cli.output import check_choice, print_table
 from kextract.config import RECIPES
 from kextract.datasets import describe_datasets
 from kextract.models import MODELS
+from kextract.presets import PRESETS
 from kextract.transfer import METHODS
 
 
@@ -17,13 +18,14 @@ from kextract.transfer import METHODS
 def list_names(
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
-    """List data sets, models, methods and recipes."""
+    """List data sets, models, methods, recipes and presets."""
     check_choice("--format", format, ("table", "json"))
     kinds = {
         "data sets": describe_datasets(),
         "models": [(name, spec.description) for name, spec in MODELS.items()],
         "methods": [(name, spec.description) for name, spec in METHODS.items()],
         "recipes": list(RECIPES.items()),
+        "presets": [(name, preset.source) for name, preset in PRESETS.items()],
     }
     if format == "json":
         print(json.dumps({kind: dict(entries) for kind, entries in kinds.items()}))
