@@ -3,7 +3,7 @@
 #
 #   KEXTRACT_DATA=folder/with/npz experiments/without_data.sh [OUTPUT_FOLDER]
 #
-# TASKS     which students                              (default: all, see `task` below)
+# TASKS     which students, see `task` below            (default: all)
 # SEEDS     seeds of the students                       (default: 0 1 2)
 # JOBS      runs side by side                           (default: the number of cores)
 # THREADS   threads of each                             (default: 1)
@@ -17,7 +17,8 @@ set -euo pipefail
 export OUT=${1:-results/without-data}
 export KEXTRACT=${KEXTRACT:-uv run kextract}
 SEEDS=${SEEDS:-0 1 2}
-TASKS=${TASKS:-strokes mnist-global mnist lenet5 surrogate real cifar10 wrn}
+ALL="strokes mnist-global mnist mnist-real lenet5 surrogate cifar10 cifar10-real cifar10-real-adam wrn"
+TASKS=${TASKS:-$ALL}
 JOBS=${JOBS:-$(nproc)}
 mkdir -p "$OUT"
 # shellcheck source=experiments/common.sh
@@ -25,7 +26,7 @@ source "$(dirname "$0")/common.sh"
 
 teachers() { # teachers TASK...: those that do not come with kextract
     local training=(--patience 0 --batch-size 128 --learning-rate 2e-3 --schedule cosine)
-    [[ $* != *mnist-global* && $* != *surrogate* && $* != *real* ]] ||
+    [[ $* != *mnist-global* && $* != *mnist-real* && $* != *surrogate* ]] ||
         run teacher-mnist-global train-teacher -d mnist --pooling global --epochs 8 "${training[@]}"
     [[ $* != *lenet5* ]] ||
         run teacher-mnist-lenet5 train-teacher -d mnist -m lenet5 --epochs 12 "${training[@]}"
@@ -51,9 +52,15 @@ task() { # task NAME SEED: one student
     surrogate)
         student "$OUT/teacher-mnist-global.weights.h5" --method surrogate --images strokes
         ;;
-    real) student "$OUT/teacher-mnist-global.weights.h5" --method real ;;
+    mnist-real) student "$OUT/teacher-mnist-global.weights.h5" --method real ;;
     cifar10)
         student checkpoints/cifar10-resnet11.weights.h5 --method inversion --preset photos
+        ;;
+    cifar10-real | cifar10-real-adam)
+        local adam=()
+        [[ $name != *adam ]] || adam=(--optimizer adam --learning-rate 3e-3)
+        student checkpoints/cifar10-resnet11.weights.h5 --method real --distance kl --shift 3 \
+            --epochs 1 --steps-per-epoch 1200 "${adam[@]}"
         ;;
     wrn)
         student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method inversion --preset photos \
