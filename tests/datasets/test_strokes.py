@@ -57,6 +57,7 @@ def test_sampling_weights_move_the_curve_with_its_control_points() -> None:
         np.testing.assert_allclose(sampling_matrix(glyph, 12).sum(axis=1), 1.0, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_linear_classifier_cannot_solve_strokes(strokes: Halves) -> None:
     x_train, y_train, x_test, y_test = strokes
     mean = scale(x_train).mean(axis=0)
@@ -65,6 +66,7 @@ def test_a_linear_classifier_cannot_solve_strokes(strokes: Halves) -> None:
     assert 0.75 < accuracy < 0.92
 
 
+@pytest.mark.slow
 def test_a_small_convolutional_network_solves_strokes(strokes: Halves) -> None:
     import keras
 
