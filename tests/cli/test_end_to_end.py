@@ -86,6 +86,18 @@ def test_a_student_is_taught_with_images_that_are_drawn_out_of_its_teacher(
         assert {"entropy", "diversity", "confidence", "batch_norm_distance"} <= set(epoch)
 
 
+def test_a_generator_that_has_collapsed_in_the_end_is_told_of(workshop: Path) -> None:
+    """One that hardly learns draws images that are all answered alike."""
+    made = kextract(
+        *("distill", "teacher.weights.h5", *SHORT, "--method", "inversion", "--warm-up", "50"),
+        *("--generator-learning-rate", "1e-9", "--synthesis-batch-size", "6", "--epochs", "1"),
+        *("--generator-channels", "2", "--output", "collapsed.weights.h5"),
+        cwd=workshop,
+    )
+    assert made.code == 0, made.stderr
+    assert "the generator collapsed in the last epoch" in made.stderr
+
+
 def test_a_piped_run_prints_aligned_rows_and_nothing_that_moves(workshop: Path) -> None:
     made = kextract(
         *("distill", "teacher.weights.h5", *SHORT, "--method", "random"),
