@@ -7,14 +7,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract import losses
 from kextract.datasets.pixels import scale, unscale
 from kextract.errors import RequestError
-from kextract.models.batch_norm import batch_moments
 from kextract.models.statistics import answers_and_inputs
 from kextract.records import Event, Note, Progress
 from kextract.transfer.inversion.health import diversity
-from kextract.transfer.inversion.synthesizer import Synthesizer
+from kextract.transfer.inversion.synthesizer import Synthesizer, distance_to_stored
 from kextract.transfer.source import Setting
 
 Look = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -138,10 +136,6 @@ def _make_look(setting: Setting) -> Look:
     @tf.function(jit_compile=False)
     def look(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         answers, inputs = answers_and_inputs(setting.teacher, images)
-        distance = losses.statistics_distance(
-            [batch_moments(features) for _, features in inputs],
-            [(layer.moving_mean.value, layer.moving_variance.value) for layer, _ in inputs],
-        )
-        return tf.nn.softmax(tf.cast(answers, tf.float32)), distance
+        return tf.nn.softmax(tf.cast(answers, tf.float32)), distance_to_stored(inputs)
 
     return look  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 """Trains a generator against a frozen teacher."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kextract import losses
 from kextract.errors import NonFiniteError
 from kextract.models.batch_norm import batch_moments
-from kextract.models.statistics import answers_and_inputs
+from kextract.models.statistics import Normalized, answers_and_inputs
 from kextract.transfer.inversion.generator import build_generator, latent_codes
 from kextract.transfer.source import Setting
 
@@ -165,10 +165,7 @@ class Synthesizer:
             with tf.GradientTape() as tape:
                 images = self._generator(codes, training=True)
                 answers, inputs = answers_and_inputs(self._setting.teacher, images)
-                strangeness = losses.statistics_distance(
-                    [batch_moments(features) for _, features in inputs],
-                    [(layer.moving_mean.value, layer.moving_variance.value) for layer, _ in inputs],
-                )
+                strangeness = distance_to_stored(inputs)
                 loss = rules.class_weight * losses.cross_entropy(labels, answers)
                 loss += rules.batch_norm_weight * strangeness
                 if rules.balance_weight:
@@ -186,3 +183,11 @@ class Synthesizer:
             return tf.stack([loss, requested, strangeness])
 
         return step
+
+
+def distance_to_stored(inputs: Sequence[Normalized]) -> tf.Tensor:
+    """Return how far the statistics of what a teacher normalized are from those it has stored."""
+    return losses.statistics_distance(
+        [batch_moments(features) for _, features in inputs],
+        [(layer.moving_mean.value, layer.moving_variance.value) for layer, _ in inputs],
+    )
