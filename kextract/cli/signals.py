@@ -24,12 +24,17 @@ class _FirstOnly:
     """A handler that raises once: nothing may break into the cleaning up that follows."""
 
     def __init__(self) -> None:
-        self.raised = False
+        self.raised_at: float | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if not self.raised:
-            self.raised = True
+        if self.raised_at is None:
+            self.raised_at = time.monotonic()
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    def outwait(self) -> None:
+        """Stay until what still arrives is no longer the signal that was raised."""
+        if self.raised_at is not None:
+            time.sleep(max(0.0, self.raised_at + SAME_PRESS - time.monotonic()))
 
 
 @contextmanager
@@ -53,10 +58,11 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     finally:
+        handler.outwait()
         signal.set_wakeup_fd(wakeup)
         for number, previous in before.items():
             # What is left to do after a stop is only to leave.
-            signal.signal(number, signal.SIG_DFL if handler.raised else previous)
+            signal.signal(number, previous if handler.raised_at is None else signal.SIG_DFL)
         os.close(writer)
 
 

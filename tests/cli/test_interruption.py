@@ -152,7 +152,7 @@ def test_the_terminal_is_left_as_it_was(bench: Path) -> None:
 
 STUBBORN = """
 import hashlib, sys, threading, time
-from kextract.cli.signals import stoppable
+from kextract.cli import signals
 
 def compute():  # in C, where no handler of Python's is run
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
@@ -160,19 +160,23 @@ def compute():  # in C, where no handler of Python's is run
 def clean_up():
     time.sleep(600)
 
-with stoppable():
-    try:
-        threading.Timer(0.5, print, ("ready",), {"flush": True}).start()
-        compute() if sys.argv[1] == "computing" else time.sleep(600)
-    except KeyboardInterrupt:
-        print("stopping", flush=True)
-        clean_up() if sys.argv[1] == "cleaning up" else sys.exit(7)
+signals.SAME_PRESS = float(sys.argv[2])
+try:
+    with signals.stoppable():
+        try:
+            threading.Timer(0.5, print, ("ready",), {"flush": True}).start()
+            compute() if sys.argv[1] == "computing" else time.sleep(600)
+        except KeyboardInterrupt:
+            print("stopping", flush=True)
+            clean_up() if sys.argv[1] == "cleaning up" else sys.exit(7)
+finally:
+    time.sleep(1)  # as the interpreter takes its time to leave
 """
 
 
-def stubborn(how: str) -> "subprocess.Popen[str]":
+def stubborn(how: str, same_press: float = 0.5) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
-        [sys.executable, "-c", STUBBORN, how], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", STUBBORN, how, str(same_press)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -196,7 +200,7 @@ def test_a_second_signal_leaves_the_terminal_with_a_cursor() -> None:
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
     with subprocess.Popen(
-        [sys.executable, "-c", STUBBORN, "cleaning up"], stdin=theirs, stdout=theirs
+        [sys.executable, "-c", STUBBORN, "cleaning up", "0.5"], stdin=theirs, stdout=theirs
     ) as process:
         until(ours, b"ready")
         process.send_signal(signal.SIGINT)
@@ -210,10 +214,20 @@ def test_a_second_signal_leaves_the_terminal_with_a_cursor() -> None:
     os.close(ours)
 
 
-def test_a_signal_sent_twice_at_once_is_one(tmp_path: Path) -> None:
+def test_a_signal_sent_twice_at_once_is_one() -> None:
     """As `timeout` sends it: to the process, and to its group."""
-    with stubborn("neither") as process:
+    with stubborn("neither", same_press=3.0) as process:
         process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 7
+
+
+def test_a_signal_that_comes_again_when_all_is_cleaned_up_is_one() -> None:
+    with stubborn("neither", same_press=3.0) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "stopping\n"
+        time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 7
 
