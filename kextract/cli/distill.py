@@ -8,6 +8,7 @@ import typer
 from kextract.cli import inversion_options as drawing
 from kextract.cli import options
 from kextract.cli.guard import guarded
+from kextract.cli.unused import refuse_unused, typed
 from kextract.config import DISTANCES, OPTIMIZERS, RECIPES, SCHEDULES, DistillConfig
 from kextract.models import MODELS
 from kextract.models.input_range import parse_input_range
@@ -17,6 +18,7 @@ from kextract.transfer import METHODS
 
 @guarded
 def distill(
+    context: typer.Context,
     teacher: Annotated[Path, typer.Argument(help="Checkpoint of the teacher, or a .keras file.")],
     method: Annotated[
         str, typer.Option("--method", help=f"The student's images: {', '.join(METHODS)}.")
@@ -207,6 +209,7 @@ def distill(
             "precision": precision,
         },
     )
+    refuse_unused(typed(context), config)
     from kextract.display import make_display
     from kextract.runs.student import run_student
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
+from kextract.config import InversionConfig
 from kextract.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class MethodSpec:
     images: str | None = None
     """Which images the setting must hold: `given` with --images, or the teacher's `own`."""
     recipes: tuple[str, ...] = ("corrected",)
+    options: frozenset[str] = frozenset()
+    """Settings that mean nothing to the methods that do not name them too."""
 
 
 def _random(setting: Setting) -> TransferSource:
@@ -83,6 +86,9 @@ def _stored(setting: Setting) -> TransferSource:
 
 
 BOTH = ("corrected", "article")
+CRAFTING = frozenset({"noise_learning_rate", "noise_iterations", "noise_tolerance"})
+DRAWING = frozenset(field.name for field in fields(InversionConfig))
+MOVING = frozenset({"shift", "flip"})
 
 METHODS: dict[str, MethodSpec] = {
     "random": MethodSpec(
@@ -93,16 +99,25 @@ METHODS: dict[str, MethodSpec] = {
         _adversarial,
         columns=("confidence", "iterations"),
         recipes=BOTH,
+        options=CRAFTING,
     ),
-    "shapes": MethodSpec("blobs and strokes cut out of smooth noise", _shapes),
+    "shapes": MethodSpec(
+        "blobs and strokes cut out of smooth noise", _shapes, options=MOVING | {"candidates"}
+    ),
     "inversion": MethodSpec(
         "images that a generator draws out of the teacher",
         _inversion,
         columns=("answers", "entropy", "confidence", "diversity", "batch_norm_distance"),
+        options=MOVING | DRAWING,
     ),
-    "surrogate": MethodSpec("images of another data set (--images)", _stored, images="given"),
+    "surrogate": MethodSpec(
+        "images of another data set (--images)", _stored, images="given", options=MOVING
+    ),
     "real": MethodSpec(
-        "the teacher's own images, ordinary distillation: the upper bound", _stored, images="own"
+        "the teacher's own images, ordinary distillation: the upper bound",
+        _stored,
+        images="own",
+        options=MOVING,
     ),
 }
 

@@ -43,6 +43,8 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
         ([*INVERSION, "--preset", "dalf"], "preset (--preset) 'dalf': did you mean 'dafl'?"),
         (["distill", "teacher.weights.h5", "--preset", "fast"], "--method inversion"),
         ([*INVERSION, "--recipe", "article"], "--recipe article"),
+        ([*INVERSION, "--candidates", "4"], "--candidates: is for --method shapes"),
+        ([*INVERSION, "--temperature", "4"], "--temperature: softens --distance kl"),
         ([*INVERSION, "--class-weight", "-1"], "--class-weight -1"),
         ([*INVERSION, "--generator-learning-rate", "nan"], "--generator-learning-rate nan"),
         ([*INVERSION, "--synthesis-batch-size", "1"], "--synthesis-batch-size 1: must be 2 or"),
