@@ -15,10 +15,10 @@ ENOUGH_STEPS = 50
 """Steps after which a generator has to draw properly; before, it has not learned yet."""
 LEAST_ENTROPY = 0.5
 """Share of the entropy of even answers below which a generator has collapsed."""
+FOLLOWED = 0.5
+"""Share of images answered as requested from which on a generator follows its requests."""
 LEAST_REQUESTED = 0.25
-"""Share of images answered as requested below which a generator has collapsed."""
-LEAST_OVER_CHANCE = 2.5
-"""The same as a multiple of the share that guessing would have; the lower of both counts."""
+"""The share below which one that did so has stopped."""
 LEAST_DIVERSITY = 0.02
 """Spread of pixels within a class, pixels being -1 to 1, below which a generator has collapsed."""
 ANSWERS = "answers/"
@@ -71,18 +71,9 @@ def diversity(images: NDArray[np.float32], classes: NDArray[np.integer]) -> floa
     return float(np.average(spreads, weights=counts[several]))
 
 
-def is_collapsed(health: Mapping[str, float], requested: float | None) -> bool:
-    """Say whether the health of new images is that of a generator that draws one thing only.
-
-    `requested` is the share of images that are answered as requested, where that is known.
-    """
-    classes = sum(name.startswith(ANSWERS) for name in health)
-    least = min(LEAST_REQUESTED, LEAST_OVER_CHANCE / classes)
-    return (
-        health["entropy"] < LEAST_ENTROPY
-        or health["diversity"] < LEAST_DIVERSITY
-        or (requested is not None and requested < least)
-    )
+def is_collapsed(health: Mapping[str, float]) -> bool:
+    """Say whether the health of new images is that of a generator that draws one thing only."""
+    return health["entropy"] < LEAST_ENTROPY or health["diversity"] < LEAST_DIVERSITY
 
 
 def _entropy(shares: NDArray[np.float64]) -> float:

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from kextract.errors import NonFiniteError
 from kextract.records import Event, Note, Progress
 from kextract.transfer.bank import Bank
-from kextract.transfer.inversion.health import ENOUGH_STEPS, LOOKED_AT, Health, is_collapsed
+from kextract.transfer.inversion.health import (
+    ENOUGH_STEPS,
+    FOLLOWED,
+    LEAST_REQUESTED,
+    LOOKED_AT,
+    Health,
+    is_collapsed,
+)
 from kextract.transfer.inversion.synthesizer import Synthesizer
 from kextract.transfer.source import Setting, within
 from kextract.transfer.stored import sample
@@ -36,6 +43,7 @@ class Inversion:
         self._bank = Bank(self._rules.bank_size, setting.input_shape)
         self._moment = (0, 0)
         self._ill = False
+        self._followed = False
         self._failed_in = 0
 
     def refresh(self, epoch: int, step: int) -> Iterator[Event]:
@@ -75,6 +83,7 @@ class Inversion:
             **{f"synthesizer/{name}": value for name, value in self._synthesizer.state().items()},
             **{f"bank/{name}": value for name, value in self._bank.state().items()},
             "ill": np.array(self._ill, np.int64),
+            "followed": np.array(self._followed, np.int64),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -82,16 +91,29 @@ class Inversion:
         self._synthesizer.restore(within(state, "synthesizer"))
         self._bank.restore(within(state, "bank"))
         self._ill = bool(state["ill"])
+        self._followed = bool(state["followed"])
 
     def _has_collapsed(self) -> bool:
         """Judge the newest images: older ones in the bank may be those of an earlier generator."""
         if self._synthesizer.steps < ENOUGH_STEPS:
             return False
         health = self._health.of(self._bank.newest(LOOKED_AT), self._config.seed)
-        return is_collapsed(health, self._synthesizer.requested())
+        return self._has_stopped_following() or is_collapsed(health)
+
+    def _has_stopped_following(self) -> bool:
+        """Say whether a generator that once drew what was requested no longer does.
+
+        One that never did may still draw what is worth being taught with.
+        """
+        requested = self._synthesizer.requested()
+        if requested is None:
+            return False
+        self._followed = self._followed or requested >= FOLLOWED
+        return self._followed and requested < LEAST_REQUESTED
 
     def _restart(self, epoch: int, why: str) -> Note:
         self._synthesizer.restart()
+        self._followed = False
         return Note(f"epoch {epoch}: the generator {why}; a new one was begun")
 
     def _round(self, epoch: int, update: int) -> Iterator[Event]:

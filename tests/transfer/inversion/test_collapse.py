@@ -82,7 +82,7 @@ def test_a_new_generator_is_not_blamed_for_the_images_of_the_one_before(
 ) -> None:
     looked_at: list[Any] = []
 
-    def never(health: Any, requested: Any) -> bool:
+    def never(health: Any) -> bool:
         looked_at.append(health)
         return False
 
@@ -100,18 +100,44 @@ def test_a_generator_that_has_not_learned_yet_has_not_collapsed() -> None:
     assert notes(iter(collapsed().refresh(2, 0))) == []
 
 
-@pytest.mark.parametrize(("class_weight", "expected"), [(1.0, True), (0.0, False)])
-def test_a_generator_is_judged_by_its_requests_only_where_it_has_any(
-    class_weight: float, expected: bool, soon_judged: None, monkeypatch: pytest.MonkeyPatch
+def answered_as_requested(
+    source: Inversion, shares: list[float], monkeypatch: pytest.MonkeyPatch
+) -> list[bool]:
+    """Go through an epoch for each of the shares; say after which ones a generator began anew."""
+    monkeypatch.setattr(
+        source._health, "of", lambda *_: {"entropy": 1.0, "diversity": 1.0, "answers/0": 1.0}
+    )
+    began_anew = []
+    for epoch, share in enumerate(shares, start=1):
+        measures = tf.constant([1.0, share, 1.0])
+        monkeypatch.setattr(source._synthesizer, "_step", lambda *_, m=measures: m)
+        list(followed(source, first=epoch))
+        source.figures()
+        began_anew.append(source._ill)
+    return began_anew
+
+
+def test_a_generator_that_no_longer_draws_what_is_requested_begins_anew(
+    soon_judged: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    healthy = {"entropy": 1.0, "diversity": 1.0, **{f"answers/{n}": 0.1 for n in range(10)}}
-    source = inversion(class_weight=class_weight)
-    missed = tf.constant([1.0, 0.0, 1.0])
-    monkeypatch.setattr(source._synthesizer, "_step", lambda *_: missed)
-    monkeypatch.setattr(source._health, "of", lambda *_: dict(healthy))
-    list(followed(source))
-    source.figures()
-    assert bool(notes(iter(source.refresh(2, 0)))) == expected
+    shares = [0.6, 0.3, 0.2, 0.2]
+    found = answered_as_requested(inversion(), shares, monkeypatch)
+    assert found == [False, False, True, False]
+
+
+def test_a_generator_that_never_drew_what_was_requested_goes_on(
+    soon_judged: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its images may be good: a deep teacher's statistics can outweigh what is requested."""
+    found = answered_as_requested(inversion(), [0.1, 0.2, 0.1], monkeypatch)
+    assert found == [False, False, False]
+
+
+def test_a_generator_is_judged_by_its_requests_only_where_it_has_any(
+    soon_judged: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = answered_as_requested(inversion(class_weight=0.0), [0.9, 0.0], monkeypatch)
+    assert found == [False, False]
 
 
 def test_an_epoch_without_a_step_is_judged_by_the_images_alone(soon_judged: None) -> None:
