@@ -3,7 +3,7 @@
 #
 #   KEXTRACT_DATA=folder/with/npz experiments/without_data.sh [OUTPUT_FOLDER]
 #
-# TASKS     which students, see `task` below            (default: all)
+# TASKS     which students, see `task` below            (default: all but preset-NAME)
 # SEEDS     seeds of the students                       (default: 0 1 2)
 # JOBS      runs side by side                           (default: the number of cores)
 # THREADS   threads of each                             (default: 1)
@@ -40,7 +40,7 @@ task() { # task NAME SEED: one student
     student() { run "$name-$seed" distill "$@" --seed "$seed"; }
     case $name in
     strokes)
-        student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 4 \
+        student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 6 \
             --warm-up 60 --generator-steps 6
         ;;
     mnist-global) student "$OUT/teacher-mnist-global.weights.h5" --method inversion ;;
@@ -65,6 +65,9 @@ task() { # task NAME SEED: one student
     wrn)
         student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method inversion --preset photos \
             --student wrn-16-1 --epochs 12
+        ;;
+    preset-*)
+        student checkpoints/mnist-resnet11.weights.h5 --method inversion --preset "${name#preset-}"
         ;;
     *)
         echo "no task '$name'" >&2

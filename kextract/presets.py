@@ -42,6 +42,7 @@ PRESETS: Mapping[str, Preset] = {
     "photos": Preset(
         "ours, for photographs; the defaults are for digits",
         {
+            "class_weight": 0.0,
             "batch_norm_weight": 2.0,
             "adversarial_weight": 0.25,
             "adversarial_after": 600,
