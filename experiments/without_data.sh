@@ -64,7 +64,7 @@ task() { # task NAME SEED: one student
         ;;
     wrn)
         student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method inversion --preset photos \
-            --student wrn-16-1 --epochs 12
+            --student wrn-16-1 --epochs 12 --class-weight 1
         ;;
     preset-*)
         student checkpoints/mnist-resnet11.weights.h5 --method inversion --preset "${name#preset-}"

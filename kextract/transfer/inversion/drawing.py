@@ -12,7 +12,7 @@ from kextract.errors import RequestError
 from kextract.models.statistics import answers_and_inputs
 from kextract.records import Event, Note, Progress
 from kextract.transfer.inversion.health import diversity
-from kextract.transfer.inversion.synthesizer import Synthesizer, distance_to_stored
+from kextract.transfer.inversion.synthesizer import Synthesizer, distance_to_stored, has_statistics
 from kextract.transfer.source import Setting
 
 Look = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -52,7 +52,7 @@ def check_losses(setting: Setting) -> None:
         return
     if not rules.batch_norm_weight:
         raise RequestError("--class-weight 0: every other weight is 0 too; leave one of them in")
-    if not _has_statistics(setting):
+    if not has_statistics(setting):
         raise RequestError(
             "--class-weight 0: the teacher has no batch normalization, and every other weight is 0"
             " too; leave one of them in"
@@ -67,8 +67,8 @@ def draw_classes(setting: Setting, steps: int, per_class: int) -> Generator[Even
     longer a number.
     """
     rules = setting.config.inversion
-    has_statistics = _has_statistics(setting)
-    if rules.batch_norm_weight and not has_statistics:
+    compared = has_statistics(setting)
+    if rules.batch_norm_weight and not compared:
         yield Note("the teacher has no batch normalization: only the other losses are lowered")
     synthesizer = Synthesizer(setting)
     for step in range(1, steps + 1):
@@ -84,7 +84,7 @@ def draw_classes(setting: Setting, steps: int, per_class: int) -> Generator[Even
         distances.append(float(distance))
         rows.add(pixels, answers.numpy(), labels)
         yield Progress(1, "drawing", rows.filled, rows.total, rows.filled)
-    return rows.drawn(float(np.mean(distances)) if has_statistics else None)
+    return rows.drawn(float(np.mean(distances)) if compared else None)
 
 
 class _Rows:
@@ -123,11 +123,6 @@ class _Rows:
             diversity=diversity(scale(images), requested),
         )
         return Drawn(images, requested, answers, figures)
-
-
-def _has_statistics(setting: Setting) -> bool:
-    _, inputs = answers_and_inputs(setting.teacher, tf.zeros((2, *setting.input_shape)))
-    return bool(inputs)
 
 
 def _make_look(setting: Setting) -> Look:

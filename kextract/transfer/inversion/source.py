@@ -18,9 +18,14 @@ from kextract.transfer.inversion.health import (
     Health,
     is_collapsed,
 )
-from kextract.transfer.inversion.synthesizer import Synthesizer
+from kextract.transfer.inversion.synthesizer import Synthesizer, has_statistics
 from kextract.transfer.source import Setting, within
 from kextract.transfer.stored import sample
+
+NOT_FOR_THIS = (
+    "the teacher has no batch normalization that says what its images are like: --method shapes is"
+    " likely to teach more"
+)
 
 
 class Inversion:
@@ -38,6 +43,7 @@ class Inversion:
     def __init__(self, setting: Setting) -> None:
         self._config = setting.config
         self._rules = setting.config.inversion
+        self._lacks_statistics = bool(self._rules.batch_norm_weight) and not has_statistics(setting)
         self._synthesizer = Synthesizer(setting)
         self._health = Health(setting.teacher)
         self._bank = Bank(self._rules.bank_size, setting.input_shape)
@@ -53,6 +59,8 @@ class Inversion:
             self._ill = False
             yield self._restart(epoch, "had collapsed (its images look or are answered alike)")
         update = (epoch - 1) * self._config.steps_per_epoch + step
+        if update == 0 and self._lacks_statistics:
+            yield Note(NOT_FOR_THIS)
         if update % self._rules.round_updates == 0 or self._synthesizer.is_new:
             yield from self._round(epoch, update)
 

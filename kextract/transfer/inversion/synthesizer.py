@@ -191,3 +191,9 @@ def distance_to_stored(inputs: Sequence[Normalized]) -> tf.Tensor:
         [batch_moments(features) for _, features in inputs],
         [(layer.moving_mean.value, layer.moving_variance.value) for layer, _ in inputs],
     )
+
+
+def has_statistics(setting: Setting) -> bool:
+    """Say whether the teacher normalizes anything by statistics that it has stored."""
+    _, inputs = answers_and_inputs(setting.teacher, tf.zeros((2, *setting.input_shape)))
+    return bool(inputs)

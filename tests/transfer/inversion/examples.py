@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import keras
+
 from kextract.config import DistillConfig, InversionConfig, TeacherConfig
+from kextract.models.batch_norm import BatchNormalization
 from kextract.models.frozen import frozen
 from kextract.records import Event
 from kextract.training.teacher import train_teacher
@@ -36,6 +39,15 @@ def taught_network() -> Any:
     config = TeacherConfig(epochs=8, batch_size=8, learning_rate=0.01, patience=0)
     assert list(train_teacher(model, easy_images(48), easy_images(24, 1), config, flip=False))
     return model
+
+
+def network(*, channels: int = 1, classes: int = 3, normalized: bool = True) -> Any:
+    """A teacher that has learned nothing, with or without a batch normalization."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((16, 16, channels))
+    x = keras.layers.Conv2D(4, 3, strides=4, name="before")(inputs)
+    x = BatchNormalization()(x) if normalized else x
+    return keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.Flatten()(x)))
 
 
 def setting(teacher: Any, student: Any = None, seed: int = 0, **rules: Any) -> Setting:

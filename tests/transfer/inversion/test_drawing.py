@@ -8,23 +8,15 @@ import pytest
 from kextract.config import DistillConfig
 from kextract.datasets.pixels import scale
 from kextract.errors import RequestError
-from kextract.models.batch_norm import BatchNormalization
 from kextract.models.frozen import frozen
 from kextract.records import Event, Note, Progress
 from kextract.transfer.inversion.drawing import Drawn, check_losses, draw_classes
 from kextract.transfer.inversion.synthesizer import Synthesizer
 from kextract.transfer.source import Setting
 from tests.training.examples import SMALL_INVERSION
+from tests.transfer.inversion.examples import network
 
 RULES = replace(SMALL_INVERSION, adversarial_weight=0.0)
-
-
-def network(*, channels: int = 1, classes: int = 3, normalized: bool = True) -> Any:
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((16, 16, channels))
-    x = keras.layers.Conv2D(4, 3, strides=4, name="before")(inputs)
-    x = BatchNormalization()(x) if normalized else x
-    return keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.Flatten()(x)))
 
 
 def setting(teacher: Any, seed: int = 0, **rules: Any) -> Setting:

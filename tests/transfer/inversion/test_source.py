@@ -7,13 +7,13 @@ import pytest
 from kextract.config import DistillConfig, InversionConfig
 from kextract.models.build import build_model
 from kextract.models.frozen import frozen
-from kextract.records import EpochRecord, Progress
+from kextract.records import EpochRecord, Note, Progress
 from kextract.training.student import distill
-from kextract.transfer.inversion.source import Inversion
+from kextract.transfer.inversion.source import NOT_FOR_THIS, Inversion
 from kextract.transfer.inversion.synthesizer import Synthesizer
 from kextract.transfer.source import Setting
 from tests.training.examples import SMALL_INVERSION
-from tests.transfer.inversion.examples import CONFIG, RULES, followed, inversion
+from tests.transfer.inversion.examples import CONFIG, RULES, followed, inversion, network, setting
 
 STEPS = CONFIG.steps_per_epoch
 
@@ -162,3 +162,14 @@ def test_any_teacher_teaches_any_student(
     assert sum(name.startswith("answers/") for name in record.details) == classes
     distance = record.details["batch_norm_distance"]
     assert distance == 0.0 if teacher == "lenet5" else distance > 0.0
+
+
+@pytest.mark.parametrize(
+    ("normalized", "weight", "told"), [(False, 1.0, 1), (False, 0.0, 0), (True, 1.0, 0)]
+)
+def test_a_teacher_that_has_no_statistics_to_be_near_to_is_told_of_once(
+    normalized: bool, weight: float, told: int
+) -> None:
+    source = Inversion(setting(network(normalized=normalized), batch_norm_weight=weight))
+    notes = [event for event in followed(source, epochs=2) if isinstance(event, Note)]
+    assert [note.text for note in notes] == [NOT_FOR_THIS] * told
