@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from kextract import runtime
-from kextract.runs.subject import open_subject
+from kextract.config.shared import Foreign, Machine
+from kextract.runs.opened import open_model
 
 
 def main() -> None:
@@ -20,13 +21,12 @@ def main() -> None:
     path, dataset = Path(sys.argv[1]), sys.argv[2]
     steps = int(sys.argv[3]) if len(sys.argv) > 3 else 4
     folder = os.environ.get("KEXTRACT_DATA")
-    subject = open_subject(
+    opened = open_model(
         path,
-        model=None if _says_what_it_is(path) else "resnet11",
-        pooling=None,
+        Foreign(model=None if _says_what_it_is(path) else "resnet11"),
+        Machine(data_dir=Path(folder) if folder else None),
         dataset=dataset,
-        data_dir=Path(folder) if folder else None,
-        needs_data=True,
+        data="needed",
     )
     runtime.start()
     from kextract.storage.loading import load_model
@@ -34,7 +34,7 @@ def main() -> None:
     from kextract.transfer.adversarial import AdversarialNoise
     from kextract.transfer.crafting import CraftingRules
 
-    info, data = subject.info, subject.data
+    info, data = opened.info, opened.data
     assert data is not None and data.x_test is not None and data.y_test is not None
     teacher = load_model(path, info, precision="float32")
     predictor = Predictor(teacher)

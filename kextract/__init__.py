@@ -1,3 +1,21 @@
-"""Takes the knowledge out of a trained image classifier, without its data."""
+"""Takes the knowledge out of a trained image classifier, without its data.
+
+The functions are those of the command line, see docs/python.md; importing costs nothing until one
+of them is used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kextract.api import Run, distill, evaluate, load, synthesize, train_teacher
 
 __version__ = "0.1.0"
+__all__ = ["Run", "__version__", "distill", "evaluate", "load", "synthesize", "train_teacher"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'kextract' has no attribute '{name}'")
+    from kextract import api
+
+    return getattr(api, name)

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-PRECISIONS = ("auto", "float32", "bfloat16")
-
 
 @contextmanager
 def _native_stderr_held() -> Iterator[None]:

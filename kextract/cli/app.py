@@ -1,31 +1,36 @@
 """The commands of kextract, wired up; nothing here or above imports TensorFlow."""
 
+import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from kextract import __version__
-from kextract.cli.compare import compare
-from kextract.cli.distill import distill
-from kextract.cli.evaluate import evaluate
-from kextract.cli.inspect_checkpoint import inspect_checkpoint
-from kextract.cli.list_names import list_names
-from kextract.cli.quickstart import quickstart
-from kextract.cli.synthesize import synthesize
-from kextract.cli.train_teacher import train_teacher
+from kextract.cli import (
+    compare,
+    distill,
+    evaluate,
+    inspect_checkpoint,
+    list_names,
+    quickstart,
+    synthesize,
+    train_teacher,
+)
+from kextract.cli.command import PREFIX, add_command
 
 app = typer.Typer(
     name="kextract",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"auto_envvar_prefix": "KEXTRACT", "help_option_names": ["--help", "-h"]},
+    context_settings={"auto_envvar_prefix": PREFIX, "help_option_names": ["--help", "-h"]},
 )
 
 
-def _show_version(wished: bool) -> None:
-    if wished:
+def _show_version(requested: bool) -> None:
+    if requested:
         print(f"kextract {__version__}")
         raise typer.Exit
 
@@ -34,26 +39,35 @@ def _show_version(wished: bool) -> None:
 def _kextract(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            allow_from_autoenv=False,
+            help="Show the version.",
+        ),
     ] = False,
 ) -> None:
     """Take the knowledge out of a trained image classifier, without its data."""
 
 
-app.command("quickstart")(quickstart)
-app.command("train-teacher")(train_teacher)
-app.command("distill")(distill)
-app.command("synthesize")(synthesize)
-app.command("evaluate")(evaluate)
-app.command("compare")(compare)
-app.command("inspect")(inspect_checkpoint)
-app.command("list")(list_names)
+add_command(app, "quickstart", quickstart.quickstart, quickstart.EXAMPLE)
+add_command(app, "train-teacher", train_teacher.train_teacher, train_teacher.EXAMPLE)
+add_command(app, "distill", distill.distill, distill.EXAMPLE)
+add_command(app, "synthesize", synthesize.synthesize, synthesize.EXAMPLE)
+add_command(app, "evaluate", evaluate.evaluate, evaluate.EXAMPLE)
+add_command(app, "compare", compare.compare, compare.EXAMPLE)
+add_command(app, "inspect", inspect_checkpoint.inspect_checkpoint, inspect_checkpoint.EXAMPLE)
+add_command(app, "list", list_names.list_names, list_names.EXAMPLE)
 
 
-def main() -> None:
-    """Run the program with the arguments of the process."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program, by default with the arguments of the process; raises SystemExit."""
     # A table is not lost to a name that the terminal's encoding lacks.
     sys.stdout.reconfigure(  # type: ignore[union-attr]
         line_buffering=True, errors="backslashreplace"
     )
-    app()
+    for name in [name for name in os.environ if name.startswith(PREFIX) and name.endswith("_HELP")]:
+        # Typer would take it for --help, and do nothing but show it.
+        del os.environ[name]
+    app(list(arguments) if arguments is not None else None)

@@ -1,41 +1,30 @@
 """`kextract compare`: teachers and students side by side, from the histories in their files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from kextract.cli.guard import guarded
-from kextract.cli.output import check_choice, print_table
+from kextract.cli.output import print_table
+from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
 from kextract.runs.outputs import stem
+from kextract.runs.requests import CompareRequest
 
 if TYPE_CHECKING:
     from kextract.reports import Run, Table
 
-FORMATS = ("table", "markdown", "csv", "json")
+EXAMPLE = "kextract compare checkpoints/*.weights.h5"
 
 
-@guarded
-def compare(
-    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoints, teacher first.")],
-    epochs: Annotated[
-        bool, typer.Option("--epochs", help="Show every epoch, not only the summary.")
-    ] = False,
-    format: Annotated[str, typer.Option(help=f"{', '.join(FORMATS)}.")] = "table",
-) -> None:
+def compare(invocation: Invocation[CompareRequest]) -> None:
     """Compare how checkpoints began, their best epochs and their last.
 
-    The figures come from the histories in the files; no images are needed.
+    The numbers come from the histories in the files; no images are needed.
     """
-    check_choice("--format", format, FORMATS)
-    from kextract.reports import epochs as epochs_table
-    from kextract.reports import summary
+    from kextract.reports import epochs, summary
 
-    runs = [_run(path) for path in checkpoints]
-    tables = [summary(runs), *([epochs_table(runs)] if epochs else [])]
-    for table in tables:
-        _print(table, format)
+    request = invocation.request
+    runs = [_run(path) for path in request.checkpoints]
+    _print(epochs(runs) if request.epochs else summary(runs), request.format)
 
 
 def _run(path: Path) -> "Run":

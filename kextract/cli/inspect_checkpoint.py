@@ -2,48 +2,47 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from kextract.cli.guard import guarded
-from kextract.cli.output import check_choice, print_table
+from kextract.cli.output import print_table
+from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
+from kextract.runs.requests import InspectRequest
+from kextract.runs.settings import settings_of_checkpoint
 
 if TYPE_CHECKING:
     from kextract.reports import Table
     from kextract.storage import CheckpointInfo
     from kextract.storage.archive import ArchiveInfo
 
+EXAMPLE = "kextract inspect checkpoints/mnist-resnet11.weights.h5"
 LONGEST_NAME, LONGEST_VALUE = 80, 2000
 """Characters in the table; JSON holds all of them."""
 
 
-@guarded
-def inspect_checkpoint(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint to look into.")],
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
-) -> None:
+def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
     """Show what a checkpoint holds and how it was made, or what a .keras file holds."""
-    check_choice("--format", format, ("table", "json"))
     from kextract.display.strict_json import dumps
     from kextract.storage import read_info
     from kextract.storage.archive import is_archive, load_archive
 
-    if is_archive(checkpoint):
+    checkpoint, format = invocation.request.checkpoint, invocation.request.format
+    if is_archive(checkpoint) and not invocation.request.config:
         _, about = load_archive(checkpoint)
         if format == "json":
             print(dumps(dict(sorted(asdict(about).items()))))
         else:
             print_table(_archive_table(checkpoint, about))
         return
-    info = read_info(checkpoint)
+    info = None if is_archive(checkpoint) else read_info(checkpoint)
     if info is None:
         raise RequestError(
-            f"'{checkpoint}' holds weights of another program, which say nothing about themselves;"
-            " kextract evaluate --model NAME --dataset NAME measures them"
+            f"'{checkpoint}' is of another program and says nothing about how it was made;"
+            " kextract evaluate --model NAME --dataset NAME measures weights"
         )
-    if format == "json":
+    if invocation.request.config:
+        print(settings_of_checkpoint(info), end="")
+    elif format == "json":
         print(dumps(dict(sorted(asdict(info).items()))))
     else:
         print_table(_table(checkpoint, info))

@@ -1,33 +1,29 @@
 """`kextract list`: the names that other commands take."""
 
 import json
-from typing import Annotated
 
-import typer
-
-from kextract.cli.guard import guarded
-from kextract.cli.output import check_choice, print_table
+from kextract.cli.output import print_table
 from kextract.config import RECIPES
+from kextract.config.presets import preset, preset_names
+from kextract.config.resolve import Invocation
 from kextract.datasets import describe_datasets
 from kextract.models import MODELS
-from kextract.presets import PRESETS
+from kextract.runs.requests import ListRequest
 from kextract.transfer import METHODS
 
+EXAMPLE = "kextract list"
 
-@guarded
-def list_names(
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
-) -> None:
+
+def list_names(invocation: Invocation[ListRequest]) -> None:
     """List data sets, models, methods, recipes and presets."""
-    check_choice("--format", format, ("table", "json"))
     kinds = {
         "data sets": describe_datasets(),
         "models": [(name, spec.description) for name, spec in MODELS.items()],
         "methods": [(name, spec.description) for name, spec in METHODS.items()],
         "recipes": list(RECIPES.items()),
-        "presets": [(name, preset.source) for name, preset in PRESETS.items()],
+        "presets": [(name, preset(name).source) for name in preset_names()],
     }
-    if format == "json":
+    if invocation.request.format == "json":
         print(json.dumps({kind: dict(entries) for kind, entries in kinds.items()}))
         return
     from kextract.reports.table import Table, name_cell

@@ -1,31 +1,23 @@
 """`kextract quickstart`: the article's experiment and ours on generated digits."""
 
-import shlex
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
+from kextract.cli.compare import compare
+from kextract.cli.distill import distill
+from kextract.cli.train_teacher import train_teacher
+from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
+from kextract.runs.outputs import picture_file
+from kextract.runs.requests import QuickstartRequest, invoke
 
-from kextract.cli import options
-from kextract.cli.guard import guarded
-from kextract.runs.outputs import FOLDER, picture_file
-
-TEACHER = "quickstart-teacher.weights.h5"
-RANDOM = "quickstart-random.weights.h5"
-ADVERSARIAL = "quickstart-adversarial.weights.h5"
-INVERSION = "quickstart-inversion.weights.h5"
-INVERSION_EPOCHS = "4"
+EXAMPLE = "kextract quickstart --seed 1"
+EPOCHS = 4
+"""Of the last student."""
 
 
-@guarded
-def quickstart(
-    folder: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the checkpoints.")
-    ] = FOLDER,
-    format: options.Format = "auto",
-    debug: options.Debug = False,
-) -> None:
+def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
     """Run the article's experiment on generated digits, and then do better.
 
     Trains a teacher, teaches one student with random and one with adversarial noise, and one with
@@ -34,55 +26,73 @@ def quickstart(
     adversarial noise fewer but larger updates, and the last student 400 updates instead of 1,200.
     Files of an earlier quickstart are replaced.
     """
-    names = (TEACHER, RANDOM, ADVERSARIAL, INVERSION)
-    teacher, random, adversarial, inversion = (str(folder / name) for name in names)
-    shared = ["--overwrite", *([] if format == "auto" else ["--format", format])]
+    folder = invocation.request.output
+    teacher, random, adversarial, inversion = (
+        folder / f"quickstart-{name}.weights.h5"
+        for name in ("teacher", "random", "adversarial", "inversion")
+    )
+    shared: dict[str, Any] = {"seed": invocation.request.seed, "overwrite": True}
+    if invocation.request.format != "auto":
+        shared["format"] = invocation.request.format
+    if invocation.request.machine.threads is not None:
+        shared["threads"] = invocation.request.machine.threads
+
+    def student(title: str, output: Path, **options: Any) -> None:
+        _act(title, "distill", distill, {"teacher": teacher, **options, "output": output, **shared})
+
     _act(
         "1/5  Train a teacher on generated digits; 3 epochs are enough for a start.",
-        ["train-teacher", "--dataset", "strokes", "--epochs", "3", "--batch-size", "128",
-         "--output", teacher, *shared],
-    )  # fmt: skip
-    _act(
-        "2/5  Teach a student with random noise: the teacher has little to say about it.",
-        ["distill", teacher, "--method", "random", "--epochs", "5", "--output", random, *shared],
+        "train-teacher",
+        train_teacher,
+        {"dataset": "strokes", "epochs": 3, "batch_size": 128, "output": teacher, **shared},
     )
-    _act(
+    student(
+        "2/5  Teach a student with random noise: the teacher has little to say about it.",
+        random,
+        method="random",
+        epochs=5,
+    )
+    student(
         "3/5  Teach a student with adversarial noise, on which the teacher is sure of a class.",
-        ["distill", teacher, "--method", "adversarial", "--epochs", "3",
-         "--steps-per-epoch", "10", "--learning-rate", "1e-3", "--output", adversarial, *shared],
-    )  # fmt: skip
-    _act(
+        adversarial,
+        method="adversarial",
+        epochs=3,
+        steps_per_epoch=10,
+        learning_rate=1e-3,
+    )
+    student(
         "4/5  Teach a student with images that a generator draws out of the teacher.",
-        ["distill", teacher, "--method", "inversion", "--epochs", INVERSION_EPOCHS,
-         "--warm-up", "60", "--generator-steps", "6", "--save-images", INVERSION_EPOCHS,
-         "--output", inversion, *shared],
-    )  # fmt: skip
+        inversion,
+        method="inversion",
+        epochs=EPOCHS,
+        warm_up=60,
+        generator_steps=6,
+        save_images=EPOCHS,
+    )
     _act(
         "5/5  Compare: noise does not carry the teacher's knowledge far, drawn images do.",
-        ["compare", teacher, random, adversarial, inversion],
+        "compare",
+        compare,
+        {"checkpoints": (teacher, random, adversarial, inversion)},
     )
-    picture = picture_file(folder / INVERSION, int(INVERSION_EPOCHS))
-    _say(f"What the teacher thinks that digits look like: '{picture}'.")
+    _say(f"What the teacher takes digits to look like: '{picture_file(inversion, EPOCHS)}'.")
     _say(f"The checkpoints are in '{folder}'. Next:")
     _say(f"  kextract evaluate {teacher} {inversion} --against {teacher}")
     _say(f"  kextract distill {teacher} --method inversion --student lenet5")
     _say("  kextract train-teacher --dataset mnist")
 
 
-def _act(title: str, arguments: list[str]) -> None:
+def _act(
+    title: str,
+    command: str,
+    run: Callable[[Invocation[Any]], None],
+    options: Mapping[str, Any],
+) -> None:
     """Run a command of kextract as if it had been typed, saying what it is for."""
-    from kextract.cli.app import app
-    from kextract.runs.common import ARGUMENTS
-
+    invocation = invoke(command, Layer(COMMAND_LINE, options))
     _say(f"\n{title}")
-    _say(f"$ {shlex.join(['kextract', *arguments])}")
-    token = ARGUMENTS.set(arguments)
-    try:
-        code = app(arguments, standalone_mode=False)
-    finally:
-        ARGUMENTS.reset(token)
-    if code:
-        raise typer.Exit(code)
+    _say(f"$ {invocation.command_line()}")
+    run(invocation)
 
 
 def _say(text: str) -> None:

@@ -1,7 +1,7 @@
 """What a run shows while it works: live, plain rows, JSON lines, or nothing but the path."""
 
 from kextract.display.base import Display, Outcome, RunHeader
-from kextract.display.choose import FORMATS, Format, make_display
+from kextract.display.choose import FORMATS, make_display
 from kextract.display.columns import COLUMNS, Column, column
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "FORMATS",
     "Column",
     "Display",
-    "Format",
     "Outcome",
     "RunHeader",
     "column",

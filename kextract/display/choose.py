@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Literal, TextIO, get_args
+from typing import TextIO
 
 from kextract.display.base import Display
 from kextract.display.json_lines import JsonLinesDisplay
@@ -12,14 +12,13 @@ from kextract.display.quiet import QuietDisplay
 from kextract.display.text import is_terminal
 from kextract.errors import UnknownNameError
 
-Format = Literal["auto", "live", "plain", "json", "quiet"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+FORMATS = ("auto", "live", "plain", "json", "quiet")
 
 _DUMB = ("", "dumb", "unknown")
 
 
 def make_display(
-    format: Format = "auto", stdout: TextIO | None = None, stderr: TextIO | None = None
+    format: str = "auto", stdout: TextIO | None = None, stderr: TextIO | None = None
 ) -> Display:
     """Make the display of that name; "auto" is live on a terminal and plain elsewhere.
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.errors import RequestError
 from kextract.models.input_range import PIXELS, InputRange
 
 LEAST_PROBABILITY = 1e-7
@@ -28,6 +29,18 @@ def adapt(
     if len(answers.shape) > 2:
         answers = keras.layers.Flatten(dtype="float32")(answers)
     return keras.Model(images, _logits(keras.ops.cast(answers, "float32"), head))
+
+
+def image_shape(network: keras.Model) -> tuple[int, int, int]:
+    """Return height, width and channels of a network's images. Raises RequestError."""
+    shape = network.input_shape
+    if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:]:
+        raise RequestError(
+            f"the model '{network.name}' takes {shape}: expected images of a fixed size,"
+            " (None, height, width, channels)"
+        )
+    _, height, width, channels = shape
+    return height, width, channels
 
 
 def guess_head(answers: NDArray[np.floating]) -> str:

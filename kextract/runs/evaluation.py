@@ -1,86 +1,95 @@
 """Measuring checkpoints on labelled images, alone and against a teacher."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kextract import runtime
 from kextract.reports import EvaluationResult
+from kextract.runs.keeping import images_sha256
+from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.parts import cut, holdout_of
-from kextract.runs.subject import Subject, check_range_is_used, open_subject
+from kextract.runs.requests import EvaluateRequest
 
 if TYPE_CHECKING:
     from kextract.datasets.images import Images
-    from kextract.models.input_range import InputRange
-    from kextract.training.evaluation import FloatArray
+    from kextract.training.evaluation import FloatArray, Predictor
 
 
-def run_evaluation(
-    checkpoints: Sequence[Path],
-    *,
-    against: Path | None,
-    split: str,
-    model: str | None,
-    pooling: str | None,
-    dataset: str | None,
-    precision: str,
-    threads: int | None,
-    data_dir: Path | None,
-    input_range: "InputRange | None" = None,
-) -> list[EvaluationResult]:
+def run_evaluation(request: EvaluateRequest) -> list[EvaluationResult]:
     """Measure each checkpoint on a part of its data set; all are opened before any is measured."""
 
-    def opened(path: Path) -> Subject:
-        return open_subject(
+    def opened(path: Path) -> OpenedModel:
+        return open_model(
             path,
-            model=model,
-            pooling=pooling,
-            dataset=dataset,
-            data_dir=data_dir,
-            needs_data=True,
-            input_range=input_range,
-            precision=precision,
+            request.foreign,
+            request.machine,
+            dataset=request.dataset,
+            data="needed",
+            precision=request.precision,
         )
 
-    runtime.limit_threads(threads)
-    subjects = [opened(path) for path in checkpoints]
-    teacher = opened(against) if against else None
-    check_range_is_used(input_range, *subjects, *([teacher] if teacher else []))
-    parts = [_images(subject, split) for subject in subjects]
+    runtime.limit_threads(request.machine.threads)
+    models = [opened(path) for path in request.checkpoints]
+    teacher = opened(request.against) if request.against else None
+    check_range_is_used(request.foreign, *models, *([teacher] if teacher else []))
+    parts = [_images(model, request.split) for model in models]
     runtime.start()
-    arithmetic = runtime.resolve_precision(precision)
+    precision = runtime.resolve_precision(request.precision)
+    targets = _TeacherLogits(teacher, precision)
     return [
-        _measure(subject, images, split, teacher, arithmetic)
-        for subject, images in zip(subjects, parts, strict=True)
+        _measure(model, images, request.split, targets, precision)
+        for model, images in zip(models, parts, strict=True)
     ]
 
 
-def _images(subject: Subject, split: str) -> "Images":
-    assert subject.data is not None, "open_subject was told that data is needed"
-    return cut(subject.data, split, holdout_of(subject.info.config))
+def _images(opened: OpenedModel, split: str) -> "Images":
+    assert opened.data is not None, "open_model was told that data is needed"
+    return cut(opened.data, split, holdout_of(opened.info.config))
 
 
-def _logits(subject: Subject, images: "Images", precision: str) -> "tuple[FloatArray, float]":
+def _logits(opened: OpenedModel, images: "Images", precision: str) -> "tuple[FloatArray, float]":
     """Return a checkpoint's logits (n, k) on the images, and its weight penalty."""
     from kextract.training.evaluation import Predictor
 
-    predictor = Predictor(subject.load(precision)[0])
+    predictor = Predictor(opened.load(precision)[0])
     return predictor.logits(images.x), predictor.penalty()
 
 
+class _TeacherLogits:
+    """A teacher's logits, computed once for all that is measured on the same images."""
+
+    def __init__(self, teacher: OpenedModel | None, precision: str) -> None:
+        self.teacher = teacher
+        self._precision = precision
+        self._predictor: Predictor | None = None
+        self._known: dict[str | None, FloatArray] = {}
+
+    def on(self, images: "Images") -> "FloatArray | None":
+        """Return the logits (n, k) on the images; None without a teacher."""
+        if self.teacher is None:
+            return None
+        digest = images_sha256(images)
+        if digest not in self._known:
+            if self._predictor is None:
+                from kextract.training.evaluation import Predictor
+
+                self._predictor = Predictor(self.teacher.load(self._precision)[0])
+            self._known[digest] = self._predictor.logits(images.x)
+        return self._known[digest]
+
+
 def _measure(
-    subject: Subject, images: "Images", split: str, teacher: Subject | None, precision: str
+    opened: OpenedModel, images: "Images", split: str, targets: _TeacherLogits, precision: str
 ) -> EvaluationResult:
     from kextract.training.evaluation import class_accuracies, score
 
-    logits, penalty = _logits(subject, images, precision)
-    target = _logits(teacher, images, precision)[0] if teacher else None
-    scores = score(logits, images.y, penalty=penalty, teacher=target)
-    per_class = class_accuracies(logits, images.y, subject.info.classes)
-    names = subject.info.class_names or [str(index) for index in range(subject.info.classes)]
+    logits, penalty = _logits(opened, images, precision)
+    scores = score(logits, images.y, penalty=penalty, teacher=targets.on(images))
+    per_class = class_accuracies(logits, images.y, opened.info.classes)
+    names = opened.info.class_names or [str(index) for index in range(opened.info.classes)]
     return EvaluationResult(
-        checkpoint=str(subject.path),
-        dataset=subject.data.name if subject.data else "",
+        checkpoint=str(opened.path),
+        dataset=opened.data.name if opened.data else "",
         split=split,
         images=len(images.x),
         loss=scores.loss,
@@ -89,5 +98,5 @@ def _measure(
         per_class=tuple((name, *found) for name, found in zip(names, per_class, strict=True)),
         agreement=scores.agreement,
         kl=scores.kl,
-        against=str(teacher.path) if teacher else None,
+        against=str(targets.teacher.path) if targets.teacher else None,
     )

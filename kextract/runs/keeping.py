@@ -1,11 +1,14 @@
 """What is kept of a run while it goes on, so that a stopped one is not lost."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kextract.config import DistillConfig, TeacherConfig
+from kextract.config.option import flag, table
 from kextract.datasets.images import Images
 from kextract.errors import (
     CheckpointError,
@@ -15,18 +18,23 @@ from kextract.errors import (
     StorageError,
 )
 from kextract.records import Snapshot
-from kextract.runs.common import command_to_go_on
 from kextract.storage import check_writable, sha256_of_tensors
 from kextract.storage.atomic import reason
 from kextract.storage.resume import Kept, Request, read_resume, resume_path, write_resume
 from kextract.storage.run_lock import run_lock
 
+_DEFAULTS = {
+    flag(name): entry.default
+    for name, entry in {**table(TeacherConfig), **table(DistillConfig)}.items()
+}
+
 
 class Keeping:
     """Keeps the last finished epoch of one run beside its output."""
 
-    def __init__(self, output: Path, earlier: Kept | None) -> None:
+    def __init__(self, output: Path, earlier: Kept | None, command: str) -> None:
         self._output = output
+        self._command = command
         self._path = resume_path(output)
         self._earlier = earlier
         self._request: Request = {}
@@ -34,11 +42,11 @@ class Keeping:
         self._began = self._ended = False
 
     def begin(self, request: Request, epochs: int) -> Snapshot | None:
-        """Return where to go on, or None to begin anew.
+        """Return where to continue, or None to begin anew.
 
         `request` names all options that the result depends on. Raises RequestError where the
         unfinished run was asked for something else, or has more than `epochs` epochs already.
-        Without an earlier run to go on with, one that is still kept is given up from here on.
+        Without an earlier run to continue, one that is still kept is given up from here on.
         """
         if self._earlier:
             self._check(self._earlier.request, request, epochs)
@@ -59,22 +67,22 @@ class Keeping:
         self._give_up()
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
         """Add to whatever stops the run what was kept of it."""
         try:
             yield
         except KeyboardInterrupt as stop:
-            stop.args = (self._standing(),)
+            stop.args = (self._outcome(),)
             raise
         except NonFiniteError as error:
-            # To go on with the same options would only lead here again.
+            # To continue the same options would only lead here again.
             advice = f"{self._kept()}; --overwrite starts over" if self._epochs else self._kept()
             error.args = (f"{error}; {advice}",)
             raise
         except KextractError as error:
-            # Going on with what does not fit would only lead here again.
+            # To continue with what does not fit would only lead here again.
             if self._began and not isinstance(error, CheckpointError):
-                error.args = (f"{error}; {self._standing()}",)
+                error.args = (f"{error}; {self._outcome()}",)
             raise
 
     def _give_up(self) -> None:
@@ -83,11 +91,11 @@ class Keeping:
         except OSError as error:
             raise StorageError(f"cannot remove '{self._path}': {reason(error)}") from error
 
-    def _standing(self) -> str:
+    def _outcome(self) -> str:
         if self._ended:
             return f"'{self._output}' was written"
         kept = self._kept()
-        return f"{kept}; to go on: {command_to_go_on()}" if self._epochs else kept
+        return f"{kept}; to continue: {self._command} --resume" if self._epochs else kept
 
     def _kept(self) -> str:
         # The folder may have been deleted under the run.
@@ -99,11 +107,13 @@ class Keeping:
         return f"{epochs} kept"
 
     def _check(self, kept: Request, asked: Request, epochs: int) -> None:
-        for flag in {**kept, **asked}:
-            if kept.get(flag) != asked.get(flag):
+        for name in {**kept, **asked}:
+            # An older version had fewer options, and did what is the default of a newer one.
+            earlier = kept.get(name, _DEFAULTS.get(name))
+            if earlier != asked.get(name):
                 raise RequestError(
                     f"--resume: the unfinished run of '{self._output}' has"
-                    f" {_option(flag, kept)}, but asked for was {_option(flag, asked)}: go on with"
+                    f" {_option(name, kept)}, but asked for was {_option(name, asked)}: continue"
                     " the same, or start over with --overwrite and without --resume"
                 )
         if epochs < self._epochs:
@@ -114,32 +124,33 @@ class Keeping:
 
 
 @contextmanager
-def kept(output: Path, *, resume: bool, overwrite: bool) -> Iterator[Keeping]:
+def reserved(output: Path, *, resume: bool, overwrite: bool, command: str) -> Iterator[Keeping]:
     """Reserve an output for one run and keep the run's epochs beside it.
 
     Raises RequestError, before any work, for an output that cannot be written or that another run
     is writing; for an unfinished run of it, unless to `resume` or to `overwrite`; and for nothing
-    to `resume`.
+    to `resume`. `command` makes the run, without `--resume`.
     """
     path = resume_path(output)
     if resume and os.path.exists(output) and not os.path.exists(path):  # noqa: PTH110
-        raise RequestError(f"--resume: '{output}' is finished, there is nothing to go on with")
+        raise RequestError(f"--resume: '{output}' is finished, there is nothing to continue")
     check_writable(output, overwrite)
     with run_lock(output):
-        keeping = Keeping(output, _earlier(output, resume=resume, overwrite=overwrite))
-        with keeping.told():
+        earlier = _earlier(output, resume=resume, overwrite=overwrite)
+        keeping = Keeping(output, earlier, command)
+        with keeping.explained():
             yield keeping
 
 
-def flags(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the fields of a configuration and its parts by their flags, `--epochs` last."""
-    named: dict[str, Any] = {}
-    for name, value in config.items():
-        named |= (
-            flags(value) if isinstance(value, Mapping) else {f"--{name.replace('_', '-')}": value}
-        )
-    epochs = {"--epochs": named.pop("--epochs")} if "--epochs" in named else {}
-    return {**named, **epochs}
+def comparable(config: TeacherConfig | DistillConfig) -> dict[str, Any]:
+    """Name the values of a configuration by their flags, as `Request` holds them."""
+    values = asdict(config)
+    values |= values.pop("inversion", {})
+    epochs = values.pop("epochs")
+    if config.schedule != "constant":
+        # Otherwise a longer run begins as a shorter one does.
+        values["epochs"] = epochs
+    return {flag(name): value for name, value in values.items()}
 
 
 def images_sha256(*parts: Images | None) -> str | None:
@@ -172,15 +183,15 @@ def _earlier(output: Path, *, resume: bool, overwrite: bool) -> Kept | None:
         done = earlier.snapshot.history[-1].epoch
         raise RequestError(
             f"an unfinished run of '{output}' is kept, with {done} epoch{'s' * (done > 1)}:"
-            " pass --resume to go on, or --overwrite to start over"
+            " pass --resume to continue, or --overwrite to start over"
         )
     return earlier
 
 
-def _option(flag: str, request: Request) -> str:
-    value = request.get(flag)
+def _option(name: str, request: Request) -> str:
+    value = request.get(name)
     if value is None:
-        return f"no {flag}"
+        return f"no {name}"
     if isinstance(value, bool):
-        return f"{flag} {'on' if value else 'off'}"
-    return f"{flag} {value}"
+        return f"{name} {'on' if value else 'off'}"
+    return f"{name} {value}"

@@ -2,25 +2,27 @@
 
 from pathlib import Path
 
+from kextract.config import DistillConfig
+
 FOLDER = Path("checkpoints")
 
 
-def output_path(wished: Path | None, name: str) -> Path:
-    """Return the wished path, or the file of this name in the default folder."""
-    return wished or FOLDER / name
+def output_path(requested: Path | None, name: str) -> Path:
+    """Return the requested path, or the file of this name in the default folder."""
+    return requested or FOLDER / name
 
 
-def teacher_file(dataset: str, model: str) -> str:
+def teacher_file(dataset: str, model: str, seed: int) -> str:
     """Name the checkpoint of a teacher."""
-    return f"{dataset}-{model}.weights.h5"
+    return _checkpoint(dataset, model, _seed(seed))
 
 
-def student_file(
-    teacher: Path, student: str | None, method: str, recipe: str, mix: str | None = None
-) -> str:
+def student_file(teacher: Path, student: str | None, config: DistillConfig) -> str:
     """Name the checkpoint of a student after its teacher's file and what differs."""
-    parts = [stem(teacher), student, method, mix, None if recipe == "corrected" else recipe]
-    return "-".join(part for part in parts if part) + ".weights.h5"
+    recipe = None if config.recipe == "corrected" else config.recipe
+    return _checkpoint(
+        stem(teacher), student, config.method, config.mix, recipe, _seed(config.seed)
+    )
 
 
 def drawn_file(teacher: Path) -> str:
@@ -36,3 +38,11 @@ def picture_file(output: Path, epoch: int) -> Path:
 def stem(path: Path) -> str:
     """Return a checkpoint's file name without its ending."""
     return path.name.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras")
+
+
+def _checkpoint(*parts: str | None) -> str:
+    return "-".join(part for part in parts if part) + ".weights.h5"
+
+
+def _seed(seed: int) -> str | None:
+    return f"s{seed}" if seed else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kextract.config import Holdout
 from kextract.datasets.dataset import Dataset
@@ -10,6 +10,9 @@ from kextract.datasets.images import Images
 from kextract.datasets.splits import split
 from kextract.errors import CheckpointError, DatasetError, RequestError
 from kextract.storage import CheckpointInfo
+
+if TYPE_CHECKING:
+    import keras
 
 
 def cut(data: Dataset, part: str, holdout: Holdout) -> Images:
@@ -56,6 +59,17 @@ def check_fits(data: Dataset, info: CheckpointInfo, path: Path) -> None:
         raise DatasetError(
             f"data set '{data.name}' has {data.classes} classes, but '{path}' knows"
             f" {info.classes}: choose another --dataset"
+        )
+
+
+def check_network(
+    network: "keras.Model", flag: str, input_shape: tuple[int, int, int], classes: int
+) -> None:
+    """Refuse a network of somebody's own that does not take or give what it has to."""
+    if (network.input_shape, network.output_shape) != ((None, *input_shape), (None, classes)):
+        raise RequestError(
+            f"{flag}: the network takes {network.input_shape} and gives {network.output_shape};"
+            f" expected {(None, *input_shape)} and {(None, classes)}"
         )
 
 

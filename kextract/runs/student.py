@@ -1,89 +1,72 @@
-"""One whole distillation: from a teacher's checkpoint to a student's."""
+"""One distillation, from its request to what is ready to begin."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
-from kextract.config import DistillConfig
-from kextract.display import Display, RunHeader
+from kextract.config import DistillConfig, Holdout
+from kextract.config.resolve import Invocation
+from kextract.datasets.images import Images
+from kextract.display import RunHeader
 from kextract.errors import RequestError
-from kextract.models import model_pooling
-from kextract.models.input_range import InputRange
-from kextract.runs.common import command_line, final_scores, follow, outcome
-from kextract.runs.keeping import flags, images_sha256, kept
+from kextract.models import model_pooling, model_spec
+from kextract.records import EpochRecord, Event, Snapshot
+from kextract.runs.job import Work, final_scores
+from kextract.runs.keeping import comparable, images_sha256
+from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.outputs import output_path, student_file
-from kextract.runs.parts import check_shift, cut, holdout_of
+from kextract.runs.parts import check_network, check_shift, cut, holdout_of
 from kextract.runs.pictures import check_pictures, with_pictures
-from kextract.runs.subject import check_range_is_used, open_subject
-from kextract.runs.transfer import checked_methods, transfer_images
-from kextract.storage import CheckpointInfo, sha256_of_tensors, write_checkpoint
-from kextract.storage.archive import is_archive
-from kextract.transfer import MethodSpec, make_source
+from kextract.runs.requests import DistillRequest
+from kextract.runs.settings import OPTIONS
+from kextract.runs.transfer_images import TransferImages, transfer_images
+from kextract.storage import CheckpointInfo, sha256_of_tensors
+from kextract.storage.archive import is_archive, load_archive
+from kextract.storage.info import OWN_ARCHITECTURE
+from kextract.transfer import MethodSpec, make_source, method_specs
+
+if TYPE_CHECKING:
+    import keras
 
 COLLAPSED = (
-    "the generator collapsed in the last epoch (its images look or are answered alike): what the"
-    " student learned before stays; try another --seed or a lower --generator-learning-rate"
+    "the generator collapsed in the last epoch (its images look alike or are given one class): what"
+    " the student learned before stays; try another --seed or a lower --generator-learning-rate"
 )
 TIMES = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
 
 
-def run_student(
-    config: DistillConfig,
-    display: Display,
-    *,
-    teacher: Path,
-    student: str | None,
-    model: str | None,
-    pooling: str | None,
-    dataset: str | None,
-    threads: int | None,
-    data_dir: Path | None,
-    output: Path | None,
-    overwrite: bool,
-    resume: bool = False,
-    images: str | None = None,
-    save_images: int = 0,
-    input_range: InputRange | None = None,
-) -> None:
-    """Teach a student, measure it on the test images once, and write its checkpoint.
+@dataclass(frozen=True)
+class StudentPlan:
+    """A distillation of which nothing is left to refuse without TensorFlow."""
 
-    All that can be refused is refused before the work begins. Where no data set can be had, the
-    student is taught all the same and only what needs no data is measured. Every finished epoch is
-    kept; with `resume`, an unfinished run is gone on with. `images` says which ones a surrogate
-    method is taught with; every `save_images` epochs a picture of the images is written.
-    """
-    specs = checked_methods(config, images)
-    runtime.limit_threads(threads)
-    _check_own_architecture(teacher, student, config.recipe)
-    subject = open_subject(
-        teacher,
-        model=model,
-        pooling=pooling,
-        dataset=dataset,
-        data_dir=data_dir,
-        needs_data=False,
-        input_range=input_range,
-        precision=config.precision,
-    )
-    check_range_is_used(input_range, subject)
-    info, data = subject.info, subject.data
-    check_shift(config.shift, info.input_shape)
-    architecture = student or info.model
-    student_pooling = _student_pooling(info, architecture, pooling)
-    path = output_path(
-        output, student_file(teacher, student, config.method, config.recipe, config.mix)
-    )
-    with kept(path, resume=resume, overwrite=overwrite) as keeping:
-        if not (overwrite or resume):
-            check_pictures(path, save_images, config.epochs)
-        holdout = holdout_of(info.config)
-        has_validation = data is not None and data.x_train is not None
-        validation = cut(data, "validation", holdout) if data and has_validation else None
-        given = transfer_images(config, images, subject, holdout, data_dir)
+    invocation: Invocation[DistillRequest]
+    output: Path
+    teacher: OpenedModel
+    architecture: str
+    """The student's name in the registry, or `OWN_ARCHITECTURE`."""
+    pooling: str
+    holdout: Holdout
+    validation: Images | None
+    images: TransferImages
+    network: "keras.Model | None" = None
+    """A student whose architecture is not in the registry."""
 
+    @property
+    def command(self) -> str:
+        """The command that makes this run."""
+        return self.invocation.command_line()
+
+    def check_output(self, *, replace: bool) -> None:
+        """Refuse, before the work begins, to replace the pictures of an earlier run."""
+        if not replace:
+            request = self.invocation.request
+            check_pictures(self.output, request.save_images, request.config.epochs)
+
+    def build(self) -> Work:
+        """Make the teacher, the student and the source of its images."""
         runtime.start()
-        from kextract.models.build import build_model, student_seed
         from kextract.models.frozen import frozen
         from kextract.training.evaluation import Predictor
         from kextract.training.sanity import doubt_about
@@ -91,50 +74,26 @@ def run_student(
         from kextract.transfer.source import Setting
         from kextract.transfer.watched import Watched
 
+        request, info, validation = self.invocation.request, self.teacher.info, self.validation
+        asked = request.config
         config = replace(
-            config,
-            precision=runtime.resolve_precision(config.precision),
-            flip=info.flip if config.flip is None else config.flip,
+            asked,
+            precision=runtime.resolve_precision(asked.precision),
+            flip=info.flip if asked.flip is None else asked.flip,
         )
-        teacher_network, teacher_sha256 = subject.load(config.precision)
-        teacher_logits = Predictor(teacher_network).logits(validation.x) if validation else None
-        network = build_model(
-            architecture,
-            info.input_shape,
-            info.classes,
-            pooling=student_pooling,
-            precision=config.precision,
-            seed=student_seed(config.seed),
+        teacher, teacher_sha256 = self.teacher.load(config.precision)
+        teacher_logits = Predictor(teacher).logits(validation.x) if validation else None
+        student = self._student(config)
+        classifier = frozen(teacher, batch_statistics=config.recipe == "article")
+        doubt = doubt_about(
+            classifier, self.teacher.path, info.input_shape, validation, teacher_logits
         )
-        answers = frozen(teacher_network, batch_statistics=config.recipe == "article")
-        doubt = doubt_about(answers, teacher, info.input_shape, validation, teacher_logits)
-        setting = Setting(answers, teacher_network, network, config)
-        source = Watched(make_source(setting, given))
-        request = {
-            "--student": architecture,
-            "--pooling": student_pooling,
-            "--dataset": data.name if data and validation else None,
-            **flags(asdict(config)),
-            "--input-range": str(input_range) if input_range else None,
-            "teacher with SHA-256": teacher_sha256,
-            "images with SHA-256": images_sha256(validation),
-            "transfer images with SHA-256": sha256_of_tensors(given) if given else None,
-        }
-        if config.schedule == "constant":
-            # A longer run then begins as a shorter one does.
-            del request["--epochs"]
-        earlier = keeping.begin(request, config.epochs)
-        with display:
-            display.start(
-                _header(config, specs, teacher, architecture, measured=validation is not None)
-            )
-            if data is None:
-                display.note(f"no images to measure on, going on without: {subject.missing}")
-            if doubt:
-                display.note(doubt)
-            events = distill(
-                answers,
-                network,
+        source = Watched(make_source(Setting(classifier, teacher, student, config), self.images))
+
+        def events(earlier: Snapshot | None) -> Iterator[Event]:
+            running = distill(
+                classifier,
+                student,
                 source,
                 config,
                 validation,
@@ -142,79 +101,176 @@ def run_student(
                 resume=earlier,
                 snapshots=True,
             )
-            if save_images:
-                events = with_pictures(events, source, answers, path, save_images)
-            history = follow(display, events, keep=keeping.keep, resume=earlier)
-            if "collapsed" in history[-1].details:
-                display.note(COLLAPSED)
-            test = final_scores(network, data, teacher_network)
-            student_info = replace(
+            every = request.save_images
+            return (
+                with_pictures(running, source, classifier, self.output, every) if every else running
+            )
+
+        def describe(history: tuple[EpochRecord, ...]) -> CheckpointInfo:
+            return replace(
                 info,
                 kind="student",
-                model=architecture,
-                pooling=student_pooling,
+                model=self.architecture,
+                pooling=self.pooling,
                 seed=config.seed,
                 precision=config.precision,
-                config={
-                    **asdict(config),
-                    "images": images,
-                    "holdout": asdict(holdout),
-                    "command": command_line(),
-                },
+                config=self._stored_config(config),
                 history=history,
-                teacher=teacher.name,
+                teacher=self.teacher.path.name,
                 teacher_sha256=teacher_sha256,
-                test=test,
+                test=final_scores(student, self.teacher.data, teacher),
             )
-            write_checkpoint(path, network, student_info, overwrite=overwrite)
-            keeping.end()
-            display.finish(history, outcome(path, test))
 
-
-def _check_own_architecture(teacher: Path, student: str | None, recipe: str) -> None:
-    """Refuse what cannot be done with a teacher whose architecture is in its file."""
-    if not is_archive(teacher):
-        return
-    if student is None:
-        raise RequestError(
-            f"'{teacher}' holds an architecture of its own: name the student's with --student,"
-            " such as --student lenet5"
-        )
-    if recipe == "article":
-        raise RequestError(
-            f"--recipe article: it normalizes by batch statistics, as is done with kextract's own"
-            f" networks only; leave --recipe out for '{teacher}'"
+        missing = f"no images to measure on, running without: {self.teacher.missing}"
+        return Work(
+            header=self._header(config),
+            model=student,
+            request=self._compared(config, teacher_sha256),
+            events=events,
+            describe=describe,
+            notes=(*([] if self.teacher.data else [missing]), *([doubt] if doubt else [])),
+            last_words=lambda history: [COLLAPSED] if "collapsed" in history[-1].details else [],
         )
 
+    def _student(self, config: DistillConfig) -> "keras.Model":
+        from kextract.models.build import build_model, student_seed
 
-def _student_pooling(info: CheckpointInfo, architecture: str, wished: str | None) -> str:
-    """Say how a student pools: as wished, or as a teacher of the same architecture does."""
-    if architecture == info.model and wished is None:
-        return info.pooling
-    return model_pooling(architecture, info.input_shape, wished)
+        if self.network is not None:
+            return self.network
+        return build_model(
+            self.architecture,
+            self.teacher.info.input_shape,
+            self.teacher.info.classes,
+            pooling=self.pooling,
+            precision=config.precision,
+            seed=student_seed(config.seed),
+        )
+
+    def _stored_config(self, config: DistillConfig) -> dict[str, Any]:
+        request = self.invocation.request
+        return {
+            **asdict(config),
+            "images": request.images,
+            "holdout": asdict(self.holdout),
+            "command": self.command,
+            OPTIONS: self.invocation.settings(
+                student=request.student or self.architecture,
+                pooling=self.pooling if model_has_pooling(self.architecture) else None,
+                precision=config.precision,
+                flip=config.flip,
+            ),
+        }
+
+    def _compared(self, config: DistillConfig, teacher_sha256: str) -> dict[str, Any]:
+        """Name all that the result depends on, by flag."""
+        data = self.teacher.data
+        return {
+            "--student": self.architecture,
+            "--pooling": self.pooling,
+            "--dataset": data.name if data and self.validation else None,
+            **comparable(config),
+            "--input-range": self.invocation.request.foreign.input_range,
+            "teacher with SHA-256": teacher_sha256,
+            "images with SHA-256": images_sha256(self.validation),
+            "transfer images with SHA-256": sha256_of_tensors(self.images) if self.images else None,
+        }
+
+    def _header(self, config: DistillConfig) -> RunHeader:
+        specs = method_specs(config)
+        return RunHeader(
+            title=f"student {self.architecture} of {self.teacher.path.name},"
+            f" by {' and '.join(specs)}",
+            subtitle=f"{config.recipe} recipe, {config.epochs} epochs of {config.steps_per_epoch}"
+            f" updates of {config.batch_size} images, {config.precision}, seed {config.seed}",
+            epochs=config.epochs,
+            columns=columns(specs, measured=self.validation is not None),
+            command=self.command,
+        )
 
 
-def _header(
-    config: DistillConfig,
-    specs: Mapping[str, MethodSpec],
-    teacher: Path,
-    student: str,
-    *,
-    measured: bool,
-) -> RunHeader:
-    return RunHeader(
-        title=f"student {student} of {teacher.name}, by {' and '.join(specs)}",
-        subtitle=f"{config.recipe} recipe, {config.epochs} epochs of {config.steps_per_epoch}"
-        f" updates of {config.batch_size} images, {config.precision}, seed {config.seed}",
-        epochs=config.epochs,
-        columns=columns(specs, measured=measured),
-        command=command_line(),
+def prepare_student(
+    invocation: Invocation[DistillRequest],
+    teacher: OpenedModel | None = None,
+    student: "keras.Model | None" = None,
+) -> StudentPlan:
+    """Refuse whatever can be refused before the work begins. Raises RequestError.
+
+    `teacher` and `student` are those that Python has in memory already, in place of files and
+    names. Where no data set can be had, the student is taught all the same and only what needs no
+    data is measured.
+    """
+    request, config = invocation.request, invocation.request.config
+    runtime.limit_threads(request.machine.threads)
+    if teacher is None:
+        teacher = open_model(
+            request.teacher,
+            request.foreign,
+            request.machine,
+            dataset=request.dataset,
+            precision=config.precision,
+        )
+        check_range_is_used(request.foreign, teacher)
+    info, data = teacher.info, teacher.data
+    _check_architecture(teacher, request, student)
+    check_shift(config.shift, info.input_shape)
+    if student is None and request.student and is_archive(Path(request.student)):
+        student, _ = load_archive(Path(request.student), precision=config.precision)
+    if student is not None:
+        check_network(student, "--student", info.input_shape, info.classes)
+        architecture, pooling = OWN_ARCHITECTURE, "none"
+    else:
+        architecture = request.student or info.model
+        pooling = _pooling(info, architecture, request.foreign.pooling)
+    holdout = holdout_of(info.config)
+    validation = (
+        cut(data, "validation", holdout) if data is not None and data.x_train is not None else None
     )
+    return StudentPlan(
+        invocation,
+        output_path(request.output.output, student_file(teacher.path, request.student, config)),
+        teacher,
+        architecture,
+        pooling,
+        holdout,
+        validation,
+        transfer_images(config, request.images, teacher, holdout, request.machine.data_dir),
+        student,
+    )
+
+
+def model_has_pooling(architecture: str) -> bool:
+    """Tell whether the pooling of an architecture can be chosen."""
+    return architecture != OWN_ARCHITECTURE and model_spec(architecture).has_pooling
 
 
 def columns(specs: Mapping[str, MethodSpec], *, measured: bool) -> tuple[str, ...]:
     """Name what an epoch shows, what matters first: a narrow terminal leaves out the last."""
     quality = ("loss", "accuracy", "agreement") if measured else ("transfer_agreement",)
-    # A figure of two methods is shown once, see `Mixed.figures`.
+    # A metric of two methods is shown once, see `Mixed.figures`.
     drawn = dict.fromkeys(name for spec in specs.values() for name in spec.columns)
     return ("epoch", *quality, *TIMES, *drawn, "train_loss", "seconds")
+
+
+def _check_architecture(
+    teacher: OpenedModel, request: DistillRequest, student: "keras.Model | None"
+) -> None:
+    """Refuse what cannot be done with a teacher whose architecture is not in our registry."""
+    if teacher.info.model != OWN_ARCHITECTURE:
+        return
+    if request.student is None and student is None:
+        raise RequestError(
+            f"'{teacher.path}' holds an architecture of its own: name the student's with --student,"
+            " such as --student lenet5"
+        )
+    if request.config.recipe == "article":
+        raise RequestError(
+            f"--recipe article: it normalizes by batch statistics, as is done with kextract's own"
+            f" networks only; leave --recipe out for '{teacher.path}'"
+        )
+
+
+def _pooling(info: CheckpointInfo, architecture: str, requested: str | None) -> str:
+    """Say how a student pools: as requested, or as a teacher of the same architecture does."""
+    if architecture == info.model and requested is None:
+        return info.pooling
+    return model_pooling(architecture, info.input_shape, requested)

@@ -1,49 +1,60 @@
-"""One whole training of a teacher."""
+"""One training of a teacher, from its request to what is ready to begin."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kextract import runtime
-from kextract.config import Holdout, TeacherConfig
+from kextract.config import Holdout
+from kextract.config.resolve import Invocation
+from kextract.datasets.dataset import Dataset
+from kextract.datasets.images import Images
 from kextract.datasets.loading import load_dataset
-from kextract.display import Display, RunHeader
+from kextract.display import RunHeader
 from kextract.models import check_input_shape, model_pooling
-from kextract.runs.common import command_line, final_scores, follow, outcome
-from kextract.runs.keeping import flags, images_sha256, kept
-from kextract.runs.outputs import output_path, teacher_file
-from kextract.runs.parts import check_shift, cut
-from kextract.storage import CheckpointInfo, write_checkpoint
+from kextract.records import EpochRecord
+from kextract.runs.job import Work, final_scores
+from kextract.runs.keeping import comparable, images_sha256
+from kextract.runs.outputs import output_path, stem, teacher_file
+from kextract.runs.parts import check_network, check_shift, cut
+from kextract.runs.requests import TrainRequest
+from kextract.runs.settings import OPTIONS
+from kextract.storage import CheckpointInfo
+from kextract.storage.archive import is_archive, load_archive
+from kextract.storage.info import OWN_ARCHITECTURE
+
+if TYPE_CHECKING:
+    import keras
 
 COLUMNS = ("epoch", "loss", "accuracy", "train_loss", "seconds")
 
 
-def run_teacher(
-    config: TeacherConfig,
-    display: Display,
-    *,
-    dataset: str,
-    model: str,
-    pooling: str | None,
-    limit: int | None,
-    threads: int | None,
-    data_dir: Path | None,
-    output: Path | None,
-    overwrite: bool,
-    resume: bool = False,
-) -> None:
-    """Train a teacher, measure it on the test images once, and write its checkpoint.
+@dataclass(frozen=True)
+class TeacherPlan:
+    """A training of a teacher of which nothing is left to refuse."""
 
-    All that can be refused is refused before the work begins. Every finished epoch is kept; with
-    `resume`, an unfinished run is gone on with.
-    """
-    runtime.limit_threads(threads)
-    data = load_dataset(dataset, data_dir)
-    check_input_shape(data.input_shape)
-    check_shift(config.shift, data.input_shape)
-    pooling = model_pooling(model, data.input_shape, pooling)
-    path = output_path(output, teacher_file(data.name, model))
-    with kept(path, resume=resume, overwrite=overwrite) as keeping:
-        holdout = Holdout(config.seed, config.validation_fraction, limit)
+    invocation: Invocation[TrainRequest]
+    output: Path
+    data: Dataset
+    architecture: str
+    """The network's name in the registry, or `OWN_ARCHITECTURE`."""
+    pooling: str
+    network: "keras.Model | None" = None
+    """A network whose architecture is not in the registry."""
+
+    @property
+    def command(self) -> str:
+        """The command that makes this run."""
+        return self.invocation.command_line()
+
+    def check_output(self, *, replace: bool) -> None:
+        """Nothing is written beside the output."""
+
+    def build(self) -> Work:
+        """Cut the images into their parts and make the network."""
+        request, data = self.invocation.request, self.data
+        config = request.config
+        holdout = Holdout(config.seed, config.validation_fraction, request.limit)
         training, validation = (cut(data, part, holdout) for part in ("train", "validation"))
 
         runtime.start()
@@ -51,38 +62,53 @@ def run_teacher(
         from kextract.training.teacher import train_teacher
 
         config = replace(config, precision=runtime.resolve_precision(config.precision))
-        network = build_model(
-            model,
+        network = self.network or build_model(
+            self.architecture,
             data.input_shape,
             data.classes,
-            pooling=pooling,
+            pooling=self.pooling,
             weight_decay=config.weight_decay,
             precision=config.precision,
             seed=config.seed,
         )
-        request = {
-            "--dataset": data.name,
-            "--model": model,
-            "--pooling": pooling,
-            "--limit": limit,
-            **flags(asdict(config)),
-            "images with SHA-256": images_sha256(training, validation),
-        }
-        if config.schedule == "constant":
-            # A longer run then begins as a shorter one does.
-            del request["--epochs"]
-        earlier = keeping.begin(request, config.epochs)
-        header = RunHeader(
-            title=f"teacher {model} on {data.name}",
-            subtitle=f"{len(training.x)} images in batches of {config.batch_size}, up to"
-            f" {config.epochs} epochs, {config.precision}, seed {config.seed}",
-            epochs=config.epochs,
-            columns=COLUMNS,
-            command=command_line(),
-        )
-        with display:
-            display.start(header)
-            events = train_teacher(
+
+        def describe(history: tuple[EpochRecord, ...]) -> CheckpointInfo:
+            return CheckpointInfo(
+                kind="teacher",
+                model=self.architecture,
+                pooling=self.pooling,
+                input_shape=data.input_shape,
+                classes=data.classes,
+                dataset=request.dataset,
+                class_names=data.class_names,
+                flip=data.flip,
+                seed=config.seed,
+                precision=config.precision,
+                config={
+                    **asdict(config),
+                    "holdout": asdict(holdout),
+                    "command": self.command,
+                    OPTIONS: self.invocation.settings(
+                        pooling=self.pooling if self.network is None else None,
+                        precision=config.precision,
+                    ),
+                },
+                history=history,
+                test=final_scores(network, data),
+            )
+
+        return Work(
+            header=self._header(training, config.precision),
+            model=network,
+            request={
+                "--dataset": data.name,
+                "--model": self.architecture,
+                "--pooling": self.pooling,
+                "--limit": request.limit,
+                **comparable(config),
+                "images with SHA-256": images_sha256(training, validation),
+            },
+            events=lambda earlier: train_teacher(
                 network,
                 training,
                 validation,
@@ -90,24 +116,42 @@ def run_teacher(
                 flip=data.flip,
                 resume=earlier,
                 snapshots=True,
-            )
-            history = follow(display, events, keep=keeping.keep, resume=earlier)
-            test = final_scores(network, data)
-            info = CheckpointInfo(
-                kind="teacher",
-                model=model,
-                pooling=pooling,
-                input_shape=data.input_shape,
-                classes=data.classes,
-                dataset=dataset,
-                class_names=data.class_names,
-                flip=data.flip,
-                seed=config.seed,
-                precision=config.precision,
-                config={**asdict(config), "holdout": asdict(holdout), "command": command_line()},
-                history=history,
-                test=test,
-            )
-            write_checkpoint(path, network, info, overwrite=overwrite)
-            keeping.end()
-            display.finish(history, outcome(path, test))
+            ),
+            describe=describe,
+        )
+
+    def _header(self, training: Images, precision: str) -> RunHeader:
+        config = self.invocation.request.config
+        return RunHeader(
+            title=f"teacher {self.architecture} on {self.data.name}",
+            subtitle=f"{len(training.x)} images in batches of {config.batch_size}, up to"
+            f" {config.epochs} epochs, {precision}, seed {config.seed}",
+            epochs=config.epochs,
+            columns=COLUMNS,
+            command=self.command,
+        )
+
+
+def prepare_teacher(
+    invocation: Invocation[TrainRequest], network: "keras.Model | None" = None
+) -> TeacherPlan:
+    """Refuse whatever can be refused before the work begins. Raises RequestError.
+
+    `network` is one that Python has in memory already, in place of a file or a name.
+    """
+    request = invocation.request
+    runtime.limit_threads(request.machine.threads)
+    data = load_dataset(request.dataset, request.machine.data_dir)
+    check_input_shape(data.input_shape)
+    check_shift(request.config.shift, data.input_shape)
+    if network is None and is_archive(Path(request.model)):
+        network, _ = load_archive(Path(request.model), precision=request.config.precision)
+    if network is not None:
+        check_network(network, "--model", data.input_shape, data.classes)
+        architecture, pooling = OWN_ARCHITECTURE, "none"
+    else:
+        architecture = request.model
+        pooling = model_pooling(architecture, data.input_shape, request.pooling)
+    name = teacher_file(data.name, stem(Path(request.model)), request.config.seed)
+    path = output_path(request.output.output, name)
+    return TeacherPlan(invocation, path, data, architecture, pooling, network)

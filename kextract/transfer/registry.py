@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from kextract.config import InversionConfig
+from kextract.config import DistillConfig
+from kextract.config.option import table
 from kextract.errors import UnknownNameError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kextract.config import DistillConfig
     from kextract.transfer.source import Setting, TransferSource
 
 CRAFTED_TOGETHER = 4
@@ -31,8 +31,10 @@ class MethodSpec:
     images: str | None = None
     """Which images the setting must hold: `given` with --images, or the teacher's `own`."""
     recipes: tuple[str, ...] = ("corrected",)
-    options: frozenset[str] = frozenset()
-    """Settings that mean nothing to the methods that do not name them too."""
+    uses: frozenset[str] = frozenset()
+    """Groups of options (`Option.group`) that it has a use for."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Options, by name, where it departs from the article's defaults."""
 
 
 def _random(setting: Setting) -> TransferSource:
@@ -86,9 +88,17 @@ def _stored(setting: Setting) -> TransferSource:
 
 
 BOTH = ("corrected", "article")
-CRAFTING = frozenset({"noise_learning_rate", "noise_iterations", "noise_tolerance"})
-DRAWING = frozenset(field.name for field in fields(InversionConfig))
-MOVING = frozenset({"shift", "flip"})
+PICTURES: Mapping[str, Any] = {
+    "epochs": 12,
+    "steps_per_epoch": 100,
+    "batch_size": 64,
+    "optimizer": "muon",
+    "learning_rate": 1e-2,
+    "schedule": "cosine",
+    "distance": "l1",
+    "shift": 2,
+}
+"""What suits students that are taught with more than noise."""
 
 METHODS: dict[str, MethodSpec] = {
     "random": MethodSpec(
@@ -99,25 +109,34 @@ METHODS: dict[str, MethodSpec] = {
         _adversarial,
         columns=("confidence", "iterations"),
         recipes=BOTH,
-        options=CRAFTING,
+        uses=frozenset({"crafting"}),
     ),
     "shapes": MethodSpec(
-        "blobs and strokes cut out of smooth noise", _shapes, options=MOVING | {"candidates"}
+        "blobs and strokes cut out of smooth noise",
+        _shapes,
+        uses=frozenset({"moving", "choosing"}),
+        defaults=PICTURES,
     ),
     "inversion": MethodSpec(
         "images that a generator draws out of the teacher",
         _inversion,
         columns=("answers", "entropy", "confidence", "diversity", "batch_norm_distance"),
-        options=MOVING | DRAWING,
+        uses=frozenset({"moving", "drawing"}),
+        defaults=PICTURES,
     ),
     "surrogate": MethodSpec(
-        "images of another data set (--images)", _stored, images="given", options=MOVING
+        "images of another data set (--images)",
+        _stored,
+        images="given",
+        uses=frozenset({"moving"}),
+        defaults=PICTURES,
     ),
     "real": MethodSpec(
         "the teacher's own images, ordinary distillation: the upper bound",
         _stored,
         images="own",
-        options=MOVING,
+        uses=frozenset({"moving"}),
+        defaults=PICTURES,
     ),
 }
 
@@ -135,6 +154,13 @@ def method_specs(config: DistillConfig) -> dict[str, MethodSpec]:
     if config.mix is not None:
         specs[config.mix] = method_spec(config.mix, "method (--mix)")
     return specs
+
+
+def owners(name: str) -> list[str]:
+    """List the methods that have a use for an option; none where all have one."""
+    entry = table(DistillConfig).get(name)
+    group = entry.option.group if entry else None
+    return [method for method, spec in METHODS.items() if group in spec.uses] if group else []
 
 
 def make_source(setting: Setting, images: Mapping[str, NDArray[np.uint8]]) -> TransferSource:

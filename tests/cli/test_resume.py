@@ -13,13 +13,14 @@ import pytest
 from kextract.datasets.images import Images
 from kextract.errors import CheckpointError, NonFiniteError, RequestError, StorageError
 from kextract.records import EpochRecord, Snapshot
-from kextract.runs.keeping import images_sha256, kept
+from kextract.runs.keeping import images_sha256, reserved
 from kextract.storage import read_info
 from kextract.storage.resume import Request, read_resume, resume_path
 from tests.cli.conftest import write_images
 from tests.cli.program import kextract
 from tests.cli.stopping import Running, epochs_of
 
+COMMAND = "kextract distill teacher.weights.h5"
 REQUEST: Request = {
     "--schedule": "cosine",
     "--augment": True,
@@ -37,7 +38,7 @@ def stop_after(output: Path, *, epochs: int, failure: BaseException) -> BaseExce
     """Stop a run after so many epochs and return what it was stopped by."""
     with (
         pytest.raises(type(failure)) as stopped,
-        kept(output, resume=False, overwrite=False) as keeping,
+        reserved(output, resume=False, overwrite=False, command=COMMAND) as keeping,
     ):
         keeping.begin(REQUEST, epochs=9)
         for number in range(1, epochs + 1):
@@ -55,7 +56,7 @@ def output(tmp_path: Path) -> Path:
 
 
 def go_on(output: Path, request: Request, *, epochs: int = 9) -> Snapshot | None:
-    with kept(output, resume=True, overwrite=False) as keeping:
+    with reserved(output, resume=True, overwrite=False, command=COMMAND) as keeping:
         return keeping.begin(request, epochs)
 
 
@@ -95,14 +96,14 @@ def test_without_the_flag_an_unfinished_run_is_announced_and_kept(output: Path) 
     before = resume_path(output).read_bytes()
     with (
         pytest.raises(RequestError, match=r"with 2 epochs: pass --resume to go on, or --overwrite"),
-        kept(output, resume=False, overwrite=False),
+        reserved(output, resume=False, overwrite=False, command=COMMAND),
     ):
         pass
     assert resume_path(output).read_bytes() == before
 
 
 def test_starting_over_gives_the_unfinished_run_up_when_work_begins(output: Path) -> None:
-    with kept(output, resume=False, overwrite=True) as keeping:
+    with reserved(output, resume=False, overwrite=True, command=COMMAND) as keeping:
         assert resume_path(output).exists()
         assert keeping.begin({"--seed": 1}, epochs=1) is None
         assert not resume_path(output).exists()
@@ -124,7 +125,7 @@ def test_a_damaged_file_is_named_and_only_given_up_on_demand(output: Path) -> No
     with pytest.raises(CheckpointError, match=r"\.model\.resume\.h5.*--overwrite"):
         go_on(output, REQUEST)
     assert resume_path(output).stat().st_size == 100
-    with kept(output, resume=False, overwrite=True) as keeping:
+    with reserved(output, resume=False, overwrite=True, command=COMMAND) as keeping:
         keeping.begin(REQUEST, epochs=3)
 
 
@@ -136,7 +137,7 @@ def test_a_run_kept_by_a_newer_program_says_which_one_is_needed(resume: bool, ou
     before = resume_path(output).read_bytes()
     with (
         pytest.raises(CheckpointError, match=r"kextract 9\.1\.0 in format 2.*: update kextract"),
-        kept(output, resume=resume, overwrite=False),
+        reserved(output, resume=resume, overwrite=False, command=COMMAND),
     ):
         pass
     assert resume_path(output).read_bytes() == before
@@ -145,13 +146,15 @@ def test_a_run_kept_by_a_newer_program_says_which_one_is_needed(resume: bool, ou
 def test_a_name_too_long_for_any_file_is_refused(tmp_path: Path) -> None:
     with (
         pytest.raises(RequestError, match=r"--output: .*name too long"),
-        kept(tmp_path / f"{'x' * 300}.weights.h5", resume=True, overwrite=False),
+        reserved(
+            tmp_path / f"{'x' * 300}.weights.h5", resume=True, overwrite=False, command=COMMAND
+        ),
     ):
         pass
 
 
 def test_at_the_end_nothing_is_left(output: Path) -> None:
-    with kept(output, resume=True, overwrite=False) as keeping:
+    with reserved(output, resume=True, overwrite=False, command=COMMAND) as keeping:
         keeping.begin(REQUEST, epochs=9)
         keeping.end()
     assert list(output.parent.iterdir()) == []
@@ -178,7 +181,9 @@ def test_whatever_stops_a_run_says_what_was_kept(
 def test_a_run_stopped_after_its_end_says_that_it_was_written(tmp_path: Path) -> None:
     with (
         pytest.raises(KeyboardInterrupt, match=r"'.*model\.weights\.h5' was written"),
-        kept(tmp_path / "model.weights.h5", resume=False, overwrite=False) as keeping,
+        reserved(
+            tmp_path / "model.weights.h5", resume=False, overwrite=False, command=COMMAND
+        ) as keeping,
     ):
         keeping.begin(REQUEST, epochs=1)
         keeping.end()
@@ -186,11 +191,13 @@ def test_a_run_stopped_after_its_end_says_that_it_was_written(tmp_path: Path) ->
 
 
 def test_while_a_run_lives_its_output_is_refused_to_others(tmp_path: Path) -> None:
-    with kept(tmp_path / "model.weights.h5", resume=False, overwrite=False):
+    with reserved(tmp_path / "model.weights.h5", resume=False, overwrite=False, command=COMMAND):
         for resume in (False, True):
             with (
                 pytest.raises(RequestError, match=f"another run .*process {os.getpid()}"),
-                kept(tmp_path / "model.weights.h5", resume=resume, overwrite=True),
+                reserved(
+                    tmp_path / "model.weights.h5", resume=resume, overwrite=True, command=COMMAND
+                ),
             ):
                 pass
 

@@ -11,7 +11,7 @@ import pytest
 
 from kextract.errors import RequestError, StorageError
 from kextract.records import EpochRecord, Snapshot
-from kextract.runs.keeping import kept
+from kextract.runs.keeping import reserved
 from kextract.storage.resume import read_resume, resume_path, write_resume
 from tests.cli.stopping import Running
 
@@ -95,8 +95,10 @@ def epoch(number: int) -> Snapshot:
 def test_a_disk_that_fills_up_keeps_the_last_epoch_that_fitted(small_disk: Path) -> None:
     output = small_disk / "model.weights.h5"
     with (
-        pytest.raises(StorageError, match="No space left on device; epoch 1 is kept; to go on: "),
-        kept(output, resume=False, overwrite=False) as keeping,
+        pytest.raises(
+            StorageError, match="No space left on device; epoch 1 is kept; to continue: "
+        ),
+        reserved(output, resume=False, overwrite=False, command="kextract") as keeping,
     ):
         assert keeping.begin({"--seed": 0}, epochs=3) is None
         keeping.keep(epoch(1))
@@ -104,7 +106,7 @@ def test_a_disk_that_fills_up_keeps_the_last_epoch_that_fitted(small_disk: Path)
         keeping.keep(epoch(2))
     (small_disk / "ballast").unlink()
     assert names(small_disk) == [".model.resume.h5"]
-    with kept(output, resume=True, overwrite=False) as keeping:
+    with reserved(output, resume=True, overwrite=False, command="kextract") as keeping:
         earlier = keeping.begin({"--seed": 0}, epochs=3)
         assert earlier is not None and len(earlier.history) == 2
         keeping.keep(epoch(2))
@@ -114,7 +116,7 @@ def remount(folder: Path, mode: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{mode}", str(folder)], check=True)
 
 
-def test_a_folder_that_becomes_read_only_spares_what_was_kept(small_disk: Path) -> None:
+def test_a_folder_that_becomes_read_only_spares_what_was_reserved(small_disk: Path) -> None:
     path = resume_path(small_disk / "model.weights.h5")
     write_resume(path, epoch(1), {})
     remount(small_disk, "ro")
@@ -123,7 +125,9 @@ def test_a_folder_that_becomes_read_only_spares_what_was_kept(small_disk: Path) 
             write_resume(path, epoch(2), {})
         with (
             pytest.raises(RequestError, match=r"--output: cannot write to .*Read-only"),
-            kept(small_disk / "other.weights.h5", resume=False, overwrite=False),
+            reserved(
+                small_disk / "other.weights.h5", resume=False, overwrite=False, command="kextract"
+            ),
         ):
             pass
         assert len(read_resume(path).snapshot.history) == 2

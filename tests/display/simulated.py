@@ -5,9 +5,8 @@ With `drawn` it has the columns and figures of a student of drawn images.
 
 import sys
 import time
-from typing import cast
 
-from kextract.display import Format, RunHeader, make_display
+from kextract.display import RunHeader, make_display
 from kextract.records import EpochRecord, Note, Progress
 from kextract.runs.student import columns
 from kextract.transfer import method_spec
@@ -50,7 +49,7 @@ def record(epoch: int, *, drawn: bool = False) -> EpochRecord:
 
 
 def main() -> None:
-    format, epochs = cast(Format, sys.argv[1]), int(sys.argv[2])
+    format, epochs = sys.argv[1], int(sys.argv[2])
     hang, drawn = "hang" in sys.argv, "drawn" in sys.argv
     history = []
     with make_display(format) as display:

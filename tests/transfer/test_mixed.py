@@ -100,13 +100,9 @@ def test_events_of_both_are_passed_on() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"mix": "surrogate"}, "--mix surrogate: is --method already"),
-        ({"mix_share": 0.0}, "--mix-share 0.0: must lie between 0 and 1"),
-        ({"mix_share": 1.0}, "--mix-share 1.0: must lie between 0 and 1"),
-        ({"mix_share": float("nan")}, "--mix-share nan: must lie between 0 and 1"),
-        ({"mix_share": 0.05}, "--mix-share 0.05: leaves one .* in batches of 8"),
-        ({"mix_share": 0.95}, "--mix-share 0.95: leaves one .* in batches of 8"),
-        ({"method": "adversarial", "recipe": "article"}, "not for --recipe article"),
+        ({"mix_share": 0.0}, "--mix-share 0.0: must be between 0 and 1"),
+        ({"mix_share": 1.0}, "--mix-share 1.0: must be between 0 and 1"),
+        ({"mix_share": float("nan")}, "--mix-share nan: must be between 0 and 1"),
     ],
 )
 def test_what_cannot_be_mixed_is_refused(changes: dict[str, Any], says: str) -> None:

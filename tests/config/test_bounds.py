@@ -4,9 +4,15 @@ from typing import Any
 
 import pytest
 
-from kextract.config import RECIPES, SCHEDULES, DistillConfig, Holdout, TeacherConfig
+from kextract.config import (
+    PRECISIONS,
+    RECIPES,
+    SCHEDULES,
+    DistillConfig,
+    Holdout,
+    TeacherConfig,
+)
 from kextract.errors import RequestError, UnknownNameError
-from kextract.runtime import PRECISIONS
 
 NAN, INFINITY = float("nan"), float("inf")
 BOTH: list[tuple[str, Any]] = [

@@ -1,0 +1,90 @@
+"""Configuration files: TOML with a table per command, whose keys are the names of its options."""
+
+import json
+import os
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from kextract.config.option import Entry, convert
+from kextract.errors import RequestError, UnknownNameError
+
+MAX_BYTES = 1 << 20
+
+Document = Mapping[str, Any]
+
+
+def read_document(path: Path, label: str) -> dict[str, Any]:
+    """Read a TOML file; `label` is the flag that names it. Raises RequestError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RequestError(f"{label} {path}: {error.strerror or error}") from error
+    if len(content) > MAX_BYTES:
+        raise RequestError(f"{label} {path}: is larger than {MAX_BYTES >> 20} MiB")
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(f"{label} {path}: is not TOML ({error})") from error
+
+
+def settings_of(
+    document: Document,
+    command: str,
+    entries: Mapping[str, Entry],
+    *,
+    label: str,
+    commands: Collection[str],
+    besides: Collection[str] = (),
+) -> dict[str, Any]:
+    """Take the options of a command out of a document, converted, by name.
+
+    Other commands' tables are left alone, and so are top-level keys `besides` them. Raises
+    UnknownNameError, with the nearest name, for a table that is no command and a key that is no
+    option; RequestError for a value of another type.
+    """
+    for name, value in document.items():
+        if name in besides:
+            continue
+        if name not in commands:
+            raise UnknownNameError(f"table in {label}:", name, commands)
+        if not isinstance(value, dict):
+            raise RequestError(f"{label}: '{name}' must be a table, [{name}]")
+    names = {name.replace("_", "-"): name for name in entries}
+    found = {}
+    for key, value in document.get(command, {}).items():
+        if key.replace("_", "-") not in names:
+            raise UnknownNameError(f"option in {label}, [{command}]:", key, names)
+        name = names[key.replace("_", "-")]
+        found[name] = convert(entries[name], value, f"{label}: [{command}] {key} = {value!r}")
+    return found
+
+
+def write_table(
+    command: str, values: Mapping[str, Any], comments: Mapping[str, str] | None = None
+) -> str:
+    """Give a command's options as a TOML table; those that are None are left out.
+
+    `comments` by the options' names stand behind their values.
+    """
+    lines = [f"[{command}]"]
+    for name, value in values.items():
+        if value is None:
+            continue
+        comment = f"  # {comments[name]}" if comments and name in comments else ""
+        lines.append(f"{name.replace('_', '-')} = {toml_value(value)}{comment}")
+    return "\n".join(lines) + "\n"
+
+
+def toml_value(value: Any) -> str:
+    """Write a number, text, path, truth value or a list of these as TOML."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml_value(item) for item in value)}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    # TOML's basic strings are JSON's, but for one more character that must be escaped.
+    return json.dumps(os.fspath(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,214 @@
+"""One declaration per option: the field of a frozen dataclass, and all there is to say about it.
+
+`option` declares a field. From it come the parameter on the command line with its `--help`, the
+environment variable, the key in a configuration file, the argument in Python, and the check.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kextract.errors import RequestError, UnknownNameError
+
+T = TypeVar("T")
+Names = Collection[str] | Callable[[], Collection[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which values an option takes, in code and in words."""
+
+    accepts: Callable[[Any], bool]
+    text: str
+    """Follows "must be": "1 or more"."""
+
+
+def at_least(least: int) -> Bounds:
+    """Accept whole numbers from `least` on."""
+    return Bounds(lambda value: value >= least, f"{least} or more")
+
+
+POSITIVE = Bounds(lambda value: value > 0 and math.isfinite(value), "a positive number")
+NOT_NEGATIVE = Bounds(lambda value: value >= 0 and math.isfinite(value), "0 or a positive number")
+SHARE = Bounds(lambda value: 0 < value < 1, "between 0 and 1, such as 0.1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """What a field's metadata says about it, under the key `option`."""
+
+    help: str
+    """A sentence that is understood without any other option's; units included."""
+    panel: str
+    """The heading under which `--help` lists it."""
+    argument: bool = False
+    """Given by its place on the command line, without a flag."""
+    short: str | None = None
+    bounds: Bounds | None = None
+    choices: Names | None = None
+    """The only values that there are."""
+    suggestions: Names = ()
+    """Values that a shell completes to, where others are possible."""
+    group: str | None = None
+    """A concept that not every method has a use for; see `MethodSpec.uses`."""
+    recipe: str | None = None
+    """The only recipe that has a use for it."""
+    metavar: str | None = None
+    default_text: str | None = None
+    """What `--help` says of a default that is found out later."""
+    environment: str | None = None
+    """An environment variable of its own, instead of KEXTRACT_COMMAND_NAME."""
+    setting: bool = True
+    """Part of what is asked for; False for where results go and how they are shown."""
+
+
+def option(default: Any, help: str, *, panel: str = "Options", **about: Any) -> Any:
+    """Declare an option as a dataclass field; `about` are further fields of `Option`."""
+    told = Option(help=help, panel=panel, **about)
+    return field(default=default, metadata={"option": told})
+
+
+def argument(help: str, **about: Any) -> Any:
+    """Declare a positional argument; whoever assembles the dataclass refuses a missing one."""
+    return option(None, help, panel="Arguments", argument=True, **about)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One option of a command: its name, declaration, type and default."""
+
+    name: str
+    option: Option
+    kind: type
+    """int, float, str, bool, Path, or tuple for a list of paths."""
+    optional: bool
+    default: Any
+
+    @property
+    def flag(self) -> str:
+        """The name as it is typed."""
+        return self.name.upper() if self.option.argument else flag(self.name)
+
+
+def flag(name: str) -> str:
+    """Turn the name of a field into that of its flag."""
+    return f"--{name.replace('_', '-')}"
+
+
+def table(cls: type) -> dict[str, Entry]:
+    """List the options of a dataclass and of the dataclasses within it, by name."""
+    entries: dict[str, Entry] = {}
+    for item in dataclasses.fields(cls):
+        if is_dataclass(item.type):
+            found = table(typing.cast(type, item.type))
+        elif "option" in item.metadata:
+            kind, optional = _kind(item.type)
+            found = {
+                item.name: Entry(item.name, item.metadata["option"], kind, optional, item.default)
+            }
+        else:
+            continue
+        if twice := entries.keys() & found.keys():
+            raise ValueError(f"{cls.__name__} declares {', '.join(twice)} twice")
+        entries |= found
+    return entries
+
+
+def assemble(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Make a dataclass, and the dataclasses within it, of values by option name."""
+    parts: dict[str, Any] = {}
+    for item in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if is_dataclass(item.type):
+            parts[item.name] = assemble(typing.cast(type, item.type), values)
+        elif item.name in values:
+            parts[item.name] = values[item.name]
+    return cls(**parts)
+
+
+def check(instance: Any) -> None:
+    """Refuse, by its flag, a value that cannot be; to be called by `__post_init__`."""
+    for item in dataclasses.fields(instance):
+        if "option" not in item.metadata:
+            continue
+        value, known = getattr(instance, item.name), item.metadata["option"]
+        if value is None:
+            continue
+        if known.bounds and not known.bounds.accepts(value):
+            raise RequestError(f"{flag(item.name)} {value}: must be {known.bounds.text}")
+        names = names_of(known.choices)
+        if names and value not in names:
+            raise UnknownNameError(item.name.replace("_", " "), value, names)
+
+
+def names_of(names: Names | None) -> Collection[str]:
+    """List names that are given as they are, or as a function where they are in a registry."""
+    return names() if callable(names) else names or ()
+
+
+def convert(entry: Entry, value: Any, label: str) -> Any:
+    """Turn what was typed, or read from a file, into a value of the option's type.
+
+    Raises RequestError that begins with `label`, which names the value's place.
+    """
+    if value is None and entry.optional:
+        return None
+    try:
+        return _CONVERT[entry.kind](value)
+    except (TypeError, ValueError):
+        raise RequestError(f"{label}: must be {_EXPECTED[entry.kind]}") from None
+
+
+def _kind(annotation: Any) -> tuple[type, bool]:
+    """Take an annotation apart: `int | None` is an int that may be missing."""
+    if isinstance(annotation, types.UnionType):
+        (kind,) = (part for part in typing.get_args(annotation) if part is not types.NoneType)
+        return kind, True
+    return typing.get_origin(annotation) or annotation, False
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool | float):
+        raise ValueError
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | Path):
+        raise ValueError
+    return str(value)
+
+
+def _switch(value: Any) -> bool:
+    words = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _paths(value: Any) -> tuple[Path, ...]:
+    if isinstance(value, str | Path):
+        return (Path(value),)
+    return tuple(Path(_text(item)) for item in value)
+
+
+_CONVERT: dict[type, Callable[[Any], Any]] = {
+    int: _whole, float: _number, str: _text, bool: _switch,
+    Path: lambda value: Path(_text(value)), tuple: _paths,
+}  # fmt: skip
+_EXPECTED: dict[type, str] = {
+    int: "a whole number", float: "a number", str: "a text", bool: "true or false",
+    Path: "the path of a file", tuple: "a list of paths",
+}  # fmt: skip

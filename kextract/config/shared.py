@@ -1,0 +1,155 @@
+"""Options that several commands share, each declared once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kextract.config.option import POSITIVE, Bounds, at_least, check, option
+from kextract.models import MODELS, POOLINGS
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+SCHEDULES = ("constant", "cosine")
+DISPLAYS = ("auto", "live", "plain", "json", "quiet")
+MACHINE, PLACES = "Machine", "Files and display"
+
+
+def seed() -> Any:
+    """Declare the seed that repeats a run."""
+    return option(
+        0,
+        "Repeats a run bit for bit on the same machine.",
+        panel=MACHINE,
+        bounds=Bounds(lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"),
+    )
+
+
+def learning_rate(default: float, help: str) -> Any:
+    """Declare the step size of an optimizer."""
+    return option(default, help, bounds=POSITIVE)
+
+
+def batch_size(default: int) -> Any:
+    """Declare how many images an update sees."""
+    return option(default, "Images per update.", bounds=at_least(1))
+
+
+def schedule(help: str) -> Any:
+    """Declare how the learning rate changes over time."""
+    return option("constant", help, choices=SCHEDULES)
+
+
+def precision(default: str = "auto") -> Any:
+    """Declare the arithmetic that a model is computed in."""
+    return option(
+        default,
+        "Arithmetic; auto is bfloat16 where the hardware computes it natively, else float32.",
+        panel=MACHINE,
+        choices=PRECISIONS,
+    )
+
+
+def epochs(default: int, help: str) -> Any:
+    """Declare how long is trained."""
+    return option(default, help, bounds=at_least(1))
+
+
+def display() -> Any:
+    """Declare how the epochs of a run are shown."""
+    return option(
+        "auto",
+        "How epochs are shown; auto is live on a terminal, else plain.",
+        panel=PLACES,
+        choices=DISPLAYS,
+        setting=False,
+    )
+
+
+def table_format(*formats: str) -> Any:
+    """Declare how a table of results is printed."""
+    return option("table", "How results are printed.", choices=formats, setting=False)
+
+
+def pooling() -> Any:
+    """Declare the pooling before a classifier."""
+    return option(
+        None,
+        "Pooling before a ResNet's classifier.",
+        panel="Networks",
+        choices=POOLINGS,
+        default_text="article where its 8x8 averages fit, else none",
+    )
+
+
+def dataset(help: str, default: str | None = None, **about: Any) -> Any:
+    """Declare the data set of a command."""
+    return option(default, help, short="-d", metavar="NAME|NPZ|FOLDER", **about)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a command may use of the machine."""
+
+    threads: int | None = option(
+        None,
+        "Processor threads; for several runs side by side, 1 for each of them is best.",
+        panel=MACHINE,
+        bounds=at_least(1),
+        default_text="all processors",
+        setting=False,
+    )
+    data_dir: Path | None = option(
+        None,
+        "Folder with NAME.npz files, looked into before anything is downloaded. Its environment"
+        " variable is KEXTRACT_DATA.",
+        panel=PLACES,
+        environment="KEXTRACT_DATA",
+        setting=False,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a run writes its checkpoint."""
+
+    output: Path | None = option(
+        None,
+        "Checkpoint to write, ending in .weights.h5.",
+        panel=PLACES,
+        short="-o",
+        default_text="a name in checkpoints/ that says what it is",
+        setting=False,
+    )
+    overwrite: bool = option(False, "Replace an existing output file.", panel=PLACES, setting=False)
+    resume: bool = option(
+        False,
+        "Continue the unfinished run of the same output.",
+        panel=PLACES,
+        setting=False,
+    )
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """What a file of another program does not say about itself."""
+
+    model: str | None = option(
+        None,
+        "Architecture of a teacher whose file holds weights only.",
+        panel="Networks",
+        short="-m",
+        suggestions=MODELS,
+    )
+    pooling: str | None = pooling()
+    input_range: str | None = option(
+        None,
+        "What black and white are to a network of another program, such as 0,1 or 0,255.",
+        panel="Networks",
+        metavar="LOW,HIGH",
+        default_text="-1,1",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

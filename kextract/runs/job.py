@@ -1,0 +1,140 @@
+"""A run from its request to its checkpoint, the same for teachers and students.
+
+Three acts: `prepare_teacher` or `prepare_student` refuse what cannot be and need no TensorFlow;
+`Plan.build` makes the networks; `run_job` locks the output, keeps, shows and publishes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kextract.config.shared import Output
+from kextract.datasets.dataset import Dataset
+from kextract.display import Display, RunHeader
+from kextract.records import EpochRecord, Event, Note, Snapshot
+from kextract.runs.keeping import reserved
+from kextract.storage import CheckpointInfo, write_checkpoint
+from kextract.storage.resume import Request
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run that is ready to begin."""
+
+    header: RunHeader
+    model: "keras.Model"
+    """What is trained, in place."""
+    request: Request
+    """All that the result depends on, by flag."""
+    events: Callable[[Snapshot | None], Iterator[Event]]
+    """Trains, from the start or from a snapshot, and yields what happens."""
+    describe: Callable[[tuple[EpochRecord, ...]], CheckpointInfo]
+    """Measures the trained model on the test images, once, and says what there is to know."""
+    notes: tuple[str, ...] = ()
+    """What is worth a line before the first epoch."""
+    last_words: Callable[[tuple[EpochRecord, ...]], Iterable[str]] = field(
+        default=lambda history: ()
+    )
+    """Says what is worth a line after the last epoch."""
+
+
+class Plan(Protocol):
+    """A run in which nothing is left to refuse without TensorFlow."""
+
+    @property
+    def output(self) -> Path:
+        """The checkpoint to write."""
+
+    @property
+    def command(self) -> str:
+        """The command that makes this run."""
+
+    def check_output(self, *, replace: bool) -> None:
+        """Refuse to write over files beside the output, unless to `replace` them."""
+
+    def build(self) -> Work:
+        """Start TensorFlow and make everything that the run needs."""
+
+
+def run_job(plan: Plan, place: Output, display: Display) -> None:
+    """Run a plan: every finished epoch is kept, and a checkpoint is written in the end.
+
+    With `place.resume`, an unfinished run is continued.
+    """
+    path = plan.output
+    with reserved(
+        path, resume=place.resume, overwrite=place.overwrite, command=plan.command
+    ) as keeping:
+        plan.check_output(replace=place.overwrite or place.resume)
+        work = plan.build()
+        earlier = keeping.begin(work.request, work.header.epochs)
+        with display:
+            display.start(work.header)
+            for text in work.notes:
+                display.note(text)
+            history = follow(display, work.events(earlier), keep=keeping.keep, resume=earlier)
+            for text in work.last_words(history):
+                display.note(text)
+            info = work.describe(history)
+            write_checkpoint(path, work.model, info, overwrite=place.overwrite)
+            keeping.end()
+            display.finish(history, outcome(path, info.test))
+
+
+def follow(
+    display: Display,
+    events: Iterable[Event],
+    *,
+    keep: Callable[[Snapshot], None],
+    resume: Snapshot | None,
+) -> tuple[EpochRecord, ...]:
+    """Show every event of a loop as it comes and return the epoch records.
+
+    Snapshots are kept and not shown. The records of a resumed run come first.
+    """
+    history = list(resume.history) if resume else []
+    for record in history:
+        display.show(record)
+    for event in events:
+        match event:
+            case Snapshot():
+                keep(event)
+                continue
+            case Note():
+                display.note(event.text)
+                continue
+            case EpochRecord():
+                history.append(event)
+        display.show(event)
+    return tuple(history)
+
+
+def final_scores(
+    model: "keras.Model", data: Dataset | None, teacher: "keras.Model | None" = None
+) -> dict[str, float]:
+    """Measure a finished model on the test images, which nothing else has seen; nothing without."""
+    from kextract.training.evaluation import Predictor, score
+
+    if data is None or data.x_test is None or data.y_test is None:
+        return {}
+    predictor = Predictor(model)
+    scores = score(
+        predictor.logits(data.x_test),
+        data.y_test,
+        penalty=predictor.penalty(),
+        teacher=Predictor(teacher).logits(data.x_test) if teacher is not None else None,
+    )
+    return {name: value for name, value in asdict(scores).items() if value is not None}
+
+
+def outcome(path: Path, test: Mapping[str, float]) -> dict[str, Any]:
+    """Say where a finished model is and how good it is on the test images."""
+    shown = ("loss", "accuracy", "agreement")
+    return {
+        "checkpoint": str(path),
+        **{f"test_{name}": test[name] for name in shown if name in test},
+    }

@@ -1,0 +1,198 @@
+"""A classifier that a command is about: what it is, and the images to measure it on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kextract.config.shared import Foreign, Machine
+from kextract.datasets.dataset import Dataset
+from kextract.datasets.loading import load_dataset
+from kextract.errors import DatasetError, RequestError
+from kextract.models import check_input_shape
+from kextract.models.input_range import PIXELS, InputRange, parse_input_range
+from kextract.runs.parts import check_fits
+from kextract.storage import CheckpointInfo, model_sha256, read_info
+from kextract.storage.archive import is_archive, load_archive
+from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
+from kextract.storage.loading import foreign_info, load_model
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A classifier, and a data set that fits it; none where it cannot be had."""
+
+    path: Path
+    info: CheckpointInfo
+    data: Dataset | None = None
+    missing: str = ""
+    """Why there is no data set."""
+    input_range: InputRange | None = None
+    """What its network takes; None for a checkpoint of ours, which says so itself."""
+    network: "tuple[keras.Model, str] | None" = None
+    """The model and its hash where the architecture is not of our registry."""
+
+    def load(self, precision: str) -> "tuple[keras.Model, str]":
+        """Give the model, which maps images in [-1, 1] to logits, and the hash over its tensors."""
+        if self.network:
+            return self.network
+        model = load_model(self.path, self.info, precision=precision)
+        digest = model_sha256(model)
+        if self.input_range not in (None, PIXELS):
+            from kextract.models.adapter import adapt
+
+            shape = self.info.input_shape
+            model = adapt(model, shape, head="logits", input_range=self.input_range)
+        return model, digest
+
+
+def open_model(
+    path: Path,
+    foreign: Foreign,
+    machine: Machine,
+    *,
+    dataset: str | None = None,
+    data: str = "wanted",
+    precision: str = "float32",
+) -> OpenedModel:
+    """Read what a file is and load the data set it goes with.
+
+    A file that does not say what it is needs a `dataset` and what `foreign` can say; one that holds
+    a whole Keras model, at most the input range. `data` is `needed`, or `wanted`: then one that was
+    not asked for and cannot be had is left out; or `unwanted`: then none is loaded where none was
+    asked for. `precision` is that of a Keras model, which is built at once.
+    """
+    input_range = parse_input_range(foreign.input_range) if foreign.input_range else None
+    if is_archive(path):
+        if foreign.model is not None:
+            raise RequestError(
+                f"--model {foreign.model}: '{path}' holds a whole model; leave --model out"
+            )
+        labelled = _own_data(path, dataset, machine, needed=data == "needed")
+        network, about = load_archive(path, input_range=input_range or PIXELS, precision=precision)
+        return _whole(
+            path, network, about.sha256, labelled, about.input_shape, about.classes, input_range
+        )
+    info = read_info(path)
+    if info is None:
+        return _weights(path, foreign, machine, dataset, input_range)
+    if foreign.model not in (None, info.model):
+        raise RequestError(
+            f"--model {foreign.model}: '{path}' holds a '{info.model}'; leave --model out"
+        )
+    if dataset is None and data == "unwanted":
+        return OpenedModel(path, info)
+    if dataset is None and info.dataset == NO_DATASET:
+        if data == "needed":
+            raise _nameless(path)
+        return OpenedModel(path, info, missing=str(_nameless(path)))
+    try:
+        labelled = load_dataset(dataset or info.dataset, machine.data_dir)
+    except DatasetError as error:
+        if dataset is not None or data == "needed":
+            raise
+        return OpenedModel(path, info, missing=str(error))
+    check_fits(labelled, info, path)
+    return OpenedModel(path, info, labelled)
+
+
+def check_range_is_used(foreign: Foreign, *opened: OpenedModel) -> None:
+    """Refuse an `--input-range` where every file says by itself what it takes."""
+    if foreign.input_range is not None and all(model.input_range is None for model in opened):
+        raise RequestError(
+            f"--input-range {foreign.input_range}: '{opened[0].path}' says itself that it takes"
+            " -1,1; leave --input-range out"
+        )
+
+
+def in_memory(
+    model: "keras.Model",
+    machine: Machine,
+    *,
+    dataset: str | None = None,
+    input_range: InputRange | None = None,
+) -> OpenedModel:
+    """Take a classifier that was built or loaded in Python; it is never changed.
+
+    It takes pixels in `input_range` and gives logits, or probabilities, which are told apart by
+    trying it on made-up images. Raises RequestError for a model of another kind.
+    """
+    from kextract.models.adapter import adapt, guess_head, image_shape
+    from kextract.training.sanity import probe_images
+
+    shape, name = image_shape(model), Path(model.name)
+    labelled = _own_data(name, dataset, machine, needed=False)
+    chosen = input_range or PIXELS
+    probes = probe_images(shape) / 127.5 - 1
+    outputs = model(probes * chosen.scale + chosen.offset, training=False).numpy()
+    network = adapt(model, shape, head=guess_head(outputs), input_range=chosen)
+    digest = model_sha256(network)
+    classes = int(network.output_shape[-1])
+    return _whole(name, network, digest, labelled, shape, classes, chosen)
+
+
+def _whole(
+    path: Path,
+    network: "keras.Model",
+    digest: str,
+    data: Dataset | None,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    input_range: InputRange | None,
+) -> OpenedModel:
+    """Describe a network whose architecture is not of our registry."""
+    check_input_shape(input_shape)
+    named = data is not None and data.classes == classes
+    info = CheckpointInfo(
+        kind="teacher",
+        model=OWN_ARCHITECTURE,
+        pooling="none",
+        input_shape=input_shape,
+        classes=classes,
+        dataset=data.name if data else NO_DATASET,
+        class_names=data.class_names if data and named else (),
+        flip=data.flip if data else False,
+        seed=0,
+        precision="float32",
+        config={},
+    )
+    if data is not None:
+        check_fits(data, info, path)
+    missing = "" if data else str(_nameless(path))
+    return OpenedModel(path, info, data, missing, input_range or PIXELS, (network, digest))
+
+
+def _weights(
+    path: Path,
+    foreign: Foreign,
+    machine: Machine,
+    dataset: str | None,
+    input_range: InputRange | None,
+) -> OpenedModel:
+    """Open weights that say nothing about themselves, by what the user says of them."""
+    if dataset is None:
+        raise _nameless(path)
+    data = load_dataset(dataset, machine.data_dir)
+    info = foreign_info(
+        path,
+        foreign.model,
+        foreign.pooling,
+        dataset=data.name,
+        input_shape=data.input_shape,
+        classes=data.classes,
+        class_names=data.class_names,
+        flip=data.flip,
+    )
+    return OpenedModel(path, info, data, input_range=input_range or PIXELS)
+
+
+def _own_data(path: Path, dataset: str | None, machine: Machine, *, needed: bool) -> Dataset | None:
+    if dataset is None and needed:
+        raise _nameless(path)
+    return load_dataset(dataset, machine.data_dir) if dataset is not None else None
+
+
+def _nameless(path: Path) -> RequestError:
+    return RequestError(f"'{path}' does not say which images it is for: name them with --dataset")

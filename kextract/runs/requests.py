@@ -1,0 +1,250 @@
+"""What every command can be asked for, put together from the tables in `kextract.config`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kextract.config import (
+    DistillConfig,
+    GeneratorConfig,
+    SynthesisConfig,
+    TeacherConfig,
+    shared,
+)
+from kextract.config.option import Bounds, Entry, argument, at_least, check, option
+from kextract.config.presets import preset, preset_names
+from kextract.config.resolve import Invocation, Layer, resolve
+from kextract.config.shared import PLACES, Foreign, Machine, Output
+from kextract.datasets import dataset_names
+from kextract.models import MODELS
+from kextract.runs import rules
+from kextract.runs.outputs import FOLDER
+from kextract.transfer import METHODS, method_spec
+
+SPLITS = ("test", "validation", "train")
+NETWORKS = "Networks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a command is asked for; fields declared by `option` are its options."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @classmethod
+    def layers(cls, given: Mapping[str, Any]) -> Sequence[Layer]:
+        """Return defaults that follow from what was given, weakest first."""
+        del given
+        return ()
+
+    @classmethod
+    def default_text(cls, entry: Entry) -> str:
+        """Say what an option is by default, as `--help` shows it; empty for nothing to say."""
+        if entry.option.default_text:
+            return entry.option.default_text
+        if entry.default is None or entry.default is False:
+            return ""
+        return str(entry.default)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest(Request):
+    """What `train-teacher` takes."""
+
+    dataset: str = shared.dataset(
+        "Labelled images to learn: a data set, an .npz file or a folder of images.",
+        "strokes",
+        suggestions=dataset_names,
+    )
+    model: str = option(
+        "resnet11", "Architecture; kextract list describes them.", short="-m", suggestions=MODELS
+    )
+    config: TeacherConfig = field(default_factory=TeacherConfig)
+    limit: int | None = option(
+        None,
+        "Use only this many training images, for a quick try.",
+        bounds=at_least(10),
+        default_text="all",
+    )
+    pooling: str | None = shared.pooling()
+    machine: Machine = field(default_factory=Machine)
+    output: Output = field(default_factory=Output)
+    format: str = shared.display()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillRequest(Request):
+    """What `distill` takes."""
+
+    teacher: Path = argument("Checkpoint of the teacher, or a whole Keras model.")
+    student: str | None = option(
+        None,
+        "Architecture of the student: a name, or a .keras file with a network of your own.",
+        suggestions=MODELS,
+        default_text="the teacher's architecture",
+    )
+    config: DistillConfig = field(default_factory=DistillConfig)
+    preset: str | None = option(
+        None,
+        "Ready-made settings of the method inversion: a name, or a .toml file of your own.",
+        suggestions=preset_names,
+        setting=False,
+    )
+    images: str | None = option(
+        None,
+        "Images of the method surrogate: a data set, an .npz file or a folder of images; resized.",
+        metavar="NAME|NPZ|FOLDER",
+    )
+    dataset: str | None = shared.dataset(
+        "Labelled images to measure the student on; it never learns from them.",
+        default_text="the teacher's, where they can be had",
+        suggestions=dataset_names,
+    )
+    foreign: Foreign = field(default_factory=Foreign)
+    machine: Machine = field(default_factory=Machine)
+    output: Output = field(default_factory=Output)
+    save_images: int = option(
+        0,
+        "Write a picture of the student's images beside the output every so many epochs, a row for"
+        " each class; 0 is never.",
+        panel=PLACES,
+        bounds=at_least(0),
+        setting=False,
+    )
+    format: str = shared.display()
+
+    @classmethod
+    def layers(cls, given: Mapping[str, Any]) -> Sequence[Layer]:
+        """Return the defaults of the method, and above them those of the preset."""
+        method = given.get("method") or DistillConfig().method
+        layers = [Layer(f"method {method}", method_spec(method).defaults)]
+        if given.get("preset") is not None:
+            name = given["preset"]
+            layers.append(Layer(f"preset {name}", preset(name).settings))
+        return layers
+
+    @classmethod
+    def default_text(cls, entry: Entry) -> str:
+        """Say for which methods the default is another one."""
+        others: dict[Any, list[str]] = {}
+        for method, spec in METHODS.items():
+            if entry.name in spec.defaults:
+                others.setdefault(spec.defaults[entry.name], []).append(method)
+        parts = [f"{value}: {', '.join(methods)}" for value, methods in others.items()]
+        return "; ".join([super().default_text(entry), *parts]).removeprefix("; ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeRequest(Request):
+    """What `synthesize` takes."""
+
+    teacher: Path = argument("Checkpoint of the teacher, or a whole Keras model.")
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    dataset: str | None = shared.dataset(
+        "The teacher's data set, only where its file does not say what its images are like.",
+        suggestions=dataset_names,
+    )
+    foreign: Foreign = field(default_factory=Foreign)
+    seed: int = shared.seed()
+    precision: str = shared.precision()
+    machine: Machine = field(default_factory=Machine)
+    output: Path | None = option(
+        None,
+        "File to write: a picture (.png), or images, classes and probabilities (.npz).",
+        panel=PLACES,
+        short="-o",
+        default_text="a name in checkpoints/ that says what it is",
+        setting=False,
+    )
+    overwrite: bool = option(False, "Replace an existing output file.", panel=PLACES, setting=False)
+    format: str = shared.display()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRequest(Request):
+    """What `evaluate` takes."""
+
+    checkpoints: tuple[Path, ...] = argument("Checkpoints or whole Keras models to measure.")
+    dataset: str | None = shared.dataset(
+        "Labelled images to measure on.",
+        default_text="the checkpoint's own",
+        suggestions=dataset_names,
+    )
+    split: str = option("test", "Part of the data set.", choices=SPLITS)
+    against: Path | None = option(None, "A teacher to compare with: agreement and KL divergence.")
+    min_accuracy: float | None = option(
+        None,
+        "Exit with 3 if any accuracy is below this, 0 to 1.",
+        bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
+    )
+    foreign: Foreign = field(default_factory=Foreign)
+    precision: str = shared.precision("float32")
+    machine: Machine = field(default_factory=Machine)
+    format: str = shared.table_format("table", "json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareRequest(Request):
+    """What `compare` takes."""
+
+    checkpoints: tuple[Path, ...] = argument("Checkpoints, teacher first.")
+    epochs: bool = option(False, "Show every epoch instead of the summary.")
+    format: str = shared.table_format("table", "markdown", "csv", "json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectRequest(Request):
+    """What `inspect` takes."""
+
+    checkpoint: Path = argument("Checkpoint to look into.")
+    config: bool = option(
+        False, "Print the options that made the checkpoint, as a configuration file."
+    )
+    format: str = shared.table_format("table", "json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListRequest(Request):
+    """What `list` takes."""
+
+    format: str = shared.table_format("table", "json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickstartRequest(Request):
+    """What `quickstart` takes."""
+
+    output: Path = option(
+        FOLDER, "Folder for the checkpoints.", panel=PLACES, short="-o", setting=False
+    )
+    seed: int = shared.seed()
+    machine: Machine = field(default_factory=Machine)
+    format: str = shared.display()
+
+
+REQUESTS: Mapping[str, type[Request]] = {
+    "quickstart": QuickstartRequest,
+    "train-teacher": TrainRequest,
+    "distill": DistillRequest,
+    "synthesize": SynthesizeRequest,
+    "evaluate": EvaluateRequest,
+    "compare": CompareRequest,
+    "inspect": InspectRequest,
+    "list": ListRequest,
+}
+
+
+def invoke(command: str, *layers: Layer) -> Invocation[Any]:
+    """Put a command's request together from what was given, weakest layer first.
+
+    Raises RequestError for what cannot be, and for combinations that make no sense.
+    """
+    cls = REQUESTS[command]
+    given = {name: value for layer in layers for name, value in layer.values.items()}
+    invocation = resolve(command, cls, [*cls.layers(given), *layers])
+    if command == "distill":
+        rules.check_distill(invocation)
+    return invocation

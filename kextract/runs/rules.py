@@ -1,0 +1,87 @@
+"""Which options of `distill` go together; all refusals that more than one option has a part in."""
+
+from typing import Any
+
+from kextract.config import DistillConfig
+from kextract.config.option import table
+from kextract.config.resolve import Invocation
+from kextract.errors import RequestError
+from kextract.transfer import method_specs
+from kextract.transfer.registry import owners
+
+
+def check_distill(invocation: Invocation[Any]) -> None:
+    """Raise RequestError, by the flag to change, for a combination that makes no sense."""
+    config, images = invocation.request.config, invocation.request.images
+    _check_mix(config)
+    _check_preset(config, invocation.request.preset)
+    _check_methods(config, images)
+    _check_unused(config, invocation.typed)
+
+
+def _check_mix(config: DistillConfig) -> None:
+    if config.mix is None:
+        return
+    if config.mix == config.method:
+        raise RequestError(f"--mix {config.mix}: is --method already; name another method")
+    if config.recipe != "corrected":
+        raise RequestError(
+            f"--mix {config.mix}: is for the corrected recipe, not for --recipe {config.recipe}"
+        )
+    if 0 in config.batch_shares:
+        raise RequestError(
+            f"--mix-share {config.mix_share}: leaves one of the methods without an image in"
+            f" batches of {config.batch_size}; choose another share or a larger --batch-size"
+        )
+
+
+def _check_preset(config: DistillConfig, preset: str | None) -> None:
+    if preset is not None and "inversion" not in (config.method, config.mix):
+        raise RequestError(
+            f"--preset {preset}: is for --method inversion, not for '{config.method}'"
+        )
+
+
+def _check_methods(config: DistillConfig, images: str | None) -> None:
+    specs = method_specs(config)
+    for name, spec in specs.items():
+        if config.recipe not in spec.recipes:
+            raise RequestError(
+                f"--recipe {config.recipe}: is for noise, not for --method {name}; leave"
+                " --recipe out"
+            )
+        if spec.images == "given" and images is None:
+            raise RequestError(
+                f"--{'mix' if name == config.mix else 'method'} {name}: needs --images, the name of"
+                " a data set, an .npz file or a folder of images"
+            )
+    if images is not None and all(spec.images != "given" for spec in specs.values()):
+        raise RequestError(
+            f"--images {images}: is for --method surrogate, not for '{config.method}'; leave"
+            " --images out"
+        )
+
+
+def _check_unused(config: DistillConfig, typed: set[str]) -> None:
+    """Refuse options that were typed and would play no part."""
+    methods, entries = method_specs(config), table(DistillConfig)
+    for name in sorted(typed & entries.keys()):
+        using = owners(name)
+        if using and not methods.keys() & using:
+            raise RequestError(
+                f"--{name.replace('_', '-')}: is for --method {' or '.join(using)}, not for"
+                f" '{' and '.join(methods)}'; leave it out"
+            )
+        recipe = entries[name].option.recipe
+        if recipe not in (None, config.recipe):
+            raise RequestError(
+                f"--{name}: is for the {recipe} recipe, not for --recipe {config.recipe};"
+                " leave it out"
+            )
+    if "temperature" in typed and config.distance != "kl":
+        raise RequestError(
+            f"--temperature: softens --distance kl, and the distance is {config.distance}; leave it"
+            " out, or add --distance kl"
+        )
+    if "mix_share" in typed and config.mix is None:
+        raise RequestError("--mix-share: is the share of a second method; name it with --mix")

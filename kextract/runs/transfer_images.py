@@ -1,0 +1,37 @@
+"""The images that are given to a method, before the work begins."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.config import DistillConfig, Holdout
+from kextract.datasets.transfer_images import load_transfer_images
+from kextract.errors import RequestError
+from kextract.runs.opened import OpenedModel
+from kextract.runs.parts import cut
+from kextract.transfer import method_specs
+
+TransferImages = Mapping[str, NDArray[np.uint8]]
+"""Images (n, h, w, c) by the name of the method that is taught with them."""
+
+
+def transfer_images(
+    config: DistillConfig,
+    images: str | None,
+    opened: OpenedModel,
+    holdout: Holdout,
+    data_dir: Path | None,
+) -> TransferImages:
+    """Load the images that methods are taught with, as large and as colourful as the teacher's."""
+    found = {}
+    for name, spec in method_specs(config).items():
+        if spec.images == "own":
+            if opened.data is None:
+                flag = "--mix" if name == config.mix else "--method"
+                raise RequestError(f"{flag} {name}: needs the teacher's images: {opened.missing}")
+            found[name] = cut(opened.data, "train", holdout).x
+        elif spec.images == "given" and images is not None:
+            found[name] = load_transfer_images(images, data_dir, opened.info.input_shape)
+    return found

@@ -1,0 +1,82 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from kextract.config.resolve import COMMAND_LINE, ENVIRONMENT, Layer
+from kextract.errors import RequestError
+from kextract.runs.requests import invoke
+
+
+def ask(options: Mapping[str, Any], origin: str = COMMAND_LINE) -> None:
+    """Ask for a distillation with what is typed, and with what the `origin` says."""
+    invoke("distill", Layer(origin, {"teacher": "teacher.weights.h5", **options}))
+
+
+@pytest.mark.parametrize(
+    ("method", "mix", "name", "owners"),
+    [
+        ("random", None, "warm_up", "inversion"),
+        ("random", None, "shift", "shapes or inversion or surrogate or real"),
+        ("inversion", None, "candidates", "shapes"),
+        ("inversion", "shapes", "noise_iterations", "adversarial"),
+    ],
+)
+def test_an_option_of_another_method_is_refused(
+    method: str, mix: str | None, name: str, owners: str
+) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    with pytest.raises(RequestError, match=f"^{flag}: is for --method {owners}, not for '{method}"):
+        ask({"method": method, "mix": mix, name: 3})
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            {"method": "inversion", "temperature": 2.0},
+            "--temperature: softens --distance kl,",
+        ),
+        (
+            {"recipe": "article", "temperature": 2.0},
+            "--temperature: is for the corrected recipe, not",
+        ),
+        (
+            {"recipe": "article", "distance": "l1"},
+            "--distance: is for the corrected recipe",
+        ),
+        ({"mix_share": 0.5}, "--mix-share: is the share of a second method; name it with --mix"),
+        ({"mix": "adversarial"}, "--mix adversarial: is --method already; name another method"),
+        ({"mix": "random", "recipe": "article"}, "--mix random: is for the corrected recipe, not "),
+        ({"mix": "random", "mix_share": 0.001}, "--mix-share 0.001: leaves one of the methods"),
+        ({"method": "surrogate"}, "--method surrogate: needs --images"),
+        ({"mix": "surrogate"}, "--mix surrogate: needs --images"),
+        ({"images": "mnist"}, "--images mnist: is for --method surrogate, not for 'adversarial'"),
+        (
+            {"method": "shapes", "recipe": "article"},
+            "--recipe article: is for noise, not for ",
+        ),
+    ],
+)
+def test_an_option_that_another_one_makes_meaningless_is_refused(
+    options: Mapping[str, Any], says: str
+) -> None:
+    with pytest.raises(RequestError, match=f"^{says}"):
+        ask(options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": 1, "temperature": 2.0, "noise_iterations": 3, "recipe": "corrected"},
+        {"method": "random", "mix": "inversion", "warm_up": 3, "shift": 1, "mix_share": 0.5},
+        {"method": "real", "shift": 1, "flip": True},
+        {"method": "inversion", "temperature": 3.0, "preset": "fast"},
+    ],
+)
+def test_what_plays_a_part_is_not(options: Mapping[str, Any]) -> None:
+    ask(options)
+
+
+def test_what_the_environment_says_is_meant_for_many_runs() -> None:
+    ask({"method": "random", "warm_up": 3, "mix_share": 0.25}, ENVIRONMENT)
