@@ -1,10 +1,25 @@
-"""Runs the real program in a process of its own."""
+"""Runs the program, in this process or in one of its own, and says what came of it.
 
+`kextract` is the usual way: it costs no start of TensorFlow. `kextract_process` is for what only a
+process has: signals, pipes, a terminal, threads, encodings, the start itself.
+"""
+
+import io
 import os
 import subprocess
 import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
+
+from kextract.cli import main
+
+OWN = "KEXTRACT_"
+"""What the names of the program's own variables begin with."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +40,103 @@ class Finished:
         return lines[0]
 
 
-def kextract(*words: object, cwd: Path | None = None, **environment: str) -> Finished:
-    """Run `kextract` with these words; the environment's own KEXTRACT_ variables are left out."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("KEXTRACT_")}
+def kextract(
+    *words: object,
+    cwd: Path | None = None,
+    at_row: tuple[int, Callable[[], object]] | None = None,
+    **environment: str,
+) -> Finished:
+    """Run `kextract` with these words in this process, by nobody's settings but those given.
+
+    `at_row` names an epoch and what is to be done as soon as its row is printed.
+    """
+    arguments = [str(word) for word in words]
+    with (
+        _stream("strict") as stdout,
+        _stream("backslashreplace") as stderr,
+        _surroundings(arguments, cwd, environment),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        stdout.at_row = at_row
+        return Finished(_exit_code(), stdout.written(), stderr.written())
+
+
+def kextract_process(*words: object, cwd: Path | None = None, **environment: str) -> Finished:
+    """Run `kextract` with these words in a process of its own, which starts TensorFlow anew."""
     process = subprocess.run(
         [sys.executable, "-m", "kextract", *(str(word) for word in words)],
         cwd=cwd,
-        env={**clean, **environment},
+        env=_without_settings() | environment,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
     return Finished(process.returncode, process.stdout, process.stderr)
+
+
+def _exit_code() -> int:
+    """Run the program; any exception but that of leaving is for the test to see."""
+    try:
+        main()
+    except SystemExit as left:
+        assert left.code is None or isinstance(left.code, int), left.code
+        return left.code or 0
+    raise AssertionError("the program came back")
+
+
+def _without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
+
+
+@contextmanager
+def _surroundings(
+    arguments: Sequence[str], cwd: Path | None, environment: dict[str, str]
+) -> Iterator[None]:
+    """Give the program its folder, variables and command line, and take them back."""
+    variables = dict(os.environ)
+    requested = _without_settings() | environment
+    try:
+        _set_environment(requested)
+        # It remembers the proxies of its first use.
+        urllib.request.install_opener(None)
+        with (
+            chdir(Path.cwd() if cwd is None else cwd),
+            patch.object(sys, "argv", ["kextract", *arguments]),
+            # Typer names the program after the package that was started, which is pytest.
+            patch.object(sys.modules["__main__"], "__package__", ""),
+        ):
+            yield
+    finally:
+        _set_environment(variables)
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    for name in set(os.environ) - set(variables):
+        del os.environ[name]
+    os.environ.update(variables)
+
+
+class _Stream(io.TextIOWrapper):
+    """Stands for stdout or stderr: a real file, encoded as a pipe is."""
+
+    at_row: tuple[int, Callable[[], object]] | None = None
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        if self.at_row is not None and text.split()[:1] == [str(self.at_row[0])]:
+            act = self.at_row[1]
+            self.at_row = None
+            act()
+        return count
+
+    def written(self) -> str:
+        self.flush()
+        return os.pread(self.fileno(), os.fstat(self.fileno()).st_size, 0).decode()
+
+
+@contextmanager
+def _stream(errors: str) -> Iterator[_Stream]:
+    with tempfile.TemporaryFile() as file, _Stream(file, "utf-8", errors, newline="\n") as stream:
+        yield stream

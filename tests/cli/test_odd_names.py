@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import write_images
-from tests.cli.program import Finished, kextract
+from tests.cli.program import Finished, kextract, kextract_process
 from tests.datasets.images import png_bytes, random_images
 from tests.display.emulator import environment
 
@@ -161,7 +161,8 @@ def test_bytes_that_are_no_text_do_not_lose_a_table(folder: Path) -> None:
 
 def test_an_encoding_that_lacks_a_character_does_not_lose_a_table(folder: Path) -> None:
     (folder / "zwölf.weights.h5").write_bytes((folder / TEACHER).read_bytes())
-    done = kextract("compare", "zwölf.weights.h5", cwd=folder, PYTHONIOENCODING="ascii")
+    words = ("compare", "zwölf.weights.h5")
+    done = kextract_process(*words, cwd=folder, PYTHONIOENCODING="ascii")
     assert (done.code, done.stderr) == (0, "")
     assert r"zw\xf6lf" in done.stdout
 
