@@ -6,14 +6,16 @@ process has: signals, pipes, a terminal, threads, encodings, the start itself.
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 from unittest.mock import patch
 
 from kextract.cli import main
@@ -50,16 +52,10 @@ def kextract(
 
     `at_row` names an epoch and what is to be done as soon as its row is printed.
     """
-    arguments = [str(word) for word in words]
-    with (
-        _stream("strict") as stdout,
-        _stream("backslashreplace") as stderr,
-        _surroundings(arguments, cwd, environment),
-        redirect_stdout(stdout),
-        redirect_stderr(stderr),
-    ):
+    with _stream("strict") as stdout, _stream("backslashreplace") as stderr:
         stdout.at_row = at_row
-        return Finished(_exit_code(), stdout.written(), stderr.written())
+        code = exit_code(words, stdout, stderr, cwd, environment)
+        return Finished(code, stdout.written(), stderr.written())
 
 
 def kextract_process(*words: object, cwd: Path | None = None, **environment: str) -> Finished:
@@ -76,13 +72,27 @@ def kextract_process(*words: object, cwd: Path | None = None, **environment: str
     return Finished(process.returncode, process.stdout, process.stderr)
 
 
-def _exit_code() -> int:
-    """Run the program; any exception but that of leaving is for the test to see."""
-    try:
-        main()
-    except SystemExit as left:
-        assert left.code is None or isinstance(left.code, int), left.code
-        return left.code or 0
+def exit_code(
+    words: Iterable[object],
+    stdout: TextIO,
+    stderr: TextIO,
+    cwd: Path | None,
+    environment: dict[str, str],
+) -> int:
+    """Run `kextract` in this process with streams of one's own, and return its exit code.
+
+    Any exception but that of leaving is for the test to see.
+    """
+    with (
+        _surroundings([str(word) for word in words], cwd, environment),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        try:
+            main()
+        except SystemExit as left:
+            assert left.code is None or isinstance(left.code, int), left.code
+            return left.code or 0
     raise AssertionError("the program came back")
 
 
@@ -96,6 +106,7 @@ def _surroundings(
 ) -> Iterator[None]:
     """Give the program its folder, variables and command line, and take them back."""
     variables = dict(os.environ)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     requested = _without_settings() | environment
     try:
         _set_environment(requested)
@@ -110,6 +121,9 @@ def _surroundings(
             yield
     finally:
         _set_environment(variables)
+        # A run that was stopped leaves none: it has only to leave.
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _set_environment(variables: dict[str, str]) -> None:

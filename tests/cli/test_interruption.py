@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,22 @@ import pytest
 from kextract.records import EpochRecord
 from kextract.storage import CheckpointInfo, read_info
 from kextract.storage.resume import read_resume, resume_path
-from tests.cli.program import Finished, kextract
+from tests.cli.program import Finished, kextract, kextract_process
 from tests.cli.stopping import Running, epochs_of
 
 TEACH = (
-    *("train-teacher", "--dataset", "shades.npz", "--model", "lenet5", "--epochs", "24"),
-    *("--batch-size", "1", "--patience", "0", "--schedule", "cosine", "--augment"),
+    *("train-teacher", "--dataset", "shades.npz", "--model", "lenet5", "--epochs", "6"),
+    *("--batch-size", "8", "--patience", "0", "--schedule", "cosine", "--augment"),
     *("--precision", "float32", "--format", "plain"),
 )
 DISTILL = (
     *("distill", "teacher.weights.h5", "--method", "adversarial", "--recipe", "article"),
-    *("--epochs", "24", "--steps-per-epoch", "12", "--batch-size", "4", "--noise-iterations", "5"),
-    *("--precision", "float32", "--format", "plain"),
+    *("--epochs", "12", "--steps-per-epoch", "12", "--batch-size", "4"),
+    *("--noise-iterations", "5", "--precision", "float32", "--format", "plain"),
 )
+
+SLOWLY = ("--epochs", "24", "--batch-size", "1")
+"""Makes `TEACH` last until it is stopped from outside."""
 
 
 @pytest.fixture
@@ -70,17 +74,27 @@ def command_in(line: str) -> list[str]:
     return shlex.split(found[1])
 
 
+def interrupted(*words: object, cwd: Path) -> Finished:
+    """Run the program in this process and press Ctrl-C when the row of epoch 2 is printed."""
+    return kextract(*words, cwd=cwd, at_row=(2, lambda: signal.raise_signal(signal.SIGINT)))
+
+
+def terminated(*words: object, cwd: Path) -> Finished:
+    """Run the program in a process of its own and end it after epoch 2, at whatever it is."""
+    with Running(*words, cwd=cwd) as run:
+        run.wait_for_row(2)
+        return run.stop(signal.SIGTERM)
+
+
 @pytest.mark.parametrize(
-    ("words", "number", "code", "says"),
-    [(TEACH, signal.SIGINT, 130, "interrupted"), (DISTILL, signal.SIGTERM, 143, "terminated")],
+    ("words", "stop", "code", "says"),
+    [(TEACH, interrupted, 130, "interrupted"), (DISTILL, terminated, 143, "terminated")],
     ids=["a teacher, Ctrl-C", "a student, SIGTERM"],
 )
 def test_a_stopped_run_says_how_to_go_on_and_then_ends_as_if_never_stopped(
-    words: tuple[str, ...], number: int, code: int, says: str, bench: Path
+    words: tuple[str, ...], stop: Callable[..., Finished], code: int, says: str, bench: Path
 ) -> None:
-    with Running(*words, "--output", "out/my model.weights.h5", cwd=bench) as run:
-        run.wait_for_row(2)
-        stopped = run.stop(number)
+    stopped = stop(*words, "--output", "out/my model.weights.h5", cwd=bench)
 
     output = bench / "out" / "my model.weights.h5"
     assert stopped.code == code, stopped.stderr
@@ -94,9 +108,10 @@ def test_a_stopped_run_says_how_to_go_on_and_then_ends_as_if_never_stopped(
     whole = kextract(*words, "--output", "out/whole.weights.h5", cwd=bench)
 
     assert resumed.code == whole.code == 0, resumed.stderr + whole.stderr
-    assert epochs_of(resumed.stdout) == epochs_of(whole.stdout) == list(range(25))
     assert names(bench / "out") == ["my model.weights.h5", "whole.weights.h5"]
     one, other = written(output), written(bench / "out" / "whole.weights.h5")
+    assert epochs_of(resumed.stdout) == epochs_of(whole.stdout)
+    assert epochs_of(whole.stdout) == list(range(len(other.history)))
     assert one.sha256 == other.sha256
     assert without_times(one.history) == without_times(other.history)
     assert one.test == other.test
@@ -104,9 +119,11 @@ def test_a_stopped_run_says_how_to_go_on_and_then_ends_as_if_never_stopped(
 
 
 def test_before_an_epoch_is_finished_there_is_nothing_to_keep(bench: Path) -> None:
-    with Running(*TEACH, "--output", "out/model.weights.h5", cwd=bench) as run:
-        run.wait_for_row(0)
-        stopped = run.stop(signal.SIGINT)
+    stopped = kextract(
+        *(*TEACH, "--output", "out/model.weights.h5"),
+        cwd=bench,
+        at_row=(0, lambda: signal.raise_signal(signal.SIGINT)),
+    )
     assert stopped.code == 130
     assert stopped.stderr.splitlines()[-1] == "kextract: interrupted; nothing was kept"
     assert names(bench / "out") == []
@@ -131,7 +148,7 @@ def test_the_terminal_is_left_as_it_was(bench: Path) -> None:
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
     process = subprocess.Popen(
-        [sys.executable, "-m", "kextract", *TEACH[:-2], "-o", "out/model.weights.h5"],
+        [sys.executable, "-m", "kextract", *TEACH[:-2], *SLOWLY, "-o", "out/model.weights.h5"],
         cwd=bench,
         env={**os.environ, "TERM": "xterm-256color"},
         stdin=theirs,
@@ -164,7 +181,7 @@ signals.SAME_PRESS = float(sys.argv[2])
 try:
     with signals.stoppable():
         try:
-            threading.Timer(0.5, print, ("ready",), {"flush": True}).start()
+            threading.Timer(0.2, print, ("ready",), {"flush": True}).start()
             compute() if sys.argv[1] == "computing" else time.sleep(600)
         except KeyboardInterrupt:
             print("stopping", flush=True)
@@ -174,7 +191,7 @@ finally:
 """
 
 
-def stubborn(how: str, same_press: float = 0.5) -> "subprocess.Popen[str]":
+def stubborn(how: str, same_press: float = 0.1) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         [sys.executable, "-c", STUBBORN, how, str(same_press)], stdout=subprocess.PIPE, text=True
     )
@@ -189,7 +206,7 @@ def test_a_second_signal_ends_at_once(how: str, number: int, code: int) -> None:
     with stubborn(how) as process:
         for _ in range(2):
             process.send_signal(number)
-            time.sleep(1)
+            time.sleep(0.6)
         try:
             assert process.wait(timeout=10) == code
         finally:
@@ -200,12 +217,12 @@ def test_a_second_signal_leaves_the_terminal_with_a_cursor() -> None:
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
     with subprocess.Popen(
-        [sys.executable, "-c", STUBBORN, "cleaning up", "0.5"], stdin=theirs, stdout=theirs
+        [sys.executable, "-c", STUBBORN, "cleaning up", "0.1"], stdin=theirs, stdout=theirs
     ) as process:
         until(ours, b"ready")
         process.send_signal(signal.SIGINT)
         until(ours, b"stopping")
-        time.sleep(1)
+        time.sleep(0.6)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
     assert termios.tcgetattr(theirs) == before
@@ -216,14 +233,14 @@ def test_a_second_signal_leaves_the_terminal_with_a_cursor() -> None:
 
 def test_a_signal_sent_twice_at_once_is_one() -> None:
     """As `timeout` sends it: to the process, and to its group."""
-    with stubborn("neither", same_press=3.0) as process:
+    with stubborn("neither", same_press=1.5) as process:
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 7
 
 
 def test_a_signal_that_comes_again_when_all_is_cleaned_up_is_one() -> None:
-    with stubborn("neither", same_press=3.0) as process:
+    with stubborn("neither", same_press=1.5) as process:
         process.send_signal(signal.SIGTERM)
         assert process.stdout is not None
         assert process.stdout.readline() == "stopping\n"
@@ -235,7 +252,7 @@ def test_a_signal_that_comes_again_when_all_is_cleaned_up_is_one() -> None:
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_as_if_never_killed(bench: Path) -> None:
     chance, output = random.Random(0), bench / "out" / "killed.weights.h5"
-    words = (*TEACH, "--output", output)
+    words = (*TEACH, *SLOWLY, "--output", output)
     for _ in range(5):
         resume = ["--resume"] if resume_path(output).exists() else []
         with Running(*words, *resume, cwd=bench) as run:
@@ -246,7 +263,7 @@ def test_a_run_killed_again_and_again_ends_as_if_never_killed(bench: Path) -> No
             run.stop(signal.SIGKILL)
         assert len(read_resume(resume_path(output)).snapshot.history) > len(known)
     assert kextract(*words, "--resume", cwd=bench).code == 0
-    kextract(*TEACH, "--output", "out/whole.weights.h5", cwd=bench)
+    kextract(*TEACH, *SLOWLY, "--output", "out/whole.weights.h5", cwd=bench)
     assert written(output).sha256 == written(bench / "out" / "whole.weights.h5").sha256
     assert names(bench / "out") == ["killed.weights.h5", "whole.weights.h5"]
 
@@ -254,7 +271,7 @@ def test_a_run_killed_again_and_again_ends_as_if_never_killed(bench: Path) -> No
 @pytest.mark.slow
 def test_twenty_runs_at_once_all_end_well(bench: Path) -> None:
     def run(number: int) -> Finished:
-        return kextract(
+        return kextract_process(
             *("distill", "teacher.weights.h5", "--method", "random", "--epochs", "2"),
             *("--steps-per-epoch", "2", "--threads", "1", "-o", f"out/{number}.weights.h5"),
             cwd=bench,

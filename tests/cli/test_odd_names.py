@@ -5,15 +5,14 @@ import io
 import json
 import os
 import pty
-import subprocess
-import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.cli.conftest import write_images
-from tests.cli.program import Finished, kextract, kextract_process
+from tests.cli.program import Finished, exit_code, kextract, kextract_process
 from tests.datasets.images import png_bytes, random_images
 from tests.display.emulator import environment
 
@@ -39,27 +38,27 @@ def obeyed(*streams: str | bytes) -> list[bytes]:
 def on_terminal(*words: str, cwd: Path) -> bytes:
     """Run the program on a terminal of 200 columns and return all that it wrote."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kextract", *words],
-        cwd=cwd,
-        env=environment(COLUMNS="200"),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
+    shown = bytearray()
+    reader = threading.Thread(target=read_all, args=(ours, shown))
+    reader.start()
+    with os.fdopen(theirs, "w", encoding="utf-8", newline="\n") as terminal:
+        code = exit_code(words, terminal, terminal, cwd, environment(COLUMNS="200"))
+    reader.join()
+    os.close(ours)
+    assert code == 0, shown
+    return bytes(shown)
+
+
+def read_all(terminal: int, shown: bytearray) -> None:
+    """Read a terminal until nobody has its other end any more."""
     while True:
         try:
-            more = os.read(ours, 65536)
-        except OSError:  # how Linux says that nobody has the other end any more
-            break
+            more = os.read(terminal, 65536)
+        except OSError:  # how Linux says it
+            return
         if not more:
-            break
+            return
         shown += more
-    os.close(ours)
-    assert process.wait(timeout=60) == 0, shown
-    return shown
 
 
 @pytest.fixture(scope="module")

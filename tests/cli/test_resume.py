@@ -17,8 +17,8 @@ from kextract.runs.keeping import images_sha256, reserved
 from kextract.storage import read_info
 from kextract.storage.resume import Request, read_resume, resume_path
 from tests.cli.conftest import write_images
-from tests.cli.program import kextract
-from tests.cli.stopping import Running, epochs_of
+from tests.cli.program import kextract, kextract_process
+from tests.cli.stopping import epochs_of
 
 COMMAND = "kextract distill teacher.weights.h5"
 REQUEST: Request = {
@@ -213,12 +213,11 @@ def unwritten(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run of three epochs that could not write its checkpoint in the end."""
     folder = tmp_path_factory.mktemp("unwritten")
     write_images(folder / "shades.npz")
-    with Running(*TEACH, "--dataset", "shades.npz", "--epochs", "3", cwd=folder) as run:
-        run.wait_for_row(0)
-        (folder / "model.weights.h5").mkdir()
-        done = run.end()
+    output = folder / "model.weights.h5"
+    words = (*TEACH, "--dataset", "shades.npz", "--epochs", "3")
+    done = kextract(*words, cwd=folder, at_row=(0, output.mkdir))
     assert done.code == 2, done.stderr
-    (folder / "model.weights.h5").rmdir()
+    output.rmdir()
     (folder / "last line").write_text(done.stderr.splitlines()[-1])
     return folder
 
@@ -255,9 +254,9 @@ def test_other_images_are_another_request() -> None:
     assert images_sha256(None) is None
 
 
-def test_a_longer_run_goes_on_from_a_shorter_one(bench: Path) -> None:
+def test_a_longer_run_goes_on_from_a_shorter_one_with_other_threads(bench: Path) -> None:
     longer = (*TEACH, "--dataset", "shades.npz", "--epochs", "5")
-    resumed = kextract(*longer, "--resume", "--threads", "1", cwd=bench)
+    resumed = kextract_process(*longer, "--resume", "--threads", "1", cwd=bench)
     assert resumed.code == 0, resumed.stderr
     assert epochs_of(resumed.stdout) == [0, 1, 2, 3, 4, 5]
     kextract(*longer, "-o", "whole.weights.h5", cwd=bench)

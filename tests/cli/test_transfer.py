@@ -9,7 +9,7 @@ import pytest
 
 from kextract.storage import read_info
 from tests.cli.program import kextract
-from tests.cli.stopping import Running, epochs_of
+from tests.cli.stopping import epochs_of
 from tests.datasets.images import png_bytes, random_images
 
 TEACH = (
@@ -33,12 +33,10 @@ def unwritten(workshop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png_bytes(random_images(*size, seed=number)))
     words = (*TEACH, "--epochs", "2", "-o", "model.weights.h5")
-    with Running(*words, cwd=folder) as run:
-        run.wait_for_row(0)
-        (folder / "model.weights.h5").mkdir()
-        done = run.end()
+    output = folder / "model.weights.h5"
+    done = kextract(*words, cwd=folder, at_row=(0, output.mkdir))
     assert done.code == 2, done.stderr
-    (folder / "model.weights.h5").rmdir()
+    output.rmdir()
     return folder
 
 
