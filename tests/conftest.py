@@ -14,3 +14,10 @@ def tensorflow() -> ModuleType:
     import tensorflow as tf
 
     return tf  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def _few_strokes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the generated data set be small in this process: 600 and 200 images."""
+    monkeypatch.setattr("kextract.datasets.strokes.TRAIN_COUNT", 600)
+    monkeypatch.setattr("kextract.datasets.strokes.TEST_COUNT", 200)

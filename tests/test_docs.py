@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import kextract
+from kextract.storage import read_info
+from tests.cli.program import kextract, kextract_process
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "checkpoints" / "README.md"]
@@ -21,6 +22,7 @@ COMMANDS = (
 
 SHORT = {
     "KEXTRACT_TRAIN_TEACHER_LIMIT": "100",
+    "KEXTRACT_TRAIN_TEACHER_MODEL": "lenet5",
     "KEXTRACT_DISTILL_STEPS_PER_EPOCH": "1",
     "KEXTRACT_DISTILL_BATCH_SIZE": "4",
     "KEXTRACT_DISTILL_NOISE_ITERATIONS": "2",
@@ -50,7 +52,6 @@ def help_pages() -> str:
     for command in COMMANDS:
         shown = kextract(command, "--help", COLUMNS="100", TERMINAL_WIDTH="100", NO_COLOR="1")
         text = "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
-        text = text.replace("python -m kextract", "kextract")
         pages.append(f"## {command}\n\n```\n{text}\n```\n")
     return "\n".join(pages)
 
@@ -63,6 +64,7 @@ def test_the_readme_begins_with_its_two_commands() -> None:
     assert readme_commands()[:2] == ["uv run kextract quickstart", "uv run pytest"]
 
 
+@pytest.mark.usefixtures("_few_strokes")
 @pytest.mark.parametrize(
     "command", [line for line in readme_commands() if line.startswith("uv run kextract")]
 )
@@ -77,6 +79,27 @@ def test_every_command_of_the_readme_runs(command: str, tmp_path: Path) -> None:
 
     assert done.code == 0, done.stderr
     assert done.stdout
+
+
+@pytest.mark.slow
+def test_quickstart_shows_what_noise_cannot_do_and_drawn_images_can(tmp_path: Path) -> None:
+    """The whole of it, as a reader's first command runs it."""
+    done = kextract_process("quickstart", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    teacher, random, adversarial, inversion = (
+        accuracy_on_test_images(tmp_path / "checkpoints" / f"quickstart-{name}.weights.h5")
+        for name in ("teacher", "random", "adversarial", "inversion")
+    )
+    assert teacher > 0.95
+    assert max(random, adversarial) < 0.7
+    assert inversion > 0.9
+
+
+def accuracy_on_test_images(checkpoint: Path) -> float:
+    """Return the accuracy on test images that a checkpoint tells."""
+    info = read_info(checkpoint)
+    assert info is not None
+    return info.test["accuracy"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -22,6 +22,8 @@ from kextract.cli import main
 
 OWN = "KEXTRACT_"
 """What the names of the program's own variables begin with."""
+LONGEST = 1200
+"""Seconds after which a process is given up."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,20 @@ class Finished:
         return lines[0]
 
 
-def kextract(
-    *words: object,
-    cwd: Path | None = None,
-    at_row: tuple[int, Callable[[], object]] | None = None,
-    **environment: str,
-) -> Finished:
-    """Run `kextract` with these words in this process, by nobody's settings but those given.
-
-    `at_row` names an epoch and what is to be done as soon as its row is printed.
-    """
+def kextract(*words: object, cwd: Path | None = None, **environment: str) -> Finished:
+    """Run `kextract` with these words in this process, by nobody's settings but those given."""
     with _stream("strict") as stdout, _stream("backslashreplace") as stderr:
-        stdout.at_row = at_row
         code = exit_code(words, stdout, stderr, cwd, environment)
+        return Finished(code, stdout.written(), stderr.written())
+
+
+def kextract_acted_on(
+    epoch: int, act: Callable[[], object], *words: object, cwd: Path | None = None
+) -> Finished:
+    """Run `kextract` in this process and act as soon as the row of an epoch is printed."""
+    with _stream("strict") as stdout, _stream("backslashreplace") as stderr:
+        stdout.at_row = (epoch, act)
+        code = exit_code(words, stdout, stderr, cwd, {})
         return Finished(code, stdout.written(), stderr.written())
 
 
@@ -66,7 +69,7 @@ def kextract_process(*words: object, cwd: Path | None = None, **environment: str
         env=_without_settings() | environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=LONGEST,
         check=False,
     )
     return Finished(process.returncode, process.stdout, process.stderr)

@@ -11,6 +11,8 @@ import pytest
 from tests.cli.conftest import write_images
 from tests.cli.program import kextract
 
+pytestmark = pytest.mark.usefixtures("_few_strokes")
+
 INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
 
 

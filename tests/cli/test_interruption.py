@@ -22,7 +22,7 @@ import pytest
 from kextract.records import EpochRecord
 from kextract.storage import CheckpointInfo, read_info
 from kextract.storage.resume import read_resume, resume_path
-from tests.cli.program import Finished, kextract, kextract_process
+from tests.cli.program import Finished, kextract, kextract_acted_on, kextract_process
 from tests.cli.stopping import Running, epochs_of
 
 TEACH = (
@@ -74,9 +74,13 @@ def command_in(line: str) -> list[str]:
     return shlex.split(found[1])
 
 
+def press_ctrl_c() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
 def interrupted(*words: object, cwd: Path) -> Finished:
     """Run the program in this process and press Ctrl-C when the row of epoch 2 is printed."""
-    return kextract(*words, cwd=cwd, at_row=(2, lambda: signal.raise_signal(signal.SIGINT)))
+    return kextract_acted_on(2, press_ctrl_c, *words, cwd=cwd)
 
 
 def terminated(*words: object, cwd: Path) -> Finished:
@@ -119,11 +123,8 @@ def test_a_stopped_run_says_how_to_go_on_and_then_ends_as_if_never_stopped(
 
 
 def test_before_an_epoch_is_finished_there_is_nothing_to_keep(bench: Path) -> None:
-    stopped = kextract(
-        *(*TEACH, "--output", "out/model.weights.h5"),
-        cwd=bench,
-        at_row=(0, lambda: signal.raise_signal(signal.SIGINT)),
-    )
+    words = (*TEACH, "--output", "out/model.weights.h5")
+    stopped = kextract_acted_on(0, press_ctrl_c, *words, cwd=bench)
     assert stopped.code == 130
     assert stopped.stderr.splitlines()[-1] == "kextract: interrupted; nothing was kept"
     assert names(bench / "out") == []

@@ -17,7 +17,7 @@ from kextract.runs.keeping import images_sha256, reserved
 from kextract.storage import read_info
 from kextract.storage.resume import Request, read_resume, resume_path
 from tests.cli.conftest import write_images
-from tests.cli.program import kextract, kextract_process
+from tests.cli.program import kextract, kextract_acted_on, kextract_process
 from tests.cli.stopping import epochs_of
 
 COMMAND = "kextract distill teacher.weights.h5"
@@ -215,7 +215,7 @@ def unwritten(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_images(folder / "shades.npz")
     output = folder / "model.weights.h5"
     words = (*TEACH, "--dataset", "shades.npz", "--epochs", "3")
-    done = kextract(*words, cwd=folder, at_row=(0, output.mkdir))
+    done = kextract_acted_on(0, output.mkdir, *words, cwd=folder)
     assert done.code == 2, done.stderr
     output.rmdir()
     (folder / "last line").write_text(done.stderr.splitlines()[-1])

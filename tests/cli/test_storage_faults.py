@@ -14,7 +14,7 @@ from kextract.errors import RequestError, StorageError
 from kextract.records import EpochRecord, Snapshot
 from kextract.runs.keeping import reserved
 from kextract.storage.resume import read_resume, resume_path, write_resume
-from tests.cli.program import Finished, kextract
+from tests.cli.program import Finished, kextract, kextract_acted_on
 from tests.cli.stopping import Running
 
 TEACH = (
@@ -63,7 +63,7 @@ FOREVER = (*TEACH, "--epochs", "2000", "-o", "out/model.weights.h5")
 
 
 def deleted_between_epochs(bench: Path) -> Finished:
-    return kextract(*FOREVER, cwd=bench, at_row=(1, lambda: shutil.rmtree(bench / "out")))
+    return kextract_acted_on(1, lambda: shutil.rmtree(bench / "out"), *FOREVER, cwd=bench)
 
 
 def deleted_at_any_moment(bench: Path) -> Finished:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kextract.storage import read_info
-from tests.cli.program import kextract
+from tests.cli.program import kextract, kextract_acted_on
 from tests.cli.stopping import epochs_of
 from tests.datasets.images import png_bytes, random_images
 
@@ -34,7 +34,7 @@ def unwritten(workshop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_bytes(png_bytes(random_images(*size, seed=number)))
     words = (*TEACH, "--epochs", "2", "-o", "model.weights.h5")
     output = folder / "model.weights.h5"
-    done = kextract(*words, cwd=folder, at_row=(0, output.mkdir))
+    done = kextract_acted_on(0, output.mkdir, *words, cwd=folder)
     assert done.code == 2, done.stderr
     output.rmdir()
     return folder
