@@ -55,6 +55,6 @@ def _print(table: "Table", format: str) -> None:
     elif format == "csv":
         print(table.to_csv(), end="")
     else:
-        from kextract.display.strict_json import dumps
+        from kextract.text import json_text
 
-        print(dumps(table.to_objects()))
+        print(json_text(table.to_objects()))

@@ -13,15 +13,15 @@ def evaluate(invocation: Invocation[EvaluateRequest]) -> None:
 
     Shows loss, accuracy, accuracy per class, and with --against agreement with a teacher.
     """
-    from kextract.display.strict_json import dumps
     from kextract.reports import evaluation_classes, evaluation_dict, evaluation_summary
     from kextract.runs.evaluation import run_evaluation
+    from kextract.text import json_text
 
     request = invocation.request
     results = run_evaluation(request)
     if request.format == "json":
         for result in results:
-            print(dumps(evaluation_dict(result)))
+            print(json_text(evaluation_dict(result)))
     else:
         print_table(evaluation_summary(results))
         print_table(evaluation_classes(results))

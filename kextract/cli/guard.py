@@ -49,7 +49,7 @@ def _kept(stop: KeyboardInterrupt) -> str:
 
 def _fail(message: str, code: int) -> None:
     # A file's name may hold line breaks, or codes that a terminal would obey.
-    from kextract.display.text import one_line
+    from kextract.text import one_line
 
     print(f"kextract: {one_line(message)}", file=sys.stderr)
     raise typer.Exit(code)

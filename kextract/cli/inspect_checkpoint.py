@@ -22,15 +22,15 @@ LONGEST_NAME, LONGEST_VALUE = 80, 2000
 
 def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
     """Show what a checkpoint holds and how it was made, or what a .keras file holds."""
-    from kextract.display.strict_json import dumps
     from kextract.storage import read_info
     from kextract.storage.archive import is_archive, load_archive
+    from kextract.text import json_text
 
     checkpoint, format = invocation.request.checkpoint, invocation.request.format
     if is_archive(checkpoint) and not invocation.request.config:
         _, about = load_archive(checkpoint)
         if format == "json":
-            print(dumps(dict(sorted(asdict(about).items()))))
+            print(json_text(dict(sorted(asdict(about).items()))))
         else:
             print_table(_archive_table(checkpoint, about))
         return
@@ -43,7 +43,7 @@ def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
     if invocation.request.config:
         print(settings_of_checkpoint(info), end="")
     elif format == "json":
-        print(dumps(dict(sorted(asdict(info).items()))))
+        print(json_text(dict(sorted(asdict(info).items()))))
     else:
         print_table(_table(checkpoint, info))
 
@@ -61,8 +61,8 @@ def _archive_table(path: Path, about: "ArchiveInfo") -> "Table":
 
 
 def _table(path: Path, info: "CheckpointInfo") -> "Table":
-    from kextract.display.text import shortened
     from kextract.reports.table import Table, name_cell
+    from kextract.text import shortened
 
     facts: dict[str, Any] = {
         name: value for name, value in asdict(info).items() if name not in ("history", "config")

@@ -6,8 +6,8 @@ from dataclasses import InitVar, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.datasets.text import printable
 from kextract.errors import DatasetError
+from kextract.text import one_line
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -40,7 +40,7 @@ class Dataset:
     source: InitVar[str | None] = None
 
     def __post_init__(self, source: str | None) -> None:
-        where = printable(source or f"data set '{self.name}'")
+        where = one_line(source or f"data set '{self.name}'")
         if self.classes < 2:
             raise DatasetError(f"{where}: expected at least 2 classes, found {self.classes}")
         if len(json.dumps(self.class_names)) > MAX_NAMES_BYTES:

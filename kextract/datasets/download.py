@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from kextract import runtime
 from kextract.datasets.dataset import Arrays, Images, Labels
 from kextract.datasets.locks import exclusive
-from kextract.datasets.text import printable
 from kextract.errors import DatasetError
+from kextract.text import one_line
 
 TIMEOUT_SECONDS = 60.0
 """Silence of the network after which a download is given up; Keras itself waits for ever."""
@@ -45,9 +45,9 @@ def download(name: str) -> Arrays:
             (x_train, y_train), (x_test, y_test) = modules[name].load_data()
         except Exception as error:  # Keras raises bare Exception where a download fails
             raise DatasetError(
-                f"cannot download '{name}' ({printable(error) or type(error).__name__}): put "
+                f"cannot download '{name}' ({one_line(error) or type(error).__name__}): put "
                 f"{name}.npz in a folder and pass --data-dir FOLDER or set KEXTRACT_DATA; a "
-                f"damaged copy may be in {printable(cache)}"
+                f"damaged copy may be in {one_line(cache)}"
             ) from error
     return _tidy_images(x_train), _tidy_labels(y_train), _tidy_images(x_test), _tidy_labels(y_test)
 

@@ -18,8 +18,8 @@ from kextract.datasets.image_headers import ImageHeader
 from kextract.datasets.npz_members import MAX_BYTES
 from kextract.datasets.resizing import fitted
 from kextract.datasets.splits import hold_out_test
-from kextract.datasets.text import printable
 from kextract.errors import DatasetError
+from kextract.text import one_line
 
 _TEST_FOLDERS = ("test", "val", "validation")
 
@@ -52,9 +52,9 @@ def read_folder(root: Path) -> tuple[Arrays, tuple[str, ...]]:
     shape = _common_shape(root, [*files[0], *files[1]])
     x_train, y_train = _decode_all(files[0], shape)
     x_test, y_test = _decode_all(files[1], shape)
-    labels = tuple(printable(name) for name in names)
+    labels = tuple(one_line(name) for name in names)
     if test is None:
-        return hold_out_test(printable(root), x_train, y_train), labels
+        return hold_out_test(one_line(root), x_train, y_train), labels
     if train is None:
         return (None, None, x_test, y_test), labels
     return (x_train, y_train, x_test, y_test), labels
@@ -72,7 +72,7 @@ def _class_folders(folder: Path) -> list[str]:
     )
     if len(names) < 2:
         raise DatasetError(
-            f"{printable(folder)}: expected one folder of images per class, at least 2, "
+            f"{one_line(folder)}: expected one folder of images per class, at least 2, "
             f"found {len(names)}"
         )
     return names
@@ -82,7 +82,7 @@ def _list_images(folder: Path, names: list[str]) -> list[_Labelled]:
     strange = sorted(set(_class_folders(folder)) - set(names))
     if strange:
         raise DatasetError(
-            f"{printable(folder / strange[0])}: expected the classes of the training half, "
+            f"{one_line(folder / strange[0])}: expected the classes of the training half, "
             "found one more"
         )
     files = []
@@ -94,7 +94,7 @@ def _list_images(folder: Path, names: list[str]) -> list[_Labelled]:
         )
         if not paths:
             raise DatasetError(
-                f"{printable(folder / name)}: expected .png or .jpg images, found none"
+                f"{one_line(folder / name)}: expected .png or .jpg images, found none"
             )
         files += [_Labelled(open_image(path), label) for path in paths]
     return files
@@ -105,7 +105,7 @@ def _entries(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError as error:
         raise DatasetError(
-            f"{printable(folder)}: cannot be read ({printable(error.strerror)})"
+            f"{one_line(folder)}: cannot be read ({one_line(error.strerror)})"
         ) from error
 
 
@@ -113,10 +113,10 @@ def _common_shape(root: Path, files: list[_Labelled]) -> tuple[int, int, int]:
     sizes = Counter((file.header.height, file.header.width) for file in files)
     height, width = sizes.most_common(1)[0][0]
     shape = (height, width, 1 if all(file.header.gray for file in files) else 3)
-    check_image_shape(printable(root), shape)
+    check_image_shape(one_line(root), shape)
     if len(files) * height * width * shape[2] > MAX_BYTES:
         raise DatasetError(
-            f"{printable(root)}: expected at most {MAX_BYTES >> 30} GiB of pixels, found "
+            f"{one_line(root)}: expected at most {MAX_BYTES >> 30} GiB of pixels, found "
             f"{len(files)} images of {dimensions(shape)}; make them smaller"
         )
     return shape

@@ -8,8 +8,8 @@ from kextract import runtime
 from kextract.datasets.dataset import Images
 from kextract.datasets.image_headers import ImageHeader, image_header
 from kextract.datasets.png_pixels import has_too_many_pixels
-from kextract.datasets.text import printable
 from kextract.errors import DatasetError
+from kextract.text import one_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_FILE_BYTES = 128 << 20
@@ -36,7 +36,7 @@ class ImageFile:
             image = decoders[self.header.kind](data, channels=channels)
         except (tf.errors.OpError, ValueError) as error:
             raise DatasetError(
-                f"{printable(self.path)}: expected an image, found data that cannot be decoded; "
+                f"{one_line(self.path)}: expected an image, found data that cannot be decoded; "
                 "repair or remove it"
             ) from error
         pixels: Images = image.numpy()
@@ -54,7 +54,7 @@ def open_image(path: Path) -> ImageFile:
         return ImageFile(path, image_header(_bytes(path)))
     except ValueError as error:
         raise DatasetError(
-            f"{printable(path)}: expected an image, found {error}; repair or remove it"
+            f"{one_line(path)}: expected an image, found {error}; repair or remove it"
         ) from error
 
 
@@ -62,10 +62,10 @@ def _bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_FILE_BYTES or not path.is_file():
             raise DatasetError(
-                f"{printable(path)}: expected an image file of at most {MAX_FILE_BYTES >> 20} MiB"
+                f"{one_line(path)}: expected an image file of at most {MAX_FILE_BYTES >> 20} MiB"
             )
         return path.read_bytes()
     except OSError as error:
         raise DatasetError(
-            f"{printable(path)}: cannot be read ({printable(error.strerror)})"
+            f"{one_line(path)}: cannot be read ({one_line(error.strerror)})"
         ) from error

@@ -8,8 +8,8 @@ from kextract.datasets.download import download
 from kextract.datasets.folders import read_folder
 from kextract.datasets.npz import names_for, read_npz
 from kextract.datasets.registry import DATASETS, DatasetSpec
-from kextract.datasets.text import printable
 from kextract.errors import DatasetError, UnknownNameError
+from kextract.text import one_line
 
 
 def load_dataset(name_or_path: str, data_dir: Path | None = None) -> Dataset:
@@ -27,11 +27,11 @@ def load_dataset(name_or_path: str, data_dir: Path | None = None) -> Dataset:
     path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111
     try:
         if not _looks_like_path(name_or_path) and not path.exists():
-            raise UnknownNameError("data set", printable(name_or_path), DATASETS)
+            raise UnknownNameError("data set", one_line(name_or_path), DATASETS)
         return _load_path(path)
     except OSError as error:  # a name that is too long, a folder that may not be looked into
-        reason = printable(error.strerror or error)
-        raise DatasetError(f"{printable(name_or_path)[:80]}: cannot be read ({reason})") from error
+        reason = one_line(error.strerror or error)
+        raise DatasetError(f"{one_line(name_or_path)[:80]}: cannot be read ({reason})") from error
 
 
 def _load_named(name: str, spec: DatasetSpec, data_dir: Path | None) -> Dataset:
@@ -39,7 +39,7 @@ def _load_named(name: str, spec: DatasetSpec, data_dir: Path | None) -> Dataset:
         return Dataset(name, *spec.generate(), spec.class_names, spec.flip)
     if data_dir is not None and not data_dir.is_dir():
         raise DatasetError(
-            f"--data-dir {printable(data_dir)}: expected a folder with {name}.npz, found "
+            f"--data-dir {one_line(data_dir)}: expected a folder with {name}.npz, found "
             f"{'a file' if data_dir.exists() else 'nothing'}"
         )
     local = data_dir / f"{name}.npz" if data_dir is not None else None
@@ -49,7 +49,7 @@ def _load_named(name: str, spec: DatasetSpec, data_dir: Path | None) -> Dataset:
     dataset = Dataset(name, *arrays, spec.class_names, spec.flip, source=str(local))
     if dataset.input_shape != spec.input_shape:
         raise DatasetError(
-            f"{printable(local)}: expected images of {dimensions(spec.input_shape)}, "
+            f"{one_line(local)}: expected images of {dimensions(spec.input_shape)}, "
             f"found {dimensions(dataset.input_shape)}"
         )
     return dataset
@@ -60,14 +60,14 @@ def _looks_like_path(text: str) -> bool:
 
 
 def _load_path(path: Path) -> Dataset:
-    name = printable(path.resolve().stem if path.is_file() else path.resolve().name)
+    name = one_line(path.resolve().stem if path.is_file() else path.resolve().name)
     if path.is_dir():
         arrays, names = read_folder(path)
         return Dataset(name, *arrays, names, source=str(path))
     if not path.is_file() or path.suffix.lower() != ".npz":
         found = "another kind of file" if path.exists() else "nothing there"
         raise DatasetError(
-            f"{printable(path)}: expected an .npz file or a folder of images, found {found}"
+            f"{one_line(path)}: expected an .npz file or a folder of images, found {found}"
         )
     arrays, named = read_npz(path)
     return Dataset(name, *arrays, named or names_for(arrays), source=str(path))

@@ -16,8 +16,8 @@ from kextract.datasets.dataset import Arrays, Images, Labels, check_channels, ch
 from kextract.datasets.image_headers import MAX_SIDE
 from kextract.datasets.npz_members import Header, NpzFile, open_npz
 from kextract.datasets.splits import hold_out_test
-from kextract.datasets.text import printable
 from kextract.errors import DatasetError
+from kextract.text import one_line
 
 MAX_CLASSES = 100_000
 _HALVES = ("train", "test")
@@ -42,7 +42,7 @@ def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
     only a test half gives None for the other. Raises DatasetError, naming the file, for anything
     else.
     """
-    where = printable(path)
+    where = one_line(path)
     with open_npz(path, _KINDS) as npz:
         halves = [half for half in _HALVES if _has(where, npz, half)]
         if not halves:
@@ -67,7 +67,7 @@ def read_images(path: Path) -> Images:
     The array is `x_train`, `x`, `images` or `x_test`, with pixels as `read_npz` takes them. Raises
     DatasetError, naming the file, for anything else.
     """
-    where = printable(path)
+    where = one_line(path)
     with open_npz(path, dict.fromkeys(_IMAGES, "uif")) as npz:
         name = next((name for name in _IMAGES if name in npz.headers), None)
         if name is None:
@@ -100,7 +100,7 @@ def names_for(arrays: Arrays) -> tuple[str, ...]:
 
 
 def _listed(npz: NpzFile) -> str:
-    return ", ".join(printable(name)[:40] for name in npz.names[:6]) or "nothing"
+    return ", ".join(one_line(name)[:40] for name in npz.names[:6]) or "nothing"
 
 
 def _has(where: str, npz: NpzFile, half: str) -> bool:
@@ -182,4 +182,4 @@ def _class_names(where: str, npz: NpzFile) -> tuple[str, ...] | None:
     codes = np.frombuffer(names.tobytes(), names.dtype.byteorder + "u4")
     if codes.max(initial=0) > sys.maxunicode:
         raise DatasetError(f"{where}: expected class_names of text, found codes of no character")
-    return tuple(printable(name) for name in names)
+    return tuple(one_line(name) for name in names)

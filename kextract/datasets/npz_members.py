@@ -21,8 +21,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from kextract.datasets.text import printable
 from kextract.errors import DatasetError
+from kextract.text import one_line
 
 MAX_BYTES = 4 << 30
 """Most that the arrays of one file may take in memory together, bytes."""
@@ -51,7 +51,7 @@ class NpzFile:
     """An open `.npz`: `headers` of the wanted arrays that it has, and `read` for their contents."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, wanted: Mapping[str, str]) -> None:
-        self._where = printable(path)
+        self._where = one_line(path)
         self._archive = archive
         members = [info.filename for info in archive.infolist()]
         self.names = [name.removesuffix(".npy") for name in members]
@@ -106,7 +106,7 @@ def open_npz(path: Path, wanted: Mapping[str, str]) -> Iterator[NpzFile]:
     Raises DatasetError naming the file where it is no `.npz`, is damaged, or declares an array of
     another kind or more than MAX_BYTES in all.
     """
-    where = printable(path)
+    where = one_line(path)
     with _damage_named(where):
         if path.exists() and not path.is_file():
             raise ValueError("not a regular file")
@@ -120,10 +120,10 @@ def _damage_named(where: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = printable(error.strerror or error)
+        reason = one_line(error.strerror or error)
         raise DatasetError(f"{where}: cannot be read ({reason})") from error
     except _DAMAGE as error:
-        reason = printable(error)[:200] or type(error).__name__
+        reason = one_line(error)[:200] or type(error).__name__
         raise DatasetError(
             f"{where}: expected a NumPy .npz archive, found damage ({reason}); make the file anew"
         ) from error

@@ -12,8 +12,8 @@ from kextract.datasets.npz import read_images
 from kextract.datasets.npz_members import MAX_BYTES
 from kextract.datasets.registry import DATASETS
 from kextract.datasets.resizing import fitted
-from kextract.datasets.text import printable
 from kextract.errors import DatasetError, KextractError, UnknownNameError
+from kextract.text import one_line
 
 
 def load_transfer_images(
@@ -32,7 +32,7 @@ def load_transfer_images(
     except KextractError as error:
         raise DatasetError(f"--images: {error}") from error
     except OSError as error:  # a name that is too long, a folder that may not be looked into
-        where, reason = printable(reference)[:80], printable(error.strerror or error)
+        where, reason = one_line(reference)[:80], one_line(error.strerror or error)
         raise DatasetError(f"--images: {where}: cannot be read ({reason})") from error
 
 
@@ -48,14 +48,14 @@ def _load(reference: str, data_dir: Path | None, shape: tuple[int, int, int]) ->
     elif path.is_file() and path.suffix.lower() == ".npz":
         images = read_images(path)
     elif not reference or not (path.exists() or path.suffix or path.name != reference):
-        raise UnknownNameError("data set", printable(reference), DATASETS)
+        raise UnknownNameError("data set", one_line(reference), DATASETS)
     else:
         found = "another kind of file" if path.exists() else "nothing there"
         raise DatasetError(
-            f"{printable(path)}: expected the name of a data set, an .npz file or a folder of"
+            f"{one_line(path)}: expected the name of a data set, an .npz file or a folder of"
             f" images, found {found}"
         )
-    _check_room(printable(reference), len(images), shape)
+    _check_room(one_line(reference), len(images), shape)
     return fitted(images, shape)
 
 
@@ -63,8 +63,8 @@ def _read_folder(root: Path, shape: tuple[int, int, int]) -> Images:
     folder = root / "train" if (root / "train").is_dir() else root
     paths = _image_paths(folder)
     if not paths:
-        raise DatasetError(f"{printable(folder)}: expected .png or .jpg images, found none")
-    _check_room(printable(folder), len(paths), shape)
+        raise DatasetError(f"{one_line(folder)}: expected .png or .jpg images, found none")
+    _check_room(one_line(folder), len(paths), shape)
     # All headers are looked at before the first image is decoded: that is what takes long.
     files = [open_image(path) for path in paths]
     images = np.empty((len(files), *shape), np.uint8)
@@ -80,7 +80,7 @@ def _image_paths(folder: Path) -> list[Path]:
 
     def refuse(error: OSError) -> None:
         raise DatasetError(
-            f"{printable(error.filename)}: cannot be read ({printable(error.strerror)})"
+            f"{one_line(error.filename)}: cannot be read ({one_line(error.strerror)})"
         ) from error
 
     found = []

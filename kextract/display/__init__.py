@@ -1,8 +1,8 @@
 """What a run shows while it works: live, plain rows, JSON lines, or nothing but the path."""
 
+from kextract.columns import COLUMNS, Column, column
 from kextract.display.base import Display, Outcome, RunHeader
 from kextract.display.choose import FORMATS, make_display
-from kextract.display.columns import COLUMNS, Column, column
 
 __all__ = [
     "COLUMNS",

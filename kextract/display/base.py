@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TextIO
 
-from kextract.display.columns import column
-from kextract.display.text import one_line, write_line
+from kextract.columns import column
+from kextract.display.text import write_line
 from kextract.records import EpochRecord, Event, Note, Progress
+from kextract.text import one_line
 
 Outcome = Mapping[str, str | float | int]
 """What came of a run, by name; those of `FILES` are the path of the file that was written."""

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kextract.columns import Column, column
 from kextract.display.base import Outcome
-from kextract.display.columns import Column, column
-from kextract.display.numbers import MISSING, decimals, duration
-from kextract.display.text import one_line
 from kextract.records import EpochRecord, best_epoch
+from kextract.text import MISSING, decimals, duration, one_line
 
 _FIGURES = ("loss", "accuracy", "agreement", "kl")
 BEST = "best"

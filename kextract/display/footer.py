@@ -7,10 +7,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kextract.display.numbers import decimals, time_left
 from kextract.display.pace import Clock, Pace, Standing
-from kextract.display.text import one_line
 from kextract.records import EpochRecord
+from kextract.text import decimals, one_line, time_left
 
 _SPARE = 4
 """Columns left free, or the `^C` that a terminal echoes would wrap and break the picture."""

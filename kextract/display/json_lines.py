@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from kextract.display.base import Display, Outcome, RunHeader
-from kextract.display.strict_json import dumps
 from kextract.display.text import write_line
 from kextract.records import EpochRecord, best_epoch
+from kextract.text import json_text
 
 
 class JsonLinesDisplay(Display):
@@ -34,4 +34,4 @@ class JsonLinesDisplay(Display):
         self._write("end", {**ends, "outcome": outcome})
 
     def _write(self, event: str, fields: Mapping[str, Any]) -> None:
-        write_line(self.stdout, dumps({"event": event, **fields}))
+        write_line(self.stdout, json_text({"event": event, **fields}))

@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from kextract.display.bars import BARS
+from kextract.columns import BARS, column
 from kextract.display.base import Display, Outcome, RunHeader
 from kextract.display.closing import BEST, closing_lines
-from kextract.display.columns import column
 from kextract.display.footer import Footer
 from kextract.display.pace import Clock, Pace
 from kextract.display.rows import GAP, STAR, EpochRows, Row, fitting
-from kextract.display.text import can_show, is_terminal, one_line
+from kextract.display.text import can_show, is_terminal
 from kextract.records import EpochRecord, Progress
+from kextract.text import one_line
 
 REFRESHES = 8
 """Drawings a second: smooth enough to watch, too few to flicker or to cost the training."""

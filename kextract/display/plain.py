@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from kextract.display.bars import BARS
+from kextract.columns import BARS
 from kextract.display.base import Display, Outcome, RunHeader
 from kextract.display.closing import closing_lines
 from kextract.display.rows import EpochRows
-from kextract.display.text import can_show, one_line, write_line
+from kextract.display.text import can_show, write_line
 from kextract.records import EpochRecord
+from kextract.text import one_line
 
 
 class PlainDisplay(Display):

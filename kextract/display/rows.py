@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kextract.display.bars import in_ascii
-from kextract.display.columns import Column, column
+from kextract.columns import Column, column, in_ascii
 from kextract.records import EpochRecord, best_epoch
 
 GAP = "  "

@@ -1,23 +1,6 @@
-"""Text from outside (file names, class names) made fit for a terminal and for its encoding."""
+"""Writing to streams that may be files, pipes or terminals, in any encoding."""
 
 from typing import TextIO
-
-
-def one_line(text: str) -> str:
-    r"""Give `text` as one line without control characters; those show as `\x1b`, `\n`, ...
-
-    A class name in a downloaded file could otherwise move the cursor or set the window's title.
-    """
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
-
-
-def shortened(text: str, most: int) -> str:
-    """Cut `text` to at most so many characters, with an ellipsis where some are missing."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def write_line(stream: TextIO, text: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kextract.display.columns import COLUMNS, Column
+from kextract.columns import COLUMNS, Column
 from kextract.records import EpochRecord
 from kextract.reports.table import Cell, Table, column_key, figure_cell, name_cell
 

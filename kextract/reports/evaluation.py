@@ -5,11 +5,9 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from kextract.display.columns import COLUMNS
-from kextract.display.numbers import decimals
-from kextract.display.strict_json import plain
-from kextract.display.text import shortened
+from kextract.columns import COLUMNS
 from kextract.reports.table import Cell, Table, figure_cell, name_cell
+from kextract.text import decimals, json_value, shortened
 
 _count = partial(decimals, digits=0, width=12)
 _nats = COLUMNS["loss"].write
@@ -96,5 +94,5 @@ def evaluation_dict(result: EvaluationResult) -> dict[str, Any]:
         {"class": name, "images": images, "accuracy": accuracy if images else None}
         for name, images, accuracy in result.per_class
     ]
-    fields: dict[str, Any] = plain({**asdict(result), "per_class": classes})
+    fields: dict[str, Any] = json_value({**asdict(result), "per_class": classes})
     return fields

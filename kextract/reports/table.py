@@ -10,9 +10,8 @@ from typing import Any
 
 from rich.text import Text
 
-from kextract.display.strict_json import dumps
-from kextract.display.text import one_line
 from kextract.reports.terminal import TerminalColumn, TerminalTable
+from kextract.text import json_text, one_line
 
 Value = str | int | float | None
 
@@ -98,7 +97,7 @@ class Table:
 
     def to_json(self) -> str:
         """Give a list of objects, one a row, values in full precision."""
-        return dumps(self.to_objects(), indent=2)
+        return json_text(self.to_objects(), indent=2)
 
     def to_objects(self) -> list[dict[str, Any]]:
         """Give the rows as dictionaries from key to value."""

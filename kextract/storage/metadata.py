@@ -20,6 +20,7 @@ from kextract.records import EpochRecord
 from kextract.storage.info import MAX_EPOCHS, CheckpointInfo, check_info
 from kextract.storage.refusal import Refused, printable
 from kextract.storage.safe_hdf5 import MAX_TEXT_BYTES, CheckedFile
+from kextract.text import one_line
 
 SCHEMA = 1
 MARK = "kextract_schema"
@@ -60,7 +61,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return plain(value.item())
     if isinstance(value, str | PurePath):
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(value))
+        return one_line(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value!r} is not finite")
     if value is None or isinstance(value, bool | int | float):

@@ -27,7 +27,7 @@ class MethodSpec:
     description: str
     make: Callable[[Setting], TransferSource]
     columns: tuple[str, ...] = ()
-    """What an epoch's row shows of the images, `kextract.display.columns`, what matters first."""
+    """What an epoch's row shows of the images, `kextract.columns`, what matters first."""
     images: str | None = None
     """Which images the setting must hold: `given` with --images, or the teacher's `own`."""
     recipes: tuple[str, ...] = ("corrected",)

@@ -2,9 +2,8 @@ import io
 
 import pytest
 
+from kextract.columns import BARS, COLUMNS, bars, in_ascii
 from kextract.display import RunHeader, make_display
-from kextract.display.bars import BARS, bars, in_ascii
-from kextract.display.columns import COLUMNS
 from kextract.records import EpochRecord
 
 
@@ -75,3 +74,49 @@ def test_a_stream_gets_bars_that_its_encoding_has(encoding: str, drawn: str) -> 
     display.show(record(0.0, 1.0))
     row = raw.getvalue().decode(encoding).splitlines()[1]
     assert row == f"    1          {drawn}"
+
+
+def test_no_column_is_narrower_than_its_header() -> None:
+    assert [c.name for c in COLUMNS.values() if len(c.header) > c.width] == []
+
+
+def test_every_column_takes_its_own_figure() -> None:
+    details = {
+        "confidence": 0.6,
+        "iterations": 36.25,
+        "requested": 0.65,
+        "answers/0": 0.25,
+        "answers/1": 0.75,
+        "entropy": 0.55,
+        "diversity": 0.35,
+        "batch_norm_distance": 12.345,
+        "transfer_agreement": 0.7,
+        "synthesis_seconds": 7.0,
+        "student_seconds": 8.0,
+        "evaluation_seconds": 9.0,
+    }
+    record = EpochRecord(1, 0.1, 0.2, 0.3, 0.4, 0.5, 10.0, details)
+    assert {name: column.text(record) for name, column in COLUMNS.items()} == {
+        "epoch": "1",
+        "loss": "0.1000",
+        "accuracy": "0.2000",
+        "train_loss": "0.3000",
+        "agreement": "0.4000",
+        "kl": "0.5000",
+        "transfer_agreement": "0.7000",
+        "confidence": "0.6000",
+        "iterations": "36.2",
+        "requested": "0.6500",
+        "answers": "▂▆",
+        "entropy": "0.5500",
+        "diversity": "0.3500",
+        "batch_norm_distance": "12.35",
+        "synthesis_seconds": "7.0s",
+        "student_seconds": "8.0s",
+        "evaluation_seconds": "9.0s",
+        "seconds": "10.0s",
+    }
+
+
+def test_a_missing_detail_is_a_dash() -> None:
+    assert COLUMNS["iterations"].text(EpochRecord(1)) == "-"

@@ -3,16 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, takewhile
+from itertools import count, pairwise, takewhile
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from kextract.display.bars import MOST_BARS, bars
-from kextract.display.numbers import MISSING, decimals, duration
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord
+from kextract.text import MISSING, decimals, duration
 
 V = TypeVar("V")
+
+BARS = "▁▂▃▄▅▆▇█"
+MOST_BARS = 10
+_ASCII = str.maketrans(BARS, "_.-:=+*#")
+_EVEN = 4
+"""The height, in eighths, of a share that is as large as all the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,29 @@ class Column(Generic[V]):
         """Write what the record has to tell, "-" where that is nothing."""
         value = self.value(record)
         return MISSING if value is None else self.write(value)
+
+
+def bars(shares: Sequence[float]) -> str:
+    """Draw shares that sum to 1: half high is even, full is twice that or more.
+
+    A bar a share; where there are more than `MOST_BARS`, they are sorted, the largest first, and
+    each bar is the mean of about as many.
+    """
+    even = 1 / len(shares)
+    if len(shares) > MOST_BARS:
+        shares = _means(sorted(shares, reverse=True))
+    heights = (round(_EVEN * share / even) for share in shares)
+    return "".join(BARS[min(max(height, 1), len(BARS)) - 1] for height in heights)
+
+
+def in_ascii(text: str) -> str:
+    """Draw the bars in a text with characters that every encoding has."""
+    return text.translate(_ASCII)
+
+
+def _means(shares: Sequence[float]) -> list[float]:
+    borders = [place * len(shares) // MOST_BARS for place in range(MOST_BARS + 1)]
+    return [sum(shares[start:end]) / (end - start) for start, end in pairwise(borders)]
 
 
 def _detail(name: str) -> Callable[[EpochRecord], float | None]:
