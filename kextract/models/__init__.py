@@ -1,8 +1,8 @@
 """Architectures: images in [-1, 1] in, logits out; `models.build` makes them."""
 
+from kextract.models.pooling import POOLINGS
 from kextract.models.registry import (
     MODELS,
-    POOLINGS,
     ModelSpec,
     check_input_shape,
     model_pooling,

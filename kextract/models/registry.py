@@ -7,11 +7,9 @@ from functools import partial
 from typing import Any
 
 from kextract.errors import RequestError, UnknownNameError
+from kextract.models.pooling import ARTICLE_POOL, POOLINGS
 
-POOLINGS = ("article", "global", "none")
 MINIMUM_SIDE = 16
-ARTICLE_POOL = 8
-"""Side of the article's average pooling: all of the last feature map of a 32x32 image."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import keras
 
 from kextract.models.batch_norm import BatchNormalization
 from kextract.models.naming import LayerNames
-from kextract.models.registry import ARTICLE_POOL
+from kextract.models.pooling import ARTICLE_POOL
 
 
 def resnet(

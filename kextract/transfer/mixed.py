@@ -1,6 +1,6 @@
 """Batches of which one share comes from one method and the rest from another."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.records import Event
-from kextract.transfer.registry import method_spec
 from kextract.transfer.source import TransferSource, within
 
 MIX_STREAM = 3
@@ -20,12 +19,13 @@ MIX_STREAM = 3
 class Mixed:
     """Two sources, by the names of their methods; the first one's images come first in a batch.
 
-    Figures of the second one that have a column of the first one's carry its method in front:
+    Figures of the second one that have one of the first one's `columns` carry its method in front:
     `adversarial/confidence`.
     """
 
-    def __init__(self, parts: Mapping[str, TransferSource]) -> None:
+    def __init__(self, parts: Mapping[str, TransferSource], columns: Collection[str]) -> None:
         self._parts = dict(parts)
+        self._columns = columns
 
     def refresh(self, epoch: int, step: int) -> Iterator[Event]:
         """Do what is due in both."""
@@ -38,11 +38,10 @@ class Mixed:
 
     def figures(self) -> dict[str, float]:
         """Return the figures of both."""
-        (first, one), (second, other) = self._parts.items()
-        taken = method_spec(first).columns
+        (_, one), (second, other) = self._parts.items()
         return {
             **{
-                f"{second}/{name}" if name in taken else name: value
+                f"{second}/{name}" if name in self._columns else name: value
                 for name, value in other.figures().items()
             },
             **one.figures(),

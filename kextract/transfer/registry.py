@@ -180,4 +180,5 @@ def make_source(setting: Setting, images: Mapping[str, NDArray[np.uint8]]) -> Tr
         )
         for share in shares(config)
     )
-    return Mixed({config.method: first, config.mix: second})
+    columns = method_spec(config.method).columns
+    return Mixed({config.method: first, config.mix: second}, columns)
