@@ -16,6 +16,8 @@ Arrays = tuple[Images | None, Labels | None, Images | None, Labels | None]
 
 MIN_SIDE = 16
 """Smallest height and width that the models can take, pixels."""
+MAX_SIDE = 4096
+"""Largest height and width of an image that is read, pixels."""
 MAX_NAMES_BYTES = 1 << 20
 """Most that the class names may take as JSON, bytes: what a checkpoint can hold."""
 

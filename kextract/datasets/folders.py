@@ -14,7 +14,6 @@ from kextract.datasets.dataset import (
     dimensions,
 )
 from kextract.datasets.image_files import ImageFile, is_image_name, open_image
-from kextract.datasets.image_headers import ImageHeader
 from kextract.datasets.npz_members import MAX_BYTES
 from kextract.datasets.resizing import fitted
 from kextract.datasets.splits import hold_out_test
@@ -28,10 +27,6 @@ _TEST_FOLDERS = ("test", "val", "validation")
 class _Labelled:
     image: ImageFile
     label: int
-
-    @property
-    def header(self) -> ImageHeader:
-        return self.image.header
 
 
 def read_folder(root: Path) -> tuple[Arrays, tuple[str, ...]]:
@@ -110,9 +105,9 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _common_shape(root: Path, files: list[_Labelled]) -> tuple[int, int, int]:
-    sizes = Counter((file.header.height, file.header.width) for file in files)
+    sizes = Counter((file.image.height, file.image.width) for file in files)
     height, width = sizes.most_common(1)[0][0]
-    shape = (height, width, 1 if all(file.header.gray for file in files) else 3)
+    shape = (height, width, 1 if all(file.image.gray for file in files) else 3)
     check_image_shape(one_line(root), shape)
     if len(files) * height * width * shape[2] > MAX_BYTES:
         raise DatasetError(
@@ -125,5 +120,5 @@ def _common_shape(root: Path, files: list[_Labelled]) -> tuple[int, int, int]:
 def _decode_all(files: list[_Labelled], shape: tuple[int, int, int]) -> tuple[Images, Labels]:
     images = np.empty((len(files), *shape), dtype=np.uint8)
     for target, file in zip(images, files, strict=True):
-        target[...] = fitted(file.image.decode(shape[2])[None], shape)[0]
+        target[...] = fitted(file.image.decode()[None], shape)[0]
     return images, np.array([file.label for file in files], dtype=np.int64)

@@ -12,8 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.datasets.dataset import Arrays, Images, Labels, check_channels, check_image_shape
-from kextract.datasets.image_headers import MAX_SIDE
+from kextract.datasets.dataset import (
+    MAX_SIDE,
+    Arrays,
+    Images,
+    Labels,
+    check_channels,
+    check_image_shape,
+)
 from kextract.datasets.npz_members import Header, NpzFile, open_npz
 from kextract.datasets.splits import hold_out_test
 from kextract.errors import DatasetError

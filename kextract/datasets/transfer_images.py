@@ -69,9 +69,7 @@ def _read_folder(root: Path, shape: tuple[int, int, int]) -> Images:
     files = [open_image(path) for path in paths]
     images = np.empty((len(files), *shape), np.uint8)
     for target, file in zip(images, files, strict=True):
-        # PNG and JPEG decoders differ in how they make colour grey, so that is not left to them.
-        pixels = file.decode(1 if file.header.gray else 3)
-        target[...] = fitted(pixels[None], shape)[0]
+        target[...] = fitted(file.decode()[None], shape)[0]
     return images
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.datasets.image_files import png_bytes
 from kextract.datasets.pixels import scale
 from kextract.errors import RequestError
 from kextract.records import EpochRecord, Event
@@ -28,11 +29,8 @@ ZOOM = 2
 
 def write_picture(path: Path, grid: NDArray[np.uint8], *, overwrite: bool) -> None:
     """Write uint8 (h, w, 1 or 3) as PNG, whole or not at all. Raises StorageError."""
-    import tensorflow as tf
-
-    image = tf.io.encode_png(grid).numpy()
     with atomic_write(path, overwrite) as temporary:
-        temporary.write_bytes(image)
+        temporary.write_bytes(png_bytes(grid))
 
 
 def check_pictures(output: Path, every: int, epochs: int) -> None:

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 from random import Random
 
-from kextract import runtime
 from tests import fuzzing
 from tests.datasets.fuzz_npz import read_one
 from tests.datasets.mutations_of_images import BYTES, FOLDERS, large, write_sound_folder
@@ -19,8 +18,7 @@ class ImageFolders:
         self._seed = seed
 
     def get_ready(self) -> None:
-        """Start TensorFlow, which decodes the images, and let it decode and resize some."""
-        runtime.start()
+        """Decode and resize some images, so that all that is imported late is there."""
         with tempfile.TemporaryDirectory() as name:
             write_sound_folder(Path(name))
             large(Path(name), Random(0))

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError
@@ -84,13 +85,10 @@ def test_images_of_another_size_are_resized_to_the_most_common_one(tmp_path: Pat
 
 
 def test_jpeg_files_are_read_whatever_their_suffix_says(tmp_path: Path) -> None:
-    import tensorflow as tf
-
     save(tmp_path / "test" / "bee" / "0.PNG", BLUE)
     (tmp_path / "test" / "ant").mkdir()
-    data = tf.io.encode_jpeg(RED, quality=100).numpy()
-    (tmp_path / "test" / "ant" / "0.jpg").write_bytes(data)
-    (tmp_path / "test" / "ant" / "1.png").write_bytes(data)
+    for name in ("0.jpg", "1.png"):
+        Image.fromarray(RED).save(tmp_path / "test" / "ant" / name, "JPEG", quality=100)
     images = load_dataset(str(tmp_path)).x_test
     assert images is not None
     np.testing.assert_allclose(images[:2].astype(int), [RED, RED], atol=2)
@@ -126,7 +124,7 @@ def test_a_text_file_called_png_is_refused_by_name(tmp_path: Path) -> None:
 def test_an_enormous_declared_image_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "ant" / "9.png").write_bytes(png_bytes(random_images(4, 4), (30_000, 30_000)))
-    assert "30000x30000 pixels declared, at most 4096x4096 allowed" in refusal_of(tmp_path)
+    assert "far more pixels declared than 4096x4096" in refusal_of(tmp_path)
 
 
 def test_too_many_pixels_in_all_are_refused(

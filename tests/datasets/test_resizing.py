@@ -3,7 +3,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.datasets import resizing
 from kextract.datasets.resizing import fitted
 from tests.datasets.images import random_images
 
@@ -59,10 +58,3 @@ def test_size_and_colour_change_together() -> None:
 def test_images_that_fit_stay_as_they_are() -> None:
     images = random_images(2, 16, 16, 3)
     np.testing.assert_array_equal(fitted(images, (16, 16, 3)), images)
-
-
-def test_many_images_come_out_as_few_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = random_images(5, 20, 20, 1)
-    together = fitted(images, (16, 16, 3))
-    monkeypatch.setattr(resizing, "CHUNK_BYTES", 2 * 4 * 16 * 16 * 3)
-    np.testing.assert_array_equal(fitted(images, (16, 16, 3)), together)

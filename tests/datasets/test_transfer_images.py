@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.resizing import fitted
@@ -113,11 +114,10 @@ def test_a_folder_that_leads_back_to_itself_is_gone_through_once(tmp_path: Path)
     assert len(load_transfer_images(str(tmp_path), None, GREY)) == 1
 
 
-def test_jpeg_and_png_of_one_picture_become_the_same_grey(tmp_path: Path, tensorflow: Any) -> None:
+def test_jpeg_and_png_of_one_picture_become_the_same_grey(tmp_path: Path) -> None:
     blue = np.full((16, 16, 3), (10, 20, 200), np.uint8)
     save(tmp_path / "0.png", blue)
-    data = tensorflow.io.encode_jpeg(blue, quality=100).numpy()
-    (tmp_path / "1.jpg").write_bytes(data)
+    Image.fromarray(blue).save(tmp_path / "1.jpg", quality=100)
     images = load_transfer_images(str(tmp_path), None, GREY)
     luma = round(0.299 * 10 + 0.587 * 20 + 0.114 * 200)
     np.testing.assert_allclose(images.astype(int), luma, atol=2)
@@ -185,7 +185,7 @@ def test_an_enormous_image_is_refused_before_any_is_decoded(
     save(tmp_path / "0.png", random_images(16, 16))
     (tmp_path / "1.png").write_bytes(png_bytes(random_images(4, 4), (30_000, 30_000)))
     monkeypatch.setattr("kextract.datasets.image_files.ImageFile.decode", None)
-    assert "30000x30000 pixels declared, at most 4096x4096 allowed" in refusal_of(tmp_path)
+    assert "far more pixels declared than 4096x4096" in refusal_of(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")

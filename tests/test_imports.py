@@ -1,0 +1,23 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.datasets.mutations_of_images import write_sound_folder
+
+PROGRAM = """
+import sys
+import kextract.display, kextract.reports
+from kextract.datasets.loading import load_dataset
+from kextract.datasets.transfer_images import load_transfer_images
+assert len(load_dataset(sys.argv[1]).x_train) == 8
+assert len(load_transfer_images(sys.argv[1], None, (20, 20, 1))) == 8
+print(*sys.modules)
+"""
+
+
+def test_displays_reports_and_folders_of_images_do_not_wait_for_tensorflow(tmp_path: Path) -> None:
+    write_sound_folder(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert not {"tensorflow", "keras", "h5py"} & set(done.stdout.split())
