@@ -5,31 +5,28 @@ operating system frees the lock when its owner dies, so a lock file that is left
 run keeps nobody out.
 """
 
-import contextlib
+import errno
 import json
 import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
+
+from filelock import FileLock, Timeout
 
 from kextract.errors import RequestError
 from kextract.storage.atomic import SUFFIX, reason
 from kextract.storage.refusal import printable
 from kextract.storage.resume import resume_path
 
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows: runs with the same output are not kept apart there.
-    fcntl = None
-
 _OWNER_BYTES = 4096
-# A lock file is written to, so it must not be a link to somebody's other file.
-_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+_PATIENCE_SECONDS = 0.2
+"""An owner that ends removes its file; whoever was about to lock that one has to look again."""
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}
+"""What file systems without locks answer."""
 
 
 def lock_path(output: Path) -> Path:
@@ -44,71 +41,47 @@ def run_lock(output: Path) -> Iterator[None]:
     Raises RequestError, naming process and start, while another run holds the lock. On file systems
     without locks nothing is locked.
     """
-    handle = _acquire(output)
+    path = lock_path(output)
+    lock = FileLock(path, _PATIENCE_SECONDS, 0o644, fallback_to_soft=False)
     try:
-        if handle is not None:
-            _remove_leftovers(output)
+        lock.acquire()
+    except Timeout:
+        raise RequestError(
+            f"another run is writing '{output}' ({_owner(path)}): wait for it to end, or choose"
+            " another --output"
+        ) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise RequestError(f"--output: cannot lock '{path}': {reason(error)}") from error
+        yield
+        return
+    try:
+        _sign(path)
+        _remove_leftovers(output)
         yield
     finally:
-        if handle is not None:
-            # Removed while it is still held: see `_acquire`.
-            with contextlib.suppress(OSError):
-                lock_path(output).unlink()
-            os.close(handle)
+        # Removed while it is still held, or it could be the next owner's.
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
 
 
-def _acquire(output: Path) -> int | None:
-    """Lock the file and sign it; return its open handle, or None where there are no locks."""
-    if fcntl is None:
-        return None
-    path = lock_path(output)
-    while True:
-        try:
-            handle = os.open(path, _FLAGS, 0o644)
-        except OSError as error:
-            raise RequestError(f"--output: cannot lock '{path}': {reason(error)}") from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = _owner(handle)
-            os.close(handle)
-            raise RequestError(
-                f"another run is writing '{output}' ({owner}): wait for it to end, or choose"
-                " another --output"
-            ) from None
-        except OSError:
-            os.close(handle)
-            return None
-        # The last owner may have removed the file between our opening and our locking it.
-        if _is_file_of(handle, path):
-            _sign(handle)
-            return handle
-        os.close(handle)
-
-
-def _is_file_of(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _sign(handle: int) -> None:
+def _sign(path: Path) -> None:
     owner = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     # A full disk takes the name from the lock, not the lock from the run.
-    with contextlib.suppress(OSError):
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(owner).encode(), 0)
+    with suppress(OSError):
+        path.write_text(json.dumps(owner))
 
 
-def _owner(handle: int) -> str:
+def _owner(path: Path) -> str:
     """Say who holds a lock, as far as it has signed."""
     try:
-        owner = json.loads(os.pread(handle, _OWNER_BYTES, 0))
+        with path.open("rb") as file:
+            owner = json.loads(file.read(_OWNER_BYTES))
         pid, host, started = (printable(str(owner[name])) for name in ("pid", "host", "started"))
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return "it has only just begun"
@@ -121,7 +94,7 @@ def _remove_leftovers(output: Path) -> None:
         ending = SUFFIX if path.name.endswith(SUFFIX) else path.suffix
         name = re.escape(path.name.removesuffix(ending))
         pattern = re.compile(rf"\.{name}\.(\d+){re.escape(ending)}")
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             for entry in os.listdir(output.parent):  # noqa: PTH208 - names are all it takes
                 found = pattern.fullmatch(entry)
                 if found and not _lives(int(found[1])):
