@@ -4,12 +4,11 @@ import os
 import sys
 from typing import TextIO
 
-from kextract.display.base import Display
+from kextract.display.base import Display, is_terminal
 from kextract.display.json_lines import JsonLinesDisplay
 from kextract.display.live import LiveDisplay
 from kextract.display.plain import PlainDisplay
 from kextract.display.quiet import QuietDisplay
-from kextract.display.text import is_terminal
 from kextract.errors import UnknownNameError
 
 FORMATS = ("auto", "live", "plain", "json", "quiet")

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from kextract.display.base import Display, Outcome, RunHeader
-from kextract.display.text import write_line
+from kextract.display.base import Display, Outcome, RunHeader, write_line
 from kextract.records import EpochRecord, best_epoch
 from kextract.text import json_text
 

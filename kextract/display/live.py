@@ -14,12 +14,19 @@ from rich.live import Live
 from rich.text import Text
 
 from kextract.columns import BARS, column
-from kextract.display.base import Display, Outcome, RunHeader
-from kextract.display.closing import BEST, closing_lines
+from kextract.display.base import Display, Outcome, RunHeader, can_show, is_terminal
 from kextract.display.footer import Footer
 from kextract.display.pace import Clock, Pace
-from kextract.display.rows import GAP, STAR, EpochRows, Row, fitting
-from kextract.display.text import can_show, is_terminal
+from kextract.display.rows import (
+    BEST,
+    GAP,
+    STAR,
+    EpochRows,
+    Row,
+    closing_lines,
+    fitting,
+    folded,
+)
 from kextract.records import EpochRecord, Progress
 from kextract.text import one_line
 
@@ -93,9 +100,12 @@ class LiveDisplay(Display):
         lines = closing_lines(history, outcome)
         if lines and self._has_table:
             self._print(Text())
-        for label, text in lines:
+        for label, parts in lines:
             style = "bold" if label.strip() == BEST else ""
-            self._print(Text.assemble((f"{label}{GAP}", "dim"), (text, style)))
+            start = f"{label}{GAP}"
+            for text in folded(parts, self._console.width - len(start)):
+                self._print(Text.assemble((start, "dim"), (text, style)))
+                start = " " * len(start)
 
     def close(self) -> None:
         """Take the moving lines away and show the cursor."""

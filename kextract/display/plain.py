@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 
 from kextract.columns import BARS
-from kextract.display.base import Display, Outcome, RunHeader
-from kextract.display.closing import closing_lines
-from kextract.display.rows import EpochRows
-from kextract.display.text import can_show, write_line
+from kextract.display.base import Display, Outcome, RunHeader, can_show, write_line
+from kextract.display.rows import GAP, EpochRows, closing_lines
 from kextract.records import EpochRecord
-from kextract.text import one_line
 
 
 class PlainDisplay(Display):
@@ -38,5 +35,5 @@ class PlainDisplay(Display):
         lines = closing_lines(history, outcome)
         if lines and self._has_table:
             write_line(self.stdout, "")
-        for label, text in lines:
-            write_line(self.stdout, f"{label}  {one_line(text)}")
+        for label, parts in lines:
+            write_line(self.stdout, GAP.join((label, *parts)))

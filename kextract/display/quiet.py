@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from kextract.display.base import FILES, Display, Outcome, RunHeader
-from kextract.display.text import is_terminal, write_line
+from kextract.display.base import FILES, Display, Outcome, RunHeader, is_terminal, write_line
 from kextract.records import EpochRecord
 from kextract.text import one_line
 

@@ -1,14 +1,21 @@
-"""Epochs as the aligned rows of a log: fixed widths, the best so far marked with a star."""
+"""Epochs and what came of them as aligned lines: the best so far marked with a star."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kextract.columns import Column, column, in_ascii
+from kextract.columns import COLUMNS, Column, column, in_ascii
+from kextract.display.base import Outcome
 from kextract.records import EpochRecord, best_epoch
+from kextract.text import MISSING, decimals, duration, one_line
 
 GAP = "  "
 STAR = "*"
+BEST = "best"
+_METRICS = ("loss", "accuracy", "agreement", "kl")
+"""What the closing lines tell of an epoch."""
+_PARTS_OF_TIME = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
+"""Columns that are all there or not at all: together they are the epoch's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +23,7 @@ class Row:
     """One written epoch."""
 
     text: str
-    """The aligned figures, without the mark."""
+    """The aligned metrics, without the mark."""
     better: bool
     """Whether the epoch beats all before it."""
 
@@ -27,7 +34,7 @@ class Row:
 
 
 class EpochRows:
-    """Writes one row an epoch and remembers the best epoch so far."""
+    """Writes one row per epoch and remembers the best epoch so far."""
 
     def __init__(self, names: Sequence[str], *, ascii_only: bool = False) -> None:
         self.columns = tuple(column(name) for name in names)
@@ -35,7 +42,7 @@ class EpochRows:
         self.best: EpochRecord | None = None
 
     def header(self) -> str:
-        """Write the column names, each above the right edge of its figures."""
+        """Write the column names, each above the right edge of its metrics."""
         return GAP.join(column.header.rjust(column.width) for column in self.columns)
 
     def row(self, record: EpochRecord) -> Row:
@@ -46,22 +53,74 @@ class EpochRows:
         before = self.best
         self.best = best_epoch([record] if before is None else [before, record])
         better = self.best is not before and record.epoch > 0
-        figures = (column.text(record).rjust(column.width) for column in self.columns)
-        text = GAP.join(figures)
+        text = GAP.join(column.text(record).rjust(column.width) for column in self.columns)
         return Row(in_ascii(text) if self._ascii_only else text, better)
 
 
 def fitting(names: Sequence[str], width: int) -> tuple[str, ...]:
-    """Choose the columns that fit `width` characters: in order, passing over those too wide."""
-    room = width - len(GAP + STAR)
-    chosen: list[str] = []
-    for name in names:
-        needed = _needed(column(name), first=not chosen)
+    """Choose the columns that fit `width` characters, in the order of `names`.
+
+    What comes first in the registry matters most and is chosen first.
+    """
+    room = width - len(STAR)
+    chosen: set[str] = set()
+    times = [column(name) for name in names if name in _PARTS_OF_TIME]
+    others = [[column(name)] for name in COLUMNS if name in names and name not in _PARTS_OF_TIME]
+    for group in (*others, times):
+        needed = sum(column.width + len(GAP) for column in group)
         if needed <= room:
-            chosen.append(name)
+            chosen.update(column.name for column in group)
             room -= needed
-    return tuple(chosen)
+    return tuple(name for name in names if name in chosen)
 
 
-def _needed(column: Column[Any], *, first: bool) -> int:
-    return column.width if first else len(GAP) + column.width
+def closing_lines(
+    history: Sequence[EpochRecord], outcome: Outcome
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Give the best epoch, the last one, the time it took, and the outcome, each as one line.
+
+    A line is its label, all padded to one width, and parts that must not be broken.
+    """
+    lines = [*_epochs(history), *((_label(name), (_value(outcome[name]),)) for name in outcome)]
+    width = max((len(label) for label, _ in lines), default=0)
+    return [(label.ljust(width), parts) for label, parts in lines]
+
+
+def folded(parts: Sequence[str], width: int) -> list[str]:
+    """Join parts to lines of at most `width` characters, where no part alone is longer."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        longer = f"{lines[-1]}{GAP}{part}"
+        if len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
+
+
+def _epochs(history: Sequence[EpochRecord]) -> list[tuple[str, tuple[str, ...]]]:
+    if not history:
+        return []
+    columns = [column(name) for name in _METRICS]
+    shown = [c for c in columns if any(c.value(record) is not None for record in history)]
+    width = len(str(max(record.epoch for record in history)))
+    lines = [("last", _epoch(history[-1], shown, width))]
+    best = best_epoch(history)
+    if best is not None:
+        lines.insert(0, (BEST, _epoch(best, shown, width)))
+    return [*lines, ("time", (duration(sum(record.seconds for record in history)),))]
+
+
+def _epoch(record: EpochRecord, columns: Sequence[Column[Any]], width: int) -> tuple[str, ...]:
+    metrics = (f"{column.header} {column.text(record)}" for column in columns)
+    return (f"epoch {record.epoch:>{width}}", *metrics)
+
+
+def _label(name: str) -> str:
+    return one_line(name.replace("_", " "))
+
+
+def _value(value: str | float | int) -> str:
+    if isinstance(value, float):
+        return decimals(value, 4, 12)
+    return one_line(value) or MISSING

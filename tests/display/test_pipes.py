@@ -30,11 +30,11 @@ def test_a_pipe_gets_no_escape_codes_even_where_colour_is_forced(format: str) ->
 def test_auto_writes_plain_rows_below_the_column_names() -> None:
     lines = piped("auto").stdout.decode().splitlines()
     assert lines[:3] == [
-        "epoch      loss  accuracy  train loss  agreement    time",
-        "    0    4.0000    0.1010           -     0.5000   12.9s",
-        "    1    2.0000    0.1005      3.0000     0.5000   12.9s",
+        "epoch    loss  accuracy  train loss  agreement    time",
+        "    0  4.0000    0.1010           -     0.5000   12.9s",
+        "    1  2.0000    0.1005      3.0000     0.5000   12.9s",
     ]
-    assert lines[8] == "    7    0.5000    0.9001      0.4286     0.5000   12.9s  *"
+    assert lines[8] == "    7  0.5000    0.9001      0.4286     0.5000   12.9s  *"
 
 
 def test_title_and_notes_go_to_stderr() -> None:
