@@ -16,14 +16,14 @@ from kextract.training.evaluation import FloatArray, Predictor, score
 from kextract.training.optimizers import LearningRate, make_optimizer
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.transfer.crafting import Logits
-from kextract.transfer.source import TransferSource
+from kextract.transfer.source import Batch, TransferSource, as_batch
 
 WARM_UP = 0.1
 """Share of all updates in which the learning rate of the `cosine` schedule rises."""
 
 
 def distill(
-    teacher: Logits,
+    teacher: Logits | None,
     student: keras.Model,
     source: TransferSource,
     config: DistillConfig,
@@ -35,7 +35,8 @@ def distill(
 ) -> Iterator[Event]:
     """Train `student` in place and yield what happens: progress, and a record an epoch from 0 on.
 
-    `teacher` maps images (n, h, w, c) to logits (n, k) and is never changed. The validation images,
+    `teacher` maps images (n, h, w, c) to logits (n, k) and is never changed; it is not needed where
+    every batch of `source` comes with logits. The validation images,
     with the teacher's logits (n, k) on them, are measured on only; without them the records hold
     what needs no data. The student keeps the weights of the last epoch. Raises NonFiniteError where
     the loss is no longer a number.
@@ -64,7 +65,7 @@ def distill(
         for step in range(steps):
             step_began = time.perf_counter()
             yield from source.refresh(epoch, step)
-            batch = source.batch()
+            batch = as_batch(source.batch())
             synthesis_seconds += time.perf_counter() - step_began
             loss, agreement = (float(value) for value in update(batch))
             if not np.isfinite(loss):
@@ -82,7 +83,7 @@ def distill(
         }
         record = examiner.record(epoch, began, total_loss / steps, details)
         # Without validation images the last batch shows whether the student still answers.
-        answers = student(batch, training=False) if record.loss is None else record.loss
+        answers = student(batch.images, training=False) if record.loss is None else record.loss
         if not np.all(np.isfinite(answers)):
             raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
         history.append(record)
@@ -92,17 +93,20 @@ def distill(
 
 
 def _compile_update(
-    teacher: Logits,
+    teacher: Logits | None,
     student: keras.Model,
     config: DistillConfig,
     optimizer: keras.optimizers.Optimizer,
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """Compile one update: images (n, h, w, c) in; loss, and share of equal answers, out."""
+) -> Callable[[Batch], tuple[tf.Tensor, tf.Tensor]]:
+    """Compile one update: a batch in; loss, and share of equal answers, out."""
     distances = distance(config.distance, config.temperature)
 
     @tf.function(jit_compile=False, reduce_retracing=True)
-    def update(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        target = teacher(images)
+    def update(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        images, target = batch
+        if target is None:
+            assert teacher is not None, "a source without logits needs a teacher"
+            target = teacher(images)
         with tf.GradientTape() as tape:
             answer = student(images, training=True)
             if config.recipe == "article":

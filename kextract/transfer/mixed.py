@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.records import Event
-from kextract.transfer.source import TransferSource, within
+from kextract.transfer.source import Batch, TransferSource, as_batch, within
 
 MIX_STREAM = 3
 """Sets the random numbers of the second method apart: two kinds of noise would begin alike."""
@@ -32,9 +32,15 @@ class Mixed:
         for part in self._parts.values():
             yield from part.refresh(epoch, step)
 
-    def batch(self) -> tf.Tensor:
-        """Return float32 images (n, h, w, c), n being the sum of both."""
-        return tf.concat([part.batch() for part in self._parts.values()], axis=0)
+    def batch(self) -> tf.Tensor | Batch:
+        """Return the images of both, n being their sum; with logits where both have them."""
+        images, logits = zip(
+            *(as_batch(part.batch()) for part in self._parts.values()), strict=True
+        )
+        joined = tf.concat(images, axis=0)
+        if any(part is None for part in logits):
+            return joined
+        return Batch(joined, tf.concat(logits, axis=0))
 
     def figures(self) -> dict[str, float]:
         """Return the figures of both."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import keras
 import numpy as np
@@ -41,6 +41,20 @@ class Setting:
         return int(self.teacher.output_shape[-1])
 
 
+class Batch(NamedTuple):
+    """Images to teach with and, where it is known already, what the teacher says of them."""
+
+    images: tf.Tensor
+    """float32 (n, h, w, c), meant for the range [-1, 1]."""
+    logits: tf.Tensor | None = None
+    """float32 (n, k): the targets; None where the teacher is to be asked."""
+
+
+def as_batch(batch: tf.Tensor | Batch) -> Batch:
+    """Return what a source's `batch` gave, bare images too, as a `Batch`."""
+    return batch if isinstance(batch, Batch) else Batch(batch)
+
+
 class TransferSource(Protocol):
     """Makes the images that a student is taught with.
 
@@ -53,8 +67,8 @@ class TransferSource(Protocol):
         What takes long is done while the result is iterated over, which tells its progress.
         """
 
-    def batch(self) -> tf.Tensor:
-        """Return the next batch: float32 images (n, h, w, c), meant for the range [-1, 1]."""
+    def batch(self) -> tf.Tensor | Batch:
+        """Return the next batch: images as in `Batch`, alone or with the teacher's logits."""
 
     def figures(self) -> dict[str, float]:
         """Return what there is to say about the images since the last call, by name."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kextract.datasets.pixels import unscale
 from kextract.records import Event
-from kextract.transfer.source import TransferSource
+from kextract.transfer.source import Batch, TransferSource, as_batch
 
 
 @runtime_checkable
@@ -40,11 +40,11 @@ class Watched:
         self._is_first = step == 0
         return self._source.refresh(epoch, step)
 
-    def batch(self) -> tf.Tensor:
+    def batch(self) -> tf.Tensor | Batch:
         """Return the source's next batch."""
         batch = self._source.batch()
         if self._is_first:
-            self._batch = batch
+            self._batch = as_batch(batch).images
         return batch
 
     def figures(self) -> dict[str, float]:

@@ -16,7 +16,7 @@ from kextract.records import EpochRecord, Event, Progress
 from kextract.training.evaluation import Predictor, score
 from kextract.training.student import distill
 from kextract.transfer import METHODS, method_spec
-from kextract.transfer.source import Setting
+from kextract.transfer.source import Batch, Setting
 from tests.training.examples import (
     SMALL_INVERSION,
     WAYS,
@@ -57,6 +57,23 @@ class Album:
 
     def figures(self) -> dict[str, float]:
         return {"pages": float(len(self.asked))}
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: Any) -> None:
+        pass
+
+
+class Answered(Album):
+    """An album with the logits (n, k) of its images, which nobody needs to ask for."""
+
+    def __init__(self, images: Images, logits: Any) -> None:
+        super().__init__(images)
+        self.logits = tf.constant(logits, tf.float32)
+
+    def batch(self) -> Batch:
+        return Batch(self.images, self.logits)
 
 
 def lessons(
@@ -101,6 +118,20 @@ taught = cache(teach)
 def test_the_teacher_comes_out_as_it_went_in_to_the_bit(method: str, recipe: str) -> None:
     run = taught(method, recipe)
     assert run.teacher_after == run.teacher_before
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_known_logits_teach_as_a_teacher_that_is_asked_does(recipe: str) -> None:
+    images = easy_images(6)
+    asked, told = tiny_network(STUDENT_SEED), tiny_network(STUDENT_SEED)
+    teacher = tiny_network(TEACHER_SEED)
+    answers = frozen(teacher, batch_statistics=False)
+    config = replace(CONFIG, recipe=recipe)
+    list(distill(answers, asked, Album(images), config, None, None))
+    known = Answered(images, answers(tf.constant(scale(images.x))))
+    list(distill(None, told, known, config, None, None))
+    for one, other in zip(asked.get_weights(), told.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("method", "recipe"), WAYS)

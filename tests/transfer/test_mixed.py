@@ -9,7 +9,7 @@ from kextract.errors import RequestError, UnknownNameError
 from kextract.models.frozen import frozen
 from kextract.transfer import make_source, method_specs
 from kextract.transfer.mixed import Mixed, shares
-from kextract.transfer.source import Setting, TransferSource
+from kextract.transfer.source import Setting, TransferSource, as_batch
 from tests.training.examples import SHAPE, SMALL_INVERSION, easy_images, tiny_network
 
 CONFIG = DistillConfig(
@@ -34,7 +34,7 @@ def batches(source: TransferSource, epoch: int = 1) -> Any:
     drawn = []
     for step in range(CONFIG.steps_per_epoch):
         list(source.refresh(epoch, step))
-        drawn.append(source.batch().numpy())
+        drawn.append(as_batch(source.batch()).images.numpy())
     return np.stack(drawn)
 
 

@@ -5,7 +5,7 @@ from kextract.config import DistillConfig
 from kextract.errors import UnknownNameError
 from kextract.models.frozen import frozen
 from kextract.transfer import METHODS, method_spec
-from kextract.transfer.source import Setting
+from kextract.transfer.source import Setting, as_batch
 from tests.training.examples import SHAPE, SMALL_INVERSION, WAYS, easy_images, tiny_network
 
 
@@ -26,7 +26,7 @@ def test_every_method_gives_float_batches_of_the_asked_shape(name: str, recipe: 
     batches = []
     for step in range(3):
         list(source.refresh(1, step))
-        batches.append(source.batch())
+        batches.append(as_batch(source.batch()).images)
     assert [(batch.shape, batch.dtype) for batch in batches] == [((2, *SHAPE), tf.float32)] * 3
 
 

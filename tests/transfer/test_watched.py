@@ -8,7 +8,7 @@ from kextract.config import DistillConfig
 from kextract.datasets.pixels import unscale
 from kextract.models.frozen import frozen
 from kextract.transfer import make_source
-from kextract.transfer.source import Setting, TransferSource
+from kextract.transfer.source import Setting, TransferSource, as_batch
 from kextract.transfer.watched import Watched
 from tests.training.examples import SMALL_INVERSION, easy_images, tiny_network
 
@@ -33,7 +33,7 @@ def epoch(source: TransferSource, number: int) -> Any:
     drawn = []
     for step in range(CONFIG.steps_per_epoch):
         list(source.refresh(number, step))
-        drawn.append(source.batch().numpy())
+        drawn.append(as_batch(source.batch()).images.numpy())
     return np.stack(drawn)
 
 
