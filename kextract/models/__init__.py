@@ -1,17 +1,12 @@
 """Architectures: images in [-1, 1] in, logits out; `models.build` makes them."""
 
-from kextract.models.pooling import POOLINGS
-from kextract.models.registry import (
-    MODELS,
-    ModelSpec,
-    check_input_shape,
-    model_pooling,
-    model_spec,
-)
+from kextract.models.registry import MODELS, check_input_shape, model_pooling, model_spec
+from kextract.models.spec import POOLINGS, Cost, ModelSpec
 
 __all__ = [
     "MODELS",
     "POOLINGS",
+    "Cost",
     "ModelSpec",
     "check_input_shape",
     "model_pooling",

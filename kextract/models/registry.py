@@ -1,64 +1,49 @@
 """Which architectures there are, by name; nothing here imports TensorFlow."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from kextract.errors import RequestError, UnknownNameError
-from kextract.models.pooling import ARTICLE_POOL, POOLINGS
+from kextract.models.lenet import LENET5, LENET5_HALF
+from kextract.models.mobile import MOBILE, TINY
+from kextract.models.resnet import resnet_spec
+from kextract.models.spec import ARTICLE_POOL, POOLINGS, Cost, ModelSpec
+from kextract.models.wide_resnet import wide_resnet_spec
 
 MINIMUM_SIDE = 16
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """One architecture: how it is called, described and built."""
-
-    description: str
-    build: Callable[..., Any]
-    """Takes (input_shape, classes, weight_decay=...), and pooling=... where `has_pooling`."""
-    has_pooling: bool = False
-    """Whether the pooling before the classifier can be chosen."""
-
-
-def _resnet(depth: int, *args: Any, **kwargs: Any) -> Any:
-    from kextract.models.resnet import resnet
-
-    return resnet(depth, *args, **kwargs)
-
-
-def _lenet5(scale: float, *args: Any, **kwargs: Any) -> Any:
-    from kextract.models.lenet import lenet5
-
-    return lenet5(scale, *args, **kwargs)
-
-
-def _wide_resnet(depth: int, width: int, *args: Any, **kwargs: Any) -> Any:
-    from kextract.models.wide_resnet import wide_resnet
-
-    return wide_resnet(depth, width, *args, **kwargs)
-
-
-def _resnet_spec(depth: int, note: str = "") -> ModelSpec:
-    return ModelSpec(f"ResNet-v2 of depth {depth}{note}", partial(_resnet, depth), has_pooling=True)
-
+WIDTHS = (0.1, 4.0)
+"""The least and the largest multiplier of an architecture's width."""
 
 MODELS: dict[str, ModelSpec] = {
-    "resnet11": _resnet_spec(11, " plus classifier, the article's network"),
-    "resnet20": _resnet_spec(20, " (any resnetN with N = 9n + 2 works)"),
-    "resnet29": _resnet_spec(29),
-    "lenet5": ModelSpec("LeNet-5 with ReLU, 62k parameters on MNIST", partial(_lenet5, 1.0)),
-    "lenet5-half": ModelSpec("LeNet-5 at half width, 16k parameters", partial(_lenet5, 0.5)),
-    "wrn-16-1": ModelSpec("wide ResNet of depth 16, width 1", partial(_wide_resnet, 16, 1)),
-    "wrn-16-2": ModelSpec("wide ResNet of depth 16, width 2", partial(_wide_resnet, 16, 2)),
-    "wrn-40-2": ModelSpec("wide ResNet of depth 40, width 2", partial(_wide_resnet, 40, 2)),
+    "resnet11": resnet_spec(
+        11, " plus classifier, the article's network", Cost(299_178, 34_523_648)
+    ),
+    "resnet20": resnet_spec(20, " (any resnetN with N = 9n + 2 works)", Cost(574_090, 66_243_072)),
+    "resnet29": resnet_spec(29, cost=Cost(849_002, 97_962_496)),
+    "lenet5": LENET5,
+    "lenet5-half": LENET5_HALF,
+    "wrn-16-1": wide_resnet_spec(16, 1, Cost(175_994, 26_657_408)),
+    "wrn-16-2": wide_resnet_spec(16, 2, Cost(693_498, 101_106_944)),
+    "wrn-40-2": wide_resnet_spec(40, 2, Cost(2_248_954, 327_599_360)),
+    "mobile": MOBILE,
+    "tiny": TINY,
 }
 
 
 def model_spec(name: str) -> ModelSpec:
-    """Look an architecture up; `resnetN` is known for every N = 9n + 2 up to 1001."""
+    """Look an architecture up; `NAME@W` is NAME with W times the channels in every hidden layer.
+
+    `resnetN` is known for every N = 9n + 2 up to 1001.
+    """
+    base, at, width = name.partition("@")
+    if not at:
+        return _listed(name)
+    spec = _listed(base)
+    return replace(spec, build=partial(spec.build, width=_width(name, width)), cost=None)
+
+
+def _listed(name: str) -> ModelSpec:
     if name in MODELS:
         return MODELS[name]
     resnet = re.fullmatch(r"resnet([1-9][0-9]{0,3})", name)
@@ -71,31 +56,43 @@ def model_spec(name: str) -> ModelSpec:
             f"unknown model '{name}': a ResNet-v2 has depth 9n + 2 from 11 to 1001,"
             f" such as 'resnet{min(below, 1001)}'"
         )
-    return _resnet_spec(depth)
+    return resnet_spec(depth)
 
 
-def model_pooling(name: str, input_shape: tuple[int, int, int], wished: str | None) -> str:
-    """Say which pooling a model gets: the wished one, or the article's where it fits."""
+def _width(name: str, text: str) -> float:
+    least, most = WIDTHS
+    width = float(text) if re.fullmatch(r"[0-9](\.[0-9]{1,3})?", text) else 0.0
+    if not least <= width <= most:
+        raise RequestError(
+            f"unknown model '{name}': what follows the @ multiplies the width and must be a number"
+            f" from {least:g} to {most:g}, such as '{name.partition('@')[0]}@0.5'"
+        )
+    return width
+
+
+def model_pooling(name: str, input_shape: tuple[int, int, int], requested: str | None) -> str:
+    """Say which pooling a model gets: the requested one, or the article's where it fits."""
     spec = model_spec(name)
     if not spec.has_pooling:
-        if wished not in (None, "global" if name.startswith("wrn") else "none"):
+        (own,) = spec.poolings
+        if requested not in (None, own):
             raise RequestError(
-                f"--pooling {wished}: '{name}' has its own pooling; leave --pooling out"
+                f"--pooling {requested}: '{name}' has its own pooling; leave --pooling out"
             )
-        return "global" if name.startswith("wrn") else "none"
+        return own
     # The last feature map has a quarter of the image's side, rounded up.
     fits = min(-(-side // 4) for side in input_shape[:2]) >= ARTICLE_POOL
-    if wished is None:
+    if requested is None:
         return "article" if fits else "none"
-    if wished not in POOLINGS:
-        raise UnknownNameError("pooling (--pooling)", wished, POOLINGS)
-    if wished == "article" and not fits:
+    if requested not in POOLINGS:
+        raise UnknownNameError("pooling (--pooling)", requested, POOLINGS)
+    if requested == "article" and not fits:
         height, width, _ = input_shape
         raise RequestError(
             f"--pooling article: 8x8 averages need images of at least 29x29, found"
             f" {height}x{width}; use global or none"
         )
-    return wished
+    return requested
 
 
 def check_input_shape(input_shape: tuple[int, int, int]) -> None:

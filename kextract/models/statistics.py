@@ -41,27 +41,28 @@ def answers_and_inputs(model: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor
     tensor that it normalized, before it did. A layer that is applied twice is there twice.
     """
     seen: list[Normalized] = []
-    with _recorded(batch_norm_layers(model), seen):
+    with heard(batch_norm_layers(model), lambda layer, given, _: seen.append((layer, given))):
         answers = model(images, training=False)
     return answers, seen
 
 
 @contextmanager
-def _recorded(
-    layers: Iterable[keras.layers.BatchNormalization], seen: list[Normalized]
+def heard(
+    layers: Iterable[keras.Layer], note: Callable[[Any, tf.Tensor, tf.Tensor], None]
 ) -> Iterator[None]:
-    """Note what each layer is called on, by putting a listener before its `call` for a while.
+    """Call `note` with the layer, what goes in and what comes out, at every call of a layer.
 
     The inputs are no outputs of a functional model where models are inside models, so a second
-    model that returns them cannot be had.
+    model that returns them cannot be had: a listener stands before each `call` for a while.
     """
 
-    def listener(layer: keras.layers.BatchNormalization) -> Callable[..., tf.Tensor]:
+    def listener(layer: keras.Layer) -> Callable[..., tf.Tensor]:
         call = layer.call
 
         def listen(inputs: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
-            seen.append((layer, inputs))
-            return call(inputs, *args, **kwargs)
+            outputs = call(inputs, *args, **kwargs)
+            note(layer, inputs, outputs)
+            return outputs
 
         return listen
 

@@ -59,3 +59,14 @@ def wide_resnet(depth: int, width: int, channels: int, classes: int) -> int:
                 total += convolution(1, channels, filters, bias=False)
             channels = filters
     return total + normalization(channels) + dense(channels, classes)
+
+
+def separable(stem: int, filters: tuple[int, ...], channels: int, classes: int) -> int:
+    """A convolution, then blocks of a depthwise 3x3 and a 1x1 convolution, each normalized."""
+    total = convolution(3, channels, stem, bias=False) + normalization(stem)
+    channels = stem
+    for wide in filters:
+        total += 9 * channels + normalization(channels)
+        total += convolution(1, channels, wide, bias=False) + normalization(wide)
+        channels = wide
+    return total + dense(channels, classes)

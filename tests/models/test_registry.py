@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from kextract.errors import RequestError, UnknownNameError
@@ -43,6 +45,27 @@ def test_a_resnet_of_another_depth_is_refused_with_one_that_exists(wrong: str, h
         model_spec(wrong)
 
 
+@pytest.mark.parametrize("name", ["mobile@0.5", "lenet5@2", "resnet38@0.25", "tiny@0.125"])
+def test_every_architecture_has_every_width(name: str) -> None:
+    base, _, width = name.partition("@")
+    spec = model_spec(name)
+    assert spec.description == model_spec(base).description
+    assert spec.poolings == model_spec(base).poolings
+    assert isinstance(spec.build, partial)
+    assert spec.build.keywords["width"] == float(width)
+
+
+@pytest.mark.parametrize("width", ["", "0", "0.05", "5", "1e1", "half", "-1", "0.5@0.5", "٣"])
+def test_a_width_that_is_none_is_refused_with_one_that_is(width: str) -> None:
+    with pytest.raises(RequestError, match=rf"'mobile@{width}'.*0\.1 to 4.*'mobile@0\.5'"):
+        model_spec(f"mobile@{width}")
+
+
+def test_an_unknown_name_with_a_width_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(UnknownNameError, match="'moblie': did you mean 'mobile'"):
+        model_spec("moblie@0.5")
+
+
 @pytest.mark.parametrize(
     ("side", "pooling"), [(32, "article"), (29, "article"), (28, "none"), (16, "none")]
 )
@@ -68,7 +91,9 @@ def test_an_unknown_pooling_is_answered_with_the_nearest_one() -> None:
         model_pooling("resnet11", (32, 32, 3), "gobal")
 
 
-@pytest.mark.parametrize(("name", "own"), [("lenet5", "none"), ("wrn-16-1", "global")])
+@pytest.mark.parametrize(
+    ("name", "own"), [("lenet5", "none"), ("wrn-16-1", "global"), ("tiny@2", "global")]
+)
 @pytest.mark.parametrize("state_it", [True, False])
 def test_a_model_with_its_own_pooling_keeps_it(name: str, own: str, state_it: bool) -> None:
     assert model_pooling(name, (32, 32, 3), own if state_it else None) == own

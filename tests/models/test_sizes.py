@@ -1,6 +1,8 @@
 import pytest
 
+from kextract.models import MODELS
 from kextract.models.build import build_model
+from kextract.models.cost import cost_of
 from tests.models import counts
 
 
@@ -46,3 +48,53 @@ def test_a_wide_resnet_counts_as_its_description_and_as_published(
     parameters = build_model(f"wrn-{depth}-{width}", (32, 32, 3), 10).count_params()
     assert parameters == counts.wide_resnet(depth, width, 3, 10)
     assert round(parameters / 1e6, 1) == published_millions
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "filters"),
+    [
+        ("mobile", 32, (64, 128, 128, 256, 256, 256)),
+        ("mobile@0.5", 16, (32, 64, 64, 128, 128, 128)),
+        ("tiny", 16, (24, 48, 48, 64, 64)),
+        ("tiny@0.3", 4, (8, 16, 16, 20, 20)),
+    ],
+)
+def test_a_separable_network_counts_as_its_description(
+    name: str, stem: int, filters: tuple[int, ...]
+) -> None:
+    parameters = build_model(name, (28, 28, 1), 10).count_params()
+    assert parameters == counts.separable(stem, filters, 1, 10)
+
+
+@pytest.mark.parametrize("name", ["wrn-16-2", "lenet5"])
+def test_half_a_width_is_about_a_quarter_of_the_parameters(name: str) -> None:
+    full, half = (build_model(each, (32, 32, 3), 10) for each in (name, f"{name}@0.5"))
+    assert 0.24 < half.count_params() / full.count_params() < 0.28
+
+
+def test_half_a_lenet5_is_lenet5_at_half_the_width() -> None:
+    half, scaled = (
+        build_model(name, (28, 28, 1), 10, seed=3).get_weights()
+        for name in ("lenet5-half", "lenet5@0.5")
+    )
+    assert all((one == other).all() for one, other in zip(half, scaled, strict=True))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("resnet29", "wrn-40-2") else ())
+        for name in MODELS
+    ],
+)
+def test_the_listed_cost_is_that_of_the_network(name: str) -> None:
+    assert cost_of(build_model(name, (32, 32, 3), 10)) == MODELS[name].cost
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (28, 28, 1), (96, 96, 3)])
+@pytest.mark.parametrize("name", ["mobile", "tiny@0.5"])
+def test_a_small_network_s_last_map_has_4_to_12_places_a_side(
+    name: str, shape: tuple[int, int, int]
+) -> None:
+    model = build_model(name, shape, 5)
+    assert 4 <= model.get_layer("pooling").input.shape[1] <= 12

@@ -13,12 +13,13 @@ RATE = 0.01
 
 
 def network() -> Any:
-    """A convolution with normalization, a hidden dense layer, and the last one."""
+    """A convolution, a depthwise one, a normalization, a hidden dense layer, and the last one."""
     keras.utils.set_random_seed(0)
     return keras.Sequential(
         [
-            keras.Input((4, 4, 2)),
+            keras.Input((5, 5, 2)),
             keras.layers.Conv2D(5, 3, name="convolution"),
+            keras.layers.DepthwiseConv2D(2, name="depthwise"),
             keras.layers.BatchNormalization(name="normalization"),
             keras.layers.Flatten(),
             keras.layers.Dense(3, name="hidden"),
@@ -65,7 +66,7 @@ def test_muon_makes_the_singular_values_of_a_hidden_kernel_s_step_alike(
 
 def test_muon_leaves_all_the_rest_to_adam_whose_first_step_is_the_sign(first_step: Any) -> None:
     rest = first_step.keys() - {"convolution/kernel", "hidden/kernel"}
-    assert {"normalization/gamma", "convolution/bias", "last/kernel"} < rest
+    assert {"depthwise/kernel", "normalization/gamma", "convolution/bias", "last/kernel"} < rest
     for path in rest:
         gradient, step = first_step[path]
         np.testing.assert_allclose(step, -RATE * np.sign(gradient), rtol=1e-3)

@@ -1,0 +1,68 @@
+"""The layers that convolutional architectures are made of, with names, initializer and penalty."""
+
+import keras
+
+from kextract.models.batch_norm import BatchNormalization
+from kextract.models.naming import LayerNames
+
+
+class Blocks:
+    """Makes layers whose names depend on the order of their creation only.
+
+    Kernels are drawn as He et al. 2015 have it ("Delving deep into rectifiers", section 2.2) and
+    get an L2 penalty of `weight_decay`, which `model.losses` holds.
+    """
+
+    def __init__(self, weight_decay: float, *, bias: bool = False) -> None:
+        self.name = LayerNames()
+        self._weight_decay = weight_decay
+        self._bias = bias
+
+    def convolution(
+        self, x: keras.KerasTensor, filters: int, kernel: int, stride: int = 1
+    ) -> keras.KerasTensor:
+        """Convolve features (n, h, w, c) to `filters` channels."""
+        return keras.layers.Conv2D(
+            filters,
+            kernel,
+            strides=stride,
+            padding="same",
+            use_bias=self._bias,
+            kernel_initializer="he_normal",
+            kernel_regularizer=keras.regularizers.L2(self._weight_decay),
+            name=self.name("conv2d"),
+        )(x)
+
+    def depthwise(self, x: keras.KerasTensor, stride: int = 1) -> keras.KerasTensor:
+        """Convolve each channel by a 3x3 kernel of its own, without penalty.
+
+        Nine numbers a channel hardly overfit; Howard et al. 2017, section 3.1, leave it out too.
+        """
+        return keras.layers.DepthwiseConv2D(
+            3,
+            strides=stride,
+            padding="same",
+            use_bias=False,
+            depthwise_initializer="he_normal",
+            name=self.name("depthwise_conv2d"),
+        )(x)
+
+    def normalization(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Normalize every channel."""
+        return BatchNormalization(name=self.name("batch_normalization"))(x)
+
+    def activation(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Apply a ReLU."""
+        return keras.layers.ReLU(name=self.name("re_lu"))(x)
+
+    def normalized(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Normalize, then apply a ReLU."""
+        return self.activation(self.normalization(x))
+
+    def sum(self, x: keras.KerasTensor, y: keras.KerasTensor) -> keras.KerasTensor:
+        """Add features of the same shape."""
+        return keras.layers.Add(name=self.name("add"))([x, y])
+
+    def logits(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+        """Classify vectors (n, c): float32 logits (n, classes)."""
+        return keras.layers.Dense(classes, dtype="float32", name=self.name("dense"))(x)

@@ -1,0 +1,77 @@
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kextract.models.adapter import adapt
+from kextract.models.build import build_model
+from kextract.models.input_range import InputRange
+from kextract.models.plain import plain
+from kextract.models.statistics import batch_norm_layers, layers_within
+
+
+def images(shape: tuple[int, int, int]) -> Any:
+    return np.random.default_rng(0).uniform(-1, 1, (8, *shape)).astype(np.float32)
+
+
+def stirred(model: keras.Model) -> keras.Model:
+    """Give every variable a value that a new model does not have."""
+    rng = np.random.default_rng(1)
+    for variable in model.variables:
+        variable.assign(np.abs(variable.numpy() + rng.normal(0, 0.1, variable.shape)))
+    return model
+
+
+@pytest.mark.parametrize("name", ["resnet11", "wrn-16-1", "lenet5", "mobile@0.5", "tiny"])
+def test_the_copy_answers_as_the_model_does(name: str) -> None:
+    model = stirred(build_model(name, (20, 16, 3), 5))
+    seen = images((20, 16, 3))
+    expected = model(seen, training=False).numpy()
+    found = plain(model)(seen, training=False).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_model_in_bfloat16_is_copied_into_float32() -> None:
+    model = build_model("tiny", (16, 16, 1), 3, precision="bfloat16")
+    exact = build_model("tiny", (16, 16, 1), 3)
+    copy, seen = plain(model), images((16, 16, 1))
+    assert {layer.compute_dtype for layer in copy.layers} == {"float32"}
+    np.testing.assert_allclose(copy(seen), exact(seen), atol=1e-5)
+
+
+def test_the_copy_consists_of_keras_s_own_layers_without_penalties() -> None:
+    copy = plain(build_model("mobile@0.5", (16, 16, 1), 3))
+    assert {type(layer).__module__.split(".")[0] for layer in copy.layers} == {"keras"}
+    assert copy.losses == []
+
+
+def test_the_copy_keeps_the_names_of_layers_and_the_model_its_weights() -> None:
+    model = build_model("resnet11", (16, 16, 1), 3)
+    before = model.get_weights()
+    copy = plain(model)
+    assert [layer.name for layer in copy.layers[1:]] == [layer.name for layer in model.layers[1:]]
+    for variable in copy.variables:
+        variable.assign(variable + 1)
+    for value, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(value, now)
+
+
+def test_a_model_with_a_model_inside_is_copied_all_the_way_down() -> None:
+    inner = stirred(build_model("tiny", (16, 16, 1), 3))
+    model = adapt(inner, (16, 16, 1), head="softmax", input_range=InputRange(0, 255))
+    copy, seen = plain(model), images((16, 16, 1))
+    np.testing.assert_allclose(copy(seen), model(seen, training=False), rtol=1e-3, atol=1e-3)
+    assert len(batch_norm_layers(copy)) == len(batch_norm_layers(model)) > 0
+    assert all(type(layer).__module__.startswith("keras.") for layer in layers_within(copy))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_keras_reads_the_saved_copy_without_custom_objects(tmp_path: Path) -> None:
+    copy = plain(stirred(build_model("tiny", (16, 16, 1), 3)))
+    copy.save(tmp_path / "copy.keras")
+    seen = images((16, 16, 1))
+    assert keras.saving.get_custom_objects() == {}
+    loaded = keras.models.load_model(tmp_path / "copy.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded(seen), copy(seen))
