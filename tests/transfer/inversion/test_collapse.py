@@ -1,20 +1,21 @@
 """A generator that has collapsed, or whose loss is no number, begins anew."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kextract.errors import NonFiniteError
-from kextract.records import Note
+from kextract.records import Note, Progress
 from kextract.transfer.inversion import source as source_module
+from kextract.transfer.inversion.health import Health
 from kextract.transfer.inversion.source import Inversion
-from tests.transfer.inversion.examples import CONFIG, RULES, followed, inversion
+from kextract.transfer.inversion.synthesizer import Synthesizer
+from tests.training.examples import SHAPE
+from tests.transfer.inversion.examples import RULES, followed, inversion
 
-STEPS = CONFIG.steps_per_epoch
+CHANNELS = SHAPE[-1]
 
 
 def remembered(source: Inversion) -> dict[str, bytes]:
@@ -26,17 +27,31 @@ def soon_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "ENOUGH_STEPS", 8)
 
 
-def paint_grey(source: Inversion) -> None:
-    """Make the generator draw one grey for everything: its last convolution gives 0."""
-    last = [layer for layer in source._synthesizer._generator.layers if layer.weights][-1]
-    last.set_weights([np.zeros_like(value) for value in last.get_weights()])
-    source._synthesizer._optimizer.learning_rate.assign(0.0)
+def changed(source: Inversion, **values: Any) -> Inversion:
+    """Let a source go on from its own state, some of which is another."""
+    kept = {name: np.array(value) for name, value in source.state().items()}
+    source.restore(kept | {name: np.array(value) for name, value in values.items()})
+    return source
+
+
+def painting_grey(source: Inversion) -> Inversion:
+    """Make the generator draw one grey for everything: its last convolution gives 0.
+
+    It does not learn otherwise, as its learning rate, the one number by itself, is 0 too.
+    """
+    zeros = {
+        name: np.zeros_like(value)
+        for name, value in source.state().items()
+        if name.startswith("synthesizer/")
+        and value.dtype == np.float32
+        and (value.ndim == 0 or value.shape[-1] == CHANNELS)
+    }
+    return changed(source, **zeros)
 
 
 def collapsed(**rules: Any) -> Inversion:
     """A source whose generator has drawn nothing but grey in its first epoch."""
-    source = inversion(**rules)
-    paint_grey(source)
+    source = painting_grey(inversion(**rules))
     list(followed(source))
     source.figures()
     return source
@@ -48,16 +63,16 @@ def notes(events: Iterator[Any]) -> list[str]:
 
 def test_a_collapsed_generator_begins_anew_with_the_next_epoch(soon_judged: None) -> None:
     source = collapsed()
-    first = source.refresh(2, 0)
-    (note,) = notes(iter(first))
+    events = list(source.refresh(2, 0))
+    (note,) = notes(iter(events))
     assert note.startswith("epoch 2: the generator had collapsed")
-    assert source._synthesizer.steps == RULES.warm_up
-    assert source._synthesizer.draw()[0].std() > 0.01
+    warm_up = [event.done for event in events if isinstance(event, Progress)]
+    assert warm_up == list(range(1, RULES.warm_up + 1))
+    assert source.samples(RULES.first_images).std() > 1
 
 
 def test_a_collapse_is_among_the_figures_and_only_then(soon_judged: None) -> None:
-    healthy, ill = inversion(), inversion()
-    paint_grey(ill)
+    healthy, ill = inversion(), painting_grey(inversion())
     for source in (healthy, ill):
         list(followed(source))
     assert "collapsed" not in healthy.figures()
@@ -73,8 +88,10 @@ def test_a_collapse_is_told_once(soon_judged: None) -> None:
 def test_the_bank_keeps_the_images_of_a_collapsed_generator(soon_judged: None) -> None:
     source = collapsed()
     list(source.refresh(2, 0))
-    assert len(source._bank.images) == 48
-    assert (source._bank.images == 128).all(axis=(1, 2, 3)).sum() == 48 - RULES.first_images
+    images = source.samples(2 * RULES.bank_size)
+    assert len(images) == RULES.bank_size
+    grey = (images == 128).all(axis=(1, 2, 3))
+    assert grey.sum() == RULES.bank_size - RULES.first_images
 
 
 def test_a_new_generator_is_not_blamed_for_the_images_of_the_one_before(
@@ -88,8 +105,7 @@ def test_a_new_generator_is_not_blamed_for_the_images_of_the_one_before(
 
     monkeypatch.setattr(source_module, "LOOKED_AT", RULES.new_images)
     monkeypatch.setattr(source_module, "is_collapsed", never)
-    source = collapsed()
-    source._ill = True
+    source = changed(collapsed(), ill=1)
     list(followed(source, first=2))
     source.figures()
     assert [health["diversity"] > 0.01 for health in looked_at] == [False, True]
@@ -100,56 +116,52 @@ def test_a_generator_that_has_not_learned_yet_has_not_collapsed() -> None:
     assert notes(iter(collapsed().refresh(2, 0))) == []
 
 
-def answered_as_requested(
-    source: Inversion, shares: list[float], monkeypatch: pytest.MonkeyPatch
-) -> list[bool]:
-    """Go through an epoch for each of the shares; say after which ones a generator began anew."""
-    monkeypatch.setattr(
-        source._health, "of", lambda *_: {"entropy": 1.0, "diversity": 1.0, "answers/0": 1.0}
-    )
-    began_anew = []
+def epochs_that_end_ill(shares: list[float | None], monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Go through an epoch for each of the shares that are answered as requested.
+
+    The images themselves look well, and nothing is learnt. None where nothing was requested.
+    """
+    well = {"entropy": 1.0, "diversity": 1.0, "answers/0": 1.0}
+    monkeypatch.setattr(source_module, "ENOUGH_STEPS", 0)
+    monkeypatch.setattr(Health, "of", lambda *_: well)
+    monkeypatch.setattr(Synthesizer, "learn", lambda *_: None)
+    source, ill = inversion(), []
     for epoch, share in enumerate(shares, start=1):
-        measures = tf.constant([1.0, share, 1.0])
-        monkeypatch.setattr(source._synthesizer, "_step", lambda *_, m=measures: m)
+        monkeypatch.setattr(Synthesizer, "requested", lambda _, share=share: share)
         list(followed(source, first=epoch))
-        source.figures()
-        began_anew.append(source._ill)
-    return began_anew
+        ill.append("collapsed" in source.figures())
+    return ill
 
 
 def test_a_generator_that_no_longer_draws_what_is_requested_begins_anew(
-    soon_judged: None, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shares = [0.6, 0.3, 0.2, 0.2]
-    found = answered_as_requested(inversion(), shares, monkeypatch)
+    found = epochs_that_end_ill([0.6, 0.3, 0.2, 0.2], monkeypatch)
     assert found == [False, False, True, False]
 
 
 def test_a_generator_that_never_drew_what_was_requested_goes_on(
-    soon_judged: None, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its images may be good: a deep teacher's statistics can outweigh what is requested."""
-    found = answered_as_requested(inversion(), [0.1, 0.2, 0.1], monkeypatch)
-    assert found == [False, False, False]
+    assert epochs_that_end_ill([0.1, 0.2, 0.1], monkeypatch) == [False, False, False]
 
 
 def test_a_generator_is_judged_by_its_requests_only_where_it_has_any(
-    soon_judged: None, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = answered_as_requested(inversion(class_weight=0.0), [0.9, 0.0], monkeypatch)
-    assert found == [False, False]
+    assert epochs_that_end_ill([0.9, None], monkeypatch) == [False, False]
 
 
 def test_an_epoch_without_a_step_is_judged_by_the_images_alone(soon_judged: None) -> None:
-    source = inversion(round_updates=STEPS, warm_up=9)
-    paint_grey(source)
-    list(followed(source))
-    source.figures()
-    source._rules = replace(source._rules, round_updates=99)
-    source._ill = False
-    list(followed(source, first=2))
-    source.figures()
-    assert len(notes(iter(source.refresh(3, 0)))) == 1
+    rarely = inversion(round_updates=99, warm_up=9)
+    rarely.restore(
+        {name: np.array(value) for name, value in collapsed(warm_up=9).state().items()}
+        | {"ill": np.array(0)}
+    )
+    list(followed(rarely, first=2))
+    rarely.figures()
+    assert len(notes(iter(rarely.refresh(3, 0)))) == 1
 
 
 def test_a_run_that_was_stopped_after_a_collapse_goes_on_to_the_same_end(
@@ -164,41 +176,39 @@ def test_a_run_that_was_stopped_after_a_collapse_goes_on_to_the_same_end(
     assert remembered(source) == remembered(other)
 
 
-def failing(source: Inversion, monkeypatch: pytest.MonkeyPatch, *at: int) -> None:
-    """Let the learning steps of these numbers, from 1 on, come to no number."""
-    made = 0
-    step = source._synthesizer._step
+def failing(monkeypatch: pytest.MonkeyPatch, *at: int) -> list[int]:
+    """Let the learning steps of these numbers, from 1 on, fail; return a list of all steps."""
+    learn, made = Synthesizer.learn, list[int]()
 
-    def sometimes(*arguments: Any) -> Any:
-        nonlocal made
-        made += 1
-        measures = step(*arguments)
-        return measures * np.nan if made in at else measures
+    def sometimes(synthesizer: Synthesizer, weight: float) -> None:
+        made.append(len(made) + 1)
+        if made[-1] in at:
+            raise NonFiniteError(f"step {made[-1]}")
+        learn(synthesizer, weight)
 
-    monkeypatch.setattr(source._synthesizer, "_step", sometimes)
+    monkeypatch.setattr(Synthesizer, "learn", sometimes)
+    return made
 
 
 def test_a_loss_that_is_no_number_makes_the_generator_begin_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    source = inversion()
-    failing(source, monkeypatch, 3)
-    (note,) = notes(followed(source))
+    made = failing(monkeypatch, 3)
+    (note,) = notes(followed(inversion()))
     assert note == "epoch 1: the generator had a loss that is no number; a new one was begun"
-    assert source._synthesizer.steps == RULES.warm_up + RULES.generator_steps
+    assert len(made) == 3 + RULES.warm_up + RULES.generator_steps
 
 
 def test_a_second_one_in_the_same_epoch_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = inversion()
-    failing(source, monkeypatch, 3, 9)
-    with pytest.raises(NonFiniteError, match="--generator-learning-rate"):
-        list(followed(source))
+    failing(monkeypatch, 3, 9)
+    with pytest.raises(NonFiniteError, match="step 9"):
+        list(followed(inversion()))
 
 
 def test_a_second_one_in_another_epoch_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = inversion()
-    failing(source, monkeypatch, 3, 13)
-    assert [note[:8] for note in notes(followed(source, epochs=2))] == ["epoch 1:", "epoch 2:"]
+    failing(monkeypatch, 3, 13)
+    told = notes(followed(inversion(), epochs=2))
+    assert [note[:8] for note in told] == ["epoch 1:", "epoch 2:"]
 
 
 def test_a_generator_that_can_only_fail_stops_the_run() -> None:
