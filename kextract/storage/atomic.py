@@ -5,6 +5,7 @@ a crash nor a full disk nor Ctrl-C ever leaves half a file or destroys the one t
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from kextract.errors import RequestError, StorageError
 
 SUFFIX = ".weights.h5"
 """How every checkpoint's name ends; Keras insists on it."""
+
+SAVED_MODEL = "saved_model.pb"
+"""The file that makes a folder a SavedModel."""
 
 _LONGEST_STEM = 100
 
@@ -68,6 +72,47 @@ def atomic_write(path: Path, overwrite: bool) -> Iterator[Path]:
         raise StorageError(f"cannot write '{path}': {reason(error)}") from error
     finally:
         _remove(temporary)
+
+
+@contextmanager
+def atomic_folder(path: Path, overwrite: bool) -> Iterator[Path]:
+    """Yield a hidden path beside `path`; publish the folder that the block makes there as `path`.
+
+    As `atomic_write` for a folder of files, such as a SavedModel. With `overwrite` an older
+    SavedModel is replaced, and nothing else: RequestError for any other file or folder.
+    """
+    temporary = _temporary_path(path)
+    older = temporary.with_name(f"{temporary.name}.older")
+    try:
+        check_folder(path, overwrite)
+        shutil.rmtree(temporary, ignore_errors=True)
+        yield temporary
+        for each in (*temporary.rglob("*"), temporary):
+            _sync(each)
+        if path.is_dir():
+            path.rename(older)
+        try:
+            temporary.rename(path)
+        except BaseException:
+            if older.is_dir():
+                older.rename(path)
+            raise
+        _sync(path.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write '{path}': {reason(error)}") from error
+    finally:
+        for folder in (temporary, older):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_folder(path: Path, overwrite: bool) -> None:
+    """Make sure that a SavedModel, which is a folder, can be put at `path`. Raises RequestError."""
+    if not os.path.lexists(path):
+        return
+    if not (path / SAVED_MODEL).is_file() or path.is_symlink():
+        raise RequestError(f"--output: '{path}' exists and is no SavedModel; name a new folder")
+    if not overwrite:
+        raise _exists(path)
 
 
 def reason(error: OSError) -> str:

@@ -1,0 +1,54 @@
+"""Images to calibrate integers on, and to check a file with, when there is no data."""
+
+from collections.abc import Generator
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.datasets.pixels import unscale
+from kextract.models.statistics import batch_norm_layers
+from kextract.records import Event, Progress
+from kextract.transfer.inversion.drawing import draw_classes
+from kextract.transfer.shapes import draw_shapes, surest
+from kextract.transfer.source import Setting
+
+CALIBRATION_STREAM = 6
+"""Sets these random numbers apart from those of models, noise, generators, pools and mixes."""
+CANDIDATES = 8
+"""Random shapes that are drawn for each that is kept."""
+KEPT_AT_ONCE = 64
+
+
+def calibration_images(
+    setting: Setting, count: int, *, steps: int
+) -> Generator[Event, None, NDArray[np.uint8]]:
+    """Draw `count` images out of `setting.teacher`, which may be a student just as well.
+
+    Returns uint8 (count, h, w, c) of all classes in random order, and yields progress on the way.
+    A network with batch normalization is inverted by `steps` of a new generator, as `synthesize`
+    does it; one without is shown random shapes, of which those are kept that it is surest of.
+    Raises NonFiniteError.
+    """
+    if not batch_norm_layers(setting.teacher):
+        return (yield from _shapes(setting, count))
+    drawn = yield from draw_classes(setting, steps, -(-count // setting.classes))
+    order = _random(setting, 0).permutation(len(drawn.images))
+    return drawn.images[order[:count]]
+
+
+def _shapes(setting: Setting, count: int) -> Generator[Event, None, NDArray[np.uint8]]:
+    shape = (CANDIDATES * KEPT_AT_ONCE, *setting.input_shape)
+    parts: list[NDArray[np.uint8]] = []
+    while (filled := KEPT_AT_ONCE * len(parts)) < count:
+        yield Progress(1, "drawing shapes", filled, count, filled)
+        seed = _random(setting, 1 + len(parts)).integers(0, 2**31, 2, np.int32)
+        images = draw_shapes(shape, tf.constant(seed))
+        kept = surest(setting.answers(images), KEPT_AT_ONCE)
+        parts.append(unscale(tf.gather(images, kept).numpy()))
+    images = np.concatenate(parts)
+    return images[_random(setting, 0).permutation(len(images))[:count]]
+
+
+def _random(setting: Setting, number: int) -> np.random.Generator:
+    return np.random.default_rng([setting.config.seed, CALIBRATION_STREAM, number])

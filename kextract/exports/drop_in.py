@@ -1,0 +1,28 @@
+"""A student in the place of its teacher: the pixels that it took, the answers that it gave."""
+
+import keras
+import numpy as np
+
+from kextract.exports.pixels import PixelScale
+from kextract.models.input_range import PIXELS
+from kextract.models.plain import plain
+
+
+def drop_in(
+    model: keras.Model, *, input_range: PixelScale = PIXELS, outputs: str = "logits"
+) -> keras.Model:
+    """Copy a model of ours (pixels of -1 to 1 in, logits out) into one that takes other pixels.
+
+    The copy consists of Keras's own layers, takes float32 images (n, h, w, c) in `input_range` and
+    gives float32 (n, k) `logits` or `probabilities`.
+    """
+    copy = plain(model)
+    if input_range != PIXELS:
+        scale, offset = (np.asarray(n, np.float64) for n in (input_range.scale, input_range.offset))
+        back = keras.layers.Rescaling((1 / scale).tolist(), (-offset / scale).tolist())
+        pixels = keras.Input(model.input_shape[1:], name="pixels")
+        copy = keras.Model(pixels, copy(back(pixels)), name=model.name)
+    if outputs == "probabilities":
+        answers = keras.layers.Softmax(name="probabilities")(copy.output)
+        copy = keras.Model(copy.input, answers, name=model.name)
+    return copy

@@ -1,0 +1,116 @@
+"""Writes a model, has its own runtime check what was written, and only then publishes it."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.datasets.pixels import scale
+from kextract.exports.drop_in import drop_in
+from kextract.exports.formats import ExportRequest, check_installed, format_spec
+from kextract.exports.pixels import in_range
+from kextract.exports.quantizing import with_extremes
+from kextract.exports.report import Comparison, ExportReport, check_agreement, compare
+from kextract.exports.runtimes import Answers, compiled, open_runtime
+from kextract.exports.writing import quiet, write_model
+from kextract.models.cost import cost_of
+from kextract.storage.atomic import atomic_folder, atomic_write
+
+TIMED = 21
+"""Images that the time per image is the median of."""
+
+
+@dataclass(frozen=True)
+class CheckImages:
+    """Images that a file and its checkpoint are both asked about."""
+
+    name: str
+    """What they are, such as `drawn` or `test`."""
+    images: NDArray[np.uint8]
+    """(n, h, w, c)."""
+    labels: NDArray[np.integer] | None = None
+    """(n,), where they are known."""
+
+
+def export_model(
+    model: keras.Model,
+    path: Path,
+    request: ExportRequest,
+    *,
+    checks: Sequence[CheckImages],
+    calibration: NDArray[np.uint8] | None = None,
+    overwrite: bool = False,
+) -> ExportReport:
+    """Write a model of ours, float32 images (n, h, w, c) in [-1, 1] in and logits (n, k) out.
+
+    `checks` holds at least one set of images. int8 needs `calibration`, uint8 images (m, h, w, c);
+    an int8 file takes pixels of 0 to 255 less 128, whatever its range.
+
+    Raises RequestError for a runtime that is not installed and a `path` that exists without
+    `overwrite`; GateError, with nothing written, where the file's answers are not the model's by
+    `TOLERANCES`; KextractError for a network that cannot be converted; StorageError.
+    """
+    check_installed(request.format)
+    spec = format_spec(request.format)
+    publish = atomic_folder if spec.is_folder else atomic_write
+    if request.arithmetic == "int8":
+        if calibration is None or not len(calibration):
+            raise ValueError("int8 needs images to calibrate on")
+        seen = in_range(with_extremes(scale(calibration)), request.input_range)
+    else:
+        seen = None
+    with publish(path, overwrite) as temporary:
+        copy = drop_in(model, input_range=request.input_range, outputs=request.outputs)
+        write_model(copy, temporary, request, calibration=seen)
+        answers, reference = open_runtime(temporary, request.format), compiled(model)
+        comparisons = tuple(_compared(each, answers, reference, request) for each in checks)
+        check_agreement(comparisons, request.arithmetic, request.least_agreement)
+        cost, images = cost_of(model), scale(checks[0].images[:TIMED])
+        return ExportReport(
+            path=str(path),
+            format=request.format,
+            arithmetic=request.arithmetic,
+            inputs=str(request.input_range),
+            outputs=request.outputs,
+            class_names=spec.class_names if request.class_names else None,
+            bytes=_bytes(temporary),
+            parameters=cost.parameters,
+            multiply_adds=cost.multiply_adds,
+            milliseconds=_milliseconds(answers, in_range(images, request.input_range)),
+            checkpoint_milliseconds=_milliseconds(reference, images),
+            calibration=0 if seen is None else len(seen),
+            comparisons=comparisons,
+        )
+
+
+def _compared(
+    check: CheckImages, answers: Answers, reference: Answers, request: ExportRequest
+) -> Comparison:
+    images = scale(check.images)
+    with quiet():
+        found = answers(in_range(images, request.input_range))
+    return compare(
+        check.name, reference(images), found, outputs=request.outputs, labels=check.labels
+    )
+
+
+def _bytes(path: Path) -> int:
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return sum(each.stat().st_size for each in files)
+
+
+def _milliseconds(answers: Answers, images: NDArray[np.float32]) -> float:
+    """Return the median time per image, one at a time, after a few to warm up."""
+    times = []
+    for index in range(TIMED + 3):
+        place = index % len(images)
+        image = images[place : place + 1]
+        begin = time.perf_counter()
+        answers(image)
+        times.append(time.perf_counter() - begin)
+    return 1000 * statistics.median(times[3:])

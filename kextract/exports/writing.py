@@ -1,0 +1,127 @@
+"""Writes a stock Keras model in each format."""
+
+import json
+import os
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.errors import KextractError
+from kextract.exports.formats import ExportRequest
+from kextract.exports.quantizing import converter_settings
+
+LABELS = "labels.txt"
+"""One class name a line: what TensorFlow Lite's own tools call the file."""
+
+
+def write_model(
+    model: keras.Model,
+    path: Path,
+    request: ExportRequest,
+    *,
+    calibration: NDArray[np.float32] | None = None,
+) -> None:
+    """Write a model of Keras's own layers, float32 images (n, h, w, c) in, (n, k) out, as it is.
+
+    `calibration` is for int8: images (m, h, w, c) as the model takes them. Class names go where
+    `FORMATS` says. Raises KextractError for a network that the format has no operations for, and
+    OSError.
+    """
+    with quiet():
+        try:
+            if request.format == "tflite":
+                _write_tflite(model, path, converter_settings(request.arithmetic, calibration))
+            else:
+                _WRITERS[request.format](model, path)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            # Converters raise whatever their own libraries do.
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise KextractError(
+                f"--format {request.format}: this network cannot be converted: {reason}"
+            ) from error
+        if request.class_names and request.format in _NAMERS:
+            _NAMERS[request.format](path, request.class_names)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what converters and runtimes write to file descriptor 2, and warn of, from the user."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            os.dup2(nowhere.fileno(), 2)
+            yield
+            sys.stderr.flush()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _write_keras(model: keras.Model, path: Path) -> None:
+    model.save(path)
+
+
+def _write_savedmodel(model: keras.Model, path: Path) -> None:
+    model.export(path, format="tf_saved_model", verbose=False)
+
+
+def _write_tflite(model: keras.Model, path: Path, settings: dict[str, object]) -> None:
+    # Small devices have memory for one image and kernels for shapes that are known.
+    one = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="pixels")
+    model.export(path, format="litert", input_signature=[one], verbose=False, **settings)
+
+
+def _write_onnx(model: keras.Model, path: Path) -> None:
+    # Keras exports no model to ONNX that was never called.
+    model(tf.zeros((1, *model.input_shape[1:])), training=False)
+    model.export(path, format="onnx", verbose=False)
+
+
+_WRITERS: dict[str, Callable[[keras.Model, Path], None]] = {
+    "keras": _write_keras,
+    "savedmodel": _write_savedmodel,
+    "onnx": _write_onnx,
+}
+
+
+def _lines(class_names: Sequence[str]) -> str:
+    return "".join(f"{' '.join(name.split())}\n" for name in class_names)
+
+
+def _name_savedmodel(path: Path, class_names: Sequence[str]) -> None:
+    folder = path / "assets.extra"
+    folder.mkdir()
+    (folder / LABELS).write_text(_lines(class_names), encoding="utf-8")
+
+
+def _name_tflite(path: Path, class_names: Sequence[str]) -> None:
+    # As TensorFlow Lite's metadata writer attaches files: a zip behind the network.
+    with zipfile.ZipFile(path, "a") as attached:
+        attached.writestr(zipfile.ZipInfo(LABELS), _lines(class_names))
+
+
+def _name_onnx(path: Path, class_names: Sequence[str]) -> None:
+    import onnx
+
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {"class_names": json.dumps(list(class_names))})
+    onnx.save(model, path)
+
+
+_NAMERS: dict[str, Callable[[Path, Sequence[str]], None]] = {
+    "savedmodel": _name_savedmodel,
+    "tflite": _name_tflite,
+    "onnx": _name_onnx,
+}

@@ -1,0 +1,187 @@
+"""Every format is read back here by its own runtime, without any code of kextract's."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kextract.errors import GateError, RequestError
+from kextract.exports import ExportReport, ExportRequest
+from kextract.exports.exporting import CheckImages, export_model
+from kextract.exports.runtimes import open_runtime
+from kextract.models.input_range import InputRange
+from tests.exports.examples import CLASSES, NAMES, expected_logits, images, network, softmax
+
+FILES = {"keras": "a.keras", "savedmodel": "a", "onnx": "a.onnx", "tflite": "a.tflite"}
+CHECKS = (CheckImages("drawn", images(32, 1)), CheckImages("test", images(8, 2), np.zeros(8, int)))
+Exported = Callable[[str], tuple[Path, ExportReport]]
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    return network()
+
+
+@pytest.fixture(scope="module")
+def exported(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """Exports to a format when it is first asked for, pixels of 0 to 255 to probabilities."""
+    folder = tmp_path_factory.mktemp("exported")
+    done: dict[str, tuple[Path, ExportReport]] = {}
+
+    def export(format: str) -> tuple[Path, ExportReport]:
+        if format not in done:
+            path = folder / FILES[format]
+            request = ExportRequest(format, "float32", "probabilities", InputRange(0, 255), NAMES)
+            done[format] = path, export_model(model, path, request, checks=CHECKS)
+        return done[format]
+
+    return export
+
+
+def run_keras(path: Path, pixels: Any) -> Any:
+    assert keras.saving.get_custom_objects() == {}
+    return keras.models.load_model(path, safe_mode=True)(pixels).numpy()
+
+
+def run_savedmodel(path: Path, pixels: Any) -> Any:
+    loaded = tf.saved_model.load(str(path))
+    return loaded.serve(pixels).numpy()
+
+
+def run_onnx(path: Path, pixels: Any) -> Any:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(path)
+    (answers,) = session.run(None, {session.get_inputs()[0].name: pixels})
+    return answers
+
+
+def run_tflite(path: Path, pixels: Any) -> Any:
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    run = litert.Interpreter(model_path=str(path)).get_signature_runner()
+    return np.concatenate([next(iter(run(pixels=image[None]).values())) for image in pixels])
+
+
+RUN = {
+    "keras": run_keras,
+    "savedmodel": run_savedmodel,
+    "onnx": run_onnx,
+    "tflite": run_tflite,
+}
+
+
+@pytest.mark.parametrize("format", FILES)
+def test_a_file_takes_the_chosen_pixels_and_gives_the_model_s_probabilities(
+    format: str, model: keras.Model, exported: Exported
+) -> None:
+    path, _ = exported(format)
+    pixels = images(5, 7)
+    found = RUN[format](path, pixels.astype(np.float32))
+    np.testing.assert_allclose(found, softmax(expected_logits(model, pixels)), atol=1e-4)
+
+
+@pytest.mark.parametrize("format", FILES)
+def test_the_report_says_what_was_written(
+    format: str, model: keras.Model, exported: Exported
+) -> None:
+    path, report = exported(format)
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    assert report.bytes == sum(each.stat().st_size for each in files)
+    assert report.parameters == model.count_params()
+    assert report.multiply_adds == 16 * 16 * (27 * 8 + 9 * 8) + 2 * 2 * 8 * CLASSES
+    assert (report.format, report.path, report.inputs) == (format, str(path), "0,255")
+    assert 0 < report.milliseconds < 1000
+    assert json.loads(json.dumps(report.to_dict()))["comparisons"][1]["name"] == "test"
+
+
+@pytest.mark.parametrize("format", FILES)
+def test_a_file_is_compared_on_all_images(
+    format: str, model: keras.Model, exported: Exported
+) -> None:
+    drawn, test = exported(format)[1].comparisons
+    assert (drawn.images, test.images) == (32, 8)
+    assert (drawn.agreement, test.agreement) == (1.0, 1.0)
+    assert 0 <= drawn.probability_difference < 1e-4
+    assert drawn.accuracy is None
+    share = (expected_logits(model, images(8, 2)).argmax(axis=1) == 0).mean()
+    assert test.accuracy == test.checkpoint_accuracy == share
+
+
+def test_class_names_are_beside_a_savedmodel(exported: Exported) -> None:
+    names = (exported("savedmodel")[0] / "assets.extra" / "labels.txt").read_text(encoding="utf-8")
+    assert tuple(names.splitlines()) == NAMES
+
+
+def test_class_names_are_in_a_tflite_file(exported: Exported) -> None:
+    with zipfile.ZipFile(exported("tflite")[0]) as file:
+        assert tuple(file.read("labels.txt").decode().splitlines()) == NAMES
+
+
+def test_class_names_are_a_property_of_an_onnx_file(exported: Exported) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(exported("onnx")[0])
+    properties = session.get_modelmeta().custom_metadata_map
+    assert tuple(json.loads(properties["class_names"])) == NAMES
+
+
+def test_a_keras_file_has_no_place_for_class_names(exported: Exported) -> None:
+    path, report = exported("keras")
+    assert report.class_names is None
+    with zipfile.ZipFile(path) as file:
+        assert set(file.namelist()) == {"metadata.json", "config.json", "model.weights.h5"}
+
+
+@pytest.mark.parametrize("format", ["savedmodel", "onnx"])
+def test_a_file_takes_any_number_of_images(format: str, exported: Exported) -> None:
+    path, _ = exported(format)
+    assert RUN[format](path, images(3).astype(np.float32)).shape == (3, CLASSES)
+
+
+def test_float16_saves_half_the_bytes_of_the_kernels(
+    model: keras.Model, exported: Exported, tmp_path: Path
+) -> None:
+    path, pixels = tmp_path / "a.tflite", images(5, 7)
+    report = export_model(model, path, ExportRequest("tflite", "float16"), checks=CHECKS)
+    found = run_tflite(path, pixels.astype(np.float32) / 127.5 - 1)
+    np.testing.assert_allclose(found, expected_logits(model, pixels), atol=0.05)
+    kernels = sum(v.numpy().size for v in model.trainable_variables if v.name == "kernel")
+    assert exported("tflite")[1].bytes - report.bytes > 2 * kernels - 200
+
+
+@pytest.mark.parametrize("format", ["keras", "savedmodel"])
+def test_a_file_that_answers_otherwise_is_not_written(
+    format: str, model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kextract.exports import exporting
+
+    def wrong(path: Path, format: str) -> Any:
+        answers = open_runtime(path, format)
+        return lambda pixels: np.roll(answers(pixels), 1, axis=1)
+
+    monkeypatch.setattr(exporting, "open_runtime", wrong)
+    with pytest.raises(GateError, match=r"not written.*% of 32 drawn images, at least 99.0%"):
+        export_model(model, tmp_path / FILES[format], ExportRequest(format), checks=CHECKS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_file_stays_where_it_is(model: keras.Model, tmp_path: Path) -> None:
+    path = tmp_path / "a.keras"
+    path.write_text("older")
+    with pytest.raises(RequestError, match=r"a\.keras' exists already; pass --overwrite"):
+        export_model(model, path, ExportRequest("keras"), checks=CHECKS)
+    assert path.read_text() == "older"
+    export_model(model, path, ExportRequest("keras"), checks=CHECKS, overwrite=True)
+    assert zipfile.is_zipfile(path)
+
+
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_converters_and_runtimes_keep_quiet(
+    format: str, model: keras.Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    export_model(model, tmp_path / FILES[format], ExportRequest(format), checks=CHECKS)
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,72 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from kextract.errors import RequestError, UnknownNameError
+from kextract.exports import FORMATS, ExportRequest, check_installed, format_of
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("a.keras", "keras"),
+        ("b/a.TFLITE", "tflite"),
+        ("a.b.onnx", "onnx"),
+        ("folder", "savedmodel"),
+    ],
+)
+def test_a_file_s_ending_says_its_format(name: str, format: str) -> None:
+    assert format_of(Path(name)) == format
+
+
+@pytest.mark.parametrize("name", ["a.pb", "a.weights.h5"])
+def test_an_ending_of_no_format_is_answered_with_the_formats(name: str) -> None:
+    with pytest.raises(RequestError, match=rf"'{name}'.*--format keras\|savedmodel\|tflite\|onnx"):
+        format_of(Path(name))
+
+
+def test_an_unknown_format_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(UnknownNameError, match=r"--format.*'tflight': did you mean 'tflite'"):
+        ExportRequest("tflight")
+
+
+@pytest.mark.parametrize("arithmetic", ["float16", "int8"])
+@pytest.mark.parametrize("format", ["keras", "savedmodel", "onnx"])
+def test_only_tflite_has_smaller_numbers(format: str, arithmetic: str) -> None:
+    with pytest.raises(RequestError, match=f"--{arithmetic}: is for --format tflite.* {format}"):
+        ExportRequest(format, arithmetic)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_of_images_lies_between_0_and_1(share: float) -> None:
+    with pytest.raises(RequestError, match="--min-agreement"):
+        ExportRequest("keras", least_agreement=share)
+
+
+@pytest.mark.parametrize(
+    ("format", "module"),
+    [
+        ("tflite", "ai_edge_litert"),
+        ("onnx", "onnx"),
+        ("onnx", "onnxruntime"),
+        ("onnx", "tf2onnx"),
+    ],
+)
+def test_a_missing_runtime_is_answered_with_what_to_install(
+    format: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(RequestError, match=rf"{module}.*pip install 'kextract\[{format}\]'") as it:
+        check_installed(format)
+    assert "\n" not in str(it.value)
+
+
+@pytest.mark.parametrize("format", ["keras", "savedmodel"])
+def test_formats_of_tensorflow_need_nothing_else(
+    format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for spec in FORMATS.values():
+        for module in spec.modules:
+            monkeypatch.setitem(sys.modules, module, None)
+    check_installed(format)
