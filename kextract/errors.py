@@ -3,6 +3,7 @@
 KextractError                1  the work failed
 ├── StorageError             1  a file could not be written (full disk, read-only folder)
 ├── NonFiniteError           1  a loss became NaN or infinite
+├── TeacherError             1  a teacher that only answers failed, or answered nonsense
 ├── RequestError             2  what was asked for cannot be done
 │   ├── UnknownNameError     2  no such data set, model, method, ...
 │   ├── DatasetError         2  images or labels that are missing or unusable
@@ -40,6 +41,10 @@ class NonFiniteError(KextractError):
             f"the loss is no longer a number in {moment}: try a smaller {flag} than"
             f" {learning_rate:g}, or --precision float32"
         )
+
+
+class TeacherError(KextractError):
+    """A teacher that only answers failed again and again, or what it answers makes no sense."""
 
 
 class RequestError(KextractError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def _native_stderr_held() -> Iterator[None]:
+def native_stderr_held() -> Iterator[None]:
     """Hold back what native code writes to file descriptor 2; shown only if the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -43,7 +43,7 @@ def start() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with _native_stderr_held():
+    with native_stderr_held():
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")

@@ -5,6 +5,7 @@ that has a place in a weights file, so `open_checked` refuses it, and `CheckedFi
 whose type, shape and storage are not exactly those asked for.
 """
 
+import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +80,17 @@ class CheckedFile:
         _expect_type(item.get_type(), np.dtype(dtype), what)
         _expect_shape(item.get_space(), shape, what)
         return self._read(item, np.empty(shape, dtype), what)
+
+    def place(self, path: str, dtype: str, shape: tuple[int, ...]) -> int:
+        """Give where a data set of exactly this dtype and shape begins in the file, in bytes."""
+        item, what = self._open_dataset(path)
+        _expect_type(item.get_type(), np.dtype(dtype), what)
+        _expect_shape(item.get_space(), shape, what)
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        offset = item.get_offset()
+        if offset is None or item.get_storage_size() != size or offset + size > self.size:
+            raise Refused(f"{what} lies outside the file")
+        return int(offset)
 
     def length(self, path: str, limit: int) -> int:
         """Give the length of a one-dimensional data set, at most `limit`."""

@@ -1,0 +1,13 @@
+"""Teachers of every kind, from networks with all their insides to anything that answers."""
+
+from kextract.teachers.opening import only_answers, open_teacher, parse_input_shape
+from kextract.teachers.protocol import ACCESS, ANSWERS, Teacher
+
+__all__ = [
+    "ACCESS",
+    "ANSWERS",
+    "Teacher",
+    "only_answers",
+    "open_teacher",
+    "parse_input_shape",
+]

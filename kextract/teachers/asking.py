@@ -1,0 +1,120 @@
+"""Asking a teacher that may fail, under a budget, with every question in the ledger."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.errors import TeacherError
+from kextract.teachers.checking import checked
+from kextract.teachers.ledger import Ledger
+from kextract.teachers.ledger_file import Heading
+from kextract.teachers.model_file import one_line
+from kextract.teachers.protocol import Teacher
+
+
+@dataclass(frozen=True, slots=True)
+class AskingRules:
+    """How a teacher is asked."""
+
+    budget: int = 20_000
+    """Images that may be sent in all, those that are sent again included."""
+    at_once: int = 256
+    """Images per call of the teacher."""
+    attempts: int = 5
+    """Calls for one batch before it is given up."""
+    wait: float = 0.5
+    """Seconds before the second attempt; twice as many before each further one."""
+    longest_wait: float = 30.0
+    """Seconds between two attempts at the most."""
+
+
+def heading_of(teacher: Teacher) -> Heading:
+    """Return what a ledger of the teacher's answers says of it."""
+    return Heading(teacher.name, teacher.answers, teacher.input_shape, teacher.classes)
+
+
+class Asking:
+    """A teacher and the ledger of what it was asked; what is in the ledger is not asked again.
+
+    Questions have a place, counted from 0. Whoever asks goes through the places in order; as long
+    as the ledger has answers there, they are given without asking.
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        ledger: Ledger,
+        rules: AskingRules,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._teacher = teacher
+        self._ledger = ledger
+        self._rules = rules
+        self._sleep = sleep
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where the questions and answers are."""
+        return self._ledger
+
+    @property
+    def budget(self) -> int:
+        """Images that may be sent in all."""
+        return self._rules.budget
+
+    @property
+    def left(self) -> int:
+        """How many images may still be sent."""
+        return max(0, self._rules.budget - self._ledger.counts.sent)
+
+    def ask(self, images: NDArray[np.uint8], place: int) -> Iterator[int]:
+        """Bring the answers to images (n, h, w, c) at `place` into the ledger.
+
+        Yields how many of them are there after each call of the teacher. Where the ledger has
+        questions at these places, they stand instead of `images`. Ends early when the budget is
+        spent. Raises TeacherError when a batch was tried too often or too dear.
+        """
+        ledger, end = self._ledger, place + len(images)
+        while ledger.counts.answered < end:
+            answered, asked = ledger.counts.answered, ledger.counts.asked
+            count = min(end - answered, self._rules.at_once, self.left)
+            if count < 1:
+                return
+            if asked == answered:
+                ledger.ask(images[answered - place :][:count])
+            self._send(ledger.questions[answered:][:count])
+            yield min(ledger.counts.answered, end) - place
+
+    def _send(self, questions: NDArray[np.uint8]) -> None:
+        failure: Exception | None = None
+        for attempt in range(self._rules.attempts):
+            if attempt:
+                self._sleep(min(self._rules.wait * 2 ** (attempt - 1), self._rules.longest_wait))
+            if self.left < len(questions):
+                break
+            self._ledger.send(len(questions))
+            try:
+                answers = self._checked(self._teacher(questions), len(questions))
+            except Exception as error:  # Services fail in every way there is.
+                failure = error
+                continue
+            self._ledger.answer(answers)
+            return
+        raise TeacherError(self._given_up(failure)) from failure
+
+    def _checked(self, answers: Any, count: int) -> NDArray[Any]:
+        return checked(answers, self._teacher.answers, count, self._teacher.classes)
+
+    def _given_up(self, failure: Exception | None) -> str:
+        counts = self._ledger.counts
+        said = f"{type(failure).__name__}: {one_line(failure)}" if failure else "nothing"
+        return (
+            f"'{self._teacher.name}' did not answer a batch of questions, the last time with"
+            f" {said}; {counts.answered} answers to {counts.sent} sent images are kept in"
+            f" '{self._ledger.path}'"
+        )

@@ -1,0 +1,41 @@
+"""A Keras network as a teacher, which has everything to offer."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.datasets.pixels import scale
+from kextract.models.statistics import batch_norm_layers
+from kextract.teachers.model_file import AT_ONCE
+from kextract.teachers.protocol import Shape
+
+
+class KerasTeacher:
+    """A `Teacher` around a network from images (n, h, w, c) in [-1, 1] to logits (n, k)."""
+
+    answers = "logits"
+    gradients = True
+
+    def __init__(self, network: keras.Model, name: str) -> None:
+        self.name = name
+        self.network = network
+        self.statistics = bool(batch_norm_layers(network))
+        height, width, channels = network.input_shape[1:]
+        self.input_shape: Shape = (height, width, channels)
+        self.classes = int(network.output_shape[-1])
+        self._forward = tf.function(
+            lambda images: network(images, training=False),
+            input_signature=[tf.TensorSpec(network.input_shape, tf.float32)],
+            jit_compile=False,
+        )
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the logits of images (n, h, w, c)."""
+        parts = [
+            self._forward(tf.constant(scale(images[start : start + AT_ONCE]))).numpy()
+            for start in range(0, len(images), AT_ONCE)
+        ]
+        return np.concatenate(parts)

@@ -1,0 +1,86 @@
+"""From what a user types as TEACHER to a teacher that only answers."""
+
+from pathlib import Path
+
+from kextract.errors import RequestError, UnknownNameError
+from kextract.models.input_range import InputRange
+from kextract.teachers.protocol import ACCESS, FUNCTION, TIMEOUT, Shape, Teacher
+
+FILES = (".onnx", ".tflite")
+SAVED_MODEL = "saved_model.pb"
+
+
+def only_answers(where: str | Path) -> bool:
+    """Tell whether a TEACHER is one of those that give no more than their answers."""
+    text = str(where)
+    return (
+        text.startswith(FUNCTION) or text.endswith(FILES) or (Path(where) / SAVED_MODEL).is_file()
+    )
+
+
+def parse_input_shape(text: str) -> Shape:
+    """Read `HEIGHT,WIDTH,CHANNELS`, as `--input-shape` has it. Raises RequestError."""
+    try:
+        height, width, channels = (int(word) for word in text.split(","))
+    except ValueError:
+        height = width = channels = 0
+    if min(height, width, channels) < 1:
+        raise RequestError(f"--input-shape {text}: must be HEIGHT,WIDTH,CHANNELS, such as 28,28,1")
+    return height, width, channels
+
+
+def open_teacher(
+    where: str,
+    *,
+    input_shape: Shape | None = None,
+    classes: int | None = None,
+    input_range: InputRange | None = None,
+    access: str | None = None,
+    threads: int | None = None,
+    timeout: float = TIMEOUT,
+) -> Teacher:
+    """Open `python:module:function`, an .onnx or .tflite file, or a SavedModel folder.
+
+    What the file says itself need not be given, and must agree where it is. `access` is one of
+    `kextract.teachers.ACCESS`: by default all that a file answers, and of a function its
+    probabilities; `full` are a function's logits. `timeout` is a function's, seconds per call.
+    Raises RequestError for what cannot be opened, naming the flag that is missing.
+    """
+    if access is not None and access not in ACCESS:
+        raise UnknownNameError("access (--access)", access, ACCESS)
+    if where.startswith(FUNCTION):
+        if input_shape is None or classes is None:
+            raise RequestError(
+                f"'{where}' says nothing of itself: pass --input-shape and --classes, such as"
+                " --input-shape 28,28,1 --classes 10"
+            )
+        from kextract.teachers.python_function import PythonFunction, import_function
+
+        return PythonFunction(
+            import_function(where),
+            where,
+            answers="logits" if access == "full" else access or "probabilities",
+            input_shape=input_shape,
+            classes=classes,
+            input_range=input_range,
+            timeout=timeout,
+        )
+    from kextract.teachers.model_file import ModelFile
+    from kextract.teachers.onnx_file import open_onnx
+    from kextract.teachers.restricted import restricted
+    from kextract.teachers.saved_model import open_saved_model
+    from kextract.teachers.tflite_file import open_tflite
+
+    path = Path(where)
+    if not path.exists():
+        raise RequestError(f"'{where}': no such file")
+    if path.suffix == ".onnx":
+        network = open_onnx(path, threads)
+    elif path.suffix == ".tflite":
+        network = open_tflite(path, threads)
+    else:
+        network = open_saved_model(path)
+    teacher = ModelFile(
+        path, network, input_shape=input_shape, classes=classes, input_range=input_range
+    )
+    return restricted(teacher, access or "full")

@@ -1,0 +1,99 @@
+"""A Python function as a teacher: how services and everything else without a file are asked."""
+
+import importlib
+import queue
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.errors import RequestError
+from kextract.models.input_range import PIXELS, InputRange
+from kextract.teachers.layout import Numbers
+from kextract.teachers.model_file import one_line
+from kextract.teachers.protocol import FUNCTION, TIMEOUT, Shape
+
+Function = Callable[[NDArray[np.float32]], Any]
+
+
+class PythonFunction:
+    """A `Teacher` around a function from images, float32 (n, h, w, c), to its answers.
+
+    The images lie in `input_range`, -1 to 1 by default. A call that takes longer than `timeout`
+    seconds raises TimeoutError; the function goes on in its own thread, and nobody waits for it.
+    """
+
+    gradients = False
+    statistics = False
+
+    def __init__(
+        self,
+        function: Function,
+        name: str,
+        *,
+        answers: str,
+        input_shape: Shape,
+        classes: int,
+        input_range: InputRange | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self.name, self.answers = name, answers
+        self.input_shape, self.classes = input_shape, classes
+        self._function = function
+        self._input_range = input_range or PIXELS
+        self._timeout = timeout
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """Answer images (n, h, w, c) with whatever the function returns."""
+        numbers = Numbers(np.dtype(np.float32)).encoded(images, self._input_range)
+        return np.asarray(within(self._timeout, self._function, numbers))
+
+
+def within(seconds: float, function: Function, images: NDArray[np.float32]) -> Any:
+    """Call the function and return what it returns or raise what it raises.
+
+    Raises TimeoutError after so many seconds.
+    """
+    box: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+
+    def call() -> None:
+        try:
+            box.put((True, function(images)))
+        except BaseException as error:  # It is raised again where the answer is waited for.
+            box.put((False, error))
+
+    Thread(target=call, daemon=True).start()
+    try:
+        succeeded, result = box.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
+    if not succeeded:
+        raise result
+    return result
+
+
+def import_function(where: str) -> Function:
+    """Import what `python:module:function` names, the working folder's modules included.
+
+    Raises RequestError for a module that cannot be imported and a function that is not in it.
+    """
+    module_name, _, function_name = where.removeprefix(FUNCTION).partition(":")
+    if not module_name or not function_name:
+        raise RequestError(f"'{where}': name a module and a function, as in python:service:answer")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # Importing runs somebody's code.
+        raise RequestError(
+            f"'{where}': cannot import '{module_name}': {one_line(error)}"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise RequestError(f"'{where}': '{module_name}' has no function '{function_name}'")
+    return function  # type: ignore[no-any-return]

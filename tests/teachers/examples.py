@@ -1,0 +1,59 @@
+"""Teachers that can be calculated by hand, and ledgers of their answers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.teachers.asking import heading_of
+from kextract.teachers.ledger import Ledger, open_ledger
+
+SHAPE = (4, 4, 1)
+CLASSES = 3
+
+
+class Brightness:
+    """A teacher whose probabilities follow from an image's first pixel; it counts what it gets.
+
+    `faults` are what it does instead of answering, call by call: an exception to raise or an
+    answer to give.
+    """
+
+    gradients = False
+    statistics = False
+    input_shape = SHAPE
+    classes = CLASSES
+
+    def __init__(self, answers: str = "probabilities", faults: list[Any] | None = None) -> None:
+        self.name = "brightness"
+        self.answers = answers
+        self.received = 0
+        self.seen: list[bytes] = []
+        self._faults = list(faults or [])
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        self.received += len(images)
+        self.seen += [image.tobytes() for image in images]
+        if self._faults:
+            fault = self._faults.pop(0)
+            if isinstance(fault, BaseException):
+                raise fault
+            if fault is not None:
+                return np.asarray(fault)
+        return expected(images, self.answers)
+
+
+def expected(images: NDArray[np.uint8], answers: str = "probabilities") -> NDArray[Any]:
+    """What `Brightness` answers: a third of the first pixel's brightness is that of class 0."""
+    first = images[:, 0, 0, 0].astype(np.float64) / 255
+    rows = np.stack([first / 3, (1 - first) / 2, 1 - first / 3 - (1 - first) / 2], axis=1)
+    return rows.argmax(axis=1).astype(np.int32) if answers == "labels" else rows.astype("float32")
+
+
+def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (count, *SHAPE), np.uint8)
+
+
+def ledger(folder: Path, budget: int = 20, answers: str = "probabilities") -> Ledger:
+    return open_ledger(folder / "x.ledger.h5", heading_of(Brightness(answers)), budget)
