@@ -1,117 +1,128 @@
-"""Teacher and students side by side: the summary table and the epoch tables of the article.
+"""Teachers and students side by side: the summary table and the epoch tables of the article.
 
-A best loss or accuracy is the best over the trained epochs, loss and accuracy each for itself, as
-in "Knowledge Extraction Noise" (Vinell, 2020): its random student's best accuracy is below that
-of its epoch 0. Only a run that has nothing but epoch 0 is judged by it.
+Several seeds of one configuration are one row: mean, sample standard deviation, number of runs.
 """
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Sequence
 
-from kextract.columns import COLUMNS, Column
-from kextract.records import EpochRecord
+from kextract.columns import COLUMNS
+from kextract.reports.grouping import Group, single
+from kextract.reports.metrics import Metric, default_metrics, value_in
+from kextract.reports.run import Run
+from kextract.reports.spread import Spread, spread
 from kextract.reports.table import Cell, Table, column_key, figure_cell, name_cell
 
-Better = Callable[[Iterable[float]], float]
-_METRICS: tuple[tuple[Column[float], Better], ...] = (
-    (COLUMNS["loss"], min),
-    (COLUMNS["accuracy"], max),
-)
+_METRICS = ("loss", "accuracy")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a checkpoint tells of the run that made it."""
+def summary(
+    groups: Sequence[Group] | Sequence[Run],
+    metrics: Sequence[Metric] | None = None,
+    *,
+    separate: bool = False,
+) -> Table:
+    """Give a row for each group, a column for each metric; what was not measured is "--".
 
-    label: str
-    """How the run is called; "" takes kind and method: "student (adversarial)"."""
-    kind: Literal["teacher", "student"]
-    history: tuple[EpochRecord, ...]
-    test: Mapping[str, float] = field(default_factory=dict)
-    """Figures on the test images by name; `accuracy` is shown."""
-    method: str = ""
-    """Where a student's images came from; "" for a teacher."""
-
-    @property
-    def name(self) -> str:
-        """The label, or what stands for it."""
-        if self.label:
-            return self.label
-        return f"{self.kind} ({self.method})" if self.method else self.kind
-
-    @property
-    def start(self) -> EpochRecord | None:
-        """The record of the untrained model, where it was measured."""
-        return next((record for record in self.history if record.epoch == 0), None)
-
-    @property
-    def judged(self) -> tuple[EpochRecord, ...]:
-        """The records that compete for the best: the trained ones, where there are any."""
-        return tuple(record for record in self.history if record.epoch > 0) or self.history
-
-
-def summary(runs: Sequence[Run]) -> Table:
-    """Give a row for each run: how it started, its best and its last figures.
-
-    The test accuracy is a further column where any run has one. What was not measured is "--".
+    Without `metrics`: how the runs started, their best and last metrics, and the test accuracy
+    where there is any. A spread stands beside its mean, "0.98 ± 0.01"; with `separate` it has a
+    column of its own, for programs. The number of runs is shown where any group has several.
     """
-    columns = ["model"]
-    for moment in ("starting", "best", "last"):
-        columns += [f"{moment} {column.header}" for column, _ in _METRICS]
-    tested = any("accuracy" in run.test for run in runs)
-    rows = [(*_summary_row(run), *([_test_cell(run)] if tested else [])) for run in runs]
-    return Table("summary", (*columns, *(["test accuracy"] if tested else [])), tuple(rows))
+    grouped = _groups(groups)
+    runs = [run for group in grouped for run in group.runs]
+    chosen = default_metrics(runs) if metrics is None else metrics
+    several = any(len(group.runs) > 1 for group in grouped)
+    fields = [name for name, _ in grouped[0].fields] if grouped else []
+    columns = [*(fields or ["model"]), *(["runs"] if several else [])]
+    for metric in chosen:
+        columns.append(metric.header)
+        if several and separate:
+            columns.append(f"{metric.header} deviation")
+    rows = []
+    for group in grouped:
+        cells = _heads(group)
+        if several:
+            cells.append(figure_cell(len(group.runs), COLUMNS["epoch"].write))
+        for metric in chosen:
+            found = spread(metric.value(run) for run in group.runs)
+            cells += _spread_cells(found, metric.write, separate=several and separate)
+        rows.append(tuple(cells))
+    return Table("summary", tuple(columns), tuple(rows))
 
 
-def _summary_row(run: Run) -> tuple[Cell, ...]:
-    last = run.history[-1] if run.history else None
-    return (
-        name_cell(run.name, bold=True),
-        *(_record_cell(run.start, column) for column, _ in _METRICS),
-        *(figure_cell(_best(run, column, better), column.write) for column, better in _METRICS),
-        *(_record_cell(last, column) for column, _ in _METRICS),
-    )
+def epochs(groups: Sequence[Group] | Sequence[Run], *, separate: bool = False) -> Table:
+    """Give a row for each epoch and a pair of columns, loss and accuracy, for each group.
 
-
-def _test_cell(run: Run) -> Cell:
-    return figure_cell(run.test.get("accuracy"), COLUMNS["accuracy"].write)
-
-
-def _record_cell(record: EpochRecord | None, column: Column[float], *, bold: bool = False) -> Cell:
-    value = None if record is None else column.value(record)
-    return figure_cell(value, column.write, bold=bold)
-
-
-def _best(run: Run, column: Column[float], better: Better) -> float | None:
-    values = (column.value(record) for record in run.judged)
-    measured = [value for value in values if value is not None and math.isfinite(value)]
-    return better(measured) if measured else None
-
-
-def epochs(runs: Sequence[Run]) -> Table:
-    """Give a row for each epoch and a pair of columns, loss and accuracy, for each run.
-
-    The best loss and the best accuracy of each run are bold, the earliest among equals.
+    The best loss and the best accuracy are bold, the earliest among equals. `separate` is as in
+    `summary`.
     """
+    grouped = _groups(groups)
     columns, cells = ["epoch"], []
-    numbers = sorted({record.epoch for run in runs for record in run.history})
-    for name, run in zip(_distinct([run.name for run in runs]), runs, strict=True):
-        for column, better in _METRICS:
-            columns.append(f"{name} {column.header}")
-            cells.append(_epoch_cells(run, column, better, numbers))
+    numbers = sorted({r.epoch for group in grouped for run in group.runs for r in run.history})
+    for name, group in zip(_distinct([group.label for group in grouped]), grouped, strict=True):
+        separated = separate and len(group.runs) > 1
+        for metric in _METRICS:
+            columns.append(f"{name} {metric}")
+            if separated:
+                columns.append(f"{name} {metric} deviation")
+            cells += _epoch_columns(group, metric, numbers, separate=separated)
     heads = [figure_cell(number, COLUMNS["epoch"].write) for number in numbers]
     return Table("epochs", tuple(columns), tuple(zip(heads, *cells, strict=True)))
 
 
-def _epoch_cells(
-    run: Run, column: Column[float], better: Better, numbers: Sequence[int]
+def epoch_spreads(group: Group, metric: str) -> dict[int, Spread]:
+    """Give mean and spread of a metric over the runs of a group, by epoch."""
+    values: dict[int, list[float | None]] = {}
+    for run in group.runs:
+        for record in run.history:
+            values.setdefault(record.epoch, []).append(value_in(record, metric))
+    found = {epoch: spread(values[epoch]) for epoch in sorted(values)}
+    return {epoch: measured for epoch, measured in found.items() if measured is not None}
+
+
+def _groups(groups: Sequence[Group] | Sequence[Run]) -> list[Group]:
+    return [item if isinstance(item, Group) else single([item])[0] for item in groups]
+
+
+def _heads(group: Group) -> list[Cell]:
+    if not group.fields:
+        return [name_cell(group.label, bold=True)]
+    return [name_cell(value or group.kind, bold=True) for _, value in group.fields]
+
+
+def _spread_cells(
+    found: Spread | None, write: Callable[[float], str], *, separate: bool, bold: bool = False
 ) -> list[Cell]:
-    best = _best(run, column, better)
-    records = {record.epoch: record for record in run.history}
-    bold = next((r.epoch for r in run.judged if best is not None and column.value(r) == best), None)
-    return [_record_cell(records.get(number), column, bold=number == bold) for number in numbers]
+    if found is None:
+        return [figure_cell(None, write)] * (2 if separate else 1)
+    if separate:
+        return [figure_cell(found.mean, write), figure_cell(found.deviation, write)]
+    text = write(found.mean)
+    if found.deviation is not None:
+        text = f"{text} ± {write(found.deviation)}"
+    return [Cell(found.mean, text, bold)]
+
+
+def _epoch_columns(
+    group: Group, metric: str, numbers: Sequence[int], *, separate: bool
+) -> list[list[Cell]]:
+    spreads = epoch_spreads(group, metric)
+    best = _best_epoch(group, metric, spreads)
+    rows = [
+        _spread_cells(
+            spreads.get(number), COLUMNS[metric].write, separate=separate, bold=number == best
+        )
+        for number in numbers
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _best_epoch(group: Group, metric: str, spreads: dict[int, Spread]) -> int | None:
+    judged = {record.epoch for run in group.runs for record in run.judged}
+    means = {epoch: found.mean for epoch, found in spreads.items() if epoch in judged}
+    if not means:
+        return None
+    choose = min if metric == "loss" else max
+    return choose(means, key=lambda epoch: means[epoch])
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -54,7 +54,7 @@ class Table:
             TerminalColumn(
                 one_line(name),
                 tuple(Text(one_line(c.text), "bold" if c.bold else "") for c in cells),
-                self._is_numeric(index),
+                self.is_numeric(index),
             )
             for index, (name, cells) in enumerate(zip(self.columns, self._by_column(), strict=True))
         )
@@ -70,7 +70,7 @@ class Table:
         widths = [max(map(len, texts)) for texts in zip(*cleaned, strict=True)]
         aligned = (
             _GAP.join(
-                text.rjust(width) if self._is_numeric(index) else text.ljust(width)
+                text.rjust(width) if self.is_numeric(index) else text.ljust(width)
                 for index, (text, width) in enumerate(zip(line, widths, strict=True))
             ).rstrip()
             for line in cleaned
@@ -80,7 +80,7 @@ class Table:
 
     def to_markdown(self) -> str:
         """Give a GitHub table, without the title; bold cells as `**x**`."""
-        rules = ("---:" if self._is_numeric(index) else "---" for index in range(len(self.columns)))
+        rules = ("---:" if self.is_numeric(index) else "---" for index in range(len(self.columns)))
         rows = (_markdown_row(map(_markdown_cell, row)) for row in self.rows)
         return _lines([_markdown_row(map(_markdown, self.columns)), _markdown_row(rules), *rows])
 
@@ -105,7 +105,8 @@ class Table:
             {key: cell.value for key, cell in zip(self.keys, row, strict=True)} for row in self.rows
         ]
 
-    def _is_numeric(self, index: int) -> bool:
+    def is_numeric(self, index: int) -> bool:
+        """Tell whether a column holds numbers, some of which may be missing."""
         values = [row[index].value for row in self.rows]
         return any(value is not None for value in values) and not any(
             isinstance(value, str) for value in values

@@ -1,0 +1,194 @@
+import statistics
+from dataclasses import replace
+
+import pytest
+
+from kextract.errors import UnknownNameError
+from kextract.reports import Run, by_fields, by_seed, find_metrics, single, summary
+from kextract.reports.comparison import epochs
+from kextract.reports.grouping import seedless
+from kextract.reports.spread import spread
+from tests.reports.examples import SHA, info, student_info, study, teacher_info
+
+
+def labels(groups: object) -> list[str]:
+    return [group.label for group in groups]  # type: ignore[attr-defined]
+
+
+def test_runs_that_differ_only_in_their_seed_are_one_group() -> None:
+    groups = by_seed(study(seeds=3))
+    assert labels(groups) == [
+        "strokes-resnet11",
+        "strokes-inversion",
+        "strokes-shapes",
+        "strokes-random",
+    ]
+    assert [len(group.runs) for group in groups] == [1, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model": "lenet5-half"},
+        {"dataset": "mnist"},
+        {"pooling": "global"},
+        {"precision": "bfloat16"},
+        {"teacher_sha256": "cd" * 32},
+        {"config": {"method": "inversion", "recipe": "corrected", "epochs": 3}},
+        {"config": {"method": "inversion", "recipe": "corrected", "inversion": {"warm_up": 3}}},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_runs_that_differ_in_anything_else_are_apart(other: dict[str, object]) -> None:
+    runs = [Run.of("a", info(seed=0)), Run.of("b", info(seed=1, **other))]
+    assert len(by_seed(runs)) == 2
+
+
+def test_the_command_and_its_seeds_are_no_difference() -> None:
+    held_out = [{"holdout": {"seed": seed, "fraction": 0.1}} for seed in (0, 1)]
+    runs = [
+        Run.of(f"a-{seed}", student_info("random", seed, config={"command": f"{seed}", **held}))
+        for seed, held in enumerate(held_out)
+    ]
+    assert labels(by_seed(runs)) == ["a"]
+
+
+def test_students_of_teachers_that_differ_only_in_their_seed_are_one_group() -> None:
+    teachers = [
+        Run.of(f"t-{seed}", teacher_info(seed=seed, sha256=f"{seed}" * 64)) for seed in (0, 1)
+    ]
+    students = [
+        Run.of(f"s-{seed}", student_info("random", seed, teacher_sha256=f"{seed}" * 64))
+        for seed in (0, 1)
+    ]
+    assert labels(by_seed([*teachers, *students])) == ["t", "s"]
+    # Whether the teachers differ in more than a seed is not known where they are not given.
+    assert len(by_seed(students)) == 2
+
+
+def test_a_group_whose_names_have_nothing_in_common_is_called_by_the_first() -> None:
+    runs = [Run.of("first", info(seed=0)), Run.of("second", info(seed=1))]
+    assert labels(by_seed(runs)) == ["first and 1 more"]
+
+
+def test_runs_of_which_nothing_is_known_are_never_taken_together() -> None:
+    runs = [Run("", "student", ()), Run("", "student", ())]
+    assert len(by_seed(runs)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "rest"),
+    [
+        ("a-0", 0, "a"),
+        ("a-s1", 1, "a"),
+        ("a_seed12", 12, "a"),
+        ("a-seed-2", 2, "a"),
+        ("wrn-16-1", 0, "wrn-16-1"),
+        ("a-10", 0, "a-10"),
+        ("0", 0, "0"),
+        ("-0", 0, "-0"),
+    ],
+)
+def test_the_seed_is_cut_off_a_name_and_nothing_else(name: str, seed: int, rest: str) -> None:
+    assert seedless(name, seed) == rest
+
+
+def test_facts_group_runs_and_have_columns_of_their_own() -> None:
+    table = summary(by_fields(study(), ("method", "student")), [])
+    assert table.columns == ("method", "student", "runs")
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["teacher", "teacher", "1"],
+        ["inversion", "lenet5", "3"],
+        ["shapes", "lenet5", "3"],
+        ["random", "lenet5", "3"],
+    ]
+
+
+def test_runs_are_grouped_by_the_names_of_their_files_without_the_seed() -> None:
+    assert labels(by_fields(study(), ("name",)))[1:] == [
+        "strokes-inversion",
+        "strokes-shapes",
+        "strokes-random",
+    ]
+
+
+def test_students_never_join_their_teacher() -> None:
+    groups = by_fields(study(), ("dataset",))
+    assert [(group.label, group.kind) for group in groups] == [
+        ("teacher, strokes", "teacher"),
+        ("strokes", "student"),
+    ]
+
+
+def test_an_unknown_fact_is_refused_with_the_nearest_that_is_known() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'method'"):
+        by_fields(study(), ("metod",))
+
+
+def test_a_group_s_row_has_mean_and_sample_deviation() -> None:
+    values = [0.98, 0.97, 0.96]
+    runs = study()
+    (_, row, *_) = summary(
+        by_seed(runs), find_metrics(("test_accuracy",), runs), separate=True
+    ).to_objects()
+    assert row["runs"] == 3
+    assert row["test_accuracy"] == pytest.approx(statistics.mean(values), abs=1e-12)
+    assert row["test_accuracy_deviation"] == pytest.approx(statistics.stdev(values), abs=1e-12)
+
+
+def test_people_see_the_deviation_beside_its_mean() -> None:
+    table = summary(by_seed(study()), find_metrics(("test_accuracy",), study()))
+    assert [row[-1].text for row in table.rows[:2]] == ["0.9900", "0.9700 ± 0.0100"]
+
+
+def test_single_runs_have_no_count_and_no_deviation() -> None:
+    runs = study(seeds=1)
+    assert summary(by_seed(runs), separate=True) == summary(single(runs))
+
+
+def test_a_spread_leaves_out_what_was_not_measured() -> None:
+    found = spread([1.0, None, float("nan"), 3.0])
+    assert found is not None
+    assert (found.mean, found.deviation, found.count) == (2.0, statistics.stdev([1, 3]), 2)
+    assert spread([None]) is None
+
+
+def test_epochs_of_a_group_are_means_over_its_runs() -> None:
+    runs = study()[1:4]
+    accuracies = [run.history[2].accuracy for run in runs]
+    row = epochs(by_seed(runs), separate=True).to_objects()[2]
+    assert row["strokes-inversion_accuracy"] == pytest.approx(
+        statistics.mean(value for value in accuracies if value is not None)
+    )
+    assert "strokes-inversion_accuracy_deviation" in row
+
+
+def test_metrics_of_epochs_details_tests_and_teachers_are_found_by_name() -> None:
+    runs = study(seeds=1)
+    names = (
+        "mean_iterations",
+        "last_agreement",
+        "test_agreement",
+        "teacher_share",
+        "minutes",
+        "parameters",
+    )
+    (_, row, *_) = summary(single(runs), find_metrics(names, runs)).to_objects()
+    assert row["mean_iterations"] == 14.5
+    assert row["last_agreement"] == runs[1].history[-1].agreement
+    assert row["test_agreement"] == 0.98
+    assert row["teacher_share"] == pytest.approx(0.98 / 0.99)
+    assert row["minutes"] == 4.0
+    assert row["parameters"] == 60_000
+
+
+def test_the_share_of_a_teacher_that_is_not_given_is_not_known() -> None:
+    student = replace(study()[1], teacher_sha256="cd" * 32)
+    (row,) = summary([student], find_metrics(("teacher_share",), [student])).to_objects()
+    assert row["teacher_share"] is None
+    assert study()[1].teacher_sha256 == SHA
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest_that_is_known() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'last_accuracy'"):
+        find_metrics(("last_acuracy",), study())

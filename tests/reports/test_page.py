@@ -1,0 +1,175 @@
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kextract.errors import RequestError
+from kextract.reports.html import Confusion
+from kextract.reports.page import Entry, Measured, report_page
+from kextract.reports.pictures import fitted
+from kextract.reports.run import Run
+from tests.reports.browser import find_browser, open_page
+from tests.reports.examples import entries, info, renamed
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&\x1b]0;x\x07"
+
+
+class Reader(HTMLParser):
+    """Collects what a browser would see: tags with their attributes, and text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def noise(path: Path, width: int = 640, height: int = 640) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def whole_entry(picture: Path) -> list[Entry]:
+    """A teacher and one student with everything that a page can hold."""
+    teacher, student = entries(seeds=1)[:2]
+    counts = np.array([[30, 0, 2], [1, 29, 0], [0, 0, 32]])
+    measured = Measured(1_234_567, Confusion(counts, student.info.class_names))
+    return [
+        teacher,
+        Entry(student.run, student.info, 270_000, "[distill]\nepochs = 8\n", picture, measured),
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a teacher and one student."""
+    return report_page(whole_entry(noise(tmp_path_factory.mktemp("page") / "a.png", 40, 40)))
+
+
+def test_a_page_has_what_was_asked_measured_and_typed(whole_page: str) -> None:
+    page = Reader(whole_page)
+    for text in (
+        "What students learned from strokes-resnet11 (strokes)",
+        "Asked for: one student, taught to answer like the teacher by inversion; seed 0.",
+        "410,378",
+        "61,706",
+        "1,234,567",
+        "0.9800",
+        "kextract 0",
+        "[distill]\nepochs = 8",
+        "zwölf",
+        "validation loss (nats)",
+    ):
+        assert text in page.text, text
+
+
+def test_teacher_and_student_stand_side_by_side(whole_page: str) -> None:
+    assert (
+        '<tr><th scope="row">architecture</th><td>resnet11, without pooling</td>'
+        "<td>lenet5, without pooling</td></tr>" in whole_page
+    )
+
+
+def test_the_same_runs_give_the_same_page() -> None:
+    assert report_page(entries(seeds=1)[:2]) == report_page(entries(seeds=1)[:2])
+
+
+def test_a_page_loads_and_runs_nothing(whole_page: str) -> None:
+    page = Reader(whole_page)
+    assert not {"script", "iframe", "object", "embed", "base", "form"} & {t for t, _ in page.tags}
+    for tag, attributes in page.tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on"), (tag, name)
+            if name in ("src", "href", "xlink:href"):
+                assert (value or "").startswith(("data:", "#")), (tag, value)
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    about = info(
+        dataset=HOSTILE,
+        model=HOSTILE,
+        class_names=(HOSTILE, "b", "c"),
+        teacher=HOSTILE,
+        config={"method": HOSTILE, "command": HOSTILE},
+    )
+    measured = Measured(1, Confusion(np.eye(3, dtype=np.int64), about.class_names))
+    picture = noise(tmp_path / "a.png", 40, 40)
+    entry = Entry(Run.of(HOSTILE, about, 1), about, 1, HOSTILE, picture, measured)
+    page = report_page([entry])
+    tags = {tag for tag, _ in Reader(page).tags}
+    assert "script" not in tags
+    assert all(not name.startswith("on") for _, a in Reader(page).tags for name in a)
+    assert "\x1b" not in page
+
+
+def test_a_study_of_twelve_runs_is_under_three_megabytes(tmp_path: Path) -> None:
+    picture = noise(tmp_path / "a.png", 480, 480)
+    many = entries(seeds=4, picture=picture)
+    assert len(many) == 13
+    assert len(report_page(many).encode()) < 3_000_000
+
+
+def test_a_confusion_matrix_of_many_classes_is_a_list_of_what_is_confused_most() -> None:
+    counts = np.zeros((40, 40), np.int64)
+    counts[3, 7] = 5
+    names = tuple(f"class-{index}" for index in range(40))
+    entry = entries(seeds=1)[1]
+    page = report_page(
+        [Entry(entry.run, entry.info, 1, measured=Measured(None, Confusion(counts, names)))]
+    )
+    assert '<tr><td>class-3</td><td>class-7</td><td class="number">5</td></tr>' in page
+    assert "class-11" not in page
+
+
+def test_a_picture_that_fits_is_taken_as_it_is(tmp_path: Path) -> None:
+    path = noise(tmp_path / "a.png", 10, 10)
+    assert fitted(path, 100_000) == (path.read_bytes(), "png")
+
+
+def test_a_picture_that_is_too_large_loses_detail(tmp_path: Path) -> None:
+    image, kind = fitted(noise(tmp_path / "a.png"), 30_000)
+    assert (len(image) <= 30_000, kind) == (True, "webp")
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n broken"])
+def test_what_is_no_picture_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(RequestError, match="is not a picture"):
+        fitted(path, 1000)
+
+
+@pytest.fixture
+def browser() -> str:
+    found = find_browser()
+    if found is None:
+        pytest.skip("no Chromium on this machine")
+    return found
+
+
+def test_a_browser_shows_the_page_without_an_error(browser: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    many = whole_entry(noise(tmp_path / "a.png")) + [
+        renamed(entry, HOSTILE) for entry in entries(seeds=3)[1:]
+    ]
+    path.write_text(report_page(many))
+    opened = open_page(browser, path, tmp_path, "--dump-dom")
+    assert opened.returncode == 0, opened.stderr
+    assert "</footer>" in opened.stdout
+    assert "CONSOLE" not in opened.stderr, opened.stderr
+
+
+def test_the_browser_test_would_see_an_error(browser: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.html"
+    path.write_text("<script>undefinedFunction()</script>")
+    assert "CONSOLE" in open_page(browser, path, tmp_path, "--dump-dom").stderr

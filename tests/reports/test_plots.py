@@ -1,0 +1,127 @@
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kextract.errors import RequestError
+from kextract.records import EpochRecord
+from kextract.reports import Run, by_seed, single
+from kextract.reports.style import COLOURS, look
+from tests.reports.examples import info, study
+
+pytest.importorskip("matplotlib", reason="plots need the extra kextract[plots]")
+
+from kextract.reports import plots
+
+
+def test_a_plot_has_the_points_of_the_history() -> None:
+    run = study(seeds=1)[1]
+    figure = plots.curves(single([run]))
+    _, accuracy = figure.axes
+    (line,) = accuracy.get_lines()
+    expected = [100 * (record.accuracy or 0.0) for record in run.history]
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), expected)
+    assert accuracy.get_title(loc="left") == "validation accuracy (%)"
+    assert accuracy.get_xlabel() == "epoch"
+
+
+def test_several_seeds_are_a_mean_in_a_band_of_one_deviation() -> None:
+    runs = study(seeds=3)[1:4]
+    figure = plots.curves(by_seed(runs))
+    _, accuracy = figure.axes
+    values = np.array([[r.accuracy for r in run.history] for run in runs], float) * 100
+    (line,), (band,) = accuracy.get_lines(), accuracy.collections
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), values.mean(axis=0))
+    edges = band.get_paths()[0].vertices
+    at_one = sorted({float(y) for x, y in np.asarray(edges) if x == 1})
+    deviation = values[:, 1].std(ddof=1)
+    assert at_one == pytest.approx(
+        [values[:, 1].mean() - deviation, values[:, 1].mean() + deviation]
+    )
+
+
+def test_the_teacher_is_a_level_line_at_the_epoch_that_was_kept() -> None:
+    teacher, student = study(seeds=1)[:2]
+    figure = plots.curves(single([teacher, student]))
+    level = figure.axes[1].get_lines()[-1]
+    best = max(record.accuracy or 0.0 for record in teacher.history)
+    assert set(np.asarray(level.get_ydata(), float)) == {100 * best}
+    assert str(level.get_label()) == "teacher strokes-resnet11"
+
+
+def test_teachers_alone_are_drawn_by_epoch() -> None:
+    (line,) = plots.curves(single(study()[:1])).axes[1].get_lines()
+    assert len(np.asarray(line.get_ydata())) == 9
+
+
+def test_size_is_drawn_on_a_logarithmic_axis_with_the_spread_as_bars() -> None:
+    points = plots.size_points(by_seed(study()))
+    assert [(point.parameters, point.is_teacher) for point in points] == [
+        (410_378, True),
+        (60_000, False),
+        (120_000, False),
+        (180_000, False),
+    ]
+    (axes,) = plots.size_against_accuracy(points).axes
+    assert axes.get_xscale() == "log"
+    assert len(axes.containers) == 3
+
+
+def test_questions_are_the_axis_of_a_black_box_study() -> None:
+    (axes,) = plots.questions_against_accuracy(by_seed(study())).axes
+    line = axes.get_lines()[0]
+    assert list(np.asarray(line.get_xdata(), float)) == [100.0 * epoch for epoch in range(1, 9)]
+
+
+@pytest.mark.parametrize("format", ["png", "svg"])
+def test_the_same_figure_is_the_same_file(format: str) -> None:
+    first, again = (plots.render(plots.curves(by_seed(study())), format) for _ in range(2))
+    assert first == again
+    assert b"date" not in first.lower()
+
+
+def test_neighbouring_lines_differ_in_colour_dashes_and_mark() -> None:
+    looks = [look(index) for index in range(40)]
+    assert len(set(map(repr, looks))) == len(looks)
+    for one, other in pairwise(looks[: len(COLOURS)]):
+        assert one.colour != other.colour
+        assert one.dashes != other.dashes
+        assert one.mark != other.mark
+
+
+def test_hostile_names_are_text_in_a_plot() -> None:
+    run = Run('$x^2$ <script>"\n\x1b[2J', "student", study(seeds=1)[1].history)
+    svg = plots.render(plots.curves(single([run])), "svg", for_page=True).decode()
+    ElementTree.fromstring(svg)
+    assert "<script" not in svg
+    assert "$x^2$" in re.sub(r"<[^>]*>", "", svg)
+
+
+def test_a_band_down_to_zero_leaves_a_logarithmic_axis_readable() -> None:
+    histories = [
+        tuple(EpochRecord(epoch, loss, 0.5) for epoch, loss in enumerate((9.0, 1.0, last)))
+        for last in (0.001, 1.001)
+    ]
+    runs = [Run.of("a", info(history=history, seed=s)) for s, history in enumerate(histories)]
+    low, high = plots.curves(by_seed(runs)).axes[0].get_ylim()
+    assert high / low < 1e4
+
+
+def test_runs_without_validation_are_refused() -> None:
+    with pytest.raises(RequestError, match="none of the runs was validated"):
+        plots.curves(single([Run("x", "student", (EpochRecord(1),))]))
+
+
+def test_another_ending_than_png_or_svg_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"'a\.pdf' must end in \.png or \.svg"):
+        plots.check_plot(Path("a.pdf"))
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(RequestError, match=r"pip install 'kextract\[plots\]'"):
+        plots.check_plot(Path("a.png"))
