@@ -62,6 +62,15 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """The images that a student is taught with, as a grid to be looked at."""
+
+    epoch: int
+    grid: "NDArray[np.uint8]"
+    """(height, width, 1 or 3)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """All that it takes to go on from the end of an epoch; kept on disk, never shown."""
 
@@ -71,7 +80,7 @@ class Snapshot:
     """By group and place in it, such as `model/0`, `optimizer/3`, `source/steps_made`."""
 
 
-Event = Progress | EpochRecord | Note | Snapshot
+Event = Progress | EpochRecord | Note | Picture | Snapshot
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord | None:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from kextract.columns import column
-from kextract.records import EpochRecord, Event, Note, Progress
+from kextract.records import EpochRecord, Event, Note, Picture, Progress
 from kextract.text import one_line
 
 Outcome = Mapping[str, str | float | int]
@@ -61,10 +61,16 @@ class Display(ABC):
                 self.epoch(event)
             case Note():
                 self.note(event.text)
+            case Picture():
+                self.picture(event)
 
     def progress(self, progress: Progress) -> None:
         """Take the state of the running epoch; most displays have no use for it."""
         del progress
+
+    def picture(self, picture: Picture) -> None:
+        """Take an image grid; what a terminal shows has no use for it."""
+        del picture
 
     @abstractmethod
     def epoch(self, record: EpochRecord) -> None:

@@ -1,0 +1,135 @@
+"""The metrics of every epoch in a file, while a run goes on: CSV or JSON lines."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kextract.display.base import Display, Outcome, RunHeader
+from kextract.errors import RequestError
+from kextract.records import EpochRecord
+from kextract.storage.atomic import atomic_write, reason
+from kextract.text import json_text, json_value
+
+SUFFIXES = (".csv", ".jsonl")
+MOST_BYTES = 64 << 20
+_METRICS = ("loss", "accuracy", "train_loss", "agreement", "kl")
+_FIRST = ("epoch", *_METRICS, "seconds")
+Row = dict[str, float | None]
+
+
+class MetricsFile(Display):
+    """Keeps a file with a row for each epoch; after each epoch it is replaced as a whole.
+
+    `.csv` has a column for each metric and detail, empty where an epoch has none; `.jsonl` an
+    object a line. A resumed run continues the file: its earlier epochs are shown again, and have
+    to be those that are there. Raises RequestError for another ending, and for a file that is
+    there already without `overwrite` or `resume`; StorageError where it cannot be written.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+        super().__init__()
+        if path.suffix.lower() not in SUFFIXES:
+            raise RequestError(f"--metrics: '{path}' must end in .csv or .jsonl")
+        if os.path.lexists(path) and not (overwrite or resume):
+            raise RequestError(f"--metrics: '{path}' exists already; pass --overwrite")
+        self._path = path
+        self._earlier = _read(path) if resume and path.exists() else {}
+        self._rows: dict[int, Row] = {}
+
+    def start(self, header: RunHeader) -> None:
+        """Make the folder; the file comes with the first epoch."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RequestError(
+                f"--metrics: cannot write to '{self._path.parent}': {reason(error)}"
+            ) from error
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Add the epoch, or take its place where it is there already."""
+        row = _row(record)
+        self._check(record.epoch, row)
+        self._rows[record.epoch] = row
+        # Writing it now would make the file shorter until all earlier epochs were shown again.
+        if record.epoch not in self._earlier:
+            self._write()
+
+    def note(self, text: str) -> None:
+        """Leave notes out."""
+
+    def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
+        """Write the file once more, in case that all epochs were there already."""
+        self._write()
+
+    def _check(self, epoch: int, row: Row) -> None:
+        before = self._earlier.get(epoch)
+        if before is not None and any(before.get(name) != row.get(name) for name in _METRICS):
+            raise RequestError(
+                f"--metrics: '{self._path}' has an epoch {epoch} of another run; name another file,"
+                " or remove this one"
+            )
+
+    def _write(self) -> None:
+        rows = [self._rows[epoch] for epoch in sorted(self._rows)]
+        text = _csv(rows) if self._path.suffix.lower() == ".csv" else _json_lines(rows)
+        with atomic_write(self._path, overwrite=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _row(record: EpochRecord) -> Row:
+    """Flatten a record; a detail never hides a metric of the same name."""
+    fields: dict[str, Any] = record.to_dict()
+    details = fields.pop("details")
+    row: Row = json_value({**details, **fields})
+    return row
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    others = {name for row in rows for name in row} - set(_FIRST)
+    return [*_FIRST, *sorted(others)]
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, _columns(rows), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _json_lines(rows: Sequence[Row]) -> str:
+    ordered = ({name: row[name] for name in _columns([row])} for row in rows)
+    return "".join(f"{json_text(row)}\n" for row in ordered)
+
+
+def _read(path: Path) -> dict[int, Row]:
+    """Read the epochs of a file that a run is to continue."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES >> 20} MiB")
+        text = path.read_text(encoding="utf-8")
+        rows = _from_csv(text) if path.suffix.lower() == ".csv" else _from_json_lines(text)
+        return {int(row["epoch"] or 0): row for row in rows}
+    except (OSError, ValueError, LookupError, TypeError, csv.Error, RecursionError) as error:
+        raise RequestError(
+            f"--metrics: '{path}' does not hold the metrics of a run ({error}); name another file,"
+            " or remove this one"
+        ) from error
+
+
+def _from_csv(text: str) -> list[Row]:
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    if tuple(rows.fieldnames or ())[: len(_FIRST)] != _FIRST:
+        raise ValueError(f"its columns do not begin with {', '.join(_FIRST)}")
+    return [{name: float(value) if value else None for name, value in row.items()} for row in rows]
+
+
+def _from_json_lines(text: str) -> list[Row]:
+    rows = [json.loads(line) for line in text.splitlines()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a line is no JSON object")
+    return rows

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+
+from kextract.runs import doctor
+from kextract.runs.doctor import Finding, diagnose
+
+
+def no_devices() -> list[Finding]:
+    return []
+
+
+def found(data_dir: Path | None = None) -> dict[str, Finding]:
+    return {finding.what: finding for finding in diagnose(data_dir, no_devices)}
+
+
+def test_the_versions_are_those_of_the_installed_packages() -> None:
+    import keras
+
+    assert doctor.versions()["keras"] == keras.__version__
+    assert found()["keras"] == Finding("keras", keras.__version__)
+
+
+def test_a_missing_extra_is_told_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "EXTRAS", {"plots": ("no-such-package",)})
+    finding = found()["extra 'plots'"]
+    assert finding.status == "optional"
+    assert "pip install 'kextract[plots]'" in finding.advice
+
+
+def test_a_missing_package_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "NEEDED", ("no-such-package",))
+    assert found()["no-such-package"].status == "problem"
+
+
+def test_another_python_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PYTHONS", ((2, 6), (2, 7)))
+    assert found()["python"].advice == "use Python 2.6 to 2.7"
+
+
+def test_data_sets_are_looked_for_in_the_data_folder_and_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    (tmp_path / "keras" / "datasets").mkdir(parents=True)
+    (tmp_path / "keras" / "datasets" / "cifar10.tar.gz").write_bytes(b"")
+    (tmp_path / "mnist.npz").write_bytes(b"")
+    findings = found(tmp_path)
+    assert findings["data folder"].found == str(tmp_path)
+    assert findings["data set 'mnist'"].found == str(tmp_path / "mnist.npz")
+    assert findings["data set 'cifar10'"].found.startswith("downloaded")
+    assert findings["data set 'cifar100'"].found == "not here"
+    assert findings["data set 'strokes'"].found == "generated, always there"
+
+
+def test_a_data_folder_that_is_none_is_a_problem(tmp_path: Path) -> None:
+    assert found(tmp_path / "none")["data folder"].status == "problem"
+
+
+def test_devices_are_those_that_tensorflow_computes_on(tensorflow: object) -> None:
+    findings = {finding.what: finding for finding in doctor.find_devices()}
+    assert "CPU:0" in findings["devices"].found
+    assert findings["bfloat16"].status in ("ok", "optional")
