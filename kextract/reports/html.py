@@ -8,11 +8,10 @@ import base64
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kextract.reports.confusion import Confusion
 from kextract.reports.style import GRID, INK
 from kextract.reports.table import Table
 from kextract.text import one_line
@@ -54,14 +53,6 @@ img { max-width: 100%; image-rendering: pixelated; }
 :focus-visible { outline: 2px solid rgb(var(--hue)); outline-offset: 2px; }
 @media print { body { max-width: none; } details > * { display: block; } }
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Confusion:
-    """How often each class was taken for which: (classes, classes) counts, true class first."""
-
-    counts: NDArray[np.int64]
-    class_names: tuple[str, ...]
 
 
 def escaped(text: str) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from kextract.reports import html
 from kextract.reports.comparison import summary
+from kextract.reports.confusion import Confusion
 from kextract.reports.grouping import Group, by_seed
-from kextract.reports.html import Confusion
 from kextract.reports.pictures import fitted
 from kextract.reports.run import Run
 from kextract.reports.table import Cell, Table, name_cell

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from kextract.errors import RequestError
-from kextract.reports.html import Confusion
+from kextract.reports.confusion import Confusion
 from kextract.reports.page import Entry, Measured, report_page
 from kextract.reports.pictures import fitted
 from kextract.reports.run import Run
