@@ -58,7 +58,7 @@ def find_metrics(names: Sequence[str], runs: Sequence[Run]) -> tuple[Metric, ...
     known = _known(runs)
     for name in names:
         if name not in known:
-            raise UnknownNameError("metric (--metrics)", name, known)
+            raise UnknownNameError("metric (--columns)", name, known)
     return tuple(known[name] for name in names)
 
 
