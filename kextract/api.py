@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from kextract.transfer.inversion.drawing import Drawn
 
 AnyPath = str | Path
-ONLY_TYPED = ("output", "overwrite", "resume", "save_images", "format")
+ONLY_TYPED = (
+    *("output", "overwrite", "resume", "skip_existing"),
+    *("save_images", "metrics", "tensorboard", "format"),
+)
 """Options of the command line that make no sense here."""
 
 

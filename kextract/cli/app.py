@@ -11,10 +11,12 @@ from kextract import __version__
 from kextract.cli import (
     compare,
     distill,
+    doctor,
     evaluate,
     inspect_checkpoint,
     list_names,
     quickstart,
+    report,
     synthesize,
     train_teacher,
 )
@@ -31,7 +33,10 @@ app = typer.Typer(
 
 def _show_version(requested: bool) -> None:
     if requested:
-        print(f"kextract {__version__}")
+        from kextract.runs.doctor import versions
+
+        others = [f"{name} {found}" for name, found in versions().items() if name != "kextract"]
+        print(f"kextract {__version__} ({', '.join(others)})")
         raise typer.Exit
 
 
@@ -44,7 +49,7 @@ def _kextract(
             callback=_show_version,
             is_eager=True,
             allow_from_autoenv=False,
-            help="Show the version.",
+            help="Show the versions of kextract, TensorFlow and Keras.",
         ),
     ] = False,
 ) -> None:
@@ -57,8 +62,10 @@ add_command(app, "distill", distill.distill, distill.EXAMPLE)
 add_command(app, "synthesize", synthesize.synthesize, synthesize.EXAMPLE)
 add_command(app, "evaluate", evaluate.evaluate, evaluate.EXAMPLE)
 add_command(app, "compare", compare.compare, compare.EXAMPLE)
+add_command(app, "report", report.report, report.EXAMPLE)
 add_command(app, "inspect", inspect_checkpoint.inspect_checkpoint, inspect_checkpoint.EXAMPLE)
 add_command(app, "list", list_names.list_names, list_names.EXAMPLE)
+add_command(app, "doctor", doctor.doctor, doctor.EXAMPLE)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,4 +77,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX) and name.endswith("_HELP")]:
         # Typer would take it for --help, and do nothing but show it.
         del os.environ[name]
-    app(list(arguments) if arguments is not None else None)
+    # The name decides which variable a shell's completion is asked by.
+    app(list(arguments) if arguments is not None else None, prog_name="kextract")

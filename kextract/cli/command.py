@@ -14,8 +14,11 @@ from kextract.config.option import Entry, convert, flag, names_of, table
 from kextract.config.resolve import COMMAND_LINE, ENVIRONMENT, Invocation, Layer
 from kextract.config.shared import PLACES
 from kextract.runs.requests import REQUESTS, invoke
+from kextract.transfer import METHODS
 
 PREFIX = "KEXTRACT"
+_COMPLETED = {"method": METHODS, "mix": METHODS}
+"""Names that a shell completes to and that --help leaves to `kextract list`."""
 _METAVARS: dict[type, str] = {
     int: "INT",
     float: "FLOAT",
@@ -133,6 +136,7 @@ def _parameter(entry: Entry, default: str) -> Any:
     listed = f" {'One of' if known.choices else 'Such as'} {', '.join(names)}." if names else ""
     shown = f"  [default: {default}]" if default else ""
     metavar = known.metavar or _METAVARS.get(entry.kind)
+    completed = names or [*_COMPLETED.get(entry.name, ())]
     about: dict[str, Any] = {"help": f"{known.help}{listed}{shown}", "show_default": False}
     if known.argument:
         shape = f"{entry.flag}..." if entry.kind is tuple else entry.flag
@@ -153,7 +157,7 @@ def _parameter(entry: Entry, default: str) -> Any:
             envvar=known.environment,
             show_envvar=False,
             rich_help_panel=known.panel,
-            autocompletion=_completion(names) if names else None,
+            autocompletion=_completion(completed) if completed else None,
             **about,
         ),
     ]

@@ -1,50 +1,40 @@
 """`kextract compare`: teachers and students side by side, from the histories in their files."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kextract.cli.output import print_table
 from kextract.config.resolve import Invocation
-from kextract.errors import RequestError
-from kextract.runs.outputs import stem
 from kextract.runs.requests import CompareRequest
 
 if TYPE_CHECKING:
-    from kextract.reports import Run, Table
+    from kextract.reports import Table
 
-EXAMPLE = "kextract compare checkpoints/*.weights.h5"
+EXAMPLE = "kextract compare 'results/*.weights.h5' --group-by method,student --plot epochs.png"
 
 
 def compare(invocation: Invocation[CompareRequest]) -> None:
     """Compare how checkpoints began, their best epochs and their last.
 
-    The numbers come from the histories in the files; no images are needed.
+    The numbers come from the histories in the files; no images are needed. Runs that differ only in
+    their seed are one row: mean, standard deviation, number of runs.
     """
-    from kextract.reports import epochs, summary
+    from kextract.reports import default_metrics, epochs, find_metrics, summary
+    from kextract.runs.comparing import grouped, read_runs, words, write_plot
 
     request = invocation.request
-    runs = [_run(path) for path in request.checkpoints]
-    _print(epochs(runs) if request.epochs else summary(runs), request.format)
-
-
-def _run(path: Path) -> "Run":
-    from kextract.reports import Run
-    from kextract.storage import read_info
-    from kextract.storage.archive import is_archive
-
-    info = None if is_archive(path) else read_info(path)
-    if info is None:
-        raise RequestError(
-            f"'{path}' is of another program, without a history to compare; measure it with"
-            " evaluate"
-        )
-    return Run(
-        label=stem(path),
-        kind="teacher" if info.kind == "teacher" else "student",
-        history=info.history,
-        test=info.test,
-        method=str(info.config.get("method", "")),
+    runs = read_runs(request.checkpoints)
+    groups = grouped(runs, request.group_by)
+    names = words(request.columns)
+    metrics = find_metrics(names, runs) if names else default_metrics(runs)
+    separate = request.format in ("csv", "json")
+    if request.plot is not None:
+        write_plot(request, groups)
+    table = (
+        epochs(groups, separate=separate)
+        if request.epochs
+        else summary(groups, metrics, separate=separate)
     )
+    _print(table, request.format)
 
 
 def _print(table: "Table", format: str) -> None:

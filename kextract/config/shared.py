@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kextract.config.option import POSITIVE, Bounds, at_least, check, option
+from kextract.errors import RequestError
 from kextract.models import MODELS, POOLINGS
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -116,7 +117,8 @@ class Output:
 
     output: Path | None = option(
         None,
-        "Checkpoint to write, ending in .weights.h5.",
+        "Checkpoint to write, ending in .weights.h5; {teacher}, {seed} and other options in braces"
+        " are filled in.",
         panel=PLACES,
         short="-o",
         default_text="a name in checkpoints/ that says what it is",
@@ -129,6 +131,33 @@ class Output:
         panel=PLACES,
         setting=False,
     )
+    skip_existing: bool = option(
+        False,
+        "Do nothing where the output is there already, and continue an unfinished run of it: for a"
+        " batch that is repeated.",
+        panel=PLACES,
+        setting=False,
+    )
+    metrics: Path | None = option(
+        None,
+        "File for the metrics of every epoch, ending in .csv or .jsonl; options in braces are"
+        " filled in.",
+        panel=PLACES,
+        setting=False,
+    )
+    tensorboard: Path | None = option(
+        None,
+        "Folder for TensorBoard, with metrics and images by epoch; options in braces are filled"
+        " in.",
+        panel=PLACES,
+        setting=False,
+    )
+
+    def __post_init__(self) -> None:
+        if self.skip_existing and self.overwrite:
+            raise RequestError(
+                "--skip-existing and --overwrite exclude each other: leave one of them out"
+            )
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,8 @@ def _spread_cells(
     if separate:
         return [figure_cell(found.mean, write), figure_cell(found.deviation, write)]
     text = write(found.mean)
-    if found.deviation is not None:
+    # Sizes do not spread from seed to seed, and are whole numbers.
+    if found.deviation is not None and write(found.deviation) != "0":
         text = f"{text} ± {write(found.deviation)}"
     return [Cell(found.mean, text, bold)]
 

@@ -91,11 +91,13 @@ def size_against_accuracy(points: Sequence[Point]) -> "Figure":
         figure = new_figure(8, 5)
         axes: Axes = figure.subplots()
         axes.set_xscale("log")
+        sizes = [point.parameters for point in points]
+        axes.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
         students = 0
         for point in points:
             _draw_point(axes, point, students)
             students += not point.is_teacher
-        axes.margins(x=0.12, y=0.12)
+        axes.margins(y=0.12)
         _label(axes, "parameters", "test accuracy (%)")
         _plain_log_axis(axes)
         _legend(figure, axes, "bars: ± 1 standard deviation" if _has_spread(points) else "")

@@ -9,8 +9,8 @@ from kextract.records import EpochRecord, best_epoch
 if TYPE_CHECKING:
     from kextract.storage import CheckpointInfo
 
-_NOT_FACTS = frozenset({"seed", "command"})
-"""What of a configuration is another in every run of one study."""
+_NOT_FACTS = frozenset({"seed", "command", "options"})
+"""What of a configuration differs in every run of a study, and what it says twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,10 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     inner: dict[str, Any] = {}
     outer: dict[str, Any] = {}
     for name, value in config.items():
+        if name in _NOT_FACTS:
+            continue
         if isinstance(value, Mapping):
             inner |= _flat(value)
-        elif name not in _NOT_FACTS:
+        else:
             outer[name] = value
     return {**inner, **outer}

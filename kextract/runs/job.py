@@ -4,6 +4,7 @@ Three acts: `prepare_teacher` or `prepare_student` refuse what cannot be and nee
 `Plan.build` makes the networks; `run_job` locks the output, keeps, shows and publishes.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,8 +15,9 @@ from kextract.datasets.dataset import Dataset
 from kextract.display import Display, RunHeader
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.runs.keeping import reserved
+from kextract.runs.listeners import with_listeners
 from kextract.storage import CheckpointInfo, write_checkpoint
-from kextract.storage.resume import Request
+from kextract.storage.resume import Request, resume_path
 
 if TYPE_CHECKING:
     import keras
@@ -53,6 +55,10 @@ class Plan(Protocol):
     def command(self) -> str:
         """The command that makes this run."""
 
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """What may stand in braces in the name of a file."""
+
     def check_output(self, *, replace: bool) -> None:
         """Refuse to write over files beside the output, unless to `replace` them."""
 
@@ -63,13 +69,19 @@ class Plan(Protocol):
 def run_job(plan: Plan, place: Output, display: Display) -> None:
     """Run a plan: every finished epoch is kept, and a checkpoint is written in the end.
 
-    With `place.resume`, an unfinished run is continued.
+    With `place.resume`, an unfinished run is continued; with `place.skip_existing` too, where there
+    is one, and a finished one is left alone.
     """
     path = plan.output
-    with reserved(
-        path, resume=place.resume, overwrite=place.overwrite, command=plan.command
-    ) as keeping:
-        plan.check_output(replace=place.overwrite or place.resume)
+    if place.skip_existing and os.path.lexists(path):
+        with display:
+            display.note(f"'{path}' is there already: skipped")
+            display.finish((), {"checkpoint": str(path)})
+        return
+    resume = place.resume or (place.skip_existing and os.path.lexists(resume_path(path)))
+    with reserved(path, resume=resume, overwrite=place.overwrite, command=plan.command) as keeping:
+        plan.check_output(replace=place.overwrite or resume)
+        display = with_listeners(display, place, plan.names, resume=resume)
         work = plan.build()
         earlier = keeping.begin(work.request, work.header.epochs)
         with display:

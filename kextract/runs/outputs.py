@@ -1,15 +1,43 @@
 """The one place that names output files."""
 
+import glob
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from kextract.config import DistillConfig
+from kextract.errors import RequestError
+from kextract.templates import fill
 
 FOLDER = Path("checkpoints")
 
 
-def output_path(requested: Path | None, name: str) -> Path:
-    """Return the requested path, or the file of this name in the default folder."""
-    return requested or FOLDER / name
+def output_path(requested: Path | None, name: str, values: Mapping[str, Any] | None = None) -> Path:
+    """Return the requested path, or the file of this name in the default folder.
+
+    `values` are those of the options that a requested path may name in braces.
+    """
+    if requested is None:
+        return FOLDER / name
+    return requested if values is None else fill(str(requested), values)
+
+
+def expanded(paths: Iterable[Path]) -> list[Path]:
+    """Return the files that paths stand for, where a shell left patterns such as `*` as they are.
+
+    Raises RequestError for a pattern that no file matches.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if os.path.lexists(path) or not glob.has_magic(str(path)):
+            found.append(path)
+            continue
+        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - may be absolute
+        if not matches:
+            raise RequestError(f"'{path}': no file matches")
+        found += map(Path, matches)
+    return found
 
 
 def teacher_file(dataset: str, model: str, seed: int) -> str:
@@ -28,6 +56,12 @@ def student_file(teacher: Path, student: str | None, config: DistillConfig) -> s
 def drawn_file(teacher: Path) -> str:
     """Name the picture of what was drawn out of a teacher."""
     return f"{stem(teacher)}-drawn.png"
+
+
+def latest_picture(checkpoint: Path) -> Path | None:
+    """Find the picture of the last epoch that was drawn beside a checkpoint."""
+    found = checkpoint.parent.glob(f"{glob.escape(stem(checkpoint))}-epoch-[0-9]*.png")
+    return max(found, default=None)
 
 
 def picture_file(output: Path, epoch: int) -> Path:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kextract.datasets.image_files import png_bytes
 from kextract.datasets.pixels import scale
 from kextract.errors import RequestError
-from kextract.records import EpochRecord, Event
+from kextract.records import EpochRecord, Event, Picture
 from kextract.reports import class_grid
 from kextract.runs.outputs import picture_file
 from kextract.storage import atomic_write
@@ -42,17 +42,19 @@ def check_pictures(output: Path, every: int, epochs: int) -> None:
 
 
 def with_pictures(
-    events: Iterator[Event], source: "Watched", answers: "Logits", output: Path, every: int
+    events: Iterator[Event], source: "Watched", answers: "Logits", output: Path | None, every: int
 ) -> Iterator[Event]:
-    """Pass events on, and draw the source's images after every so many epochs.
+    """Pass events on, and before every so many epochs' records a `Picture` of the source's images.
 
-    Each image is in the row of the class that the teacher answers. What is drawn has no part in the
-    run: the source is only looked at.
+    Each image is in the row of the class that the teacher answers. With an `output` the pictures
+    are written beside it. What is drawn has no part in the run: the source is only looked at.
     """
     for event in events:
         if isinstance(event, EpochRecord) and event.epoch and event.epoch % every == 0:
             images = source.samples(LOOKED_AT)
             logits = np.asarray(answers(scale(images)))
             grid = class_grid(images, logits.argmax(axis=-1), logits.shape[-1], COLUMNS, zoom=ZOOM)
-            write_picture(picture_file(output, event.epoch), grid, overwrite=True)
+            if output is not None:
+                write_picture(picture_file(output, event.epoch), grid, overwrite=True)
+            yield Picture(event.epoch, grid)
         yield event

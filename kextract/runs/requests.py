@@ -24,6 +24,7 @@ from kextract.transfer import METHODS, method_spec
 
 SPLITS = ("test", "validation", "train")
 NETWORKS = "Networks"
+PLOTS = ("epoch", "parameters", "questions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,9 +191,66 @@ class EvaluateRequest(Request):
 class CompareRequest(Request):
     """What `compare` takes."""
 
-    checkpoints: tuple[Path, ...] = argument("Checkpoints, teacher first.")
+    checkpoints: tuple[Path, ...] = argument(
+        "Checkpoints, or patterns of their names in quotes, such as 'results/*.weights.h5'."
+    )
+    group_by: str | None = option(
+        None,
+        "Take runs together by these options, separated by commas, such as method,student; name is"
+        " the file's name without its seed, none is each run alone.",
+        metavar="OPTION,...",
+        default_text="runs that differ only in their seed",
+    )
+    columns: str | None = option(
+        None,
+        "Metrics to show, separated by commas: starting_, best_, last_, mean_ or test_ before the"
+        " metric of an epoch, such as last_agreement; also teacher_share, minutes, parameters.",
+        metavar="METRIC,...",
+        default_text="as in the article's tables",
+    )
     epochs: bool = option(False, "Show every epoch instead of the summary.")
+    plot: Path | None = option(
+        None, "Picture to write, ending in .png or .svg.", panel=PLACES, setting=False
+    )
+    plot_by: str = option(
+        "epoch", "What accuracy is drawn against.", panel=PLACES, choices=PLOTS, setting=False
+    )
+    overwrite: bool = option(False, "Replace an existing picture.", panel=PLACES, setting=False)
     format: str = shared.table_format("table", "markdown", "csv", "json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRequest(Request):
+    """What `report` takes."""
+
+    checkpoints: tuple[Path, ...] = argument(
+        "Checkpoints of students and teachers, or patterns of their names in quotes."
+    )
+    title: str | None = option(
+        None, "Heading of the page.", default_text="what was learned from which teacher"
+    )
+    measure: bool = option(
+        False,
+        "Run the models on their test images too, for confusion matrices and multiply-adds.",
+    )
+    dataset: str | None = shared.dataset(
+        "With --measure: labelled images to measure on.",
+        default_text="each checkpoint's own",
+        suggestions=dataset_names,
+    )
+    machine: Machine = field(default_factory=Machine)
+    output: Path = option(
+        Path("report.html"), "Page to write.", panel=PLACES, short="-o", setting=False
+    )
+    overwrite: bool = option(False, "Replace an existing page.", panel=PLACES, setting=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorRequest(Request):
+    """What `doctor` takes."""
+
+    machine: Machine = field(default_factory=Machine)
+    format: str = shared.table_format("table", "json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,8 +290,10 @@ REQUESTS: Mapping[str, type[Request]] = {
     "synthesize": SynthesizeRequest,
     "evaluate": EvaluateRequest,
     "compare": CompareRequest,
+    "report": ReportRequest,
     "inspect": InspectRequest,
     "list": ListRequest,
+    "doctor": DoctorRequest,
 }
 
 

@@ -58,6 +58,11 @@ class StudentPlan:
         """The command that makes this run."""
         return self.invocation.command_line()
 
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """What may stand in braces in the name of a file."""
+        return names_of_student(self.invocation, self.teacher, self.architecture)
+
     def check_output(self, *, replace: bool) -> None:
         """Refuse, before the work begins, to replace the pictures of an earlier run."""
         if not replace:
@@ -101,10 +106,9 @@ class StudentPlan:
                 resume=earlier,
                 snapshots=True,
             )
-            every = request.save_images
-            return (
-                with_pictures(running, source, classifier, self.output, every) if every else running
-            )
+            every = request.save_images or (1 if request.output.tensorboard else 0)
+            beside = self.output if request.save_images else None
+            return with_pictures(running, source, classifier, beside, every) if every else running
 
         def describe(history: tuple[EpochRecord, ...]) -> CheckpointInfo:
             return replace(
@@ -227,7 +231,11 @@ def prepare_student(
     )
     return StudentPlan(
         invocation,
-        output_path(request.output.output, student_file(teacher.path, request.student, config)),
+        output_path(
+            request.output.output,
+            student_file(teacher.path, request.student, config),
+            names_of_student(invocation, teacher, architecture),
+        ),
         teacher,
         architecture,
         pooling,
@@ -236,6 +244,19 @@ def prepare_student(
         transfer_images(config, request.images, teacher, holdout, request.machine.data_dir),
         student,
     )
+
+
+def names_of_student(
+    invocation: Invocation[DistillRequest], teacher: OpenedModel, architecture: str
+) -> dict[str, Any]:
+    """Give what may stand in braces in a file's name: the options, as far as they are known."""
+    student = invocation.request.student
+    return {
+        **invocation.values,
+        "teacher": teacher.path,
+        "student": Path(student) if student is not None else architecture,
+        "dataset": teacher.data.name if teacher.data else teacher.info.dataset,
+    }
 
 
 def model_has_pooling(architecture: str) -> bool:

@@ -35,7 +35,7 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
     (n, k). No data set is looked at, unless the file does not say what it is.
     """
     request = invocation.request
-    path = output_path(request.output, drawn_file(request.teacher))
+    path = output_path(request.output, drawn_file(request.teacher), invocation.values)
     opened = prepare_synthesis(request)
     info = opened.info
     _check_output(path, info, request.synthesis)

@@ -1,8 +1,9 @@
 """One training of a teacher, from its request to what is ready to begin."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
 from kextract.config import Holdout
@@ -46,6 +47,11 @@ class TeacherPlan:
     def command(self) -> str:
         """The command that makes this run."""
         return self.invocation.command_line()
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """What may stand in braces in the name of a file."""
+        return names_of_teacher(self.invocation, self.data)
 
     def check_output(self, *, replace: bool) -> None:
         """Nothing is written beside the output."""
@@ -153,5 +159,11 @@ def prepare_teacher(
         architecture = request.model
         pooling = model_pooling(architecture, data.input_shape, request.pooling)
     name = teacher_file(data.name, stem(Path(request.model)), request.config.seed)
-    path = output_path(request.output.output, name)
+    path = output_path(request.output.output, name, names_of_teacher(invocation, data))
     return TeacherPlan(invocation, path, data, architecture, pooling, network)
+
+
+def names_of_teacher(invocation: Invocation[TrainRequest], data: Dataset) -> dict[str, Any]:
+    """Give what may stand in braces in a file's name: the options, as far as they are known."""
+    model = Path(invocation.request.model)
+    return {**invocation.values, "dataset": data.name, "model": model}

@@ -32,8 +32,8 @@ def check_writable(path: Path, overwrite: bool) -> None:
     check_place(path, overwrite)
 
 
-def check_place(path: Path, overwrite: bool) -> None:
-    """Make sure that a file of any kind can be written to `path`.
+def check_place(path: Path, overwrite: bool, flag: str = "--output") -> None:
+    """Make sure that a file of any kind can be written to `path`, which `flag` named.
 
     Creates the folder. Raises RequestError for a file that exists already (unless `overwrite`), and
     for a folder that is none or is read-only.
@@ -41,14 +41,14 @@ def check_place(path: Path, overwrite: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
-            raise RequestError(f"--output: '{path}' is a folder; name a file in it")
+            raise RequestError(f"{flag}: '{path}' is a folder; name a file in it")
         if os.path.lexists(path) and not overwrite:
             raise _exists(path)
         # Asking for permission bits is not enough: root passes, read-only file systems differ.
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise RequestError(f"--output: cannot write to '{path.parent}': {reason(error)}") from error
+        raise RequestError(f"{flag}: cannot write to '{path.parent}': {reason(error)}") from error
 
 
 @contextmanager

@@ -1,0 +1,98 @@
+"""The report of runs: what their checkpoints say, their pictures, and what models answer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from kextract import runtime
+from kextract.config.shared import Foreign
+from kextract.errors import CheckpointError, RequestError
+from kextract.reports.page import Entry, Measured, report_page
+from kextract.runs.comparing import read_run
+from kextract.runs.opened import open_model
+from kextract.runs.outputs import FOLDER, expanded, latest_picture
+from kextract.runs.requests import ReportRequest
+from kextract.runs.settings import settings_of_checkpoint
+from kextract.storage import atomic_write, check_place, read_info
+
+SUFFIXES = (".html", ".htm")
+
+
+def write_report(request: ReportRequest) -> Path:
+    """Write the page and return its path. Raises RequestError, CheckpointError, StorageError."""
+    path = request.output
+    if path.suffix.lower() not in SUFFIXES:
+        raise RequestError(f"--output: '{path}' must end in .html")
+    if request.dataset is not None and not request.measure:
+        raise RequestError(f"--dataset {request.dataset}: is for --measure; pass that too")
+    check_place(path, request.overwrite)
+    paths = expanded(request.checkpoints)
+    paths += _teachers(paths)
+    entries = [_entry(checkpoint) for checkpoint in paths]
+    if request.measure:
+        entries = _measured(request, paths, entries)
+    page = report_page(entries, request.title or "")
+    with atomic_write(path, request.overwrite) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def _entry(path: Path) -> Entry:
+    run, info = read_run(path)
+    picture = latest_picture(path) if info.kind == "student" else None
+    return Entry(run, info, path.stat().st_size, settings_of_checkpoint(info), picture)
+
+
+def _teachers(paths: Sequence[Path]) -> list[Path]:
+    """Find the teachers that are not among the checkpoints, by their names and hashes."""
+    infos = {path: read_info(path) for path in paths}
+    known = {info.sha256 for info in infos.values() if info is not None}
+    found = []
+    for path, info in infos.items():
+        if info is None or not info.teacher or not info.teacher_sha256:
+            continue
+        if info.teacher_sha256 in known:
+            continue
+        # The name comes from a file: it must not lead out of these folders.
+        name = PurePath(info.teacher).name
+        for candidate in (path.parent / name, FOLDER / name):
+            if candidate.is_file() and _sha256(candidate) == info.teacher_sha256:
+                found.append(candidate)
+                known.add(info.teacher_sha256)
+                break
+    return found
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        info = read_info(path)
+    except CheckpointError:
+        return None
+    return info.sha256 if info else None
+
+
+def _measured(
+    request: ReportRequest, paths: Sequence[Path], entries: Sequence[Entry]
+) -> list[Entry]:
+    """Run every model on its test images."""
+    runtime.limit_threads(request.machine.threads)
+    opened = [
+        open_model(path, Foreign(), request.machine, dataset=request.dataset, data="needed")
+        for path in paths
+    ]
+    runtime.start()
+    from kextract.models.cost import multiply_adds
+    from kextract.reports.confusion import confusion_of
+    from kextract.training.evaluation import Predictor
+
+    measured = []
+    for entry, model in zip(entries, opened, strict=True):
+        network, _ = model.load("float32")
+        confusion, data = None, model.data
+        if data is not None and data.x_test is not None and data.y_test is not None:
+            names = entry.info.class_names or tuple(map(str, range(entry.info.classes)))
+            predictions = Predictor(network).logits(data.x_test).argmax(axis=-1)
+            confusion = confusion_of(predictions, data.y_test, names)
+        found = Measured(multiply_adds(network), confusion)
+        measured.append(replace(entry, measured=found))
+    return measured

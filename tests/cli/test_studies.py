@@ -1,0 +1,218 @@
+"""Several runs at once: names by template, batches that are repeated, metrics, tables and plots."""
+
+import csv
+import io
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from kextract.storage import read_info
+from tests.cli.program import kextract
+from tests.schema import check
+
+SHORT = (
+    *("--epochs", "2", "--steps-per-epoch", "2", "--batch-size", "4", "--precision", "float32"),
+    *("--method", "random"),
+)
+TEMPLATE = "study/{teacher}-{student}-{method}-s{seed}.weights.h5"
+NAMES = [f"teacher-lenet5-random-s{seed}.weights.h5" for seed in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def study(workshop: Path) -> Path:
+    """A folder with two students that differ in their seed, and the metrics of the first."""
+    for seed in (0, 1):
+        more = ("--metrics", "study/{seed}.jsonl") if seed == 0 else ()
+        made = kextract(
+            *("distill", "teacher.weights.h5", *SHORT, "--seed", seed, "--output", TEMPLATE),
+            *("--dataset", "shades.npz", *more),
+            cwd=workshop,
+        )
+        assert made.code == 0, made.stderr
+    return workshop / "study"
+
+
+def test_outputs_are_named_by_template(study: Path) -> None:
+    assert sorted(path.name for path in study.glob("*.h5")) == NAMES
+
+
+def test_a_teacher_is_named_by_template_too(workshop: Path) -> None:
+    made = kextract(
+        *("train-teacher", "--dataset", "shades.npz", "--model", "lenet5", "--epochs", "1"),
+        *("--output", "named/{dataset}-{model}-s{seed}.weights.h5", "--seed", "3"),
+        cwd=workshop,
+    )
+    assert made.code == 0, made.stderr
+    assert (workshop / "named" / "shades-lenet5-s3.weights.h5").is_file()
+
+
+def test_an_unknown_field_of_a_template_is_refused(workshop: Path) -> None:
+    refused = kextract(
+        "distill",
+        "teacher.weights.h5",
+        "-o",
+        "{sed}.weights.h5",
+        "--method",
+        "random",
+        cwd=workshop,
+    )
+    assert "unknown field (--output) 'sed': did you mean 'seed'?" in refused.refusal()
+
+
+def test_a_batch_that_is_repeated_leaves_finished_runs_alone(study: Path, workshop: Path) -> None:
+    before = (study / NAMES[0]).read_bytes()
+    again = kextract(
+        *("distill", "teacher.weights.h5", *SHORT, "--output", TEMPLATE, "--skip-existing"),
+        *("--format", "quiet"),
+        cwd=workshop,
+    )
+    assert (again.code, again.stdout) == (0, f"study/{NAMES[0]}\n")
+    assert "skipped" in again.stderr
+    assert (study / NAMES[0]).read_bytes() == before
+
+
+def test_skipping_and_replacing_exclude_each_other(workshop: Path) -> None:
+    refused = kextract(
+        *("distill", "teacher.weights.h5", "--skip-existing", "--overwrite"), cwd=workshop
+    )
+    assert "--skip-existing and --overwrite exclude each other" in refused.refusal()
+
+
+def test_metrics_of_every_epoch_are_in_the_file_that_was_named(study: Path) -> None:
+    rows = [json.loads(line) for line in (study / "0.jsonl").read_text().splitlines()]
+    info = read_info(study / NAMES[0])
+    assert info is not None
+    assert [row["loss"] for row in rows] == [record.loss for record in info.history]
+    for row in rows:
+        check(row, "metrics")
+
+
+def test_tensorboard_gets_metrics_and_pictures(workshop: Path) -> None:
+    from tests.display.test_tensorboard import read
+
+    made = kextract(
+        *("distill", "teacher.weights.h5", *SHORT, "--output", "board.weights.h5"),
+        *("--dataset", "shades.npz", "--tensorboard", "boards/{method}"),
+        cwd=workshop,
+    )
+    assert made.code == 0, made.stderr
+    found = read(workshop / "boards" / "random")
+    assert [step for step, _ in found["validation/loss"]] == [0, 1, 2]
+    assert [step for step, _ in found["images"]] == [1, 2]
+    assert not list(workshop.glob("board-epoch-*.png"))
+
+
+def test_metrics_that_cannot_be_written_are_refused_before_the_work(workshop: Path) -> None:
+    refused = kextract(
+        *("distill", "teacher.weights.h5", *SHORT, "-o", "x.weights.h5", "--metrics", "m.txt"),
+        cwd=workshop,
+    )
+    assert "--metrics: 'm.txt' must end in .csv or .jsonl" in refused.refusal()
+    assert not (workshop / "x.weights.h5").exists()
+
+
+def test_seeds_are_taken_together_unless_told_otherwise(study: Path) -> None:
+    pattern = f"{study}/*.weights.h5"
+    (row,) = json.loads(kextract("compare", pattern, "--format", "json").stdout)
+    assert (row["model"], row["runs"]) == ("teacher-lenet5-random", 2)
+    assert row["last_loss_deviation"] > 0
+    alone = kextract("compare", pattern, "--group-by", "none", "--format", "json")
+    assert [row["model"] for row in json.loads(alone.stdout)] == [
+        name.removesuffix(".weights.h5") for name in NAMES
+    ]
+
+
+def test_groups_and_columns_are_chosen_by_name(study: Path, workshop: Path) -> None:
+    shown = kextract(
+        *("compare", workshop / "teacher.weights.h5", f"{study}/*.weights.h5"),
+        *("--group-by", "method,student", "--columns", "test-accuracy,teacher-share,parameters"),
+        *("--format", "csv"),
+    )
+    teacher, student = csv.DictReader(io.StringIO(shown.stdout))
+    assert (student["method"], student["student"], student["runs"]) == ("random", "lenet5", "2")
+    share = float(student["test_accuracy"]) / float(teacher["test_accuracy"])
+    assert float(student["teacher_share"]) == pytest.approx(share)
+
+
+def test_epochs_as_csv_are_one_table(study: Path) -> None:
+    shown = kextract("compare", f"{study}/*.weights.h5", "--epochs", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(shown.stdout)))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+
+
+def test_what_compare_writes_fits_its_schema(study: Path) -> None:
+    for more in ((), ("--epochs",), ("--group-by", "seed")):
+        shown = kextract("compare", f"{study}/*.weights.h5", "--format", "json", *more)
+        check(json.loads(shown.stdout), "comparison")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--group-by", "metod"), "unknown fact (--group-by) 'metod': did you mean 'method'?"),
+        (("--columns", "last_los"), "unknown metric (--columns) 'last_los'"),
+        (("--plot", "plot.pdf"), "--plot: 'plot.pdf' must end in .png or .svg"),
+        (("--plot", "plot.png", "--plot-by", "size"), "choose one of: epoch, parameters"),
+    ],
+)
+def test_what_compare_cannot_do_is_refused(
+    words: tuple[str, ...], message: str, study: Path
+) -> None:
+    refused = kextract("compare", f"{study}/*.weights.h5", *words, cwd=study)
+    assert message in refused.refusal()
+
+
+def test_a_pattern_that_no_file_matches_is_refused(study: Path) -> None:
+    assert "'none/*.h5': no file matches" in kextract("compare", "none/*.h5", cwd=study).refusal()
+
+
+@pytest.mark.parametrize("by", ["epoch", "parameters"])
+def test_a_plot_is_written_and_not_replaced(by: str, study: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="plots need the extra kextract[plots]")
+    words = ("compare", f"{study}/*.weights.h5", "--plot", tmp_path / "a.svg", "--plot-by", by)
+    assert kextract(*words).code == 0
+    assert (tmp_path / "a.svg").read_text().startswith("<?xml")
+    assert "exists already; pass --overwrite" in kextract(*words).refusal()
+    assert kextract(*words, "--overwrite").code == 0
+
+
+def test_forty_checkpoints_are_compared_without_waiting(study: Path, tmp_path: Path) -> None:
+    for number in range(40):
+        shutil.copy(study / NAMES[0], tmp_path / f"{number}.weights.h5")
+    began = time.process_time()
+    assert kextract("compare", f"{tmp_path}/*.weights.h5").code == 0
+    assert time.process_time() - began < 2
+
+
+def test_a_report_has_the_teacher_that_lies_beside_its_student(
+    study: Path, workshop: Path, tmp_path: Path
+) -> None:
+    shutil.copy(workshop / "teacher.weights.h5", tmp_path)
+    shutil.copy(study / NAMES[0], tmp_path / "<b>.weights.h5")
+    done = kextract("report", tmp_path / "<b>.weights.h5", "-o", tmp_path / "r.html")
+    assert done.code == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'r.html'}\n"
+    page = (tmp_path / "r.html").read_text()
+    assert "What students learned from teacher (shades.npz)" in page
+    assert "<td>teacher</td><td>&lt;b&gt;</td>" in page
+    assert "[distill]\n" in page
+    assert "<b>" not in page
+
+
+def test_a_report_measures_where_told_to(study: Path, workshop: Path, tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    done = kextract(
+        *("report", study / NAMES[0], "-o", page, "--measure", "--dataset", "shades.npz"),
+        cwd=workshop,
+    )
+    assert done.code == 0, done.stderr
+    assert '<table class="confusion">' in page.read_text()
+    assert "multiply-adds per image" in page.read_text()
+
+
+def test_a_report_of_another_ending_is_refused(study: Path) -> None:
+    refused = kextract("report", study / NAMES[0], "-o", "r.pdf")
+    assert "--output: 'r.pdf' must end in .html" in refused.refusal()
