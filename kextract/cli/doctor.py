@@ -15,13 +15,13 @@ def doctor(invocation: Invocation[DoctorRequest]) -> None:
 
     Exits with 1 where something is wrong that runs need.
     """
-    from kextract.display.strict_json import dumps
     from kextract.reports.table import Table, name_cell
     from kextract.runs.doctor import diagnose
+    from kextract.text import json_text
 
     findings = diagnose(invocation.request.machine.data_dir)
     if invocation.request.format == "json":
-        print(dumps([asdict(finding) for finding in findings]))
+        print(json_text([asdict(finding) for finding in findings]))
     else:
         rows = tuple(
             tuple(name_cell(value) for value in asdict(finding).values()) for finding in findings

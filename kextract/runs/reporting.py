@@ -81,7 +81,7 @@ def _measured(
         for path in paths
     ]
     runtime.start()
-    from kextract.models.cost import multiply_adds
+    from kextract.models.cost import cost_of
     from kextract.reports.confusion import confusion_of
     from kextract.training.evaluation import Predictor
 
@@ -93,6 +93,6 @@ def _measured(
             names = entry.info.class_names or tuple(map(str, range(entry.info.classes)))
             predictions = Predictor(network).logits(data.x_test).argmax(axis=-1)
             confusion = confusion_of(predictions, data.y_test, names)
-        found = Measured(multiply_adds(network), confusion)
+        found = Measured(cost_of(network).multiply_adds, confusion)
         measured.append(replace(entry, measured=found))
     return measured
