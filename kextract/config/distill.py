@@ -4,7 +4,15 @@ from dataclasses import dataclass, field
 
 from kextract.config import shared
 from kextract.config.inversion import InversionConfig
-from kextract.config.option import NOT_NEGATIVE, POSITIVE, SHARE, at_least, check, option
+from kextract.config.option import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    SHARE_OF_ALL,
+    at_least,
+    check,
+    option,
+)
 
 RECIPES = {
     "corrected": "teacher frozen and in inference mode, softmax once, fresh optimizer per batch",
@@ -73,6 +81,20 @@ class DistillConfig:
         panel=IMAGES,
         group="choosing",
         bounds=at_least(1),
+    )
+    leaves: int = option(
+        32768,
+        "Crops of dead leaves that the student is taught with, chosen among three times as many.",
+        panel=IMAGES,
+        group="cutting",
+        bounds=at_least(1),
+    )
+    cutmix: float = option(
+        0.0,
+        "Share of images that a part of another image is pasted into before the teacher answers.",
+        panel=IMAGES,
+        group="mixing",
+        bounds=SHARE_OF_ALL,
     )
     shift: int = option(
         0,

@@ -35,6 +35,7 @@ def at_least(least: int) -> Bounds:
 
 POSITIVE = Bounds(lambda value: value > 0 and math.isfinite(value), "a positive number")
 NOT_NEGATIVE = Bounds(lambda value: value >= 0 and math.isfinite(value), "0 or a positive number")
+SHARE_OF_ALL = Bounds(lambda value: 0 <= value <= 1, "from 0 to 1")
 SHARE = Bounds(lambda value: 0 < value < 1, "between 0 and 1, such as 0.1")
 
 

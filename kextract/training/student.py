@@ -13,6 +13,7 @@ from kextract.errors import NonFiniteError
 from kextract.losses import article_distillation, distance
 from kextract.records import EpochRecord, Event, Progress, Snapshot
 from kextract.training.evaluation import FloatArray, Predictor, score
+from kextract.training.mixing import CutMix
 from kextract.training.optimizers import LearningRate, make_optimizer
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.transfer.crafting import Logits
@@ -49,6 +50,7 @@ def distill(
     optimizer = make_optimizer(config.optimizer, student, _learning_rate(config))
     update = _compile_update(teacher, student, config, optimizer)
     examiner = _Examiner(student, validation, teacher_logits)
+    cutmix = CutMix(config.cutmix, config.seed)
     steps = config.steps_per_epoch
     if resume is None:
         history = [examiner.record(epoch=0, began=time.perf_counter())]
@@ -65,7 +67,7 @@ def distill(
         for step in range(steps):
             step_began = time.perf_counter()
             yield from source.refresh(epoch, step)
-            batch = as_batch(source.batch())
+            batch = cutmix.mixed(as_batch(source.batch()), epoch, step)
             synthesis_seconds += time.perf_counter() - step_began
             loss, agreement = (float(value) for value in update(batch))
             if not np.isfinite(loss):

@@ -74,6 +74,12 @@ def _shapes(setting: Setting) -> TransferSource:
     return RandomShapes(setting)
 
 
+def _leaves(setting: Setting) -> TransferSource:
+    from kextract.transfer.leaves import Leaves
+
+    return Leaves(setting)
+
+
 def _inversion(setting: Setting) -> TransferSource:
     from kextract.transfer.inversion import Inversion
 
@@ -114,28 +120,35 @@ METHODS: dict[str, MethodSpec] = {
     "shapes": MethodSpec(
         "blobs and strokes cut out of smooth noise",
         _shapes,
-        uses=frozenset({"moving", "choosing"}),
+        uses=frozenset({"moving", "choosing", "mixing"}),
         defaults=PICTURES,
+    ),
+    "leaves": MethodSpec(
+        "crops of dead leaves in the colours of photographs, as many of each answer",
+        _leaves,
+        columns=("answers", "entropy", "confidence"),
+        uses=frozenset({"moving", "cutting", "mixing"}),
+        defaults={**PICTURES, "cutmix": 0.5, "distance": "kl"},
     ),
     "inversion": MethodSpec(
         "images that a generator draws out of the teacher",
         _inversion,
         columns=("answers", "entropy", "confidence", "diversity", "batch_norm_distance"),
-        uses=frozenset({"moving", "drawing"}),
+        uses=frozenset({"moving", "drawing", "mixing"}),
         defaults=PICTURES,
     ),
     "surrogate": MethodSpec(
         "images of another data set (--images)",
         _stored,
         images="given",
-        uses=frozenset({"moving"}),
+        uses=frozenset({"moving", "mixing"}),
         defaults=PICTURES,
     ),
     "real": MethodSpec(
         "the teacher's own images, ordinary distillation: the upper bound",
         _stored,
         images="own",
-        uses=frozenset({"moving"}),
+        uses=frozenset({"moving", "mixing"}),
         defaults=PICTURES,
     ),
 }

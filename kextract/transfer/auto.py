@@ -1,0 +1,99 @@
+"""What `--method auto` picks for a teacher, and the schedule that fits a number of minutes.
+
+Pure functions of plain values: nothing is loaded, measured or imported here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kextract.errors import RequestError
+
+EPOCH_UPDATES = 500
+"""The most updates of an epoch in a fitted schedule: measuring the student takes time, too."""
+LEAST_EPOCHS = 6
+"""Epochs of a fitted schedule, so that progress shows and a stopped run loses little."""
+SMALLEST_SHIFTED = 24
+"""Sides from which images bear a shift of 3 pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a teacher and its student before anything is run."""
+
+    input_shape: tuple[int, int, int]
+    """Height, width, channels."""
+    classes: int
+    has_batch_norm: bool
+    """Whether the teacher has stored statistics that a generator can be guided by."""
+    has_gradients: bool = True
+    """Whether the teacher can be differentiated; not so where it only answers."""
+    student_has_batch_norm: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A method, settings that differ from its defaults, and why."""
+
+    method: str
+    settings: Mapping[str, Any]
+    """Fields of DistillConfig and InversionConfig by name."""
+    preset: str | None
+    reason: str
+    """One line, without a full stop."""
+
+
+def choose_method(facts: Facts) -> Choice:
+    """Choose the method that taught most in docs/results.md for a teacher like this one."""
+    height, width, channels = facts.input_shape
+    is_grey = channels == 1
+    guided = facts.has_batch_norm and facts.has_gradients
+    lacks = "batch normalization" if facts.has_gradients else "gradients"
+    shift = 3 if min(height, width) >= SMALLEST_SHIFTED and not is_grey else None
+    if guided and is_grey:
+        return Choice(
+            "inversion", {}, None, "the teacher's batch normalization says what its images are like"
+        )
+    if guided:
+        return Choice(
+            "inversion",
+            {} if shift else {"shift": 1},
+            "photos",
+            "the teacher's batch normalization says what its colour images are like",
+        )
+    if is_grey and not facts.student_has_batch_norm:
+        return Choice(
+            "shapes",
+            {"candidates": 4},
+            None,
+            f"the teacher has no {lacks}, its images are grey and the student does not normalize",
+        )
+    return Choice(
+        "leaves",
+        {} if shift else {"shift": 1},
+        None,
+        f"the teacher has no {lacks} to draw images by, so procedural ones are chosen by its"
+        " answers",
+    )
+
+
+def fit_schedule(
+    seconds_per_update: float, minutes: float, *, other_seconds: float = 0.0
+) -> tuple[int, int]:
+    """Return the epochs and the updates of an epoch that fit into `minutes`.
+
+    `seconds_per_update` holds an update's share of making images; `other_seconds` is what the run
+    takes besides: start-up, filling a bank or pool, measuring. Epochs are alike, because the
+    learning rate follows the whole schedule. Raises RequestError where not one update fits.
+    """
+    if not seconds_per_update > 0:
+        raise ValueError(f"seconds_per_update: expected more than 0, found {seconds_per_update}")
+    updates = int((60 * minutes - other_seconds) / seconds_per_update)
+    if updates < 1:
+        needed = (other_seconds + LEAST_EPOCHS * seconds_per_update) / 60
+        raise RequestError(
+            f"--minutes {minutes:g}: not one update of the student fits; give it {needed:.1f} or"
+            " more"
+        )
+    epochs = min(updates, max(LEAST_EPOCHS, -(-updates // EPOCH_UPDATES)))
+    return epochs, updates // epochs

@@ -1,0 +1,150 @@
+"""Dead leaves for a student: crops of procedural canvases, as many of each answer.
+
+Nothing but the teacher's answers is used: no gradient, no stored statistics, no data. Source: Frank
+& Davis 2025, "What makes a good dataset for knowledge distillation?", for procedural images that
+are chosen uniformly by the teacher's answer; that a missing answer is looked for among crops like
+those that came nearest to it is ours.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.datasets.pixels import scale, unscale
+from kextract.records import Event, Progress
+from kextract.transfer.crops import GENES, Cutter, Genes, Pixels, mutated
+from kextract.transfer.dead_leaves import canvas
+from kextract.transfer.source import Setting
+from kextract.transfer.stored import sample
+
+LEAVES_STREAM = 6
+"""Sets these random numbers apart from those of other methods."""
+CANVASES = 48
+CANVAS_SIDE = 512
+ASKED_AT_ONCE = 256
+SEARCHES = 4
+"""How many times crops are looked for that are answered with what is missing."""
+PARENTS = 64
+"""Crops nearest to a missing answer that others are made like."""
+STRENGTH = 0.05
+"""Standard deviation of what a gene is changed by."""
+
+Answers = NDArray[np.float32]
+
+
+class Leaves:
+    """Batches from a pool of `leaves` crops that is drawn before the first update."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._config = setting.config
+        self._shape = setting.input_shape
+        self._ask = _compile_ask(setting)
+        self._pool: Pixels | None = None
+        self._answers = np.zeros((0, setting.classes), np.float32)
+        self._moment = (0, 0)
+
+    def refresh(self, epoch: int, step: int) -> Iterator[Event]:
+        """Draw the pool, if there is none."""
+        self._moment = (epoch, step)
+        if self._pool is None:
+            yield from self._fill(epoch)
+
+    def batch(self) -> tf.Tensor:
+        """Return float32 images (n, h, w, c) in [-1, 1], shifted and mirrored at random."""
+        assert self._pool is not None, "refreshed before"
+        return sample(self._pool, self._config, *self._moment)
+
+    def figures(self) -> dict[str, float]:
+        """Return the shares of the pool's answers, and their entropy as a share of log k."""
+        classes = self._answers.shape[1]
+        shares = np.bincount(self._answers.argmax(axis=1), minlength=classes) / len(self._answers)
+        some = shares[shares > 0]
+        return {
+            **{f"answers/{number}": float(share) for number, share in enumerate(shares)},
+            "entropy": float(-(some * np.log(some)).sum() / np.log(classes)),
+            "confidence": float(self._answers.max(axis=1).mean()),
+        }
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return nothing: the pool follows from the seed and the teacher."""
+        return {}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Do nothing: there is nothing to remember."""
+
+    def _fill(self, epoch: int) -> Iterator[Event]:
+        """Draw as many crops as the pool holds, then search for answers that are missing."""
+        count = self._config.leaves
+        seed = np.random.SeedSequence([self._config.seed, LEAVES_STREAM])
+        random = np.random.default_rng(seed)
+        canvases = []
+        for number in range(CANVASES):
+            canvases.append(unscale(canvas(random, CANVAS_SIDE, self._shape[-1])))
+            yield Progress(epoch, "painting leaves", number + 1, CANVASES, 0)
+        cutter = Cutter(np.stack(canvases), *self._shape[:2])
+        genes = random.random((count, GENES))
+        answers = np.zeros((0, self._answers.shape[1]), np.float32)
+        total = count + SEARCHES * (count // 2)
+        for search in range(SEARCHES + 1):
+            if search:
+                genes = np.concatenate([genes, children(random, genes, answers, count // 2)])
+            while len(answers) < len(genes):
+                some = genes[len(answers) : len(answers) + ASKED_AT_ONCE]
+                answers = np.concatenate([answers, self._ask(cutter.cut(some))])
+                yield Progress(epoch, "cutting leaves", len(answers), total, len(answers))
+        chosen = evenly(random, answers, count)
+        self._answers = answers[chosen]
+        self._pool = cutter.cut(genes[chosen])
+
+
+def children(random: np.random.Generator, genes: Genes, answers: Answers, count: int) -> Genes:
+    """Return `count` genes near those that came nearest to answers that are missing.
+
+    `answers` are probabilities (n, k). A class gets the more the further it is from an even share.
+    """
+    classes = answers.shape[1]
+    found = np.bincount(answers.argmax(axis=1), minlength=classes)
+    missing = np.maximum(0, found.sum() / classes - found)
+    if not missing.any():
+        return random.random((count, genes.shape[1]))
+    wanted = random.choice(classes, count, p=missing / missing.sum())
+    nearest = np.argpartition(-answers, min(PARENTS, len(answers) - 1), axis=0)[:PARENTS]
+    parents = nearest[random.integers(0, len(nearest), count), wanted]
+    return mutated(random, genes[parents], STRENGTH)
+
+
+def evenly(random: np.random.Generator, answers: Answers, count: int) -> NDArray[np.int64]:
+    """Return `count` places in probabilities (n, k), as many of each class as there can be.
+
+    A class that fewer are answered with gets those that came nearest to it; which of its own are
+    taken, sure ones or not, is left to chance.
+    """
+    classes = answers.shape[1]
+    answered = answers.argmax(axis=1)
+    taken = np.zeros(len(answers), np.bool_)
+    for label in random.permutation(classes):
+        own = random.permutation(np.flatnonzero(answered == label))
+        taken[own[: count // classes]] = True
+    for label in random.permutation(classes):
+        short = count // classes - int((taken & (answered == label)).sum())
+        if short > 0:
+            near = np.where(taken, -1.0, answers[:, label])
+            taken[np.argsort(-near, kind="stable")[:short]] = True
+    rest = random.permutation(np.flatnonzero(~taken))
+    taken[rest[: count - int(taken.sum())]] = True
+    return np.flatnonzero(taken)
+
+
+def _compile_ask(setting: Setting) -> Callable[[Pixels], Answers]:
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def probabilities(images: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(tf.cast(setting.answers(images), tf.float32))
+
+    def ask(pixels: Pixels) -> Answers:
+        answers: Answers = probabilities(tf.constant(scale(pixels))).numpy()
+        return answers
+
+    return ask
