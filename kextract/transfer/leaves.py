@@ -22,7 +22,8 @@ from kextract.transfer.stored import sample
 
 LEAVES_STREAM = 6
 """Sets these random numbers apart from those of other methods."""
-CANVASES = 48
+MOST_CANVASES = 48
+CROPS_OF_A_CANVAS = 512
 CANVAS_SIDE = 512
 ASKED_AT_ONCE = 256
 SEARCHES = 4
@@ -80,10 +81,11 @@ class Leaves:
         count = self._config.leaves
         seed = np.random.SeedSequence([self._config.seed, LEAVES_STREAM])
         random = np.random.default_rng(seed)
+        number_of_canvases = min(MOST_CANVASES, -(-count // CROPS_OF_A_CANVAS))
         canvases = []
-        for number in range(CANVASES):
+        for number in range(number_of_canvases):
             canvases.append(unscale(canvas(random, CANVAS_SIDE, self._shape[-1])))
-            yield Progress(epoch, "painting leaves", number + 1, CANVASES, 0)
+            yield Progress(epoch, "painting leaves", number + 1, number_of_canvases, 0)
         cutter = Cutter(np.stack(canvases), *self._shape[:2])
         genes = random.random((count, GENES))
         answers = np.zeros((0, self._answers.shape[1]), np.float32)

@@ -34,6 +34,7 @@ CONFIG = DistillConfig(
     batch_size=4,
     learning_rate=0.01,
     noise_iterations=4,
+    leaves=12,
     precision="float32",
     inversion=SMALL_INVERSION,
 )

@@ -34,7 +34,7 @@ def answered(*classes: int, sure: float = 0.8) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def small_canvases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaves, "CANVASES", 2)
+    monkeypatch.setattr(leaves, "MOST_CANVASES", 2)
     monkeypatch.setattr(leaves, "CANVAS_SIDE", 32)
 
 
