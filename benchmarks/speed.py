@@ -75,14 +75,14 @@ def crafting(*, together: int, compiled: bool = True, batches: int = 8, steps: i
 
     from kextract.models.build import build_model
     from kextract.models.frozen import frozen
-    from kextract.transfer.crafting import CraftingRules, make_crafter
+    from kextract.transfer.crafting import Crafter, CraftingRules
     from kextract.transfer.noise import clipped_noise
 
     precision = runtime.resolve_precision("auto")
     teacher = frozen(
         build_model("resnet11", SHAPE, 10, precision=precision), batch_statistics=False
     )
-    craft = make_crafter(teacher, CraftingRules(1e-2, steps, 0.0), 32)
+    craft = Crafter(teacher, CraftingRules(1e-2, steps, 0.0), 32)
     noise = tf.constant(clipped_noise(np.random.default_rng(0), (32 * together, *SHAPE)))
     classes = tf.range(32 * together) % 10
 

@@ -50,7 +50,7 @@ def main() -> None:
     print("| steps of 2020 | the teacher's test accuracy |", "| ---: | ---: |", sep="\n")
     for step in range(steps + 1):
         if step:
-            noise.refresh(1, step - 1)
+            list(noise.refresh(1, step - 1))
             teacher(noise.batch(), training=True)
         accuracy = score(predictor.logits(data.x_test), data.y_test).accuracy
         print(f"| {step} | {accuracy:.4f} |", flush=True)

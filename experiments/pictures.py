@@ -39,12 +39,12 @@ def draw_noise(checkpoint: Path, target: Path) -> None:
 
     from kextract.models.frozen import frozen
     from kextract.storage.loading import load_model
-    from kextract.transfer.crafting import CraftingRules, make_crafter
+    from kextract.transfer.crafting import Crafter, CraftingRules
     from kextract.transfer.noise import clipped_noise
 
     teacher = frozen(load_model(checkpoint, info, precision="float32"), batch_statistics=False)
     noise = clipped_noise(np.random.default_rng(0), (info.classes, *info.input_shape))
-    craft = make_crafter(teacher, CraftingRules(1e-2, 100, 1e-5), info.classes)
+    craft = Crafter(teacher, CraftingRules(1e-2, 100, 1e-5), info.classes)
     crafted, _, confidence = craft(noise, tf.range(info.classes), tf.constant(0))
     print("confidence:", np.round(confidence.numpy(), 4))
     # What crafting moved is too small to be seen: it gets a row of its own, three times as large.

@@ -1,13 +1,14 @@
 """Adversarial noise, the article's second technique: noise that fools the teacher."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.transfer.crafting import CraftingRules, Logits, make_crafter
+from kextract.records import Event, Progress
+from kextract.transfer.crafting import Crafter, CraftingRules, Logits
 from kextract.transfer.noise import batch_generator, clipped_noise
 
 
@@ -37,29 +38,32 @@ class AdversarialNoise:
         self._seed = seed
         self._shared_counter = shared_counter
         self._together = 1 if shared_counter else together
-        self._craft = make_crafter(teacher, rules, batch_size=shape[0])
+        self._limit = rules.iterations
+        self._crafter = Crafter(teacher, rules, batch_size=shape[0])
         self._steps_made = 0
         self._ready: list[tf.Tensor] = []
         self._iterations: list[float] = []
         self._confidences: list[float] = []
 
-    def refresh(self, epoch: int, step: int) -> tuple[()]:
+    def refresh(self, epoch: int, step: int) -> Iterator[Event]:
         """Craft the next batches if none is left."""
-        if not self._ready:
-            self._craft_next(epoch, step)
-        return ()
-
-    def _craft_next(self, epoch: int, step: int) -> None:
+        if self._ready:
+            return
         count = min(self._together, self._steps_per_epoch - step)
         noise, classes = zip(
             *(self._draw(epoch, step + number) for number in range(count)), strict=True
         )
         before = self._steps_made if self._shared_counter else 0
-        crafted, taken, confidence = self._craft(
+        pieces = self._crafter.pieces(
             tf.constant(np.concatenate(noise)),
             tf.constant(np.concatenate(classes), tf.int32),
             tf.constant(before, tf.int32),
         )
+        for steps, (crafted, taken, confidence) in pieces:  # noqa: B007 - the last ones count
+            done = step + count * steps // self._limit
+            yield Progress(
+                epoch, "crafting noise", done, self._steps_per_epoch, done * self._shape[0]
+            )
         self._steps_made += int(tf.reduce_sum(taken))
         self._ready = tf.split(crafted, count)
         self._iterations += taken.numpy().tolist()

@@ -1,14 +1,20 @@
 """Pushes noise until a teacher is sure of a class: gradient descent on pixels, compiled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
 # Adam's constants (Kingma & Ba 2015, algorithm 1), with Keras's epsilon.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
+PIECE = 10
+"""Steps between two looks at how far it is."""
+
 Logits = Callable[[tf.Tensor], tf.Tensor]
+Crafted = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+"""Noise (b * n, h, w, c), the int32 steps that each batch took (b,), and confidences (b * n,)."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +31,49 @@ class CraftingRules:
     """Whether the loss takes probabilities for logits, as the 2020 code did."""
 
 
-def make_crafter(
-    teacher: Logits, rules: CraftingRules, batch_size: int
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Compile the crafting of one or more batches at once.
+class Crafter:
+    """Crafts one or more batches of noise at once.
 
-    The function takes float32 noise (b * batch_size, h, w, c), int32 classes to fake
-    (b * batch_size,) and the count of Adam steps made before (0 for a fresh optimizer), as int32.
-    It returns the crafted noise, the int32 steps that each batch took (b,), and the teacher's final
-    probabilities of the wished classes (b * batch_size,). Batches stop independently, so they come
-    out as if crafted one by one, where the teacher's answer to an image does not depend on the
-    others. Noise is not clipped again.
+    Called with float32 noise (b * batch_size, h, w, c), int32 classes to fake (b * batch_size,) and
+    the count of Adam steps made before (0 for a fresh optimizer), int32, it returns the crafted
+    noise, the steps that each batch took, and the teacher's final probabilities of the requested
+    classes. Batches stop independently, so they come out as if crafted one by one, where the
+    teacher's logits of an image do not depend on the others. Noise is not clipped again.
     """
+
+    def __init__(self, teacher: Logits, rules: CraftingRules, batch_size: int) -> None:
+        self._limit = rules.iterations
+        self._begin, self._go_on = _compile(teacher, rules, batch_size)
+
+    def __call__(self, noise: tf.Tensor, classes: tf.Tensor, steps_before: tf.Tensor) -> Crafted:
+        """Craft without a word."""
+        *_, (_, crafted) = self.pieces(noise, classes, steps_before)
+        return crafted
+
+    def pieces(
+        self, noise: tf.Tensor, classes: tf.Tensor, steps_before: tf.Tensor
+    ) -> Iterator[tuple[int, Crafted]]:
+        """Craft piece by piece, yielding the steps made so far and what has come of them."""
+        state = self._begin(noise, classes)
+        for until in range(PIECE, self._limit + PIECE, PIECE):
+            limit = tf.constant(min(until, self._limit))
+            state, active = self._go_on(state, classes, steps_before, limit)
+            step, crafted, logits, *_, taken = state
+            confidence = tf.gather(tf.nn.softmax(logits), classes, batch_dims=1)
+            yield int(step), (crafted, taken, confidence)
+            if not active:
+                return
+
+
+def _compile(
+    teacher: Logits, rules: CraftingRules, batch_size: int
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Compile the beginning, which makes a state, and the steps, which take it further."""
 
     def losses(noise: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = teacher(noise)
-        answers = tf.nn.softmax(logits) if rules.softmax_twice else logits
-        each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=classes, logits=answers)
+        outputs = tf.nn.softmax(logits) if rules.softmax_twice else logits
+        each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=classes, logits=outputs)
         return tf.reduce_mean(tf.reshape(each, [-1, batch_size]), axis=1), logits
 
     def step_up(noise: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -51,13 +83,19 @@ def make_crafter(
         return loss, tape.gradient(loss, noise), logits
 
     @tf.function(jit_compile=False, reduce_retracing=True)
-    def craft(
-        noise: tf.Tensor, classes: tf.Tensor, steps_before: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def begin(noise: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        loss, gradient, logits = step_up(noise, classes)
+        mean, square = tf.zeros_like(noise), tf.zeros_like(noise)
         batches = tf.shape(noise)[0] // batch_size
+        active, taken = tf.fill([batches], True), tf.zeros([batches], tf.int32)
+        return tf.constant(0), noise, logits, loss, gradient, mean, square, active, taken
 
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def go_on(
+        state: tuple[tf.Tensor, ...], classes: tf.Tensor, steps_before: tf.Tensor, limit: tf.Tensor
+    ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         def unfinished(step, noise, logits, loss, gradient, mean, square, active, taken):  # type: ignore[no-untyped-def]
-            return tf.reduce_any(active)
+            return tf.reduce_any(active) & (step < limit)
 
         def advance(step, noise, logits, loss, gradient, mean, square, active, taken):  # type: ignore[no-untyped-def]
             mean = BETA_1 * mean + (1 - BETA_1) * gradient
@@ -73,24 +111,7 @@ def make_crafter(
             active &= (loss - new_loss > rules.tolerance) | (step == 0)
             return step + 1, noise, logits, new_loss, gradient, mean, square, active, taken
 
-        loss, gradient, logits = step_up(noise, classes)
-        _, noise, logits, *_, taken = tf.while_loop(
-            unfinished,
-            advance,
-            (
-                tf.constant(0),
-                noise,
-                logits,
-                loss,
-                gradient,
-                tf.zeros_like(noise),
-                tf.zeros_like(noise),
-                tf.fill([batches], True),
-                tf.zeros([batches], tf.int32),
-            ),
-            maximum_iterations=rules.iterations,
-        )
-        confidence = tf.gather(tf.nn.softmax(logits), classes, batch_dims=1)
-        return noise, taken, confidence
+        state = tf.while_loop(unfinished, advance, state)
+        return state, tf.reduce_any(state[-2])
 
-    return craft  # type: ignore[no-any-return]
+    return begin, go_on

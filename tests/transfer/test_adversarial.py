@@ -5,6 +5,7 @@ import pytest
 
 from kextract.config import DistillConfig, TeacherConfig
 from kextract.models.frozen import frozen
+from kextract.records import Progress
 from kextract.training.teacher import train_teacher
 from kextract.transfer import method_spec
 from kextract.transfer.adversarial import AdversarialNoise
@@ -34,7 +35,7 @@ def drawn(noise: AdversarialNoise, epochs: int = 2) -> Any:
     made = []
     for epoch in range(1, epochs + 1):
         for step in range(STEPS):
-            noise.refresh(epoch, step)
+            list(noise.refresh(epoch, step))
             made.append(noise.batch().numpy())
     return np.stack(made)
 
@@ -43,7 +44,7 @@ def beginnings(epochs: int = 1) -> Any:
     noise, made = RandomNoise(BATCH, seed=0), []
     for epoch in range(1, epochs + 1):
         for step in range(STEPS):
-            noise.refresh(epoch, step)
+            list(noise.refresh(epoch, step))
             made.append(noise.batch().numpy())
     return np.stack(made)
 
@@ -100,7 +101,7 @@ def test_figures_begin_anew_after_they_were_asked_for() -> None:
     used.figures()
     for step in range(STEPS):
         for noise in (fresh, used):
-            noise.refresh(2, step)
+            list(noise.refresh(2, step))
             noise.batch()
     assert used.figures() == fresh.figures()
 
@@ -122,7 +123,7 @@ def crafted(teacher: Any) -> Any:
     noise = method_spec("adversarial").make(Setting(answers, teacher, teacher, config))
     logits = []
     for step in range(config.steps_per_epoch):
-        noise.refresh(1, step)
+        list(noise.refresh(1, step))
         logits.append(answers(noise.batch()).numpy().astype(np.float64))
     return np.concatenate(logits), noise.figures()
 
@@ -143,3 +144,18 @@ def test_noise_is_crafted_for_all_classes_about_as_often(crafted: Any) -> None:
     """48 draws from 3 classes: 16 of each, give or take four standard deviations of 3.3."""
     answered = np.bincount(crafted[0].argmax(axis=1), minlength=CLASSES)
     assert (np.abs(answered - 16) <= 13).all()
+
+
+def test_crafting_tells_how_far_it_is_in_the_epoch() -> None:
+    noise = source(iterations=25, together=4)
+    told = [event for event in noise.refresh(1, 0) if isinstance(event, Progress)]
+    assert [(event.phase, event.done, event.total, event.images) for event in told] == [
+        ("crafting noise", done, STEPS, done * BATCH[0]) for done in (1, 3, 4)
+    ]
+
+
+def test_nothing_is_told_while_batches_are_left() -> None:
+    noise = source(together=4)
+    list(noise.refresh(1, 0))
+    noise.batch()
+    assert list(noise.refresh(1, 1)) == []

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from kextract.models.frozen import frozen
-from kextract.transfer.crafting import CraftingRules, make_crafter
+from kextract.transfer import crafting
+from kextract.transfer.crafting import Crafter, CraftingRules
 from kextract.transfer.noise import clipped_noise
 from tests.training.examples import CLASSES, SHAPE, tiny_network
 from tests.transfer.examples import LINEAR_SHAPE, first_move, linear_teacher
@@ -86,7 +87,7 @@ def test_crafting_is_keras_s_adam_on_the_pixels(rules: CraftingRules, stops: boo
     answers, (noise, classes) = teacher(batch_statistics=rules.softmax_twice), start(1)
     expected, steps = craft_by_keras(answers, rules, noise, classes)
     assert (2 < steps < rules.iterations) == stops
-    crafted, taken, _ = make_crafter(answers, rules, SIZE)(noise, classes, ZERO)
+    crafted, taken, _ = Crafter(answers, rules, SIZE)(noise, classes, ZERO)
     assert taken.numpy().tolist() == [steps]
     np.testing.assert_allclose(crafted.numpy(), expected, atol=1e-4)
 
@@ -99,7 +100,7 @@ def test_a_step_count_goes_on_from_before_with_moments_at_zero(
 ) -> None:
     answers, (noise, classes) = teacher(batch_statistics=rules.softmax_twice), start(1)
     expected, steps = craft_by_hand(answers, rules, noise, classes, steps_before)
-    craft = make_crafter(answers, rules, SIZE)
+    craft = Crafter(answers, rules, SIZE)
     crafted, taken, _ = craft(noise, classes, tf.constant(steps_before))
     assert taken.numpy().tolist() == [steps]
     np.testing.assert_allclose(crafted.numpy(), expected, atol=2e-4)
@@ -109,7 +110,7 @@ def test_a_step_count_goes_on_from_before_with_moments_at_zero(
 def test_the_first_move_is_as_long_as_adam_s_closed_form(steps_before: int) -> None:
     rules = CraftingRules(learning_rate=0.01, iterations=1, tolerance=0.0)
     noise = tf.zeros((2, *LINEAR_SHAPE))
-    craft = make_crafter(linear_teacher, rules, 2)
+    craft = Crafter(linear_teacher, rules, 2)
     crafted, *_ = craft(noise, tf.constant([0, 1]), tf.constant(steps_before))
     move = first_move(0.01, steps_before)
     expected = np.broadcast_to(np.array([move, -move]).reshape(2, 1, 1, 1), crafted.shape)
@@ -118,7 +119,7 @@ def test_the_first_move_is_as_long_as_adam_s_closed_form(steps_before: int) -> N
 
 def test_batches_crafted_together_come_out_as_one_by_one() -> None:
     answers, (noise, classes) = teacher(), start(3)
-    craft = make_crafter(answers, replace(RULES, tolerance=0.034), SIZE)
+    craft = Crafter(answers, replace(RULES, tolerance=0.034), SIZE)
     together = craft(noise, classes, ZERO)
     alone = [
         craft(noise[first : first + SIZE], classes[first : first + SIZE], ZERO)
@@ -133,7 +134,7 @@ def test_a_batch_that_is_done_stays_while_others_go_on() -> None:
     sure = partial(linear_teacher, steepness=100.0)
     noise = tf.concat([tf.ones((2, *LINEAR_SHAPE)), -tf.ones((2, *LINEAR_SHAPE))], axis=0)
     rules = CraftingRules(learning_rate=0.01, iterations=9, tolerance=1e-5)
-    crafted, taken, _ = make_crafter(sure, rules, 2)(noise, tf.constant([0, 0, 0, 0]), ZERO)
+    crafted, taken, _ = Crafter(sure, rules, 2)(noise, tf.constant([0, 0, 0, 0]), ZERO)
     assert taken.numpy().tolist() == [2, 9]
     np.testing.assert_array_equal(crafted[:2], noise[:2])
     assert (crafted[2:].numpy() > -1).all()
@@ -143,13 +144,13 @@ def test_a_batch_that_is_done_stays_while_others_go_on() -> None:
 def test_crafting_ends_at_the_limit(limit: int) -> None:
     rules = CraftingRules(learning_rate=0.001, iterations=limit, tolerance=0.0)
     noise = tf.zeros((4, *LINEAR_SHAPE))
-    _, taken, _ = make_crafter(linear_teacher, rules, 2)(noise, tf.constant([0, 0, 1, 1]), ZERO)
+    _, taken, _ = Crafter(linear_teacher, rules, 2)(noise, tf.constant([0, 0, 1, 1]), ZERO)
     assert taken.numpy().tolist() == [limit, limit]
 
 
 def test_confidences_are_the_teacher_s_in_the_noise_that_is_returned() -> None:
     answers, (noise, classes) = teacher(), start(2)
-    crafted, _, confidence = make_crafter(answers, RULES, SIZE)(noise, classes, ZERO)
+    crafted, _, confidence = Crafter(answers, RULES, SIZE)(noise, classes, ZERO)
     logits = answers(crafted).numpy().astype(np.float64)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     expected = probabilities[np.arange(2 * SIZE), classes.numpy()]
@@ -159,5 +160,17 @@ def test_confidences_are_the_teacher_s_in_the_noise_that_is_returned() -> None:
 def test_noise_may_leave_the_range_of_images() -> None:
     rules = CraftingRules(learning_rate=0.1, iterations=5, tolerance=0.0)
     noise = tf.ones((1, *LINEAR_SHAPE))
-    crafted, *_ = make_crafter(linear_teacher, rules, 1)(noise, tf.constant([0]), ZERO)
+    crafted, *_ = Crafter(linear_teacher, rules, 1)(noise, tf.constant([0]), ZERO)
     assert (crafted.numpy() > 1).all()
+
+
+@pytest.mark.parametrize("piece", [1, 5, 100])
+def test_noise_is_the_same_to_the_bit_in_however_many_pieces(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, (noise, classes) = teacher(), start(2)
+    craft = Crafter(answers, replace(RULES, tolerance=0.034), SIZE)
+    expected = craft(noise, classes, ZERO)
+    monkeypatch.setattr(crafting, "PIECE", piece)
+    for found, same in zip(craft(noise, classes, ZERO), expected, strict=True):
+        np.testing.assert_array_equal(found.numpy(), same.numpy())

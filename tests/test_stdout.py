@@ -1,0 +1,73 @@
+"""Programs whose stdout cannot be written to; run as programs, for it is their own that fails."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys
+from kextract.stdout import usable_stdout
+with usable_stdout():
+    {body}
+"""
+WRITES = {
+    "a row": "print('row')",
+    "text without an end": "sys.stdout.write('x' * 100_000)",
+    "a row before the program exits": "print('row', end=''); sys.exit(3)",
+}
+FULL = Path("/dev/full")
+
+
+def run(body: str, *redirect: str) -> "subprocess.CompletedProcess[str]":
+    program = [sys.executable, "-c", PROGRAM.format(body=body)]
+    command = ["sh", "-c", f'"$0" "$@" {" ".join(redirect)}', *program]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("body", WRITES.values(), ids=WRITES)
+def test_a_full_disk_ends_in_one_line(body: str) -> None:
+    done = run(body, f">{FULL}")
+    assert done.returncode == 1
+    assert done.stderr == "kextract: cannot write to stdout: No space left on device\n"
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+def test_who_says_that_it_failed_is_not_told_again() -> None:
+    body = """try:
+        print("row")
+    except Exception as error:
+        print("another row")
+        sys.exit(type(error).__name__)"""
+    done = run(body, f">{FULL}")
+    assert (done.returncode, done.stderr) == (1, "StdoutError\n")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+def test_a_failure_that_somebody_swallowed_is_told() -> None:
+    body = """try:
+        print("row")
+    except Exception:
+        sys.exit()"""
+    done = run(body, f">{FULL}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("kextract: cannot write to stdout")
+
+
+def test_a_closed_stdout_ends_in_one_line_before_anything_is_done() -> None:
+    done = run("sys.stderr.write('done')", ">&-")
+    assert done.returncode == 1
+    assert done.stderr == "kextract: stdout is closed: send it to a file, or to /dev/null\n"
+
+
+@pytest.mark.parametrize(("body", "code"), [("print('row')", 0), ("print('row'); sys.exit(3)", 3)])
+def test_where_all_is_well_nothing_changes(body: str, code: int) -> None:
+    done = run(body)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "row\n", "")
+
+
+def test_other_failures_of_the_system_are_not_taken_for_those_of_stdout() -> None:
+    done = run("open('/nowhere/at all')")
+    assert "FileNotFoundError" in done.stderr
