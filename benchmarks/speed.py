@@ -43,6 +43,7 @@ def training(*, fused: bool, fit: bool, precision: str) -> Timed:
 
     from kextract.config import TeacherConfig
     from kextract.datasets.images import Images
+    from kextract.datasets.pixels import scale
     from kextract.models.batch_norm import BatchNormalization
     from kextract.models.build import build_model
     from kextract.training.teacher import compile_update
@@ -56,7 +57,7 @@ def training(*, fused: bool, fit: bool, precision: str) -> Timed:
     if fit:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("adam", loss)
-        scaled = (x.astype(np.float32) - 127.5) / 127.5
+        scaled = scale(x)
         return lambda: model.fit(scaled, y, batch_size=BATCH, epochs=1, verbose=0)
 
     update = compile_update(model, Images(x, y), TeacherConfig(), STEPS, flip=False)

@@ -4,14 +4,12 @@ import json
 from dataclasses import InitVar, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kextract.datasets.images import Labels, Pixels
 from kextract.errors import DatasetError
 from kextract.text import one_line
 
-Images = NDArray[np.uint8]
-Labels = NDArray[np.int64]
-Arrays = tuple[Images | None, Labels | None, Images | None, Labels | None]
+Arrays = tuple[Pixels | None, Labels | None, Pixels | None, Labels | None]
 """x_train, y_train, x_test, y_test; None for a half that is not there."""
 
 MIN_SIDE = 16
@@ -32,9 +30,9 @@ class Dataset:
     """
 
     name: str
-    x_train: Images | None
+    x_train: Pixels | None
     y_train: Labels | None
-    x_test: Images | None
+    x_test: Pixels | None
     y_test: Labels | None
     class_names: tuple[str, ...]
     flip: bool = False
@@ -97,7 +95,7 @@ def check_image_shape(where: str, shape: tuple[int, ...]) -> None:
 
 
 def _check_half(
-    where: str, half: str, images: Images | None, labels: Labels | None, classes: int
+    where: str, half: str, images: Pixels | None, labels: Labels | None, classes: int
 ) -> None:
     if images is None and labels is None:
         return

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract import runtime
-from kextract.datasets.dataset import Arrays, Images, Labels
+from kextract.datasets.dataset import Arrays
+from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.locks import exclusive
 from kextract.errors import DatasetError
 from kextract.text import one_line
@@ -60,7 +61,7 @@ def cache_folder() -> Path:
     return home / "datasets"
 
 
-def _tidy_images(images: Images) -> Images:
+def _tidy_images(images: Pixels) -> Pixels:
     return np.ascontiguousarray(images[..., None] if images.ndim == 3 else images)
 
 

@@ -6,14 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kextract.datasets.dataset import (
-    Arrays,
-    Images,
-    Labels,
-    check_image_shape,
-    dimensions,
-)
+from kextract.datasets.dataset import Arrays, check_image_shape, dimensions
 from kextract.datasets.image_files import ImageFile, is_image_name, open_image
+from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.npz_members import MAX_BYTES
 from kextract.datasets.resizing import fitted
 from kextract.datasets.splits import hold_out_test
@@ -117,7 +112,7 @@ def _common_shape(root: Path, files: list[_Labelled]) -> tuple[int, int, int]:
     return shape
 
 
-def _decode_all(files: list[_Labelled], shape: tuple[int, int, int]) -> tuple[Images, Labels]:
+def _decode_all(files: list[_Labelled], shape: tuple[int, int, int]) -> tuple[Pixels, Labels]:
     images = np.empty((len(files), *shape), dtype=np.uint8)
     for target, file in zip(images, files, strict=True):
         target[...] = fitted(file.image.decode()[None], shape)[0]

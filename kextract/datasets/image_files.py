@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from kextract.datasets.dataset import MAX_SIDE, Images
+from kextract.datasets.dataset import MAX_SIDE
+from kextract.datasets.images import Pixels
 from kextract.errors import DatasetError
 from kextract.text import one_line
 
@@ -37,7 +38,7 @@ class ImageFile:
     width: int
     gray: bool
 
-    def decode(self) -> Images:
+    def decode(self) -> Pixels:
         """Decode to uint8 (h, w, 1), or (h, w, 3) of a colour image; raises DatasetError.
 
         Of 16 bits the upper 8 are kept; transparency is left out, not laid on a ground.
@@ -63,7 +64,7 @@ def open_image(path: Path) -> ImageFile:
         return ImageFile(path, image.height, image.width, image.mode in _GRAY_MODES)
 
 
-def png_bytes(image: Images) -> bytes:
+def png_bytes(image: Pixels) -> bytes:
     """Encode uint8 (h, w, 1 or 3) as PNG; the same pixels give the same bytes."""
     stream = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, "PNG")

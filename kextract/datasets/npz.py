@@ -12,14 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.datasets.dataset import (
-    MAX_SIDE,
-    Arrays,
-    Images,
-    Labels,
-    check_channels,
-    check_image_shape,
-)
+from kextract.datasets.dataset import MAX_SIDE, Arrays, check_channels, check_image_shape
+from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.npz_members import Header, NpzFile, open_npz
 from kextract.datasets.splits import hold_out_test
 from kextract.errors import DatasetError
@@ -67,7 +61,7 @@ def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
     return arrays, names
 
 
-def read_images(path: Path) -> Images:
+def read_images(path: Path) -> Pixels:
     """Read images without their labels: uint8 (n, h, w, c) of any size, c 1 or 3.
 
     The array is `x_train`, `x`, `images` or `x_test`, with pixels as `read_npz` takes them. Raises
@@ -134,7 +128,7 @@ def _check_headers(where: str, half: str, images: Header, labels: Header) -> Non
         )
 
 
-def _images(where: str, raw: dict[str, NDArray[Any]]) -> dict[str, Images]:
+def _images(where: str, raw: dict[str, NDArray[Any]]) -> dict[str, Pixels]:
     """Bring both halves to uint8 (n, h, w, c), by the same rule."""
     top = _top(raw.values())
     return {half: _to_uint8(f"{where}: x_{half}", images, top) for half, images in raw.items()}
@@ -147,7 +141,7 @@ def _top(arrays: Collection[NDArray[Any]]) -> float:
     return 255.0
 
 
-def _to_uint8(where: str, images: NDArray[Any], top: float) -> Images:
+def _to_uint8(where: str, images: NDArray[Any], top: float) -> Pixels:
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype == np.uint8:

@@ -4,13 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kextract.datasets.dataset import Images
+from kextract.datasets.images import Pixels
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in brightness, ITU-R BT.601."""
 
 
-def fitted(images: Images, shape: tuple[int, int, int]) -> Images:
+def fitted(images: Pixels, shape: tuple[int, int, int]) -> Pixels:
     """Bring uint8 images (n, h, w, 1 or 3) to uint8 (n, *shape).
 
     Size: bilinear, and averaged over the area that becomes a pixel where an image shrinks. Colour

@@ -3,15 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.datasets.dataset import Arrays, Images, Labels
+from kextract.datasets.dataset import Arrays
+from kextract.datasets.images import Labels, Pixels
 from kextract.errors import DatasetError
+from kextract.seeds import Stream, random_generator
 
 TEST_FRACTION = 1 / 6
 """Share of the images that becomes the test half where a data set has none, as in MNIST."""
-
-_VALIDATION_STREAM = 0
-_TEST_STREAM = 2
-"""Second words of the seeds: the validation images must not follow from the test images."""
 
 Indices = NDArray[np.int64]
 
@@ -28,10 +26,10 @@ def split(n: int, fraction: float, seed: int) -> tuple[Indices, Indices]:
             f"--validation-fraction {fraction:g}: expected a share between 0 and 1 that leaves "
             f"images on both sides, found {n} images in all; choose another share"
         )
-    return _divide(n, held_out, [seed, _VALIDATION_STREAM])
+    return _divide(n, held_out, Stream.VALIDATION, seed)
 
 
-def hold_out_test(source: str, images: Images, labels: Labels) -> Arrays:
+def hold_out_test(source: str, images: Pixels, labels: Labels) -> Arrays:
     """Make a test half: a sixth of the images, always the same ones.
 
     Raises DatasetError, naming `source`, where there are fewer than two images.
@@ -41,12 +39,11 @@ def hold_out_test(source: str, images: Images, labels: Labels) -> Arrays:
             f"{source}: expected at least 2 images to set some aside as the test half, "
             f"found {len(images)}; add images or a test half"
         )
-    train, test = _divide(
-        len(images), max(1, round(len(images) * TEST_FRACTION)), [0, _TEST_STREAM]
-    )
+    held_out = max(1, round(len(images) * TEST_FRACTION))
+    train, test = _divide(len(images), held_out, Stream.TEST, 0)
     return images[train], labels[train], images[test], labels[test]
 
 
-def _divide(n: int, held_out: int, seed: list[int]) -> tuple[Indices, Indices]:
-    order = np.random.default_rng(seed).permutation(n)
+def _divide(n: int, held_out: int, stream: Stream, seed: int) -> tuple[Indices, Indices]:
+    order = random_generator(stream, seed).permutation(n)
     return order[held_out:], order[:held_out]

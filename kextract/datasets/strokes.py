@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.datasets.glyphs import GLYPHS, SAMPLES, sampling_matrix
+from kextract.datasets.images import Labels, Pixels
 
 SIZE = 28
 TRAIN_COUNT = 12_000
@@ -32,11 +33,9 @@ _MARK_SAMPLES = 12
 """Samples of a stray mark."""
 
 Floats = NDArray[np.float32]
-Images = NDArray[np.uint8]
-Labels = NDArray[np.int64]
 
 
-def load_strokes() -> tuple[Images, Labels, Images, Labels]:
+def load_strokes() -> tuple[Pixels, Labels, Pixels, Labels]:
     """Draw the whole data set: x_train, y_train, x_test, y_test.
 
     Images are uint8 (12000, 28, 28, 1) and (2000, 28, 28, 1), light ink on dark ground; labels are
@@ -47,7 +46,7 @@ def load_strokes() -> tuple[Images, Labels, Images, Labels]:
     return x_train, y_train, x_test, y_test
 
 
-def draw_digits(count: int, seed: int) -> tuple[Images, Labels]:
+def draw_digits(count: int, seed: int) -> tuple[Pixels, Labels]:
     """Draw `count` images, uint8 (count, 28, 28, 1), with their labels, int64 (count,)."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(count, dtype=np.int64) % 10)
@@ -103,7 +102,7 @@ def _place(samples: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(placed + shift + (SIZE - 1) / 2, dtype=np.float32)
 
 
-def _ink(samples: Floats, rng: np.random.Generator) -> Images:
+def _ink(samples: Floats, rng: np.random.Generator) -> Pixels:
     """Draw curves (n, SAMPLES, 2) in pixels as images (n, 28, 28)."""
     n = len(samples)
     pressure = _pressure(n, rng)
@@ -120,7 +119,7 @@ def _ink(samples: Floats, rng: np.random.Generator) -> Images:
     grain = _uniform(rng, 1.0, 10.0, n, 1, 1)
     noise = grain * rng.standard_normal((n, SIZE, SIZE), dtype=np.float32)
     pixels = ground + (ink - ground) * cover + noise
-    images: Images = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    images: Pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
     return images
 
 

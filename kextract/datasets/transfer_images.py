@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kextract.datasets.dataset import Images, dimensions
+from kextract.datasets.dataset import dimensions
 from kextract.datasets.image_files import is_image_name, open_image
+from kextract.datasets.images import Pixels
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.npz import read_images
 from kextract.datasets.npz_members import MAX_BYTES
@@ -18,7 +19,7 @@ from kextract.text import one_line
 
 def load_transfer_images(
     reference: str, data_dir: Path | None, input_shape: tuple[int, int, int]
-) -> Images:
+) -> Pixels:
     """Load images of any size and return them as a teacher takes them: uint8 (n, *input_shape).
 
     `reference` is the name of a data set, of which the training images are taken; an `.npz` with
@@ -36,7 +37,7 @@ def load_transfer_images(
         raise DatasetError(f"--images: {where}: cannot be read ({reason})") from error
 
 
-def _load(reference: str, data_dir: Path | None, shape: tuple[int, int, int]) -> Images:
+def _load(reference: str, data_dir: Path | None, shape: tuple[int, int, int]) -> Pixels:
     # Unlike Path's own, it leaves the home of nobody as it is.
     path = Path(os.path.expanduser(reference))  # noqa: PTH111
     if reference in DATASETS:
@@ -59,7 +60,7 @@ def _load(reference: str, data_dir: Path | None, shape: tuple[int, int, int]) ->
     return fitted(images, shape)
 
 
-def _read_folder(root: Path, shape: tuple[int, int, int]) -> Images:
+def _read_folder(root: Path, shape: tuple[int, int, int]) -> Pixels:
     folder = root / "train" if (root / "train").is_dir() else root
     paths = _image_paths(folder)
     if not paths:

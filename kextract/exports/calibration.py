@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from kextract.datasets.pixels import unscale
 from kextract.models.statistics import batch_norm_layers
 from kextract.records import Event, Progress
+from kextract.seeds import Stream, random_generator
 from kextract.transfer.inversion.drawing import draw_classes
 from kextract.transfer.shapes import draw_shapes, surest
 from kextract.transfer.source import Setting
 
-CALIBRATION_STREAM = 6
-"""Sets these random numbers apart from those of models, noise, generators, pools and mixes."""
 CANDIDATES = 8
 """Random shapes that are drawn for each that is kept."""
 KEPT_AT_ONCE = 64
@@ -51,4 +50,4 @@ def _shapes(setting: Setting, count: int) -> Generator[Event, None, NDArray[np.u
 
 
 def _random(setting: Setting, number: int) -> np.random.Generator:
-    return np.random.default_rng([setting.config.seed, CALIBRATION_STREAM, number])
+    return random_generator(Stream.CALIBRATION, setting.config.seed, number)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
-import numpy as np
 
 from kextract.models.registry import check_input_shape, model_pooling, model_spec
+from kextract.seeds import Stream, seed_number
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -50,4 +50,4 @@ def student_seed(seed: int) -> int:
 
     A student that starts where its teacher started is half-way home, and would flatter any method.
     """
-    return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
+    return seed_number(Stream.STUDENT, seed)

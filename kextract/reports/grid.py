@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.datasets.pixels import unscale
+
 _BACKGROUND = 255
 
 
@@ -60,5 +62,4 @@ def _bytes(images: NDArray[np.generic]) -> NDArray[np.uint8]:
         return images.astype(np.uint8)
     if not np.issubdtype(images.dtype, np.floating):
         raise TypeError(f"images must be uint8 or floats in [-1, 1], found {images.dtype}")
-    scaled = (np.clip(images.astype(np.float64), -1.0, 1.0) + 1.0) * 127.5
-    return np.rint(np.nan_to_num(scaled, nan=0.0)).astype(np.uint8)
+    return unscale(np.nan_to_num(images.astype(np.float64), nan=-1.0))

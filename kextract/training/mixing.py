@@ -5,10 +5,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
+from kextract.seeds import Stream, random_generator
 from kextract.transfer.source import Batch
-
-MIXING_STREAM = 5
-"""Sets these random numbers apart from those of models, noise, generators, mixes and shapes."""
 
 
 class CutMix:
@@ -37,7 +35,7 @@ class CutMix:
                 f"--cutmix {self._share:g}: asks the teacher about mixed images, but the images"
                 " come with logits that it gave before; leave it out"
             )
-        random = np.random.default_rng([self._seed, MIXING_STREAM, epoch, step])
+        random = random_generator(Stream.MIXING, self._seed, epoch, step)
         count, height, width, _ = images.shape
         pasted = rectangles(random, count, height, width)
         pasted &= (random.random(count) < self._share)[:, None, None]

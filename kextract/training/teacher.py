@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from kextract.config import TeacherConfig
 from kextract.datasets.augment import augment
 from kextract.datasets.images import Images
+from kextract.datasets.pixels import centred
 from kextract.errors import NonFiniteError
 from kextract.losses import cross_entropy
 from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_epoch
+from kextract.seeds import Stream, random_generator
 from kextract.training.evaluation import Predictor, score
 from kextract.training.state import matching, put_back, take
 
@@ -118,7 +120,7 @@ def compile_update(
         input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32)],
     )
     def update(indices: tf.Tensor, moment: tf.Tensor) -> tf.Tensor:
-        images = (tf.cast(tf.gather(all_images, indices), tf.float32) - 127.5) / 127.5
+        images = centred(tf.cast(tf.gather(all_images, indices), tf.float32))
         if config.augment:
             seed = tf.random.experimental.stateless_fold_in(moment, config.seed)
             images = augment(images, shift=config.shift, flip=flip, seed=seed)
@@ -137,7 +139,7 @@ def _train_epoch(
     update: Update, config: TeacherConfig, epoch: int, count: int
 ) -> Generator[Progress, None, float]:
     """Go through all `count` images once, in this epoch's order; return the mean loss."""
-    order = np.random.default_rng([config.seed, epoch]).permutation(count)
+    order = random_generator(Stream.ORDER, config.seed, epoch).permutation(count)
     steps = -(-count // config.batch_size)
     total_loss = 0.0
     for step in range(steps):

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.datasets.images import Pixels
 from kextract.datasets.pixels import unscale
-
-Pixels = NDArray[np.uint8]
 
 
 class Bank:

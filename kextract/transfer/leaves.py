@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from kextract.datasets.pixels import scale, unscale
 from kextract.records import Event, Progress
+from kextract.seeds import Stream, random_generator
 from kextract.transfer.crops import GENES, Cutter, Genes, Pixels, mutated
 from kextract.transfer.dead_leaves import canvas
 from kextract.transfer.source import Setting
 from kextract.transfer.stored import sample
 
-LEAVES_STREAM = 6
-"""Sets these random numbers apart from those of other methods."""
 MOST_CANVASES = 48
 CROPS_OF_A_CANVAS = 512
 CANVAS_SIDE = 512
@@ -79,8 +78,7 @@ class Leaves:
     def _fill(self, epoch: int) -> Iterator[Event]:
         """Draw as many crops as the pool holds, then search for answers that are missing."""
         count = self._config.leaves
-        seed = np.random.SeedSequence([self._config.seed, LEAVES_STREAM])
-        random = np.random.default_rng(seed)
+        random = random_generator(Stream.LEAVES, self._config.seed)
         number_of_canvases = min(MOST_CANVASES, -(-count // CROPS_OF_A_CANVAS))
         canvases = []
         for number in range(number_of_canvases):

@@ -4,16 +4,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.records import Event
+from kextract.seeds import Stream, seed_number
 from kextract.transfer.source import Batch, TransferSource, as_batch, within
-
-MIX_STREAM = 3
-"""Sets the random numbers of the second method apart: two kinds of noise would begin alike."""
 
 
 class Mixed:
@@ -71,7 +68,6 @@ def shares(config: DistillConfig) -> tuple[DistillConfig, DistillConfig]:
     """Return what each of the two methods is asked for: its share of a batch, and its own seed."""
     assert config.mix is not None, "the configuration is one of a mix"
     one, other = config.batch_shares
-    stream = np.random.SeedSequence([config.seed, MIX_STREAM])
     return (
         replace(config, mix=None, batch_size=one),
         replace(
@@ -79,6 +75,6 @@ def shares(config: DistillConfig) -> tuple[DistillConfig, DistillConfig]:
             method=config.mix,
             mix=None,
             batch_size=other,
-            seed=int(stream.generate_state(1)[0]),
+            seed=seed_number(Stream.MIX, config.seed),
         ),
     )

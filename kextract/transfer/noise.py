@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kextract.seeds import Stream, random_generator
+
 
 def clipped_noise(
     generator: np.random.Generator, shape: tuple[int, ...]
@@ -17,7 +19,7 @@ def clipped_noise(
 
 def batch_generator(seed: int, epoch: int, step: int) -> np.random.Generator:
     """Return the random generator of one batch, which no other batch's making can move."""
-    return np.random.default_rng([seed, epoch, step])
+    return random_generator(Stream.BATCH, seed, epoch, step)
 
 
 class RandomNoise:

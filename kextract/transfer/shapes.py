@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from kextract.datasets.pixels import unscale
 from kextract.records import Event, Progress
+from kextract.seeds import Stream, seed_sequence
 from kextract.transfer.source import Setting
 from kextract.transfer.stored import sample
-
-SHAPES_STREAM = 4
-"""Sets the pools' random numbers apart from those of models, noise, generators and mixes."""
 
 GRIDS = (3, 4, 5, 6, 7, 8, 10, 14)
 """Sides of the noise that is enlarged to the image: from a few large shapes to many small ones."""
@@ -52,7 +50,7 @@ class RandomShapes:
             return
         parts = []
         for part in range(POOL):
-            seed = np.random.SeedSequence([self._config.seed, SHAPES_STREAM, number, part])
+            seed = seed_sequence(Stream.SHAPES, self._config.seed, number, part)
             parts.append(unscale(self._draw(seed.generate_state(2).astype(np.int32)).numpy()))
             drawn = (part + 1) * DRAWN_AT_ONCE
             yield Progress(epoch, "drawing shapes", part + 1, POOL, drawn)

@@ -6,7 +6,8 @@ from random import Random
 
 import numpy as np
 
-from kextract.datasets.dataset import Dataset, Images, Labels
+from kextract.datasets.dataset import Dataset
+from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError
 from tests import fuzzing
@@ -60,7 +61,7 @@ def read_one(path: Path) -> tuple[str, str]:
     return ("same images" if same else "other images"), ""
 
 
-def _or_empty(images: Images | None) -> Images:
+def _or_empty(images: Pixels | None) -> Pixels:
     return np.empty(0, np.uint8) if images is None else images
 
 
@@ -75,7 +76,7 @@ def is_sane(data: Dataset) -> bool:
     )
 
 
-def _fits(x: Images, y: Labels, classes: int) -> bool:
+def _fits(x: Pixels, y: Labels, classes: int) -> bool:
     return (
         (x.dtype.name, x.ndim, y.dtype.name, y.shape) == ("uint8", 4, "int64", x.shape[:1])
         and x.shape[3] in (1, 3)

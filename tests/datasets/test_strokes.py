@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kextract.datasets.dataset import Images, Labels
 from kextract.datasets.glyphs import GLYPHS, SAMPLES, sampling_matrix
+from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.pixels import scale
 from kextract.datasets.strokes import draw_digits, load_strokes
 
-Halves = tuple[Images, Labels, Images, Labels]
+Halves = tuple[Pixels, Labels, Pixels, Labels]
 Floats = NDArray[np.float32]
 TRAIN_MEAN, TEST_MEAN = 38.71, 38.86
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.pixels import scale
+from kextract.seeds import Stream, random_generator
 
 LOOKED_AT = 500
 """Images of the bank that are looked at."""
@@ -43,7 +44,7 @@ class Health:
         a pixel within a class, pixels being -1 to 1; `answers/3` is the share of images that are
         answered with class 3.
         """
-        places = np.random.default_rng(seed).permutation(len(bank))[:LOOKED_AT]
+        places = random_generator(Stream.HEALTH, seed).permutation(len(bank))[:LOOKED_AT]
         images = scale(bank[places])
         probabilities = tf.nn.softmax(self._answer(tf.constant(images))).numpy().astype(np.float64)
         answers = probabilities.argmax(axis=-1)

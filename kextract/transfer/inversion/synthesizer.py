@@ -12,11 +12,10 @@ from kextract import losses
 from kextract.errors import NonFiniteError
 from kextract.models.batch_norm import batch_moments
 from kextract.models.statistics import Normalized, answers_and_inputs
+from kextract.seeds import Stream, seed_number, seed_sequence
 from kextract.transfer.inversion.generator import build_generator, latent_codes
 from kextract.transfer.source import Setting
 
-GENERATOR_STREAM = 2
-"""Sets the generator's random numbers apart from those of models and noise."""
 MEASURES = ("generator_loss", "requested", "batch_norm_distance")
 
 
@@ -125,14 +124,13 @@ class Synthesizer:
 
     def _new_generator(self, restarts: int) -> keras.Model:
         config = self._setting.config
-        seed = np.random.SeedSequence([config.seed, GENERATOR_STREAM, restarts])
         return build_generator(
             self._setting.input_shape,
             self._setting.classes,
             latent_size=self._rules.latent_size,
             channels=self._rules.generator_channels,
             precision=config.precision,
-            seed=int(seed.generate_state(1)[0]),
+            seed=seed_number(Stream.GENERATOR, config.seed, restarts),
         )
 
     def _next_codes(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -141,9 +139,7 @@ class Synthesizer:
         If batches went on where the last one ended, learning and drawing could each be stuck with
         classes of their own wherever there are more classes than images in a batch.
         """
-        stream = np.random.SeedSequence(
-            [self._setting.config.seed, GENERATOR_STREAM, self._restarts, self._drawn]
-        )
+        stream = seed_sequence(Stream.CODES, self._setting.config.seed, self._restarts, self._drawn)
         *seed, first = stream.generate_state(3).astype(np.int32)
         self._drawn += 1
         turn = np.arange(self._rules.synthesis_batch_size) + first
