@@ -89,7 +89,7 @@ class Pace:
     def __init__(self, epochs: int, clock: Clock) -> None:
         self._epochs = epochs
         self._clock = clock
-        self._began = clock()
+        self._began = self._free_since = clock()
         self._share = 0.0
         self._loss: float | None = None
         self._meters: dict[str, Meter] = {}
@@ -101,8 +101,14 @@ class Pace:
     def add(self, progress: Progress) -> None:
         """Take where the running epoch stands."""
         now = self._clock()
-        meter = self._meters.setdefault(progress.phase, Meter())
+        if progress.phase not in self._meters:
+            # Phases that take turns share their time: the first turn of one was not all of it.
+            self._meters[progress.phase] = Meter()
+            self._meters[progress.phase].add(self._free_since, 0, 0)
+        meter = self._meters[progress.phase]
         meter.add(now, progress.done, progress.images)
+        if progress.done >= progress.total:
+            self._free_since = now
         left = self._epoch_left(progress, meter)
         gone = now - self._began
         if left is not None and gone + left > 0:
@@ -127,7 +133,7 @@ class Pace:
         if record.epoch > 0:
             self._lengths.append(record.seconds)
         self._meters = {}
-        self._began = now
+        self._began = self._free_since = now
         self._share = 0.0
         self._loss = None
         self.standing = None

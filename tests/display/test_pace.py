@@ -76,3 +76,31 @@ def test_a_speed_forgets_what_was_long_ago() -> None:
     for second in range(100, 200):
         meter.add(float(second), second, 1000 + (second - 100) * 50)
     assert meter.images_per_second == pytest.approx(50.0)
+
+
+def test_phases_that_take_turns_are_as_fast_as_both_together() -> None:
+    """Each of three turns crafts four batches in ten seconds, and teaches with them in two."""
+    clock = Clock()
+    pace = Pace(1, clock)
+    clock.now += 5.0
+    pace.add(Progress(1, "crafting", 2, 12, 64))
+    clock.now += 5.0
+    pace.add(Progress(1, "crafting", 4, 12, 128))
+    for done in range(1, 5):
+        clock.now += 0.5
+        pace.add(Progress(1, "teaching", done, 12, done * 32))
+    assert pace.standing is not None
+    assert pace.standing.epoch_left == pytest.approx(24.0)
+    assert pace.standing.share == pytest.approx(1 / 3)
+
+
+def test_a_phase_that_is_over_does_not_slow_down_the_next() -> None:
+    clock = Clock()
+    pace = Pace(1, clock)
+    clock.now += 60.0
+    pace.add(Progress(1, "inverting", 100, 100, 100))
+    for done in range(1, 4):
+        clock.now += 1.0
+        pace.add(Progress(1, "teaching", done, 10, done * 32))
+    assert pace.standing is not None
+    assert pace.standing.epoch_left == pytest.approx(7.0)
