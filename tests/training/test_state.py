@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -104,25 +105,33 @@ def test_a_teacher_goes_on_to_the_same_end(changes: dict[str, Any]) -> None:
         assert resumed(training, kept[stop], **changes) == whole, f"stop {stop}"
 
 
-@pytest.mark.parametrize(("method", "recipe"), WAYS)
-def test_a_student_goes_on_to_the_same_end(method: str, recipe: str) -> None:
-    changes: dict[str, Any] = {"method": method, "recipe": recipe}
+STOPS = [1, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (0, 2))]
+"""Places of the snapshots, one after each epoch, that a student goes on from."""
+
+
+@cache
+def whole(method: str, recipe: str, mix: str | None) -> tuple[Any, list[Snapshot]]:
+    """Teach a student without a stop."""
     model = tiny_network(2)
-    whole, kept = watched(teaching(model, **changes), model)
-    for stop in (0, 2):
-        assert resumed(teaching, kept[stop], **changes) == whole, f"stop {stop}"
+    return watched(teaching(model, method=method, recipe=recipe, mix=mix, mix_share=0.25), model)
 
 
+@pytest.mark.parametrize("stop", STOPS)
 @pytest.mark.parametrize(
-    ("method", "mix"),
-    [("surrogate", "inversion"), ("inversion", "adversarial"), ("adversarial", "random")],
+    ("method", "recipe", "mix"),
+    [
+        *((*way, None) for way in WAYS),
+        ("surrogate", "corrected", "inversion"),
+        ("inversion", "corrected", "adversarial"),
+        ("adversarial", "corrected", "random"),
+    ],
 )
-def test_a_student_of_a_mix_goes_on_to_the_same_end(method: str, mix: str) -> None:
-    changes: dict[str, Any] = {"method": method, "mix": mix, "mix_share": 0.25}
-    model = tiny_network(2)
-    whole, kept = watched(teaching(model, **changes), model)
-    for stop in (0, 2):
-        assert resumed(teaching, kept[stop], **changes) == whole, f"stop {stop}"
+def test_a_student_goes_on_to_the_same_end(
+    method: str, recipe: str, mix: str | None, stop: int
+) -> None:
+    end, kept = whole(method, recipe, mix)
+    changes = {"method": method, "recipe": recipe, "mix": mix, "mix_share": 0.25}
+    assert resumed(teaching, kept[stop], **changes) == end
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
