@@ -7,10 +7,19 @@ of them is used.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kextract.api import Run, distill, evaluate, load, synthesize, train_teacher
+    from kextract.api import Run, distill, evaluate, export, load, synthesize, train_teacher
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "distill", "evaluate", "load", "synthesize", "train_teacher"]
+__all__ = [
+    "Run",
+    "__version__",
+    "distill",
+    "evaluate",
+    "export",
+    "load",
+    "synthesize",
+    "train_teacher",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ cannot be raises `kextract.errors.RequestError`, which names the option, before 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from kextract.runs.requests import REQUESTS, invoke
 if TYPE_CHECKING:
     import keras
 
+    from kextract.exports import ExportReport
     from kextract.reports import EvaluationResult
     from kextract.runs.job import Plan, Work
     from kextract.storage import CheckpointInfo
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 AnyPath = str | Path
 ONLY_TYPED = (
     *("output", "overwrite", "resume", "skip_existing"),
-    *("save_images", "metrics", "tensorboard", "format"),
+    *("save_images", "metrics", "tensorboard", "format", "json"),
 )
 """Options of the command line that make no sense here."""
 
@@ -44,6 +46,7 @@ class Run:
         self._events: Iterator[Event] | None = None
         self._history: list[EpochRecord] = []
         self._info: CheckpointInfo | None = None
+        self._plain: keras.Model | None = None
 
     def __iter__(self) -> Iterator[Event]:
         """Continue the training; what was yielded before is not yielded again."""
@@ -63,8 +66,12 @@ class Run:
 
     @property
     def student(self) -> "keras.Model":
-        """The same as `model`."""
-        return self.model
+        """A copy of `model` in Keras's own layers and float32, for any use outside of kextract."""
+        if self._plain is None:
+            from kextract.models.plain import plain
+
+            self._plain = plain(self.model)
+        return self._plain
 
     @property
     def history(self) -> tuple[EpochRecord, ...]:
@@ -172,6 +179,34 @@ def synthesize(teacher: "AnyPath | keras.Model", **options: Any) -> "Drawn":
         except StopIteration as end:
             drawn: Drawn = end.value
             return drawn
+
+
+def export(
+    model: "AnyPath | keras.Model",
+    path: AnyPath,
+    format: str | None = None,
+    *,
+    overwrite: bool = False,
+    **options: Any,
+) -> "ExportReport":
+    """Write a classifier for other programs, run what was written, and say how it compares.
+
+    `model` is a file or a network in memory. `format` is `keras`, `savedmodel`, `tflite` or `onnx`;
+    by default the ending of `path` says it. Raises GateError, with nothing written, where the file
+    does not answer as the network does.
+    """
+    from kextract.runs.export import prepare_export, write
+
+    source, opened = _opened(model, options)
+    request = _invoke("export", {"checkpoint": source, **options}).request
+    request = replace(request, output=Path(path), format=format, overwrite=overwrite)
+    events = write(request, prepare_export(request, opened))
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            report: ExportReport = end.value
+            return report
 
 
 def evaluate(

@@ -13,6 +13,7 @@ from kextract.cli import (
     distill,
     doctor,
     evaluate,
+    export,
     inspect_checkpoint,
     list_names,
     quickstart,
@@ -61,6 +62,7 @@ add_command(app, "train-teacher", train_teacher.train_teacher, train_teacher.EXA
 add_command(app, "distill", distill.distill, distill.EXAMPLE)
 add_command(app, "synthesize", synthesize.synthesize, synthesize.EXAMPLE)
 add_command(app, "evaluate", evaluate.evaluate, evaluate.EXAMPLE)
+add_command(app, "export", export.export, export.EXAMPLE)
 add_command(app, "compare", compare.compare, compare.EXAMPLE)
 add_command(app, "report", report.report, report.EXAMPLE)
 add_command(app, "inspect", inspect_checkpoint.inspect_checkpoint, inspect_checkpoint.EXAMPLE)

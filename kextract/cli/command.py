@@ -146,7 +146,7 @@ def _parameter(entry: Entry, default: str) -> Any:
         ]
     words = [flag(entry.name)]
     if entry.kind is bool:
-        words = [f"{words[0]}/--no-{words[0].removeprefix('--')}"]
+        words = [f"{words[0]}/{known.off or '--no-' + words[0].removeprefix('--')}"]
     if known.short:
         words.append(known.short)
     return Annotated[

@@ -62,6 +62,8 @@ class Option:
     metavar: str | None = None
     default_text: str | None = None
     """What `--help` says of a default that is found out later."""
+    off: str | None = None
+    """What turns a switch off, instead of --no-NAME."""
     environment: str | None = None
     """An environment variable of its own, instead of KEXTRACT_COMMAND_NAME."""
     setting: bool = True

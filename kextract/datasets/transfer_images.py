@@ -18,23 +18,27 @@ from kextract.text import one_line
 
 
 def load_transfer_images(
-    reference: str, data_dir: Path | None, input_shape: tuple[int, int, int]
+    reference: str,
+    data_dir: Path | None,
+    input_shape: tuple[int, int, int],
+    *,
+    flag: str = "--images",
 ) -> Pixels:
     """Load images of any size and return them as a teacher takes them: uint8 (n, *input_shape).
 
     `reference` is the name of a data set, of which the training images are taken; an `.npz` with
     the images as `x_train`, `x`, `images` or `x_test`; or a folder with PNG and JPEG files in it
     and in its sub-folders (in `train` alone, where there is one). Labels are never looked at. See
-    `fitted` for what is done to the images. Raises DatasetError, naming --images, for what cannot
+    `fitted` for what is done to the images. Raises DatasetError, naming the flag, for what cannot
     be used.
     """
     try:
         return _load(reference, data_dir, input_shape)
     except KextractError as error:
-        raise DatasetError(f"--images: {error}") from error
+        raise DatasetError(f"{flag}: {error}") from error
     except OSError as error:  # a name that is too long, a folder that may not be looked into
         where, reason = one_line(reference)[:80], one_line(error.strerror or error)
-        raise DatasetError(f"--images: {where}: cannot be read ({reason})") from error
+        raise DatasetError(f"{flag}: {where}: cannot be read ({reason})") from error
 
 
 def _load(reference: str, data_dir: Path | None, shape: tuple[int, int, int]) -> Pixels:

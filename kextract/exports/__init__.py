@@ -3,7 +3,7 @@
 from kextract.exports.formats import (
     ARITHMETICS,
     FORMATS,
-    ExportRequest,
+    ExportTarget,
     FormatSpec,
     check_installed,
     format_of,
@@ -17,7 +17,7 @@ __all__ = [
     "TOLERANCES",
     "Comparison",
     "ExportReport",
-    "ExportRequest",
+    "ExportTarget",
     "FormatSpec",
     "check_installed",
     "format_of",

@@ -30,13 +30,17 @@ def calibration_images(
     Raises NonFiniteError.
     """
     if not batch_norm_layers(setting.teacher):
-        return (yield from _shapes(setting, count))
+        return (yield from procedural_images(setting, count))
     drawn = yield from draw_classes(setting, steps, -(-count // setting.classes))
     order = _random(setting, 0).permutation(len(drawn.images))
     return drawn.images[order[:count]]
 
 
-def _shapes(setting: Setting, count: int) -> Generator[Event, None, NDArray[np.uint8]]:
+def procedural_images(setting: Setting, count: int) -> Generator[Event, None, NDArray[np.uint8]]:
+    """Draw `count` random shapes, uint8 (count, h, w, c), that the teacher is sure of.
+
+    Of eight times as many, those are kept, as many of each class. Takes seconds, and no training.
+    """
     shape = (CANDIDATES * KEPT_AT_ONCE, *setting.input_shape)
     parts: list[NDArray[np.uint8]] = []
     while (filled := KEPT_AT_ONCE * len(parts)) < count:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kextract.datasets.pixels import scale
 from kextract.exports.drop_in import drop_in
-from kextract.exports.formats import ExportRequest, check_installed, format_spec
+from kextract.exports.formats import ExportTarget, check_installed, format_spec
 from kextract.exports.pixels import in_range
 from kextract.exports.quantizing import with_extremes
 from kextract.exports.report import Comparison, ExportReport, check_agreement, compare
@@ -40,16 +40,17 @@ class CheckImages:
 def export_model(
     model: keras.Model,
     path: Path,
-    request: ExportRequest,
+    request: ExportTarget,
     *,
     checks: Sequence[CheckImages],
     calibration: NDArray[np.uint8] | None = None,
+    calibrated_on: str = "given",
     overwrite: bool = False,
 ) -> ExportReport:
     """Write a model of ours, float32 images (n, h, w, c) in [-1, 1] in and logits (n, k) out.
 
-    `checks` holds at least one set of images. int8 needs `calibration`, uint8 images (m, h, w, c);
-    an int8 file takes pixels of 0 to 255 less 128, whatever its range.
+    `checks` holds at least one set of images. int8 needs `calibration`, uint8 images (m, h, w, c), which
+    `calibrated_on` names; an int8 file takes pixels of 0 to 255 less 128, whatever its range.
 
     Raises RequestError for a runtime that is not installed and a `path` that exists without
     `overwrite`; GateError, with nothing written, where the file's answers are not the model's by
@@ -84,12 +85,13 @@ def export_model(
             milliseconds=_milliseconds(answers, in_range(images, request.input_range)),
             checkpoint_milliseconds=_milliseconds(reference, images),
             calibration=0 if seen is None else len(seen),
+            calibrated_on=None if seen is None else calibrated_on,
             comparisons=comparisons,
         )
 
 
 def _compared(
-    check: CheckImages, answers: Answers, reference: Answers, request: ExportRequest
+    check: CheckImages, answers: Answers, reference: Answers, request: ExportTarget
 ) -> Comparison:
     images = scale(check.images)
     with quiet():

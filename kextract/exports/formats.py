@@ -60,7 +60,7 @@ FORMATS: dict[str, FormatSpec] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ExportRequest:
+class ExportTarget:
     """What a file shall be; raises RequestError for what its format cannot hold."""
 
     format: str

@@ -70,7 +70,9 @@ class ExportReport:
     checkpoint_milliseconds: float
     """The same for the checkpoint's model, compiled by TensorFlow."""
     calibration: int
-    """Images that integers were calibrated on."""
+    """How many images integers were calibrated on."""
+    calibrated_on: str | None
+    """What they are, such as `drawn`."""
     comparisons: tuple[Comparison, ...]
 
     def to_dict(self) -> dict[str, Any]:

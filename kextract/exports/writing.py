@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.errors import KextractError
-from kextract.exports.formats import ExportRequest
+from kextract.exports.formats import ExportTarget
 from kextract.exports.quantizing import converter_settings
 
 LABELS = "labels.txt"
@@ -25,7 +25,7 @@ LABELS = "labels.txt"
 def write_model(
     model: keras.Model,
     path: Path,
-    request: ExportRequest,
+    request: ExportTarget,
     *,
     calibration: NDArray[np.float32] | None = None,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kextract.config import DistillConfig
 from kextract.errors import RequestError
+from kextract.exports.formats import format_spec
 from kextract.templates import fill
 
 FOLDER = Path("checkpoints")
@@ -62,6 +63,13 @@ def latest_picture(checkpoint: Path) -> Path | None:
     """Find the picture of the last epoch that was drawn beside a checkpoint."""
     found = checkpoint.parent.glob(f"{glob.escape(stem(checkpoint))}-epoch-[0-9]*.png")
     return max(found, default=None)
+
+
+def export_file(checkpoint: Path, format: str, arithmetic: str) -> Path:
+    """Name the file of a network for other programs, or the folder of a SavedModel."""
+    spec = format_spec(format)
+    smaller = "" if arithmetic == "float32" else f"-{arithmetic}"
+    return FOLDER / f"{stem(checkpoint)}{smaller}{spec.ending or '-' + format}"
 
 
 def picture_file(output: Path, epoch: int) -> Path:

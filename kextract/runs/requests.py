@@ -17,6 +17,7 @@ from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import Invocation, Layer, resolve
 from kextract.config.shared import PLACES, Foreign, Machine, Output
 from kextract.datasets import dataset_names
+from kextract.exports.formats import FORMATS
 from kextract.models import MODELS
 from kextract.runs import rules
 from kextract.runs.outputs import FOLDER
@@ -188,6 +189,68 @@ class EvaluateRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportRequest(Request):
+    """What `export` takes."""
+
+    checkpoint: Path = argument("Checkpoint, or a whole Keras model, to write for other programs.")
+    format: str | None = option(
+        None, "File format.", choices=FORMATS, default_text="by the ending of --output"
+    )
+    int8: bool = option(
+        False, "Integers throughout, input and output too: a quarter of the bytes; for tflite."
+    )
+    float16: bool = option(False, "Weights in half the bytes; for tflite.")
+    calibrate: str | None = option(
+        None,
+        "Images that --int8 is calibrated on: a data set, an .npz file or a folder of images.",
+        metavar="NAME|NPZ|FOLDER",
+        default_text="drawn out of the network itself",
+    )
+    softmax: bool | None = option(
+        None, "Give probabilities, or logits.", off="--logits", default_text="logits"
+    )
+    input_range: str | None = option(
+        None,
+        "What black and white are in the pixels that the file takes, such as 0,1 or 0,255; a"
+        " network of another program takes them now.",
+        metavar="LOW,HIGH",
+        default_text="what a student's teacher took, else -1,1",
+    )
+    min_agreement: float | None = option(
+        None,
+        "Write nothing, and exit with 3, where file and checkpoint agree on a smaller share of"
+        " images, 0 to 1.",
+        bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
+        default_text="0.99; float16: 0.98; int8: 0.9",
+    )
+    dataset: str | None = shared.dataset(
+        "Labelled images to check the file on, besides made-up ones.",
+        default_text="the checkpoint's own, where they can be had",
+        suggestions=dataset_names,
+    )
+    model: str | None = option(
+        None,
+        "Architecture, where the file holds weights of another program only.",
+        panel=NETWORKS,
+        short="-m",
+        suggestions=MODELS,
+    )
+    pooling: str | None = shared.pooling()
+    seed: int = shared.seed()
+    machine: Machine = field(default_factory=Machine)
+    output: Path | None = option(
+        None,
+        "File to write, or folder for savedmodel.",
+        panel=PLACES,
+        short="-o",
+        default_text="a name in checkpoints/ that says what it is",
+        setting=False,
+    )
+    overwrite: bool = option(False, "Replace an existing output.", panel=PLACES, setting=False)
+    json: bool = option(False, "Print the results as JSON.", panel=PLACES, setting=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompareRequest(Request):
     """What `compare` takes."""
 
@@ -289,6 +352,7 @@ REQUESTS: Mapping[str, type[Request]] = {
     "distill": DistillRequest,
     "synthesize": SynthesizeRequest,
     "evaluate": EvaluateRequest,
+    "export": ExportRequest,
     "compare": CompareRequest,
     "report": ReportRequest,
     "inspect": InspectRequest,

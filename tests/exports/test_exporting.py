@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.errors import GateError, RequestError
-from kextract.exports import ExportReport, ExportRequest
+from kextract.exports import ExportReport, ExportTarget
 from kextract.exports.exporting import CheckImages, export_model
 from kextract.exports.runtimes import open_runtime
 from kextract.models.input_range import InputRange
@@ -37,7 +37,7 @@ def exported(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Ex
     def export(format: str) -> tuple[Path, ExportReport]:
         if format not in done:
             path = folder / FILES[format]
-            request = ExportRequest(format, "float32", "probabilities", InputRange(0, 255), NAMES)
+            request = ExportTarget(format, "float32", "probabilities", InputRange(0, 255), NAMES)
             done[format] = path, export_model(model, path, request, checks=CHECKS)
         return done[format]
 
@@ -146,7 +146,7 @@ def test_float16_saves_half_the_bytes_of_the_kernels(
     model: keras.Model, exported: Exported, tmp_path: Path
 ) -> None:
     path, pixels = tmp_path / "a.tflite", images(5, 7)
-    report = export_model(model, path, ExportRequest("tflite", "float16"), checks=CHECKS)
+    report = export_model(model, path, ExportTarget("tflite", "float16"), checks=CHECKS)
     found = run_tflite(path, pixels.astype(np.float32) / 127.5 - 1)
     np.testing.assert_allclose(found, expected_logits(model, pixels), atol=0.05)
     kernels = sum(v.numpy().size for v in model.trainable_variables if v.name == "kernel")
@@ -165,7 +165,7 @@ def test_a_file_that_answers_otherwise_is_not_written(
 
     monkeypatch.setattr(exporting, "open_runtime", wrong)
     with pytest.raises(GateError, match=r"not written.*% of 32 drawn images, at least 99.0%"):
-        export_model(model, tmp_path / FILES[format], ExportRequest(format), checks=CHECKS)
+        export_model(model, tmp_path / FILES[format], ExportTarget(format), checks=CHECKS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -173,9 +173,9 @@ def test_an_older_file_stays_where_it_is(model: keras.Model, tmp_path: Path) -> 
     path = tmp_path / "a.keras"
     path.write_text("older")
     with pytest.raises(RequestError, match=r"a\.keras' exists already; pass --overwrite"):
-        export_model(model, path, ExportRequest("keras"), checks=CHECKS)
+        export_model(model, path, ExportTarget("keras"), checks=CHECKS)
     assert path.read_text() == "older"
-    export_model(model, path, ExportRequest("keras"), checks=CHECKS, overwrite=True)
+    export_model(model, path, ExportTarget("keras"), checks=CHECKS, overwrite=True)
     assert zipfile.is_zipfile(path)
 
 
@@ -183,5 +183,5 @@ def test_an_older_file_stays_where_it_is(model: keras.Model, tmp_path: Path) -> 
 def test_converters_and_runtimes_keep_quiet(
     format: str, model: keras.Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    export_model(model, tmp_path / FILES[format], ExportRequest(format), checks=CHECKS)
+    export_model(model, tmp_path / FILES[format], ExportTarget(format), checks=CHECKS)
     assert capfd.readouterr() == ("", "")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from kextract.errors import RequestError, UnknownNameError
-from kextract.exports import FORMATS, ExportRequest, check_installed, format_of
+from kextract.exports import FORMATS, ExportTarget, check_installed, format_of
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,20 @@ def test_an_ending_of_no_format_is_answered_with_the_formats(name: str) -> None:
 
 def test_an_unknown_format_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(UnknownNameError, match=r"--format.*'tflight': did you mean 'tflite'"):
-        ExportRequest("tflight")
+        ExportTarget("tflight")
 
 
 @pytest.mark.parametrize("arithmetic", ["float16", "int8"])
 @pytest.mark.parametrize("format", ["keras", "savedmodel", "onnx"])
 def test_only_tflite_has_smaller_numbers(format: str, arithmetic: str) -> None:
     with pytest.raises(RequestError, match=f"--{arithmetic}: is for --format tflite.* {format}"):
-        ExportRequest(format, arithmetic)
+        ExportTarget(format, arithmetic)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_a_share_of_images_lies_between_0_and_1(share: float) -> None:
     with pytest.raises(RequestError, match="--min-agreement"):
-        ExportRequest("keras", least_agreement=share)
+        ExportTarget("keras", least_agreement=share)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kextract.errors import GateError
-from kextract.exports import ExportReport, ExportRequest
+from kextract.exports import ExportReport, ExportTarget
 from kextract.exports.exporting import CheckImages, export_model
 from kextract.exports.quantizing import with_extremes
 from kextract.exports.runtimes import dequantize, quantize
@@ -31,7 +31,7 @@ def exported(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> An
     path = tmp_path_factory.mktemp("int8") / "a.tflite"
     # No pixel of these is black or white.
     calm = np.clip(images(64), 20, 235)
-    request = ExportRequest("tflite", "int8", "logits", RANGE)
+    request = ExportTarget("tflite", "int8", "logits", RANGE)
     return path, export_model(model, path, request, checks=CHECKS, calibration=calm)
 
 
@@ -95,7 +95,7 @@ def test_the_report_says_how_many_images_were_calibrated_on(
 
 def test_a_bad_calibration_is_not_written(model: keras.Model, tmp_path: Path) -> None:
     grey = np.full_like(images(4), 128)
-    request = ExportRequest("tflite", "int8", least_agreement=0.97)
+    request = ExportTarget("tflite", "int8", least_agreement=0.97)
     with pytest.raises(GateError, match=r"% of 32 drawn images, at least 97\.0%.*--calibrate"):
         export_model(model, tmp_path / "a.tflite", request, checks=CHECKS, calibration=grey)
     assert list(tmp_path.iterdir()) == []
@@ -103,7 +103,7 @@ def test_a_bad_calibration_is_not_written(model: keras.Model, tmp_path: Path) ->
 
 def test_int8_without_images_is_an_error_of_the_caller(model: keras.Model, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs images"):
-        export_model(model, tmp_path / "a.tflite", ExportRequest("tflite", "int8"), checks=CHECKS)
+        export_model(model, tmp_path / "a.tflite", ExportTarget("tflite", "int8"), checks=CHECKS)
 
 
 def test_extremes_are_put_into_copies_of_corners_only() -> None:

@@ -1,0 +1,195 @@
+"""A checkpoint for other programs and devices: from its file to a file that was checked."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract import runtime
+from kextract.config import DistillConfig, SynthesisConfig
+from kextract.config.resolve import Invocation
+from kextract.config.shared import Foreign
+from kextract.datasets.transfer_images import load_transfer_images
+from kextract.display import Display, RunHeader
+from kextract.errors import RequestError
+from kextract.exports import ExportReport, ExportTarget, check_installed, format_of, format_spec
+from kextract.models.input_range import PIXELS, InputRange, parse_input_range
+from kextract.records import Event
+from kextract.runs.opened import OpenedModel, open_model
+from kextract.runs.outputs import export_file
+from kextract.runs.requests import ExportRequest
+from kextract.runs.settings import OPTIONS
+from kextract.storage import check_place
+from kextract.storage.atomic import check_folder
+
+if TYPE_CHECKING:
+    from kextract.exports.exporting import CheckImages
+
+Pixels = NDArray[np.uint8]
+
+CALIBRATED = 512
+"""Images that integers are calibrated on."""
+CHECKED = 256
+"""Other images of the same kind that file and checkpoint must agree on."""
+TESTED = 2000
+"""Test images that both are asked about, at most; a runtime takes them one by one."""
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """An export in which nothing is left to refuse without TensorFlow."""
+
+    opened: OpenedModel
+    target: ExportTarget
+    output: Path
+    given: Pixels | None
+    """Images of --calibrate."""
+
+
+def run_export(invocation: Invocation[ExportRequest], display: Display) -> ExportReport:
+    """Write a checkpoint in the requested format, after its own runtime has run it.
+
+    Raises RequestError for what cannot be, GateError for a file that does not answer as the
+    checkpoint does; nothing is written then.
+    """
+    request = invocation.request
+    plan = prepare_export(request)
+    with display:
+        display.start(_header(invocation, plan))
+        exporting = write(request, plan)
+        while True:
+            try:
+                display.show(next(exporting))
+            except StopIteration as end:
+                display.finish((), {})
+                report: ExportReport = end.value
+                return report
+
+
+def prepare_export(request: ExportRequest, opened: OpenedModel | None = None) -> ExportPlan:
+    """Refuse what cannot be and open the checkpoint, unless Python has the network in memory."""
+    arithmetic = _arithmetic(request)
+    format = request.format or _format(request, arithmetic)
+    check_installed(format)
+    runtime.limit_threads(request.machine.threads)
+    if opened is None:
+        foreign = Foreign(
+            model=request.model, pooling=request.pooling, input_range=request.input_range
+        )
+        opened = open_model(request.checkpoint, foreign, request.machine, dataset=request.dataset)
+    target = ExportTarget(
+        format,
+        arithmetic,
+        "probabilities" if request.softmax else "logits",
+        _input_range(request, opened),
+        opened.info.class_names,
+        request.min_agreement,
+    )
+    output = request.output or export_file(request.checkpoint, format, arithmetic)
+    if format_spec(format).is_folder:
+        check_folder(output, request.overwrite)
+    else:
+        check_place(output, request.overwrite)
+    given = None
+    if request.calibrate is not None:
+        if arithmetic != "int8":
+            raise RequestError(f"--calibrate {request.calibrate}: is for --int8")
+        given = load_transfer_images(
+            request.calibrate,
+            request.machine.data_dir,
+            opened.info.input_shape,
+            flag="--calibrate",
+        )
+    return ExportPlan(opened, target, output, given)
+
+
+def write(request: ExportRequest, plan: ExportPlan) -> Generator[Event, None, ExportReport]:
+    """Draw the images that are needed, write the file and check it; yields progress."""
+    runtime.start()
+    from kextract.exports.exporting import CheckImages, export_model
+
+    shown, calibration, kind = yield from _images(request, plan)
+    checks = [CheckImages(kind, shown), *_test_images(plan.opened)]
+    network, _ = plan.opened.load("float32")
+    return export_model(
+        network,
+        plan.output,
+        plan.target,
+        checks=checks,
+        calibration=calibration,
+        calibrated_on=kind,
+        overwrite=request.overwrite,
+    )
+
+
+def _arithmetic(request: ExportRequest) -> str:
+    if request.int8 and request.float16:
+        raise RequestError("--int8, --float16: choose one of them")
+    return "int8" if request.int8 else "float16" if request.float16 else "float32"
+
+
+def _format(request: ExportRequest, arithmetic: str) -> str:
+    if request.output is not None and request.output.suffix:
+        return format_of(request.output)
+    if arithmetic != "float32":
+        return "tflite"
+    raise RequestError("--format: name the format, keras, savedmodel, tflite or onnx")
+
+
+def _input_range(request: ExportRequest, opened: OpenedModel) -> InputRange:
+    """Say which pixels the file takes: the requested, a foreign network's, or the teacher's."""
+    if request.input_range is not None:
+        return parse_input_range(request.input_range)
+    options = opened.info.config.get(OPTIONS)
+    taken = options.get("input_range") if isinstance(options, Mapping) else None
+    if isinstance(taken, str):
+        return parse_input_range(taken)
+    return opened.input_range or PIXELS
+
+
+def _images(
+    request: ExportRequest, plan: ExportPlan
+) -> Generator[Event, None, tuple[Pixels, Pixels | None, str]]:
+    """Give images to check the file on, others to calibrate on, and what they are called."""
+    from kextract.exports.calibration import calibration_images, procedural_images
+    from kextract.models.frozen import frozen
+    from kextract.transfer.source import Setting
+
+    if plan.given is not None:
+        random = np.random.default_rng(request.seed)
+        chosen = plan.given[random.permutation(len(plan.given))[: CALIBRATED + CHECKED]]
+        held = max(1, len(chosen) * CHECKED // (CALIBRATED + CHECKED))
+        return chosen[:held], chosen[held:] if len(chosen) > 1 else chosen, "given"
+    precision = runtime.resolve_precision("auto")
+    network, _ = plan.opened.load(precision)
+    config = DistillConfig(method="inversion", seed=request.seed, precision=precision)
+    setting = Setting(frozen(network, batch_statistics=False), network, None, config)
+    if plan.target.arithmetic != "int8":
+        return (yield from procedural_images(setting, CHECKED)), None, "procedural"
+    steps = SynthesisConfig().steps
+    drawn = yield from calibration_images(setting, CALIBRATED + CHECKED, steps=steps)
+    return drawn[:CHECKED], drawn[CHECKED:], "drawn"
+
+
+def _test_images(opened: OpenedModel) -> "list[CheckImages]":
+    from kextract.exports.exporting import CheckImages
+
+    data: Any = opened.data
+    if data is None or data.x_test is None or data.y_test is None:
+        return []
+    chosen = np.random.default_rng(0).permutation(len(data.x_test))[:TESTED]
+    return [CheckImages("test", data.x_test[chosen], data.y_test[chosen])]
+
+
+def _header(invocation: Invocation[ExportRequest], plan: ExportPlan) -> RunHeader:
+    return RunHeader(
+        title=f"{invocation.request.checkpoint.name} for other programs",
+        subtitle=f"{plan.target.format}, {plan.target.arithmetic}, {plan.target.outputs} of pixels"
+        f" from {plan.target.input_range}",
+        epochs=0,
+        columns=(),
+        command=invocation.command_line(),
+    )

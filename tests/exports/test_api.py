@@ -1,0 +1,42 @@
+"""Networks in memory, exported from Python."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kextract
+from kextract.errors import RequestError
+from tests.exports.examples import SHAPE, expected_logits, images, network, softmax
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    return network()
+
+
+def test_a_network_in_memory_is_exported_as_it_takes_pixels(
+    model: keras.Model, tmp_path: Path
+) -> None:
+    pixels = keras.Input(SHAPE)
+    whole = keras.Model(pixels, model(keras.layers.Rescaling(1 / 127.5, -1.0)(pixels)))
+    path = tmp_path / "a.keras"
+    report = kextract.export(whole, path, input_range="0,255", softmax=True)
+    assert (report.format, report.inputs, report.outputs) == ("keras", "0,255", "probabilities")
+    shown = images(5, 7)
+    found = keras.models.load_model(path)(shown.astype(np.float32)).numpy()
+    np.testing.assert_allclose(found, softmax(expected_logits(model, shown)), atol=1e-4)
+
+
+def test_an_older_file_is_replaced_only_on_request(model: keras.Model, tmp_path: Path) -> None:
+    path = tmp_path / "a.keras"
+    path.write_text("older")
+    with pytest.raises(RequestError, match="--overwrite"):
+        kextract.export(model, path)
+    assert kextract.export(model, path, overwrite=True).bytes == path.stat().st_size
+
+
+def test_an_option_of_the_command_line_alone_is_refused(model: keras.Model, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="json: is for the command line"):
+        kextract.export(model, tmp_path / "a.keras", json=True)
