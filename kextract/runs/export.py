@@ -156,6 +156,7 @@ def _images(
     """Give images to check the file on, others to calibrate on, and what they are called."""
     from kextract.exports.calibration import calibration_images, procedural_images
     from kextract.models.frozen import frozen
+    from kextract.models.statistics import batch_norm_layers
     from kextract.transfer.source import Setting
 
     if plan.given is not None:
@@ -171,7 +172,8 @@ def _images(
         return (yield from procedural_images(setting, CHECKED)), None, "procedural"
     steps = SynthesisConfig().steps
     drawn = yield from calibration_images(setting, CALIBRATED + CHECKED, steps=steps)
-    return drawn[:CHECKED], drawn[CHECKED:], "drawn"
+    kind = "drawn" if batch_norm_layers(network) else "procedural"
+    return drawn[:CHECKED], drawn[CHECKED:], kind
 
 
 def _test_images(opened: OpenedModel) -> "list[CheckImages]":

@@ -83,7 +83,7 @@ def test_what_does_not_agree_is_not_written_and_exits_with_3(folder: Path) -> No
             ("--format", "onnx", "--calibrate", "shades.npz"),
             "--calibrate shades.npz: is for --int8",
         ),
-        (("--int8", "--calibrate", "nowhere.npz"), "--calibrate: nowhere.npz"),
+        (("-o", "n.tflite", "--int8", "--calibrate", "no.npz"), "--calibrate: no.npz"),
         (("--format", "savedmodel", "-o", "."), "is no SavedModel"),
         (("-o", "teacher.keras", "--min-agreement", "2"), "--min-agreement 2.0: must be between"),
         (("-o", "x.keras", "--input-range", "5"), "--input-range 5"),
