@@ -4,6 +4,7 @@ The functions are those of the command line, see docs/python.md; importing costs
 of them is used.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'kextract' has no attribute '{name}'")
-    from kextract import api
-
-    return getattr(api, name)
+    return getattr(import_module("kextract.api"), name)

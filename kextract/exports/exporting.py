@@ -49,8 +49,8 @@ def export_model(
 ) -> ExportReport:
     """Write a model of ours, float32 images (n, h, w, c) in [-1, 1] in and logits (n, k) out.
 
-    `checks` holds at least one set of images. int8 needs `calibration`, uint8 images (m, h, w, c), which
-    `calibrated_on` names; an int8 file takes pixels of 0 to 255 less 128, whatever its range.
+    `checks` holds at least one set of images. int8 needs `calibration`, uint8 images (m, h, w, c),
+    which `calibrated_on` names; an int8 file takes pixels of 0 to 255 less 128, whatever its range.
 
     Raises RequestError for a runtime that is not installed and a `path` that exists without
     `overwrite`; GateError, with nothing written, where the file's answers are not the model's by

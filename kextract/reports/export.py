@@ -25,7 +25,8 @@ def export_summary(report: ExportReport) -> Table:
         "bytes": f"{report.bytes:,}",
         "parameters": f"{report.parameters:,}",
         "multiply-adds": f"{report.multiply_adds:,}",
-        "ms per image": f"{report.milliseconds:.3f} (checkpoint {report.checkpoint_milliseconds:.3f})",
+        "ms per image": f"{report.milliseconds:.3f}"
+        f" (checkpoint {report.checkpoint_milliseconds:.3f})",
     }
     if report.calibration:
         facts["calibrated on"] = f"{report.calibration} {report.calibrated_on} images"

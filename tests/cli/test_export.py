@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.cli.program import kextract
+from tests.schema import check
 
 ONE = ("--threads", "1")
 
@@ -47,6 +48,7 @@ def test_json_is_all_that_is_printed(folder: Path) -> None:
     done = kextract(*words, *ONE, "--calibrate", "shades.npz", cwd=folder)
     assert (done.code, done.stderr) == (0, "")
     report = json.loads(done.stdout)
+    check(report, "export")
     assert (report["format"], report["arithmetic"]) == ("tflite", "int8")
     assert (report["calibration"], report["calibrated_on"]) == (40, "given")
     assert report["comparisons"][0]["images"] == 20

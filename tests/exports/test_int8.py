@@ -12,6 +12,7 @@ from kextract.exports import ExportReport, ExportTarget
 from kextract.exports.exporting import CheckImages, export_model
 from kextract.exports.quantizing import with_extremes
 from kextract.exports.runtimes import dequantize, quantize
+from kextract.models.build import build_model
 from kextract.models.input_range import InputRange
 from tests.exports.examples import expected_logits, images, network
 
@@ -99,6 +100,17 @@ def test_a_bad_calibration_is_not_written(model: keras.Model, tmp_path: Path) ->
     with pytest.raises(GateError, match=r"% of 32 drawn images, at least 97\.0%.*--calibrate"):
         export_model(model, tmp_path / "a.tflite", request, checks=CHECKS, calibration=grey)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tiny_student_has_less_than_50_kb(tmp_path: Path) -> None:
+    student = build_model("tiny", (32, 32, 3), 10)
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    target = ExportTarget("tflite", "int8", least_agreement=0.0)
+    checks = (CheckImages("noise", pixels),)
+    report = export_model(
+        student, tmp_path / "tiny.tflite", target, checks=checks, calibration=pixels
+    )
+    assert report.bytes < 50_000
 
 
 def test_int8_without_images_is_an_error_of_the_caller(model: keras.Model, tmp_path: Path) -> None:
