@@ -100,6 +100,7 @@ COLUMNS: Mapping[str, Column[Any]] = _registry(
     _figure("loss", "loss", 6, lambda record: record.loss),
     _figure("transfer_agreement", "transfer agreement", 18, _detail("transfer_agreement")),
     _time("seconds", "time", lambda record: record.seconds),
+    _figure("questions", "questions", 9, _detail("questions"), digits=0),
     _figure("confidence", "confidence", 10, _detail("confidence")),
     _figure("diversity", "diversity", 9, _detail("diversity")),
     _figure("train_loss", "train loss", 10, lambda record: record.train_loss),

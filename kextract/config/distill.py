@@ -13,6 +13,7 @@ from kextract.config.option import (
     check,
     option,
 )
+from kextract.config.queries import QueryConfig
 
 RECIPES = {
     "corrected": "teacher frozen and in inference mode, softmax once, fresh optimizer per batch",
@@ -132,6 +133,7 @@ class DistillConfig:
         bounds=NOT_NEGATIVE,
     )
     inversion: InversionConfig = field(default_factory=InversionConfig)
+    queries: QueryConfig = field(default_factory=QueryConfig)
     seed: int = shared.seed()
     precision: str = shared.precision()
     """`auto` until the run has looked at the hardware."""

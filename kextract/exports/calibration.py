@@ -47,7 +47,7 @@ def procedural_images(setting: Setting, count: int) -> Generator[Event, None, ND
         yield Progress(1, "drawing shapes", filled, count, filled)
         seed = _random(setting, 1 + len(parts)).integers(0, 2**31, 2, np.int32)
         images = draw_shapes(shape, tf.constant(seed))
-        kept = surest(setting.answers(images), KEPT_AT_ONCE)
+        kept = surest(setting.classifier(images), KEPT_AT_ONCE)
         parts.append(unscale(tf.gather(images, kept).numpy()))
     images = np.concatenate(parts)
     return images[_random(setting, 0).permutation(len(images))[:count]]

@@ -11,10 +11,10 @@ from kextract.config import DistillConfig
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
 from kextract.losses import article_distillation, distance
+from kextract.optimizers import LearningRate, make_optimizer
 from kextract.records import EpochRecord, Event, Progress, Snapshot
 from kextract.training.evaluation import FloatArray, Predictor, score
 from kextract.training.mixing import CutMix
-from kextract.training.optimizers import LearningRate, make_optimizer
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.transfer.crafting import Logits
 from kextract.transfer.source import Batch, TransferSource, as_batch

@@ -141,7 +141,7 @@ def evenly(random: np.random.Generator, answers: Answers, count: int) -> NDArray
 def _compile_ask(setting: Setting) -> Callable[[Pixels], Answers]:
     @tf.function(jit_compile=False, reduce_retracing=True)
     def probabilities(images: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(tf.cast(setting.answers(images), tf.float32))
+        return tf.nn.softmax(tf.cast(setting.classifier(images), tf.float32))
 
     def ask(pixels: Pixels) -> Answers:
         answers: Answers = probabilities(tf.constant(scale(pixels))).numpy()

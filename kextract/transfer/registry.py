@@ -33,6 +33,8 @@ class MethodSpec:
     recipes: tuple[str, ...] = ("corrected",)
     uses: frozenset[str] = frozenset()
     """Groups of options (`Option.group`) that it has a use for."""
+    asks: bool = False
+    """Whether it takes nothing but answers, each kept in a ledger; the others need gradients."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Options, by name, where it departs from the article's defaults."""
 
@@ -49,6 +51,7 @@ def _adversarial(setting: Setting) -> TransferSource:
     from kextract.transfer.crafting import CraftingRules
 
     config = setting.config
+    assert setting.answers is not None, "the run was told that this method needs gradients"
     article = config.recipe == "article"
     rules = CraftingRules(
         config.noise_learning_rate,
@@ -84,6 +87,12 @@ def _inversion(setting: Setting) -> TransferSource:
     from kextract.transfer.inversion import Inversion
 
     return Inversion(setting)
+
+
+def _queries(setting: Setting) -> TransferSource:
+    from kextract.transfer.queries import Queries
+
+    return Queries(setting)
 
 
 def _stored(setting: Setting) -> TransferSource:
@@ -136,6 +145,14 @@ METHODS: dict[str, MethodSpec] = {
         columns=("answers", "entropy", "confidence", "diversity", "batch_norm_distance"),
         uses=frozenset({"moving", "drawing", "mixing"}),
         defaults=PICTURES,
+    ),
+    "queries": MethodSpec(
+        "questions under a budget, each answer kept: for teachers that only answer",
+        _queries,
+        columns=("questions", "answers", "entropy"),
+        uses=frozenset({"moving", "asking"}),
+        asks=True,
+        defaults={**PICTURES, "steps_per_epoch": 250, "distance": "kl", "shift": 0},
     ),
     "surrogate": MethodSpec(
         "images of another data set (--images)",

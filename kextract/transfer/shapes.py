@@ -81,7 +81,7 @@ def _compile_draw(setting: Setting) -> Callable[[NDArray[np.int32]], tf.Tensor]:
         images = draw_shapes((candidates * DRAWN_AT_ONCE, height, width, channels), seed)
         if candidates == 1:
             return images
-        return tf.gather(images, surest(setting.answers(images), DRAWN_AT_ONCE))
+        return tf.gather(images, surest(setting.classifier(images), DRAWN_AT_ONCE))
 
     return draw  # type: ignore[no-any-return]
 

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.records import Event
+from kextract.teachers.asking import Asking
+from kextract.teachers.ledger_file import Heading
+from kextract.teachers.protocol import Shape
 from kextract.transfer.crafting import Logits
 
 T = TypeVar("T")
@@ -20,25 +23,43 @@ T = TypeVar("T")
 class Setting:
     """What there is to make transfer images from."""
 
-    answers: Logits
-    """The frozen teacher as a function from images (n, h, w, c) to logits (n, k)."""
-    teacher: keras.Model
+    answers: Logits | None
+    """The frozen teacher as a function from images (n, h, w, c) to logits (n, k).
+
+    None, as `teacher`, for one that only answers: see `asking`.
+    """
+    teacher: keras.Model | None
     student: keras.Model | None
     """None where nobody is taught; nothing is then made to look for gaps in its knowledge."""
     config: DistillConfig
     images: NDArray[np.uint8] | None = None
     """Given images (n, h, w, c), for the methods that need some."""
+    asking: Asking | None = None
+    """A teacher with the ledger of what it was asked, for the methods that ask."""
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
+    def classifier(self) -> Logits:
+        """The frozen teacher as a function, for methods that need one at hand."""
+        assert self.answers is not None, "the run was told that this needs a teacher at hand"
+        return self.answers
+
+    @property
+    def input_shape(self) -> Shape:
         """Height, width and channels of an image."""
+        if self.teacher is None:
+            return self._heading.input_shape
         height, width, channels = self.teacher.input_shape[1:]
         return height, width, channels
 
     @property
     def classes(self) -> int:
         """How many classes the teacher knows."""
-        return int(self.teacher.output_shape[-1])
+        return self._heading.classes if self.teacher is None else int(self.teacher.output_shape[-1])
+
+    @property
+    def _heading(self) -> Heading:
+        assert self.asking is not None, "there is a teacher of some kind"
+        return self.asking.ledger.heading
 
 
 class Batch(NamedTuple):

@@ -46,6 +46,7 @@ def test_without_batch_normalization_shapes_are_kept_that_the_network_is_sure_of
     images, _ = drawn(calibration_images(given, 64, steps=1))
 
     def confidence(pixels: Any) -> float:
+        assert given.teacher is not None
         logits = given.teacher(pixels.astype(np.float32) / 127.5 - 1)
         return float(keras.ops.softmax(logits).numpy().max(axis=1).mean())
 

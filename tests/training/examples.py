@@ -14,8 +14,10 @@ from kextract.transfer import METHODS
 
 SHAPE = (16, 16, 1)
 CLASSES = 3
-WAYS = [(name, recipe) for name, spec in METHODS.items() for recipe in spec.recipes]
-"""Every method by every recipe that it knows."""
+WAYS = [
+    (name, recipe) for name, spec in METHODS.items() for recipe in spec.recipes if not spec.asks
+]
+"""Every method that has its teacher at hand by every recipe that it knows."""
 SMALL_INVERSION = InversionConfig(
     latent_size=4,
     generator_channels=2,

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.config import OPTIMIZERS
-from kextract.training.optimizers import make_optimizer
+from kextract.optimizers import make_optimizer
 from tests.training.examples import tiny_network
 
 RATE = 0.01

@@ -1,0 +1,57 @@
+"""How a teacher that only answers is asked, and what it is asked."""
+
+from dataclasses import dataclass
+
+from kextract.config.option import POSITIVE, SHARE, Bounds, at_least, check, option
+
+PANEL = "Queries"
+GROUP = "asking"
+
+
+def _count(default: int, help: str, least: int = 1) -> int:
+    declared: int = option(default, help, panel=PANEL, group=GROUP, bounds=at_least(least))
+    return declared
+
+
+@dataclass(frozen=True, slots=True)
+class QueryConfig:
+    """Which questions the method queries puts to a teacher, and how often it tries."""
+
+    query_budget: int = _count(
+        20_000,
+        "Images that may be sent to the teacher in all, those that are sent again and those that"
+        " are in the ledger already included.",
+    )
+    query_batch: int = _count(256, "Images per call of the teacher.")
+    query_attempts: int = _count(5, "Calls for one batch of images before the run gives up.")
+    query_timeout: float = option(
+        60.0,
+        "Seconds that a call of a python: teacher may take.",
+        panel=PANEL,
+        group=GROUP,
+        bounds=POSITIVE,
+    )
+    first_share: float = option(
+        0.1,
+        "Share of the budget that is asked before anything is known of the teacher.",
+        panel=PANEL,
+        group=GROUP,
+        bounds=SHARE,
+    )
+    query_rounds: int = _count(
+        6, "Rounds of chosen questions after the first; each one is chosen by two new scouts."
+    )
+    query_choice: int = _count(
+        12, "Images drawn for each one that is asked, by how much two scouts disagree on it."
+    )
+    scout_updates: int = _count(500, "Updates of a scout, a student that chooses questions.")
+    mixup: float = option(
+        0.0,
+        "Share of the student's images that are mixed with another one, and their targets too.",
+        panel=PANEL,
+        group=GROUP,
+        bounds=Bounds(lambda value: 0 <= value <= 1, "from 0 to 1"),
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

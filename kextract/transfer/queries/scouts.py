@@ -1,0 +1,81 @@
+"""Scouts: two students that learn what is known so far, to find what is not."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.config import DistillConfig
+from kextract.datasets.pixels import scale
+from kextract.losses import distance
+from kextract.optimizers import make_optimizer
+from kextract.transfer.queries.targets import sampling
+
+SCOUT_STREAM = 6
+"""Sets the scouts' random numbers apart from those of models, noise, generators and shapes."""
+LOOKED_AT = 512
+"""Images that a scout predicts at a time."""
+
+Pixels = NDArray[np.uint8]
+
+
+class Scout:
+    """A network like the student that is taught anew whenever it is asked to."""
+
+    def __init__(self, student: keras.Model, config: DistillConfig, number: int) -> None:
+        self._config = config
+        self._number = number
+        seed = np.random.SeedSequence([config.seed, SCOUT_STREAM, number]).generate_state(1)[0]
+        keras.utils.set_random_seed(int(seed))
+        self._model = keras.models.clone_model(student)
+        updates = config.queries.scout_updates
+        rising = max(1, updates // 10)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, updates, warmup_target=config.learning_rate, warmup_steps=rising
+        )
+        self._optimizer = make_optimizer(config.optimizer, self._model, rate)
+        self._variables = [*self._model.variables, *self._optimizer.variables]
+        self._start = [np.array(variable.value) for variable in self._variables]
+        self._update = self._compile_update()
+        self._predict = tf.function(
+            lambda images: tf.nn.softmax(self._model(images, training=False)),
+            input_signature=[tf.TensorSpec(self._model.input_shape, tf.float32)],
+            jit_compile=False,
+        )
+
+    def learn(self, images: Pixels, logits: NDArray[np.float32], kind: str, stream: int) -> None:
+        """Begin anew and learn uint8 images (n, h, w, c) with their logits (n, k).
+
+        `stream` sets the order of the images apart from that of other lessons.
+        """
+        for variable, value in zip(self._variables, self._start, strict=True):
+            variable.assign(value)
+        config = self._config
+        random = np.random.default_rng([config.seed, SCOUT_STREAM, self._number, stream])
+        likely = sampling(logits.argmax(axis=1), kind)
+        for _ in range(config.queries.scout_updates):
+            rows = random.choice(len(images), config.batch_size, p=likely)
+            self._update(tf.constant(scale(images[rows])), tf.constant(logits[rows]))
+
+    def probabilities(self, images: Pixels) -> NDArray[np.float32]:
+        """Return the probabilities (n, k) of uint8 images (n, h, w, c)."""
+        parts = [
+            self._predict(tf.constant(scale(images[start : start + LOOKED_AT]))).numpy()
+            for start in range(0, len(images), LOOKED_AT)
+        ]
+        return np.concatenate(parts)
+
+    def _compile_update(self) -> Callable[[tf.Tensor, tf.Tensor], None]:
+        distances = distance(self._config.distance, self._config.temperature)
+        model, optimizer = self._model, self._optimizer
+
+        @tf.function(jit_compile=False)
+        def update(images: tf.Tensor, target: tf.Tensor) -> None:
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(distances(target, model(images, training=True)))
+            variables = model.trainable_variables
+            optimizer.apply(tape.gradient(loss, variables), variables)
+
+        return update  # type: ignore[no-any-return]
