@@ -12,9 +12,7 @@
 #           of which takes 40 s here                    (default: 42)
 # KEXTRACT  how to call the program                     (default: uv run kextract)
 #
-# Finished runs are skipped and unfinished ones gone on with, so a stopped study goes on where it
-# was. Tables of what is there:
-#   uv run python experiments/article_tables.py OUTPUT_FOLDER
+# Finished runs are skipped and unfinished ones continued, so a stopped study goes on where it was.
 set -euo pipefail
 
 export OUT=${1:-results/article}
@@ -41,10 +39,17 @@ chain() { # chain DATASET SEED: a teacher and its four students
             --method adversarial --recipe "$recipe" --epochs "${epochs[$recipe]}" --seed "$seed"
     done
 }
-export -f chain
 
 for seed in $SEEDS; do
     for dataset in $DATASETS; do
         echo "$dataset $seed"
     done
-done | xargs -P "$JOBS" -L 1 bash -c 'set -euo pipefail; chain "$0" "$1"'
+done | side_by_side chain
+
+# The tables of docs/results.md: losses and accuracies, then what the noise was like.
+for dataset in $DATASETS; do
+    $KEXTRACT compare "$OUT/$dataset-*.weights.h5" --group-by name --format markdown
+done
+$KEXTRACT compare "$OUT/*-random-*.weights.h5" "$OUT/*-adversarial-*.weights.h5" --group-by name \
+    --columns mean_iterations,mean_confidence,last_transfer_agreement,last_agreement \
+    --format markdown

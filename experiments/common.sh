@@ -1,19 +1,17 @@
 # What the studies have in common; sourced, not run. Needs $OUT, the folder of the results, and
 # $KEXTRACT, the words that call the program.
 
-run() { # run NAME SUBCOMMAND ARGUMENT...: makes $OUT/NAME.weights.h5 unless it is there
+run() { # run NAME SUBCOMMAND ARGUMENT...: makes $OUT/NAME.weights.h5, or goes on with it
     local name=$1
     shift
-    if [[ -e $OUT/$name.weights.h5 ]]; then
-        echo "$name: done before"
-        return
-    fi
-    local resume=
-    [[ -e $OUT/.$name.resume.h5 ]] && resume=--resume
-    echo "$name: started"
+    echo "$name"
     # shellcheck disable=SC2086 # KEXTRACT is a list of words
-    $KEXTRACT "$@" $resume --threads "${THREADS:-1}" --format plain --output "$OUT/$name.weights.h5" \
-        >"$OUT/$name.log" 2>&1 </dev/null
-    echo "$name: done"
+    $KEXTRACT "$@" --skip-existing --threads "${THREADS:-1}" --format plain \
+        --output "$OUT/$name.weights.h5" >>"$OUT/$name.log" 2>&1 </dev/null
 }
 export -f run
+
+side_by_side() { # side_by_side FUNCTION: calls it for each line of stdin, $JOBS at a time
+    export -f "${1?}"
+    xargs -P "$JOBS" -L 1 bash -c "set -euo pipefail; $1 \"\$@\"" "$1"
+}

@@ -9,9 +9,8 @@
 # THREADS   threads of each                             (default: 1)
 # KEXTRACT  how to call the program                     (default: uv run kextract)
 #
-# Teachers that are not there are trained first. Finished runs are skipped and unfinished ones gone
-# on with. A table of what is there:
-#   uv run python experiments/without_data_table.py OUTPUT_FOLDER
+# Teachers that are not there are trained first. Finished runs are skipped and unfinished ones
+# continued.
 set -euo pipefail
 
 export OUT=${1:-results/without-data}
@@ -75,7 +74,6 @@ task() { # task NAME SEED: one student
         ;;
     esac
 }
-export -f task
 
 # shellcheck disable=SC2086 # lists of words
 teachers $TASKS
@@ -83,4 +81,9 @@ for name in $TASKS; do
     for seed in $SEEDS; do
         echo "$name $seed"
     done
-done | xargs -P "$JOBS" -L 1 bash -c 'set -euo pipefail; task "$0" "$1"'
+done | side_by_side task
+
+# The table of docs/results.md.
+$KEXTRACT compare "$OUT/*.weights.h5" checkpoints/*.weights.h5 --group-by name \
+    --columns teacher_accuracy,test_accuracy,teacher_share,test_agreement,last_accuracy,best_accuracy,minutes \
+    --format markdown
