@@ -42,9 +42,11 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid var(--rule);
   overflow-wrap: normal; vertical-align: top; }
 td.number, th.number { text-align: right; white-space: nowrap; }
+tbody th { min-width: 10rem; }
 thead th { color: var(--soft); font-weight: 600; font-size: .9rem; }
 .confusion td { text-align: right; padding: .25rem .45rem; border: 0; font-size: .85rem; }
-.confusion th { border: 0; font-weight: 500; font-size: .85rem; padding: .25rem .45rem; }
+.confusion th { border: 0; min-width: 0; padding: .25rem .45rem;
+  font-weight: 500; font-size: .85rem; }
 pre { background: var(--card); padding: .8rem 1rem; border-radius: .4rem; overflow-x: auto;
   white-space: pre-wrap; font: 14px/1.5 ui-monospace, monospace; }
 details { margin: .75rem 0; } summary { cursor: pointer; }
