@@ -49,10 +49,11 @@ def readme_commands() -> list[str]:
 def help_pages() -> str:
     """Give docs/commands.md: what `--help` says of every command."""
     pages = ["# Commands\n\nWhat `kextract COMMAND --help` says.\n"]
-    for command in COMMANDS:
-        shown = kextract(command, "--help", COLUMNS="100", TERMINAL_WIDTH="100", NO_COLOR="1")
+    for command in ("", *COMMANDS):
+        words = [command] if command else []
+        shown = kextract(*words, "--help", COLUMNS="100", TERMINAL_WIDTH="100", NO_COLOR="1")
         text = "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
-        pages.append(f"## {command}\n\n```\n{text}\n```\n")
+        pages.append(f"## {command or 'kextract'}\n\n```\n{text}\n```\n")
     return "\n".join(pages)
 
 
