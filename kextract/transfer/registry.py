@@ -114,6 +114,16 @@ PICTURES: Mapping[str, Any] = {
     "shift": 2,
 }
 """What suits students that are taught with more than noise."""
+PHOTOGRAPHS: Mapping[str, Any] = {
+    **PICTURES,
+    "epochs": 10,
+    "steps_per_epoch": 500,
+    "learning_rate": 0.015,
+    "distance": "kl",
+    "shift": 3,
+    "cutmix": 0.5,
+}
+"""What suits students of photographs that are taught with anything else."""
 
 METHODS: dict[str, MethodSpec] = {
     "random": MethodSpec(
@@ -137,7 +147,7 @@ METHODS: dict[str, MethodSpec] = {
         _leaves,
         columns=("answers", "entropy", "confidence"),
         uses=frozenset({"moving", "cutting", "mixing"}),
-        defaults={**PICTURES, "cutmix": 0.5, "distance": "kl"},
+        defaults=PHOTOGRAPHS,
     ),
     "inversion": MethodSpec(
         "images that a generator draws out of the teacher",
