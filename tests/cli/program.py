@@ -118,8 +118,6 @@ def _surroundings(
         with (
             chdir(Path.cwd() if cwd is None else cwd),
             patch.object(sys, "argv", ["kextract", *arguments]),
-            # Typer names the program after the package that was started, which is pytest.
-            patch.object(sys.modules["__main__"], "__package__", ""),
         ):
             yield
     finally:
