@@ -12,8 +12,9 @@ from kextract import runtime
 def pytest_configure(config: pytest.Config) -> None:
     """Set up what the processes that tests start inherit."""
     # Without bytecode each of them takes five seconds longer, to compile TensorFlow's modules.
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
-        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(config.cache.mkdir("bytecode")))
+    cache = getattr(config, "cache", None)  # there is none with `-p no:cacheprovider`
+    if cache is not None and os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache.mkdir("bytecode")))
     # Scripts start what runs in the background with Ctrl-C ignored, and so would theirs be.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
