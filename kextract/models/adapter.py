@@ -5,26 +5,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
-from kextract.models.input_range import PIXELS, InputRange
+from kextract.models.input_range import PIXELS, Preprocessing
 
 LEAST_PROBABILITY = 1e-7
 """Where only probabilities are to be had, smaller ones are taken for this: float32 ends there."""
 
 
 def adapt(
-    network: keras.Model, shape: tuple[int, int, int], *, head: str, input_range: InputRange
+    network: keras.Model, shape: tuple[int, int, int], *, head: str, input_range: Preprocessing
 ) -> keras.Model:
     """Wrap a network; the result maps float32 images (n, h, w, c) in [-1, 1] to float32 logits.
 
-    The network takes pixels in `input_range`. `head` says what its answers (n, k) are: `logits`;
-    what is left of them without a final `softmax` or `sigmoid`; or `probabilities`. One number a
-    image is that of the second of two classes. The logits are (n, max(k, 2)).
+    The network takes pixels as `input_range` says, in images (h, w, c), or (h, w) where c is 1.
+    `head` says what its answers (n, k) are: `logits`; what is left of them without a final
+    `softmax` or `sigmoid`; or `probabilities`. One number per image is that of the second of two
+    classes. The logits are (n, max(k, 2)).
     """
     images = keras.Input(shape, name="pixels")
     x = images
+    if input_range.reverse:
+        x = keras.ops.flip(x, axis=-1)
     if input_range != PIXELS:
-        rescale = keras.layers.Rescaling(input_range.scale, input_range.offset, dtype="float32")
-        x = rescale(x)
+        # One number per channel is a list to Keras.
+        scale, offset = (
+            list(value) if isinstance(value, tuple) else value
+            for value in (input_range.scale, input_range.offset)
+        )
+        x = keras.layers.Rescaling(scale, offset, dtype="float32")(x)
+    if len(network.input_shape) == 3:
+        x = keras.layers.Reshape(shape[:2], dtype="float32")(x)
     answers = network(x)
     if len(answers.shape) > 2:
         answers = keras.layers.Flatten(dtype="float32")(answers)
@@ -32,14 +41,17 @@ def adapt(
 
 
 def image_shape(network: keras.Model) -> tuple[int, int, int]:
-    """Return height, width and channels of a network's images. Raises RequestError."""
+    """Return height, width and channels of a network's images, 1 where they are (height, width).
+
+    Raises RequestError for a network that takes something else.
+    """
     shape = network.input_shape
-    if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:]:
+    if not isinstance(shape, tuple) or len(shape) not in (3, 4) or None in shape[1:]:
         raise RequestError(
             f"the model '{network.name}' takes {shape}: expected images of a fixed size,"
             " (None, height, width, channels)"
         )
-    _, height, width, channels = shape
+    height, width, channels = (*shape[1:], 1)[:3]
     return height, width, channels
 
 

@@ -22,6 +22,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     and so in files of that time; Keras 3 averages the uncorrected one.
     """
 
+    # So that Keras writes it into a `.keras` file as its own, and anybody's Keras can read it.
+    __module__ = "keras.layers"
+
     moves_statistics = True
     """Whether a pass with `training=True` updates the moving averages; see `hold_statistics`."""
 

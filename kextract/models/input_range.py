@@ -1,37 +1,145 @@
 """Which numbers a network of somebody else takes for black and white; nothing here needs Keras."""
 
 import math
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kextract.errors import RequestError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Channels = float | tuple[float, ...]
+"""One number for all channels, or one per channel."""
+
+_FLAG = "--preprocessing"
+_MAX_FILE_BYTES = 1 << 16
+
 
 @dataclass(frozen=True, slots=True)
-class InputRange:
-    """The range that pixels are scaled to before a network sees them."""
+class Preprocessing:
+    """What is done to pixels before a network sees them, as the values of black and of white."""
 
-    low: float = -1.0
-    high: float = 1.0
+    low: Channels = -1.0
+    """What the network takes for black."""
+    high: Channels = 1.0
+    """What it takes for white; never that of black."""
+    reverse: bool = False
+    """Whether it takes channels as blue, green, red; `low` and `high` are in that order then."""
 
     @property
-    def scale(self) -> float:
+    def scale(self) -> Channels:
         """By what pixels of -1 to 1 are multiplied."""
-        return (self.high - self.low) / 2
+        return self._by_channel(lambda low, high: (high - low) / 2)
 
     @property
-    def offset(self) -> float:
+    def offset(self) -> Channels:
         """What is added after that."""
-        return (self.high + self.low) / 2
+        return self._by_channel(lambda low, high: (high + low) / 2)
+
+    @property
+    def channels(self) -> int | None:
+        """Of how many channels images have to be; None for any number."""
+        lengths = [len(value) for value in (self.low, self.high) if isinstance(value, tuple)]
+        return max(lengths) if lengths else None
+
+    def apply(self, images: "NDArray[Any]") -> "NDArray[Any]":
+        """Turn images (..., c) in [-1, 1] into what the network takes."""
+        import numpy as np
+
+        ordered = images[..., ::-1] if self.reverse else images
+        return (ordered * np.asarray(self.scale) + np.asarray(self.offset)).astype(images.dtype)
+
+    def check_fits(self, input_shape: tuple[int, int, int]) -> None:
+        """Raise RequestError for images of another number of channels."""
+        needed = self.channels or (3 if self.reverse else None)
+        if needed not in (None, input_shape[2]):
+            raise RequestError(
+                f"{_FLAG} {self}: is for images of {needed} channels, but the network takes"
+                f" {input_shape[2]}"
+            )
 
     def __str__(self) -> str:
+        for name, known in NAMED.items():
+            if known == self:
+                return name
+        if isinstance(self.low, tuple) or isinstance(self.high, tuple) or self.reverse:
+            return "per channel"
         return f"{self.low:g},{self.high:g}"
 
+    def _by_channel(self, function: Any) -> Channels:
+        low, high = self.low, self.high
+        if not isinstance(low, tuple) and not isinstance(high, tuple):
+            return float(function(low, high))
+        length = self.channels or 1
+        lows = low if isinstance(low, tuple) else (low,) * length
+        highs = high if isinstance(high, tuple) else (high,) * length
+        return tuple(function(*pair) for pair in zip(lows, highs, strict=True))
 
-PIXELS = InputRange()
+
+def standardized(
+    mean: Sequence[float],
+    deviation: Sequence[float],
+    *,
+    black: float = 0.0,
+    white: float = 1.0,
+    reverse: bool = False,
+) -> Preprocessing:
+    """Pixels from `black` to `white`, less the mean and over the deviation of each channel."""
+    pairs = list(zip(mean, deviation, strict=True))
+    return Preprocessing(
+        tuple((black - middle) / width for middle, width in pairs),
+        tuple((white - middle) / width for middle, width in pairs),
+        reverse,
+    )
+
+
+PIXELS = Preprocessing()
 """What kextract's own networks take."""
 
+NAMED: dict[str, Preprocessing] = {
+    "0..255": Preprocessing(0.0, 255.0),
+    "0..1": Preprocessing(0.0, 1.0),
+    "-1..1": PIXELS,
+    # `preprocess_input` of keras.applications, in its modes "torch" and "caffe".
+    "imagenet": standardized((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "caffe": standardized((103.939, 116.779, 123.68), (1.0,) * 3, white=255.0, reverse=True),
+}
+"""The usual ones, by name."""
 
-def parse_input_range(text: str) -> InputRange:
+
+@dataclass(frozen=True, slots=True)
+class RangeGuess:
+    """Which pixels a network takes, and how that was found out."""
+
+    preprocessing: Preprocessing | None
+    """None where nothing tells."""
+    reason: str
+    """In a few words, to stand after a colon."""
+    confident: bool
+    """Whether it may be taken without asking."""
+
+
+def parse_preprocessing(text: str) -> Preprocessing:
+    """Read a name of `NAMED`, `LOW,HIGH`, or the path of a TOML file. Raises RequestError."""
+    if text in NAMED:
+        return NAMED[text]
+    if text.endswith(".toml"):
+        return _from_file(Path(text))
+    try:
+        return parse_input_range(text, flag=_FLAG)
+    except RequestError:
+        names = ", ".join(NAMED)
+        raise RequestError(
+            f"{_FLAG} {text}: must be one of {names}, two numbers LOW,HIGH with LOW below HIGH, or"
+            " a file NAME.toml"
+        ) from None
+
+
+def parse_input_range(text: str, *, flag: str = "--input-range") -> Preprocessing:
     """Read `LOW,HIGH`, as `--input-range` has it. Raises RequestError."""
     try:
         low, high = (float(word) for word in text.split(","))
@@ -39,6 +147,60 @@ def parse_input_range(text: str) -> InputRange:
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise RequestError(
-            f"--input-range {text}: must be two numbers LOW,HIGH with LOW below HIGH, such as 0,255"
+            f"{flag} {text}: must be two numbers LOW,HIGH with LOW below HIGH, such as 0,255"
         )
-    return InputRange(low, high)
+    return Preprocessing(low, high)
+
+
+def _from_file(path: Path) -> Preprocessing:
+    """Read `range`, `mean`, `deviation` and `channels` (rgb or bgr) from a TOML file."""
+    where = f"{_FLAG} {path}"
+    try:
+        with path.open("rb") as file:
+            fields = tomllib.loads(file.read(_MAX_FILE_BYTES).decode())
+    except OSError as error:
+        raise RequestError(f"{where}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise RequestError(f"{where}: is not TOML ({' '.join(str(error).split())})") from error
+    unknown = sorted(set(fields) - {"range", "mean", "deviation", "channels"})
+    if unknown:
+        raise RequestError(
+            f"{where}: '{unknown[0]}' is unknown; known are range, mean, deviation and channels"
+        )
+    order = fields.get("channels", "rgb")
+    if order not in ("rgb", "bgr"):
+        raise RequestError(f"{where}: channels must be 'rgb' or 'bgr', found '{order}'")
+    black, white = _numbers(fields, "range", [0.0, 1.0], where)
+    mean = _numbers(fields, "mean", [0.0], where)
+    deviation = _numbers(fields, "deviation", [1.0], where)
+    longest = max(len(mean), len(deviation))
+    for name, values in (("mean", mean), ("deviation", deviation)):
+        if len(values) not in (1, longest):
+            raise RequestError(f"{where}: {name} must have one number, or one per channel")
+    if min(deviation) <= 0 or black >= white:
+        raise RequestError(f"{where}: deviations must be positive, and range [LOW, HIGH] rise")
+    found = standardized(
+        mean * (longest // len(mean)),
+        deviation * (longest // len(deviation)),
+        black=black,
+        white=white,
+        reverse=order == "bgr",
+    )
+    if longest == 1 and isinstance(found.low, tuple) and isinstance(found.high, tuple):
+        return Preprocessing(found.low[0], found.high[0], found.reverse)
+    return found
+
+
+def _numbers(
+    fields: Mapping[str, Any], name: str, default: list[float], where: str
+) -> list[float]:
+    value = fields.get(name, default)
+    values = value if isinstance(value, list) else [value]
+    good = all(type(item) in (int, float) and math.isfinite(item) for item in values) and values
+    if not good or (name == "range" and len(values) != 2):
+        shape = "two numbers [LOW, HIGH]" if name == "range" else "a number or a list of numbers"
+        raise RequestError(f"{where}: {name} must be {shape}")
+    return [float(item) for item in values]
+
+
+InputRange = Preprocessing

@@ -3,6 +3,9 @@
 A group keeps the names of its members in a local heap, whose unused parts form a linked list. If
 the list runs into itself, HDF5 (2.0) follows it for ever when it opens the group, in C, where no
 signal gets through, and allocates at each step. So all lists are walked here beforehand.
+
+Texts of variable length are in global heaps, one piece after the other. These are walked too, so
+that every piece lies within its heap and no heap is larger than what may be read of it.
 """
 
 import mmap
@@ -15,6 +18,11 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_STEPS = 200_000
 """Heaps and free blocks together; a file has one heap a group and few free blocks in each."""
 
+MAX_GLOBAL_HEAP = 16 << 20
+"""Bytes; the longest text of variable length is in a heap of its own."""
+
+_GLOBAL_HEAP = struct.Struct("<4sB3xQ")
+_PIECE = struct.Struct("<HHxxxxQ")
 _HEAP = struct.Struct("<4sB3xQQQ")
 _BLOCK = struct.Struct("<QQ")
 _LAST = 1
@@ -34,6 +42,7 @@ def check_raw(path: Path) -> None:
         _check_superblock(header)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             _check_heaps(data)
+            _check_global_heaps(data)
 
 
 def _check_superblock(header: bytes) -> None:
@@ -70,3 +79,33 @@ def _free_blocks(data: mmap.mmap, at: int, limit: int) -> int:
         seen.add(block)
         block, _ = _BLOCK.unpack_from(data, start + block)
     return len(seen)
+
+
+def _check_global_heaps(data: mmap.mmap) -> None:
+    steps, at = 0, data.find(b"GCOL")
+    while at >= 0:
+        steps += 1 + _pieces(data, at, MAX_STEPS - steps)
+        if steps > MAX_STEPS:
+            raise Refused(f"has more than {MAX_STEPS} pieces of text")
+        at = data.find(b"GCOL", at + 1)
+
+
+def _pieces(data: mmap.mmap, at: int, limit: int) -> int:
+    """Count the pieces of a global heap, at most one above `limit`."""
+    if at + _GLOBAL_HEAP.size > len(data):
+        return 0
+    _, version, size = _GLOBAL_HEAP.unpack_from(data, at)
+    if version != 1:
+        return 0
+    if size > min(MAX_GLOBAL_HEAP, len(data) - at):
+        raise Refused(f"has a heap of texts at byte {at} of {size} bytes")
+    count, place = 0, _GLOBAL_HEAP.size
+    while place + _PIECE.size <= size and count <= limit:
+        number, _, length = _PIECE.unpack_from(data, at + place)
+        # Piece 0 is what is left of the heap; its length counts its own beginning.
+        step = length if number == 0 else _PIECE.size + -(-length // 8) * 8
+        if step < _PIECE.size or place + step > size:
+            raise Refused(f"has a heap of texts at byte {at} whose pieces do not fit into it")
+        place += step
+        count += 1
+    return count

@@ -28,6 +28,10 @@ MAX_DEPTH = 32
 MAX_TEXT_BYTES = 1 << 20
 MAX_ATTRIBUTES = 1_000
 
+_NUMBERS = {
+    "<f4": "float32", "<f8": "float64", "<i4": "int32", "<i8": "int64",
+}  # fmt: skip
+
 # What h5py and NumPy are known to raise on damaged files.
 _DAMAGE = (
     OSError,
@@ -74,6 +78,43 @@ class CheckedFile:
         item.read(value, mtype=item.get_type())
         return _decode(value, what)
 
+    def long_text_attribute(self, name: str, limit: int) -> str:
+        """Read a root attribute that is one UTF-8 string of at most `limit` bytes, of any kind."""
+        (text,) = self._texts(self.root, name, (), limit)
+        return text
+
+    def names_attribute(self, group: str, name: str) -> list[str]:
+        """Read a group's attribute that is a list of names; Keras cuts long ones into several."""
+        if group not in self.groups:
+            raise Refused(f"'{printable(group)}' is missing")
+        item = h5g.open(self.root, group.encode())
+        if h5a.exists(item, name.encode()):
+            return self._texts(item, name, None, MAX_TEXT_BYTES)
+        found: list[str] = []
+        for number in range(MAX_ATTRIBUTES):
+            if not h5a.exists(item, f"{name}{number}".encode()):
+                break
+            found += self._texts(item, f"{name}{number}", None, MAX_TEXT_BYTES)
+        return found
+
+    def shape(self, path: str) -> tuple[int, ...]:
+        """Give the shape of a data set that is stored plainly."""
+        item, what = self._open_dataset(path)
+        space = item.get_space()
+        if space.get_simple_extent_type() not in (h5s.SIMPLE, h5s.SCALAR):
+            raise Refused(f"{what} has no shape")
+        return tuple(space.get_simple_extent_dims())
+
+    def numbers(self, path: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Read a data set of exactly this shape, of floats or whole numbers of any usual size."""
+        item, what = self._open_dataset(path)
+        kind = item.get_type()
+        known = [dtype for dtype in _NUMBERS if kind.equal(h5t.py_create(np.dtype(dtype)))]
+        if kind.committed() or not known:
+            raise Refused(f"{what} is not of {', '.join(_NUMBERS.values())}")
+        _expect_shape(item.get_space(), shape, what)
+        return self._read(item, np.empty(shape, known[0]), what)
+
     def tensor(self, path: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         """Read a data set of exactly this dtype and shape, stored plainly in this file."""
         item, what = self._open_dataset(path)
@@ -115,6 +156,30 @@ class CheckedFile:
         if not self.has_attribute(name):
             raise Refused(f"attribute '{name}' is missing")
         return h5a.open(self.root, name.encode())
+
+    def _texts(
+        self, item: Any, name: str, shape: tuple[int, ...] | None, limit: int
+    ) -> list[str]:
+        """Read strings of fixed or variable length; of the latter, `check_raw` saw the sizes."""
+        what = f"attribute '{name}'"
+        if not h5a.exists(item, name.encode()):
+            raise Refused(f"{what} is missing")
+        attribute = h5a.open(item, name.encode())
+        kind, space = attribute.get_type(), attribute.get_space()
+        simple = space.get_simple_extent_type() in (h5s.SIMPLE, h5s.SCALAR)
+        found = tuple(space.get_simple_extent_dims()) if simple else None
+        if found is None or len(found) > 1 or shape not in (None, found):
+            raise Refused(f"{what} has shape {found}, expected {shape or 'a list'}")
+        if found == (0,):
+            # NumPy has no strings in an empty list, so Keras writes one of numbers.
+            return []
+        if kind.committed() or kind.get_class() != h5t.STRING:
+            raise Refused(f"{what} is not text")
+        if math.prod(found) * kind.get_size() > max(limit, MAX_TEXT_BYTES):
+            raise Refused(f"{what} is longer than {limit} bytes")
+        value = np.empty(found, attribute.dtype)
+        attribute.read(value)
+        return [_text(text, limit, what) for text in value.ravel()]
 
     def _open_dataset(self, path: str) -> tuple[Any, str]:
         if path not in self.datasets:
@@ -258,6 +323,17 @@ def _text_dtype(found: Any, space: Any, what: str) -> str:
     if size > MAX_TEXT_BYTES:
         raise Refused(f"{what} declares {size} bytes; at most {MAX_TEXT_BYTES} are read")
     return f"S{size}"
+
+
+def _text(value: str | bytes, limit: int, what: str) -> str:
+    """Decode one string as HDF5 gives it, padded with zeros if its length is fixed."""
+    data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+    if len(data) > limit:
+        raise Refused(f"{what} is longer than {limit} bytes")
+    try:
+        return data.rstrip(b"\0").decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(f"{what} is not UTF-8") from None
 
 
 def _decode(value: NDArray[Any], what: str) -> str:

@@ -11,38 +11,43 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-LAYERS = _names(
-    """
-    Activation Add AdaptiveAveragePooling2D AdaptiveMaxPooling2D AlphaDropout Average
-    AveragePooling2D BatchNormalization CenterCrop Concatenate Conv2D Conv2DTranspose Cropping2D
-    Dense DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise GlobalAveragePooling1D
-    GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D GroupNormalization Identity
-    InputLayer LayerNormalization LeakyReLU MaxPooling2D Maximum Minimum MultiHeadAttention
-    Multiply Normalization PReLU Permute RMSNormalization RandomBrightness RandomContrast
-    RandomFlip RandomRotation RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape
-    Resizing SeparableConv2D Softmax SpatialDropout2D Subtract UnitNormalization UpSampling2D
-    ZeroPadding2D
-    """
-)
 RANDOM_LAYERS = _names(
     """
-    AlphaDropout Dropout GaussianDropout GaussianNoise RandomBrightness RandomContrast RandomFlip
-    RandomRotation RandomTranslation RandomZoom SpatialDropout2D
+    ActivityRegularization AlphaDropout AugMix CutMix Dropout GaussianDropout GaussianNoise MixUp
+    RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast
+    RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue
+    RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
+    RandomSharpness RandomShear RandomTranslation RandomZoom SpatialDropout2D
     """
 )
 """Those that do nothing outside of training."""
+_OTHERS = _names(
+    """
+    Activation Add AdaptiveAveragePooling2D AdaptiveMaxPooling2D Average AveragePooling2D
+    BatchNormalization CenterCrop Concatenate Conv2D Conv2DTranspose Cropping2D Dense
+    DepthwiseConv2D ELU Flatten GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D
+    GlobalMaxPooling2D GroupNormalization Identity InputLayer LayerNormalization LeakyReLU
+    MaxPooling2D Maximum Minimum MultiHeadAttention Multiply Normalization PReLU Permute
+    RMSNormalization ReLU RepeatVector Rescaling Reshape Resizing SeparableConv2D Softmax Subtract
+    UnitNormalization UpSampling2D ZeroPadding2D
+    """
+)
+LAYERS = _OTHERS | RANDOM_LAYERS
 WEIGHTED_LAYERS = _names(
     """
     BatchNormalization Conv2D Conv2DTranspose Dense DepthwiseConv2D SeparableConv2D
     """
 )
 """Those that have weights whatever their options are."""
+OWN = ("kextract.models.batch_norm", "BatchNormalization")
+"""What kextract's networks had in place of Keras's own layer, which computes the same."""
 MODELS = frozenset({"Functional", "Sequential"})
 OPERATIONS = {
     "keras.src.ops.numpy": _names(
         """
-        Absolute Add Clip Concatenate Divide Exp ExpandDims Log Max Maximum Mean Minimum Multiply
-        Negative Power Reshape Sqrt Square Squeeze Subtract Sum Tanh Transpose TrueDivide
+        Absolute Add Clip Concatenate Divide Exp ExpandDims Flip GetItem Log Max Maximum Mean
+        Minimum Multiply Negative Power Reshape Sqrt Square Squeeze Stack Subtract Sum Tanh
+        Transpose TrueDivide
         """
     ),
     "keras.src.ops.nn": _names(

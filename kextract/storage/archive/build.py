@@ -14,15 +14,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.models.input_range import InputRange
+from kextract.models.input_range import Preprocessing
+from kextract.models.multiply_adds import multiply_adds
 from kextract.models.statistics import layers_within
 from kextract.storage.archive.graph import weighted_layers
 from kextract.storage.archive.values import Json
 from kextract.storage.archive.watch import MORE_TENSORS, check_size, too_large, watched
 from kextract.storage.hashing import sha256_of_tensors
 from kextract.storage.refusal import Refused, printable
-from kextract.storage.safe_hdf5 import CheckedFile
-from kextract.storage.weights import read_tensors, specs_of, variables_by_path
+from kextract.storage.archive.tensors import Tensors
+from kextract.storage.weights import variables_by_path
 
 MAX_PARAMETERS = 500_000_000
 # Every number in the file takes at least so many bytes.
@@ -31,10 +32,10 @@ _BYTES = 4
 _MISSING = 100
 
 
-def build(description: Json, file: CheckedFile) -> tuple[keras.Model, str]:
+def build(description: Json, weights: Tensors) -> tuple[keras.Model, str]:
     """Build a model and fill it; give it with the SHA-256 over its tensors. Raises Refused."""
-    numbers = min(MAX_PARAMETERS, file.size // _BYTES)
-    variables = len(file.datasets) + _MISSING
+    numbers = min(MAX_PARAMETERS, weights.size // _BYTES)
+    variables = weights.count + _MISSING
     if weighted_layers(description) > variables:
         raise Refused(MORE_TENSORS)
     with _without_values():
@@ -43,8 +44,9 @@ def build(description: Json, file: CheckedFile) -> tuple[keras.Model, str]:
             model = keras.saving.deserialize_keras_object(description, safe_mode=True)
         if not isinstance(model, keras.Model) or not model.built:
             raise Refused("cannot be built: it does not fit together")
-        places = variables_by_path(model)
-        tensors = read_tensors(file, specs_of(places), kinds="fiu")
+        with _errors_refused("cannot be filled with its weights"):
+            tensors = weights.read(model)
+    places = variables_by_path(model)
     for place, value in tensors.items():
         places[place].assign(value)
     for layer in layers_within(model):
@@ -55,26 +57,28 @@ def build(description: Json, file: CheckedFile) -> tuple[keras.Model, str]:
 
 
 def check_runs(
-    model: keras.Model, shape: tuple[int, int, int], input_range: InputRange
-) -> NDArray[Any]:
-    """Apply a model to a few images of noise and give its answers, (n, ...). Raises Refused.
+    model: keras.Model, shape: tuple[int, int, int], input_range: Preprocessing
+) -> tuple[NDArray[Any], int]:
+    """Apply a model to a few images of noise; give its answers, (n, ...), and its multiply-adds.
 
     Before, all that it would compute is looked at: shapes can be small in the file and huge in use.
+    Raises Refused.
     """
     with _errors_refused("cannot be applied to images"):
-        spec = tf.TensorSpec((1, *shape), tf.float32)
+        sizes = tuple(model.input_shape[1:])
+        spec = tf.TensorSpec((1, *sizes), tf.float32)
         traced = tf.function(lambda images: model(images, training=False), jit_compile=False)
-        for operation in traced.get_concrete_function(spec).graph.get_operations():
+        graph = traced.get_concrete_function(spec).graph
+        for operation in graph.get_operations():
             for output in operation.outputs:
                 if output.shape.rank is not None:
                     check_size(tuple(output.shape))
-        generator = np.random.default_rng(0)
-        noise = generator.uniform(input_range.low, input_range.high, (2, *shape))
-        images = noise.astype(np.float32)
+        noise = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype(np.float32)
+        images = input_range.apply(noise).reshape(2, *sizes)
         answers: NDArray[Any] = model(images, training=False).numpy()
     if not np.isfinite(answers).all():
         raise Refused("answers images with a NaN or an infinity")
-    return answers
+    return answers, multiply_adds(graph)
 
 
 @contextmanager
@@ -84,6 +88,8 @@ def _errors_refused(what: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except Refused:
+        raise
     except Exception as error:
         if excess := too_large(error):
             raise Refused(str(excess)) from error

@@ -13,6 +13,7 @@ from kextract.storage.archive import allowed
 from kextract.storage.archive.values import (
     MAX_NUMBER,
     Json,
+    constant,
     keras_object,
     layer_config,
     plain,
@@ -25,6 +26,15 @@ MAX_BRACKETS = 200_000
 """How many objects and lists a description may have: each takes far more memory than bytes."""
 MAX_LAYERS = 1_500
 MAX_NESTING = 8
+
+_RUNS_CODE = (
+    "it runs code from the file; put a layer such as Rescaling in its place,"
+    " new.set_weights(old.get_weights()), and save new"
+)
+_NOT_OURS = (
+    "only Keras's own layers for images are; build the network of those,"
+    " new.set_weights(old.get_weights()), and save new"
+)
 
 # Layers that see pixels rather than features, or whose rounding shows in the answer.
 _EXACT = frozenset(
@@ -51,7 +61,11 @@ def clean_model(model: Any) -> Json:
 
     Every layer computes in float32. Raises Refused, naming the layer and its class.
     """
-    return _Cleaner().model(model, 0)
+    cleaned = _Cleaner().model(model, 0)
+    for key in ("input_layers", "output_layers"):
+        if key in cleaned["config"]:
+            cleaned["config"][key] = _only(cleaned["config"][key])
+    return cleaned
 
 
 def set_policy(model: Json, policy: str) -> None:
@@ -62,6 +76,13 @@ def set_policy(model: Json, policy: str) -> None:
             set_policy(layer, policy)
         elif name in allowed.LAYERS - _EXACT and layer["module"] == "keras.layers":
             layer["config"]["dtype"] = policy
+
+
+def _only(ends: Any) -> Any:
+    """Take the one input or output out of a list or a dictionary of it."""
+    while isinstance(ends, list | dict) and len(ends) == 1:
+        (ends,) = ends.values() if isinstance(ends, dict) else ends
+    return ends
 
 
 def _refuse_constant(text: str) -> None:
@@ -136,7 +157,9 @@ class _Cleaner:
             cleaned = keras_object("keras.layers", name, config)
         cleaned["name"] = cleaned["config"]["name"]
         if graph:
-            cleaned["inbound_nodes"] = _nodes(value.get("inbound_nodes"), where)
+            constants = cleaned["module"] in allowed.OPERATIONS
+            nodes = _nodes(value.get("inbound_nodes"), where, constants=constants)
+            cleaned["inbound_nodes"] = nodes
         return cleaned
 
 
@@ -147,13 +170,13 @@ def _class_of(value: Any, where: str) -> str:
     module, name, registered = (
         value.get(key) for key in ("module", "class_name", "registered_name")
     )
+    if (module, name) == allowed.OWN:
+        return str(name)
     if not allowed.is_allowed(module, name) or registered not in (None, name):
         own = registered if allowed.is_allowed(module, name) or not module else None
         origin = own or (f"{module}.{name}" if module else name)
-        raise Refused(
-            f"{where} is of class '{printable(str(origin))}', which is not read: only Keras's own"
-            " layers for images are"
-        )
+        hint = _RUNS_CODE if name == "Lambda" else _NOT_OURS
+        raise Refused(f"{where} is of class '{printable(str(origin))}', which is not read: {hint}")
     return str(name)
 
 
@@ -197,23 +220,23 @@ def _operation(config: Json, where: str) -> Json:
     }
 
 
-def _nodes(value: Any, where: str) -> list[Json]:
-    """Copy the calls of a layer: its tensors by layer, and plain arguments."""
+def _nodes(value: Any, where: str, *, constants: bool) -> list[Json]:
+    """Copy the calls of a layer: its tensors by layer, plain arguments, `constants` if allowed."""
     if not isinstance(value, list):
         raise Refused(f"{where} does not say what it is applied to")
     nodes = []
     for node in value:
         if not isinstance(node, dict) or not isinstance(node.get("args"), list):
-            raise Refused(f"{where} is applied as Keras 2 wrote it: save the model by Keras 3")
+            raise Refused(f"{where} is applied in a way that is not read")
         kwargs = node.get("kwargs")
         if not isinstance(kwargs, dict) or kwargs.get("training") not in (None, False):
             raise Refused(f"{where} is called with training=True or in another unusual way")
         nodes.append(
             {
-                "args": [_argument(item, where) for item in node["args"]],
+                "args": [_argument(item, where, constants) for item in node["args"]],
                 # Keras writes the masks and modes that there are not; nothing needs them.
                 "kwargs": {
-                    str(key): _argument(item, where)
+                    str(key): _argument(item, where, constants)
                     for key, item in kwargs.items()
                     if item is not None
                 },
@@ -222,14 +245,16 @@ def _nodes(value: Any, where: str) -> list[Json]:
     return nodes
 
 
-def _argument(value: Any, where: str) -> Any:
+def _argument(value: Any, where: str, constants: bool) -> Any:
     if isinstance(value, list):
-        return [_argument(item, where) for item in value]
+        return [_argument(item, where, constants) for item in value]
     if not isinstance(value, dict):
         return plain(value, f"{where}: an argument")
-    config = value.get("config")
+    kind, config = value.get("class_name"), value.get("config")
+    if constants and kind in ("__ellipsis__", "__slice__", "__tensor__", "__numpy__"):
+        return constant(str(kind), config, where)
     source = config.get("keras_history") if isinstance(config, dict) else None
-    if value.get("class_name") != "__keras_tensor__" or not _is_reference(source):
+    if kind != "__keras_tensor__" or not _is_reference(source):
         raise Refused(f"{where} is applied to a '{shown(value)}', which is not read")
     # The shape is found out by building; what the file says of it does not matter.
     tensor = {"shape": [None], "dtype": "float32", "keras_history": source}

@@ -13,13 +13,18 @@ _MAX_PASSES = 16
 
 
 def image_shape(model: Json) -> tuple[int, int, int]:
-    """Give height, width and channels of the one image that a model takes. Raises Refused."""
+    """Give height, width and channels of the one image that a model takes. Raises Refused.
+
+    Images of shape (h, w) have one channel.
+    """
     inputs = [layer for layer in layers_of(model) if layer["class_name"] == "InputLayer"]
     if not inputs:
         raise Refused("does not say of which size its images are: call the model, then save it")
     if len(inputs) > 1 or (is_graph(model) and len(_ends(model, "input_layers")) != 1):
         raise Refused("takes more than one input; read are models of one image")
     shape = inputs[0]["config"]["batch_shape"][1:]
+    if len(shape) == 2:
+        shape = [*shape, 1]
     if len(shape) != 3 or None in shape:
         sizes = "x".join("?" if size is None else str(size) for size in shape)
         raise Refused(f"takes inputs of {sizes}; needed are images of a fixed HxWxC")

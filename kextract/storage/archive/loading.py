@@ -1,27 +1,42 @@
-"""From a `.keras` file to a model that answers, and what there is to say about the file."""
+"""From a `.keras` or HDF5 file of a whole model to a model that answers, and what there is to say about the file."""
 
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
 from kextract.errors import CheckpointError
-from kextract.models.input_range import PIXELS, InputRange
+from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
 from kextract.storage.archive.config import clean_model, parse, set_policy
-from kextract.storage.archive.container import CONFIG, METADATA, WEIGHTS, Container, open_container
+from kextract.storage.archive.container import (
+    CONFIG,
+    LIMITS,
+    METADATA,
+    WEIGHTS,
+    Container,
+    is_archive,
+    open_container,
+)
 from kextract.storage.archive.graph import check_graph, image_shape
 from kextract.storage.archive.head import take_head
+from kextract.storage.archive.legacy import upgrade
+from kextract.storage.archive.tensors import Tensors, TensorsByLayer, TensorsByPath
 from kextract.storage.info import MAX_CLASSES
 from kextract.storage.refusal import Refused, printable
-from kextract.storage.safe_hdf5 import CheckedFile, open_checked
+from kextract.storage.safe_hdf5 import open_checked
 
 if TYPE_CHECKING:
     import keras
+
+MODEL_CONFIG = "model_config"
+"""The attribute of an HDF5 file that holds the description of a whole model."""
+_LONGEST_VERSION = 100
 
 # What reading a damaged zip file is known to raise.
 _DAMAGE = (
@@ -32,38 +47,47 @@ _DAMAGE = (
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveInfo:
-    """What a Keras archive holds."""
+    """What a file with a whole Keras model holds."""
 
     name: str
     """Of the model, as its author called it."""
+    format: str
+    """`keras`, the zip file of Keras 3, or `hdf5`, that of Keras 2 and 3."""
     keras_version: str
     input_shape: tuple[int, int, int]
     """Height, width and channels of one image."""
     classes: int
     head: str
     """What the network ends in: `softmax`, `sigmoid`, `logits`, or other `probabilities`."""
+    layers: int
+    """Those of models inside included, inputs not."""
     parameters: int
+    multiply_adds: int
+    """Of one image, in convolutions and dense layers."""
     batch_normalizations: int
+    guess: RangeGuess
+    """Which pixels the network takes, as far as the file tells."""
     sha256: str
     """Over the tensors, see `sha256_of_tensors`."""
 
 
 def load_archive(
-    path: Path, *, input_range: InputRange = PIXELS, precision: str = "float32"
+    path: Path, *, input_range: Preprocessing | None = PIXELS, precision: str = "float32"
 ) -> "tuple[keras.Model, ArchiveInfo]":
     """Read a classifier that Keras saved; nothing of the file is run or trusted.
 
     The model maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, classes); the
-    network inside sees pixels in `input_range`. Raises CheckpointError for a file that is missing,
-    damaged, unsafe or no classifier of images.
+    network inside sees pixels as `input_range` says, or as the file says where that is None and the
+    guess is a confident one. Raises CheckpointError for a file that is missing, damaged, unsafe or
+    no classifier of images, RequestError for an `input_range` of other channels.
     """
-    with _refused(path), open_container(path) as container:
-        about = parse(container.read(METADATA))
-        config = parse(container.read(CONFIG))
-        description = clean_model(config)
+    with _refused(path), _opened(path) as source:
+        description = clean_model(source.config)
         shape = image_shape(description)
         check_graph(description)
-        with _weights(path, container) as weights:
+        if input_range is not None:
+            input_range.check_fits(shape)
+        with source.tensors() as tensors:
             # Only now: TensorFlow takes seconds to start.
             runtime.start()
             from kextract.models.build import POLICIES
@@ -72,35 +96,71 @@ def load_archive(
             set_policy(description, POLICIES[runtime.resolve_precision(precision)])
             head = take_head(description)
             with _refused(path):
-                network, digest = build(description, weights)
-                answers = check_runs(network, shape, input_range)
+                network, digest = build(description, tensors)
+                answers, multiply_adds = check_runs(network, shape, input_range or PIXELS)
 
         from kextract.models.adapter import adapt, guess_head
-        from kextract.models.statistics import batch_norm_layers
+        from kextract.models.range_guess import guess_input_range
+        from kextract.models.statistics import batch_norm_layers, layers_within
 
         if head == "unknown":
             head = guess_head(answers)
+        guess = guess_input_range(network, shape)
+        if input_range is None:
+            input_range = guess.preprocessing if guess.confident else PIXELS
         info = ArchiveInfo(
             name=printable(network.name),
-            keras_version=printable(str(about.get("keras_version"))),
+            format=source.format,
+            keras_version=printable(source.keras_version),
             input_shape=shape,
             classes=_classes(network.output_shape),
             head=head,
+            layers=sum(type(layer).__name__ != "InputLayer" for layer in layers_within(network)),
             parameters=network.count_params(),
+            multiply_adds=multiply_adds,
             batch_normalizations=len(batch_norm_layers(network)),
+            guess=guess,
             sha256=digest,
         )
         return adapt(network, shape, head=head, input_range=input_range), info
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What one of the two formats says, before any of it is believed."""
+
+    format: str
+    keras_version: str
+    config: Any
+    tensors: Callable[[], AbstractContextManager[Tensors]]
+
+
 @contextmanager
-def _weights(path: Path, container: Container) -> Iterator[CheckedFile]:
+def _opened(path: Path) -> Iterator[_Source]:
+    if is_archive(path):
+        with open_container(path) as container:
+            about = parse(container.read(METADATA))
+            config = parse(container.read(CONFIG))
+            version = str(about.get("keras_version"))
+            yield _Source("keras", version, config, partial(_extracted, path, container))
+        return
+    with open_checked(path) as file:
+        text = file.long_text_attribute(MODEL_CONFIG, LIMITS[CONFIG])
+        version = "2"
+        if file.has_attribute("keras_version"):
+            version = file.long_text_attribute("keras_version", _LONGEST_VERSION)
+        config = upgrade(parse(text.encode()), version)
+        yield _Source("hdf5", version, config, lambda: nullcontext(TensorsByLayer(file)))
+
+
+@contextmanager
+def _extracted(path: Path, container: Container) -> Iterator[Tensors]:
     """Open the weights in an archive; HDF5 wants a file, so it gets one that nobody else sees."""
     with tempfile.NamedTemporaryFile(prefix="kextract-", suffix=".h5") as copy:
         container.extract(WEIGHTS, copy)
         copy.flush()
         with open_checked(Path(copy.name), called=f"'{path}': {WEIGHTS}") as file:
-            yield file
+            yield TensorsByPath(file)
 
 
 def _classes(shape: Any) -> int:

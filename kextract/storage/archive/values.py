@@ -1,5 +1,6 @@
 """The values in a layer's description: what each may be, copied."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from kextract.storage.archive import allowed
@@ -7,6 +8,8 @@ from kextract.storage.refusal import Refused, printable
 
 MAX_NUMBER = 1 << 20
 """Largest whole number in a layer's description, such as a width; a seed may be larger."""
+MAX_CONSTANTS = 1_000
+"""The most numbers that arithmetic may be done with, such as a mean per channel."""
 _MAX_TEXT = 512
 
 Json = dict[str, Any]
@@ -34,6 +37,11 @@ def layer_config(config: Json, where: str) -> Json:
             cleaned[key] = None if key.startswith("activity") else _regularizer(value, what)
         elif key == "activation":
             cleaned[key] = _activation(value, where)
+        elif (key, value) == ("data_format", "channels_first"):
+            raise Refused(
+                f"{where} takes channels first, which processors do not compute: save the network"
+                " with channels last"
+            )
         elif key in _NEVER_SET:
             if value is not None:
                 raise Refused(f"{where} is quantized or adapted ('{key}'), which is not read")
@@ -54,6 +62,33 @@ def plain(value: Any, what: str) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     raise Refused(f"{what} is a '{shown(value)}', which is not read")
+
+
+def constant(kind: str, config: Any, where: str) -> Json:
+    """Copy a number per channel, or a place in a tensor, that arithmetic is done with."""
+    what = f"{where}: a constant"
+    if not isinstance(config, dict):
+        raise Refused(f"{what} has no description")
+    if kind == "__ellipsis__":
+        return {"class_name": kind, "config": {}}
+    if kind == "__slice__":
+        ends = {key: plain(config.get(key), what) for key in ("start", "stop", "step")}
+        if not all(end is None or type(end) is int for end in ends.values()):
+            raise Refused(f"{what} is a slice of something else than whole numbers")
+        return {"class_name": kind, "config": ends}
+    value = plain(config.get("value"), what)
+    numbers = list(_flat(value))
+    if len(numbers) > MAX_CONSTANTS or not all(type(item) in (int, float) for item in numbers):
+        raise Refused(f"{what} is not of at most {MAX_CONSTANTS} numbers")
+    return {"class_name": kind, "config": {"value": value, "dtype": "float32"}}
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value
 
 
 def keras_object(module: str, name: str, config: Json) -> Json:

@@ -1,0 +1,281 @@
+"""Descriptions of models in HDF5 files, by Keras 2.0 (2017) to 3, told as a `.keras` file tells them.
+
+Nothing is trusted or refused here that `config.clean_model` looks at afterwards: classes get the
+module that they have today, options that are gone are left out, calls get the form of Keras 3.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from kextract.storage.archive import allowed
+from kextract.storage.archive.values import Json
+from kextract.storage.refusal import Refused, printable
+
+_RENAMED = {
+    "Model": "Functional",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
+    "ThresholdedReLU": "ReLU",
+}
+_OPTIONS = {"alpha": {"LeakyReLU": "negative_slope"}, "theta": {"ThresholdedReLU": "threshold"}}
+"""Options that have another name now, by old name and class."""
+_ACTIVATIONS = {"softmax_v2": "softmax", "relu_v2": "relu"}
+"""What functions of `tf.nn` call themselves."""
+
+# How a layer was built and trained; the weights are in the file.
+_TRAINING = ("_regularizer", "_constraint")
+_GONE = frozenset(
+    """
+    adjustment autocast batch_input_shape build_input_shape dynamic fused implementation input_dim
+    input_dtype input_length input_shape mode ragged rank renorm renorm_clipping renorm_momentum
+    synchronized virtual_batch_size
+    """.split()
+)
+_DEPTHWISE = frozenset({"DepthwiseConv2D", "SeparableConv2D"})
+# Taken over from `Conv2D`, and never used.
+_OF_CONV = ("kernel_initializer", "groups")
+
+_NUMPY, _NN = "keras.src.ops.numpy", "keras.src.ops.nn"
+_CALLS = {
+    "__operators__.add": (_NUMPY, "Add"),
+    "math.add": (_NUMPY, "Add"),
+    "math.subtract": (_NUMPY, "Subtract"),
+    "math.multiply": (_NUMPY, "Multiply"),
+    "math.truediv": (_NUMPY, "TrueDivide"),
+    "math.divide": (_NUMPY, "TrueDivide"),
+    "math.tanh": (_NUMPY, "Tanh"),
+    "nn.relu": (_NN, "Relu"),
+    "nn.relu6": (_NN, "Relu6"),
+    "nn.silu": (_NN, "Silu"),
+    "nn.swish": (_NN, "Silu"),
+    "math.sigmoid": (_NN, "Sigmoid"),
+    "nn.sigmoid": (_NN, "Sigmoid"),
+    "nn.softmax": (_NN, "Softmax"),
+}
+"""Functions of TensorFlow that stand in a graph of tf.keras as layers (`TFOpLambda`)."""
+_CASTS = frozenset({"cast", "convert_to_tensor", "identity", "stop_gradient"})
+
+
+def upgrade(model: Json, keras_version: str) -> Json:
+    """Give a model's description in the form of Keras 3. Raises Refused."""
+    first = keras_version.partition(".")[0]
+    if first == "1":
+        raise Refused(
+            f"was saved by Keras {printable(keras_version)}; read are files of Keras 2.0 and later"
+        )
+    return _Upgrade(old=first == "2").model(model)
+
+
+class _Upgrade:
+    def __init__(self, *, old: bool) -> None:
+        self._old = old
+        """Whether Keras 2 wrote the file: some of its functions have changed since."""
+
+    def model(self, value: Any) -> Json:
+        name = _RENAMED.get(str(value.get("class_name")), value.get("class_name"))
+        config = value.get("config")
+        if isinstance(config, list):
+            # Keras before 2.2.3 wrote a Sequential as nothing but its layers.
+            config = {"layers": config}
+        if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+            return {**value, "class_name": name}
+        config = {"name": value.get("name", "sequential"), **config}
+        layers = config["layers"]
+        if name == "Sequential":
+            layers = _with_input(layers, config.get("build_input_shape"))
+        layers = [self._layer(layer) for layer in layers]
+        if name != "Sequential" and self._old:
+            _renumber(layers, config)
+        module = "keras" if name == "Sequential" else "keras.src.models.functional"
+        module = module if name in allowed.MODELS else value.get("module")
+        cleaned = {"name", "trainable", "layers", "input_layers", "output_layers"}
+        config = {key: item for key, item in config.items() if key in cleaned} | {"layers": layers}
+        return {**value, "module": module, "class_name": name, "config": config}
+
+    def _layer(self, value: Any) -> Any:
+        if not isinstance(value, dict) or "module" in value:
+            return value
+        name, config = value.get("class_name"), value.get("config")
+        if not isinstance(name, str) or not (
+            isinstance(config, dict) or (name == "Sequential" and isinstance(config, list))
+        ):
+            return value
+        if _RENAMED.get(name, name) in allowed.MODELS:
+            cleaned = self.model(value)
+        elif name == "TFOpLambda":
+            cleaned = _call(value, config)
+        elif isinstance(config, dict) and _is_operation(name, config):
+            module = next(module for module, names in allowed.OPERATIONS.items() if name in names)
+            cleaned = {**value, "module": module}
+        else:
+            cleaned = {**value, "class_name": _RENAMED.get(name, name)}
+            cleaned["config"] = self._options(name, config)
+            if cleaned["class_name"] in allowed.LAYERS:
+                cleaned["module"] = "keras.layers"
+        if isinstance(value.get("inbound_nodes"), list) and name != "TFOpLambda":
+            cleaned["inbound_nodes"] = [_node(node) for node in value["inbound_nodes"]]
+        return cleaned
+
+    def _options(self, name: str, config: Json) -> Json:
+        found: Json = {}
+        if name == "InputLayer" and "batch_shape" not in config:
+            found["batch_shape"] = config.get("batch_input_shape")
+        for key, value in config.items():
+            key = _OPTIONS.get(key, {}).get(name, key)
+            unused = name in _DEPTHWISE and key in _OF_CONV
+            if key in _GONE or key.endswith(_TRAINING) or unused:
+                continue
+            if key.endswith("_initializer"):
+                value = None if value is None else "zeros"
+            elif key == "activation" and isinstance(value, str):
+                value = _ACTIVATIONS.get(value, value)
+                self._check_activation(value, config)
+            elif key == "dtype":
+                value = _policy(value)
+            elif name == "BatchNormalization" and key == "axis" and isinstance(value, list):
+                value = value[0] if len(value) == 1 else value
+            found[key] = value
+        return found
+
+    def _check_activation(self, name: str, config: Json) -> None:
+        if self._old and name == "hard_sigmoid":
+            raise Refused(
+                f"layer '{printable(str(config.get('name')))}' uses 'hard_sigmoid', which is another"
+                " function since Keras 3: it cannot be read"
+            )
+
+
+def _policy(value: Any) -> Any:
+    """Tell a dtype policy as Keras 3 does; those of tf.keras are of class `Policy`."""
+    if isinstance(value, dict) and value.get("class_name") in ("Policy", "PolicyV1"):
+        return value["config"].get("name") if isinstance(value.get("config"), dict) else value
+    return value
+
+
+def _is_operation(name: str, config: Json) -> bool:
+    """Tell arithmetic on tensors from a layer of the same name, as `Add` is both."""
+    known = any(name in names for names in allowed.OPERATIONS.values())
+    return known and not {"trainable", "dtype"} & set(config)
+
+
+def _with_input(layers: list[Any], built: Any) -> list[Any]:
+    """Put an input before the layers of a Sequential, where its first layer says which."""
+    if not layers or not isinstance(layers[0], dict):
+        return layers
+    first = layers[0]
+    if first.get("class_name") == "InputLayer":
+        return layers
+    shape = _input_shape(first) or built
+    if not isinstance(shape, list):
+        return layers
+    config = {"name": "input_of_sequential", "batch_input_shape": shape}
+    return [{"class_name": "InputLayer", "config": config}, *layers]
+
+
+def _input_shape(layer: Json) -> Any:
+    """Find the shape that a layer, or the first layer of a model, was told to expect."""
+    while isinstance(layer, dict):
+        config = layer.get("config")
+        if isinstance(config, dict):
+            shape = config.get("batch_input_shape") or config.get("batch_shape")
+            if shape is not None:
+                return shape
+            config = config.get("layers")
+        layer = config[0] if isinstance(config, list) and config else None
+    return None
+
+
+def _node(value: Any) -> Any:
+    """Tell a call of a layer as Keras 3 does: arguments, of which some are tensors."""
+    if not isinstance(value, list):
+        return value
+    sources = [value] if value and isinstance(value[0], str) else value
+    tensors, kwargs = [], {}
+    for source in sources:
+        if not isinstance(source, list) or len(source) not in (3, 4):
+            return value
+        tensors.append(_tensor(source[:3]))
+        if len(source) == 4 and isinstance(source[3], dict):
+            kwargs |= source[3]
+    args = tensors if len(tensors) == 1 else [tensors]
+    return {"args": args, "kwargs": {key: _argument(item) for key, item in kwargs.items()}}
+
+
+def _argument(value: Any) -> Any:
+    kinds = [type(item) for item in value] if isinstance(value, list) else []
+    return _tensor(value) if kinds == [str, int, int] else value
+
+
+def _tensor(history: list[Any]) -> Json:
+    config = {"shape": [None], "dtype": "float32", "keras_history": history}
+    return {"class_name": "__keras_tensor__", "config": config}
+
+
+def _call(value: Json, config: Json) -> Json:
+    """Tell a function of TensorFlow in a graph as the operation of Keras that does the same."""
+    function = str(config.get("function"))
+    nodes = value.get("inbound_nodes")
+    if function in _CASTS:
+        name = {"name": config.get("name")}
+        cleaned = {**value, "module": "keras.layers", "class_name": "Identity", "config": name}
+        cleaned["inbound_nodes"] = [_without_kwargs(node) for node in _nodes_of(nodes)]
+        return cleaned
+    if function not in _CALLS:
+        raise Refused(
+            f"layer '{printable(str(config.get('name')))}' calls 'tf.{printable(function)}', which"
+            " is not read: put a layer of Keras in its place and save the model again"
+        )
+    module, name = _CALLS[function]
+    calls = []
+    for node in _nodes_of(nodes):
+        if not isinstance(node, dict):
+            return value
+        kwargs = dict(node["kwargs"])
+        kwargs.pop("name", None)
+        second = [kwargs.pop("y")] if "y" in kwargs else []
+        calls.append({"args": [*node["args"], *second], "kwargs": kwargs})
+    own = {"name": config.get("name")}
+    return {**value, "module": module, "class_name": name, "config": own, "inbound_nodes": calls}
+
+
+def _nodes_of(value: Any) -> list[Any]:
+    return [_node(node) for node in value] if isinstance(value, list) else []
+
+
+def _without_kwargs(node: Any) -> Any:
+    return {**node, "kwargs": {}} if isinstance(node, dict) else node
+
+
+def _renumber(layers: list[Any], config: Json) -> None:
+    """Count the calls of models inside a graph from 0, as Keras 3 does.
+
+    Keras 2 counted the making of a model as its first call. Keras 3 still does so for the outputs
+    of a functional model.
+    """
+    sources = list(_histories(layers))
+    ends = config.get("output_layers")
+    ends = ends if isinstance(ends, list) else []
+    outputs = [end for end in (ends, *ends) if isinstance(end, list) and len(end) == 3]
+    for layer in layers:
+        if not isinstance(layer, dict) or layer.get("class_name") not in allowed.MODELS:
+            continue
+        places = sources if layer["class_name"] == "Functional" else [*sources, *outputs]
+        uses = [place for place in places if place[0] == layer.get("name")]
+        if uses and all(type(place[1]) is int and place[1] > 0 for place in uses):
+            for place in uses:
+                place[1] -= 1
+
+
+def _histories(value: Any) -> Iterable[list[Any]]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _histories(item)
+    elif isinstance(value, dict):
+        history = value.get("keras_history")
+        if isinstance(history, list) and len(history) == 3:
+            yield history
+        for key, item in value.items():
+            # The calls inside a model are its own affair.
+            if key != "layers":
+                yield from _histories(item)
