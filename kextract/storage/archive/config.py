@@ -16,6 +16,7 @@ from kextract.storage.archive.values import (
     constant,
     keras_object,
     layer_config,
+    only_end,
     plain,
     shown,
 )
@@ -64,7 +65,7 @@ def clean_model(model: Any) -> Json:
     cleaned = _Cleaner().model(model, 0)
     for key in ("input_layers", "output_layers"):
         if key in cleaned["config"]:
-            cleaned["config"][key] = _only(cleaned["config"][key])
+            cleaned["config"][key] = only_end(cleaned["config"][key])
     return cleaned
 
 
@@ -76,13 +77,6 @@ def set_policy(model: Json, policy: str) -> None:
             set_policy(layer, policy)
         elif name in allowed.LAYERS - _EXACT and layer["module"] == "keras.layers":
             layer["config"]["dtype"] = policy
-
-
-def _only(ends: Any) -> Any:
-    """Take the one input or output out of a list or a dictionary of it."""
-    while isinstance(ends, list | dict) and len(ends) == 1:
-        (ends,) = ends.values() if isinstance(ends, dict) else ends
-    return ends
 
 
 def _refuse_constant(text: str) -> None:

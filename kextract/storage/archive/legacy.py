@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kextract.storage.archive import allowed
-from kextract.storage.archive.values import Json
+from kextract.storage.archive.values import Json, only_end
 from kextract.storage.refusal import Refused, printable
 
 _RENAMED = {
@@ -87,6 +87,9 @@ class _Upgrade:
         layers = [self._layer(layer) for layer in layers]
         if name != "Sequential" and self._old:
             _renumber(layers, config)
+            # To Keras 2, a list of one output was that output.
+            ends = ("input_layers", "output_layers")
+            config |= {key: only_end(config[key]) for key in ends if key in config}
         module = "keras" if name == "Sequential" else "keras.src.models.functional"
         module = module if name in allowed.MODELS else value.get("module")
         cleaned = {"name", "trainable", "layers", "input_layers", "output_layers"}

@@ -96,6 +96,13 @@ def keras_object(module: str, name: str, config: Json) -> Json:
     return {"module": module, "class_name": name, "config": config, "registered_name": None}
 
 
+def only_end(ends: Any) -> Any:
+    """Take the one input or output of a model out of a list or a dictionary of it."""
+    while isinstance(ends, list | dict) and len(ends) == 1:
+        (ends,) = ends.values() if isinstance(ends, dict) else ends
+    return ends
+
+
 def shown(value: Any) -> str:
     """Say what a part of a description is, in few words."""
     if isinstance(value, dict):
