@@ -1,0 +1,130 @@
+"""What a file that somebody names as a model is: the one place that asks for kinds of files."""
+
+import stat
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from kextract.errors import CheckpointError
+from kextract.storage.archive.container import is_archive
+from kextract.storage.archive.loading import MODEL_CONFIG
+from kextract.storage.checkpoint import read_info
+from kextract.storage.info import CheckpointInfo
+from kextract.storage.raw_checks import SIGNATURE as HDF5
+from kextract.storage.safe_hdf5 import open_checked
+
+
+class Kind(Enum):
+    """What a file is, each with what to call it."""
+
+    CHECKPOINT = "a checkpoint of kextract"
+    WEIGHTS = "weights of another program"
+    MODEL = "a whole Keras model"
+    TFLITE = "a TFLite model"
+    ONNX = "an ONNX model"
+    SAVED_MODEL = "a TensorFlow SavedModel"
+    PYTORCH = "a PyTorch file"
+    MISSING = "missing"
+    UNKNOWN = "no model"
+
+
+OPENED = frozenset({Kind.CHECKPOINT, Kind.WEIGHTS, Kind.MODEL})
+"""Kinds that `open_model` opens: networks that gradients can be had of."""
+
+_ONLY_ANSWERS = (
+    "which only answers and has no gradients; kextract reads the Keras model that it was made of"
+)
+_HINTS = {
+    Kind.TFLITE: _ONLY_ANSWERS,
+    Kind.ONNX: _ONLY_ANSWERS,
+    Kind.SAVED_MODEL: (
+        "which is a program of its own and is not run; save the model as one file by"
+        " model.save('x.keras') (Keras 3) or model.save('x.h5') (Keras 2)"
+    ),
+    Kind.PYTORCH: (
+        "which would run code when it is read; build the network in Keras, copy its weights, and"
+        " model.save('x.keras')"
+    ),
+}
+_TFLITE_MARK, _TFLITE_PLACE = b"TFL3", 4
+_MARKS = 16
+_PYTORCH = (".pt", ".pth")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file that can be opened as a model."""
+
+    path: Path
+    kind: Kind
+    info: CheckpointInfo | None = None
+    """What a checkpoint says about itself."""
+
+
+def kind_of(path: Path) -> Kind:
+    """Say what a file is, by its first bytes and its name.
+
+    Raises CheckpointError for an HDF5 file that is damaged or unsafe. TensorFlow is not needed.
+    """
+    return _look(path).kind
+
+
+def open_model(path: Path) -> ModelFile:
+    """Say what a model's file is, and what it says about itself.
+
+    Raises CheckpointError, with what to do, for one that is missing, damaged, unsafe or of a kind
+    that is not opened.
+    """
+    found = _look(path)
+    if found.kind in OPENED:
+        return found
+    if found.kind is Kind.MISSING:
+        raise CheckpointError(f"'{path}': no such file")
+    if found.kind in _HINTS:
+        raise CheckpointError(f"'{path}' is {found.kind.value}, {_HINTS[found.kind]}")
+    if not path.is_file():
+        raise CheckpointError(f"'{path}': is not a regular file")
+    raise CheckpointError(
+        f"'{path}': is not an HDF5 file, nor a .keras one; read are checkpoints and Keras models"
+    )
+
+
+def _look(path: Path) -> ModelFile:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode) and (path / "saved_model.pb").exists():
+            return ModelFile(path, Kind.SAVED_MODEL)
+        if not stat.S_ISREG(status.st_mode):
+            # A pipe would wait for somebody to write to it.
+            return ModelFile(path, Kind.UNKNOWN)
+        with path.open("rb") as file:
+            start = file.read(_MARKS)
+    except FileNotFoundError:
+        return ModelFile(path, Kind.MISSING)
+    except OSError as error:
+        raise CheckpointError(f"'{path}': cannot be read ({error.strerror})") from error
+    if start.startswith(HDF5):
+        return _look_into(path)
+    return ModelFile(path, _by_marks(path, start))
+
+
+def _by_marks(path: Path, start: bytes) -> Kind:
+    ending = path.suffix.lower()
+    if start[_TFLITE_PLACE:].startswith(_TFLITE_MARK) or ending == ".tflite":
+        return Kind.TFLITE
+    if ending == ".onnx":
+        return Kind.ONNX
+    if path.name == "saved_model.pb":
+        return Kind.SAVED_MODEL
+    if ending in _PYTORCH:
+        return Kind.PYTORCH
+    return Kind.MODEL if is_archive(path) else Kind.UNKNOWN
+
+
+def _look_into(path: Path) -> ModelFile:
+    """Tell the kinds of HDF5 files apart."""
+    with open_checked(path) as file:
+        if file.has_attribute(MODEL_CONFIG):
+            return ModelFile(path, Kind.MODEL)
+    info = read_info(path)
+    return ModelFile(path, Kind.CHECKPOINT if info else Kind.WEIGHTS, info)

@@ -1,0 +1,95 @@
+"""What a file is, and what to do with one that is no network with gradients."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from kextract.errors import CheckpointError
+from kextract.storage import write_checkpoint
+from kextract.storage.opening import Kind, kind_of, open_model
+from tests.storage.examples import INFO, small_model
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files of every kind, of which some are no more than their first bytes."""
+    write_checkpoint(tmp_path / "ours.weights.h5", small_model(), INFO)
+    with h5py.File(tmp_path / "plain.weights.h5", "w") as file:
+        file["layers/dense/vars/0"] = np.zeros((2, 3), "f4")
+    with h5py.File(tmp_path / "whole.hdf5", "w") as file:
+        file.attrs["model_config"] = "{}"
+        file["model_weights/x"] = np.zeros(1, "f4")
+    (tmp_path / "whole.keras").write_bytes(b"PK\x03\x04")
+    (tmp_path / "renamed").write_bytes(b"PK\x03\x04")
+    (tmp_path / "model.bin").write_bytes(b"\x1c\0\0\0TFL3" + bytes(20))
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x07\x12\x04")
+    (tmp_path / "model.pth").write_bytes(b"PK\x03\x04")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved/saved_model.pb").write_bytes(b"x")
+    (tmp_path / "text.h5").write_text("hello")
+    os.mkfifo(tmp_path / "pipe.h5")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("ours.weights.h5", Kind.CHECKPOINT),
+        ("plain.weights.h5", Kind.WEIGHTS),
+        ("whole.hdf5", Kind.MODEL),
+        ("whole.keras", Kind.MODEL),
+        ("renamed", Kind.MODEL),
+        ("model.bin", Kind.TFLITE),
+        ("model.onnx", Kind.ONNX),
+        ("model.pth", Kind.PYTORCH),
+        ("saved", Kind.SAVED_MODEL),
+        ("saved/saved_model.pb", Kind.SAVED_MODEL),
+        ("nowhere.keras", Kind.MISSING),
+        ("text.h5", Kind.UNKNOWN),
+        ("pipe.h5", Kind.UNKNOWN),
+        (".", Kind.UNKNOWN),
+    ],
+)
+def test_a_file_is_known_by_its_content_or_its_name(name: str, kind: Kind, folder: Path) -> None:
+    assert kind_of(folder / name) is kind
+
+
+def test_a_checkpoint_comes_with_what_it_says(folder: Path) -> None:
+    opened = open_model(folder / "ours.weights.h5")
+    assert opened.info is not None
+    assert opened.info.model == INFO.model
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nowhere.keras", "no such file"),
+        ("model.bin", "is a TFLite model, which only answers and has no gradients"),
+        ("model.onnx", "is an ONNX model, which only answers"),
+        ("saved", "is a TensorFlow SavedModel, which is a program of its own"),
+        ("model.pth", "is a PyTorch file, which would run code"),
+        ("text.h5", "is not an HDF5 file, nor a .keras one"),
+        ("pipe.h5", "is not a regular file"),
+        (".", "is not a regular file"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_with_what_to_do(
+    name: str, says: str, folder: Path
+) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        open_model(folder / name)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(f"'{folder / name}'")
+
+
+def test_asking_takes_no_tensorflow(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from kextract.storage.opening import kind_of;"
+        "kind_of(Path('nowhere')); assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
