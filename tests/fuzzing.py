@@ -156,7 +156,7 @@ def main(make_family: Callable[[int], Family], description: str) -> int:
     started = time.monotonic()
     report = run(make_family(options.seed), options.count, options.first)
     for (base, what), count in sorted(report.counts.items()):
-        print(f"{base:8}{what:16}{count:8}")
+        print(f"{base:12}{what:16}{count:8}")
     print(f"slowest {report.slowest:.3f} s, most memory {report.largest:.0f} MB")
     print(f"{options.count} files in {time.monotonic() - started:.0f} s")
     for failure in report.failures:

@@ -51,7 +51,8 @@ class Preprocessing:
         import numpy as np
 
         ordered = images[..., ::-1] if self.reverse else images
-        return (ordered * np.asarray(self.scale) + np.asarray(self.offset)).astype(images.dtype)
+        scaled = ordered * np.asarray(self.scale) + np.asarray(self.offset)
+        return np.asarray(scaled, images.dtype)
 
     def check_fits(self, input_shape: tuple[int, int, int]) -> None:
         """Raise RequestError for images of another number of channels."""
@@ -191,9 +192,7 @@ def _from_file(path: Path) -> Preprocessing:
     return found
 
 
-def _numbers(
-    fields: Mapping[str, Any], name: str, default: list[float], where: str
-) -> list[float]:
+def _numbers(fields: Mapping[str, Any], name: str, default: list[float], where: str) -> list[float]:
     value = fields.get(name, default)
     values = value if isinstance(value, list) else [value]
     good = all(type(item) in (int, float) and math.isfinite(item) for item in values) and values

@@ -1,9 +1,123 @@
-"""Which pixels a network of somebody else takes, found out without any of its images."""
+"""Which pixels a network of somebody else takes, found out without any of its images.
+
+A network that scales its pixels itself tells what it expects. Else its first batch normalization
+has stored the statistics of what it saw in training: images made up to look like photographs or
+drawings are given to it in each of the usual ranges, and what comes closest is taken.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
-from kextract.models.input_range import RangeGuess
+from kextract.models.input_range import NAMED, Preprocessing, RangeGuess
+from kextract.models.leading import leading_scaling
+from kextract.models.made_up_images import drawings, photographs
+from kextract.models.statistics import first_normalized
+
+Numbers = NDArray[np.float64]
+
+MARGIN = 1.35
+"""By how much the best range has to be better than the next one to be taken without asking."""
+FARTHEST = 2.5
+"""Statistics farther away than this are those of no usual range."""
+_PIXELS_AT_ONCE = 48 * 64 * 64
+
+_USUAL_ENDS = (
+    *((0.0, 1.0), (-1.0, 1.0), (-0.5, 0.5)),
+    # Less the mean and over the deviation: photographs, drawings, clothes.
+    *((-2.1, 2.5), (-0.42, 2.8), (-0.8, 2.0)),
+    # Less the mean of photographs of 0 to 255.
+    (-124.0, 151.0),
+)
+"""What networks scale black and white to, when they do it themselves."""
+_NEAR = 0.3
 
 
 def guess_input_range(network: keras.Model, shape: tuple[int, int, int]) -> RangeGuess:
-    return RangeGuess(None, "nothing in the file tells", False)
+    """Guess what a network takes that has images of this shape (h, w, c), or (h, w) if c is 1.
+
+    Takes less than a second for a small network, as only its first layers are applied.
+    """
+    candidates = {
+        name: known for name, known in NAMED.items() if known.channels in (None, shape[2])
+    }
+    return _by_scaling(network, candidates) or _by_statistics(network, shape, candidates)
+
+
+def _by_scaling(network: keras.Model, candidates: Mapping[str, Preprocessing]) -> RangeGuess | None:
+    scaling = leading_scaling(network)
+    if not scaling.steps:
+        return None
+    distances = {}
+    for name, known in candidates.items():
+        if known.channels is None:
+            ends = [scaling.scale * end + scaling.offset for end in (known.low, known.high)]
+            distances[name] = _distance_to_usual(*(float(np.mean(end)) for end in ends))
+    name = min(distances, key=lambda key: distances[key])
+    steps = f"its layer '{scaling.steps[0]}' scales pixels"
+    if distances[name] > _NEAR:
+        return None
+    return RangeGuess(candidates[name], steps, True)
+
+
+def _distance_to_usual(low: float, high: float) -> float:
+    """Say how far two ends are from the nearest usual ones, in widths of those."""
+    return min(
+        max(abs(low - black), abs(high - white)) / (white - black) for black, white in _USUAL_ENDS
+    )
+
+
+def _by_statistics(
+    network: keras.Model, shape: tuple[int, int, int], candidates: Mapping[str, Preprocessing]
+) -> RangeGuess:
+    distances: dict[str, float] = {}
+    for images in _made_up(shape):
+        for name, known in candidates.items():
+            taken = known.apply(2 * images - 1).reshape(len(images), *network.input_shape[1:])
+            found = first_normalized(network, taken)
+            if found is None:
+                return RangeGuess(None, "nothing in it tells", False)
+            if _is_untrained(found[0]):
+                return RangeGuess(None, "its batch normalization was never trained", False)
+            distance = _distance(*found)
+            distances[name] = min(distance, distances.get(name, np.inf))
+    first, second, *_ = sorted(distances, key=lambda key: distances[key])
+    if distances[first] > FARTHEST:
+        return RangeGuess(None, "its batch normalization fits none of the usual ranges", False)
+    confident = distances[second] > MARGIN * distances[first]
+    why = "the statistics of its first batch normalization fit"
+    reason = why if confident else f"{why}, but {second} nearly as well"
+    return RangeGuess(candidates[first], reason, confident)
+
+
+def _is_untrained(layer: keras.layers.BatchNormalization) -> bool:
+    mean, variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
+    return bool((mean == 0).all() and (variance == 1).all())
+
+
+def _made_up(shape: tuple[int, int, int]) -> Iterable[Any]:
+    count = max(4, min(48, _PIXELS_AT_ONCE // (shape[0] * shape[1])))
+    makers: tuple[Callable[..., Any], ...] = (photographs, drawings)
+    for make in makers:
+        yield make(count, shape)
+    yield 1 - drawings(count, shape)
+
+
+def _distance(layer: keras.layers.BatchNormalization, features: Any) -> float:
+    """Compare moments of features (n, ..., c) with those that a layer has stored.
+
+    The mean over channels of how far the logarithms of the variances are apart, and the means in
+    units of the deviations.
+    """
+    values = np.asarray(features, np.float64).reshape(-1, features.shape[-1])
+    mean, variance = values.mean(axis=0), values.var(axis=0)
+    stored_mean, stored = (
+        np.asarray(kept, np.float64) for kept in (layer.moving_mean, layer.moving_variance)
+    )
+    least = 1e-6 * stored.max() + 1e-12
+    widths = np.abs(np.log((variance + least) / (stored + least)))
+    shifts = np.abs(mean - stored_mean) / np.sqrt((variance + stored) / 2 + least)
+    return float(np.mean(widths + shifts))

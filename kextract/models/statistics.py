@@ -46,6 +46,32 @@ def answers_and_inputs(model: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor
     return answers, seen
 
 
+class _Seen(Exception):  # noqa: N818 - it never leaves this module
+    """Thrown where the rest of a network does not matter."""
+
+
+def first_normalized(model: keras.Model, images: Any) -> Normalized | None:
+    """Apply a model to images (n, h, w, c) as far as its first batch normalization, eagerly.
+
+    None for a model that has none.
+    """
+
+    class First(list[Normalized]):
+        def append(self, item: Normalized) -> None:
+            super().append(item)
+            raise _Seen
+
+    seen = First()
+    try:
+        with _recorded(batch_norm_layers(model), seen):
+            model(images, training=False)
+    except Exception:
+        # Keras puts its own exception around ours where models are inside models.
+        if not seen:
+            raise
+    return seen[0] if seen else None
+
+
 @contextmanager
 def heard(
     layers: Iterable[keras.Layer], note: Callable[[Any, tf.Tensor, tf.Tensor], None]

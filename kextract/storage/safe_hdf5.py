@@ -157,9 +157,7 @@ class CheckedFile:
             raise Refused(f"attribute '{name}' is missing")
         return h5a.open(self.root, name.encode())
 
-    def _texts(
-        self, item: Any, name: str, shape: tuple[int, ...] | None, limit: int
-    ) -> list[str]:
+    def _texts(self, item: Any, name: str, shape: tuple[int, ...] | None, limit: int) -> list[str]:
         """Read strings of fixed or variable length; of the latter, `check_raw` saw the sizes."""
         what = f"attribute '{name}'"
         if not h5a.exists(item, name.encode()):

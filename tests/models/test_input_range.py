@@ -1,24 +1,112 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from kextract.errors import RequestError
-from kextract.models.input_range import PIXELS, InputRange, parse_input_range
+from kextract.models.input_range import (
+    NAMED,
+    PIXELS,
+    Preprocessing,
+    parse_input_range,
+    parse_preprocessing,
+)
+
+BLACK, WHITE = -np.ones((1, 3)), np.ones((1, 3))
 
 
 @pytest.mark.parametrize(
     ("text", "low", "high"),
-    [("0,255", 0, 255), ("-1,1", -1, 1), ("0, 1", 0, 1), ("-2.5,1e3", -2.5, 1e3)],
+    [("0,255", 0, 255), ("-1,1", -1, 1), (" 0 , 1 ", 0, 1), ("-0.5,1e2", -0.5, 100)],
 )
 def test_two_numbers_are_a_range(text: str, low: float, high: float) -> None:
-    assert parse_input_range(text) == InputRange(low, high)
+    assert parse_input_range(text) == Preprocessing(low, high)
+    assert parse_preprocessing(text) == Preprocessing(low, high)
 
 
-@pytest.mark.parametrize("text", ["", "1", "0,1,2", "a,b", "1,1", "1,0", "0,inf", "nan,1"])
-def test_anything_else_is_refused_by_the_name_of_the_flag(text: str) -> None:
-    with pytest.raises(RequestError, match=r"--input-range .*LOW,HIGH"):
+@pytest.mark.parametrize("text", ["", "1", "1,0", "0,0", "a,b", "0,inf", "nan,1", "0,1,2"])
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(RequestError, match="--input-range"):
         parse_input_range(text)
+    with pytest.raises(RequestError, match="--preprocessing"):
+        parse_preprocessing(text)
 
 
-@pytest.mark.parametrize("wished", [PIXELS, InputRange(0, 255), InputRange(-3, 7)])
-def test_black_and_white_become_the_ends_of_the_range(wished: InputRange) -> None:
-    assert -1 * wished.scale + wished.offset == wished.low
-    assert wished.scale + wished.offset == wished.high
+@pytest.mark.parametrize("wished", [PIXELS, Preprocessing(0, 255), Preprocessing(-3, 7)])
+def test_black_and_white_become_the_ends_of_the_range(wished: Preprocessing) -> None:
+    np.testing.assert_allclose(wished.apply(BLACK), [[wished.low] * 3])
+    np.testing.assert_allclose(wished.apply(WHITE), [[wished.high] * 3])
+
+
+def test_imagenet_is_the_preprocessing_of_pytorchs_networks() -> None:
+    known = parse_preprocessing("imagenet")
+    np.testing.assert_allclose(known.apply(BLACK), [[-2.1179, -2.0357, -1.8044]], atol=1e-4)
+    np.testing.assert_allclose(known.apply(WHITE), [[2.2489, 2.4286, 2.64]], atol=1e-4)
+
+
+def test_caffe_takes_blue_first_and_less_the_mean() -> None:
+    red = np.array([[1.0, -1.0, -1.0]])
+    expected = [[-103.939, -116.779, 255 - 123.68]]
+    np.testing.assert_allclose(NAMED["caffe"].apply(red), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_a_name_is_shown_as_it_was_given(name: str) -> None:
+    assert str(parse_preprocessing(name)) == name
+
+
+def written(tmp_path: Path, text: str) -> str:
+    (tmp_path / "mine.toml").write_text(text)
+    return str(tmp_path / "mine.toml")
+
+
+def test_a_file_gives_mean_and_deviation_of_each_channel(tmp_path: Path) -> None:
+    path = written(tmp_path, "mean = [0.5, 0.4, 0.3]\ndeviation = 0.2")
+    found = parse_preprocessing(path)
+    np.testing.assert_allclose(found.apply(BLACK), [[-2.5, -2.0, -1.5]])
+    np.testing.assert_allclose(found.apply(WHITE), [[2.5, 3.0, 3.5]])
+
+
+def test_a_file_can_be_of_grey_images_and_another_range(tmp_path: Path) -> None:
+    found = parse_preprocessing(written(tmp_path, "range = [0, 255]\nmean = 33\ndeviation = 79"))
+    assert found.channels is None
+    np.testing.assert_allclose(found.apply(np.ones((1, 1))), [[222 / 79]])
+
+
+def test_a_file_can_ask_for_blue_first(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, 'range = [0, 255]\nmean = [103.939, 116.779, 123.68]\nchannels = "bgr"'
+    )
+    assert parse_preprocessing(path) == NAMED["caffe"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("mean = ", "is not TOML"),
+        ("means = [1]", "'means' is unknown"),
+        ("mean = ['a']", "mean must be a number"),
+        ("mean = [1, 2, 3]\ndeviation = [1, 2]", "deviation must have one number, or one per"),
+        ("deviation = 0", "deviations must be positive"),
+        ("range = [1]", "range must be two numbers"),
+        ("range = [1, 0]", "rise"),
+        ("mean = [nan]", "mean must be a number"),
+        ('channels = "gbr"', "channels must be 'rgb' or 'bgr'"),
+    ],
+)
+def test_a_file_that_says_something_else_is_refused(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse_preprocessing(written(tmp_path, text))
+    assert says in str(caught.value)
+    assert "mine.toml" in str(caught.value)
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(RequestError, match=r"nowhere\.toml: cannot be read"):
+        parse_preprocessing("nowhere.toml")
+
+
+def test_channels_have_to_be_those_of_the_network() -> None:
+    with pytest.raises(RequestError, match="images of 3 channels, but the network takes 1"):
+        NAMED["imagenet"].check_fits((28, 28, 1))
+    NAMED["0..1"].check_fits((28, 28, 1))

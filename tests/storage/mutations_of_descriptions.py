@@ -1,4 +1,4 @@
-"""Ways to make the description in a Keras archive say what it may not say."""
+"""Ways to make the description of a whole model say what it may not say."""
 
 import json
 from collections.abc import Callable
@@ -220,6 +220,10 @@ def odd_training(config: Any, random: Random) -> None:
     _layer(config, random)["build_config"] = {"input_shape": [None, 1 << 40]}
 
 
+ANY_DESCRIPTION: tuple[Mutation, ...] = tuple(
+    _of_config(change) for change in (make_huge, confuse_value, drop_key, swap_values)
+)
+"""Those that fit a description of any form."""
 DESCRIPTIONS: tuple[Mutation, ...] = tuple(
     _of_config(change)
     for change in (

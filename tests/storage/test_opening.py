@@ -78,9 +78,7 @@ def test_a_checkpoint_comes_with_what_it_says(folder: Path) -> None:
         (".", "is not a regular file"),
     ],
 )
-def test_what_cannot_be_opened_is_said_with_what_to_do(
-    name: str, says: str, folder: Path
-) -> None:
+def test_what_cannot_be_opened_is_said_with_what_to_do(name: str, says: str, folder: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         open_model(folder / name)
     assert says in str(caught.value)

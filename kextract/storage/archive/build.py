@@ -18,11 +18,11 @@ from kextract.models.input_range import Preprocessing
 from kextract.models.multiply_adds import multiply_adds
 from kextract.models.statistics import layers_within
 from kextract.storage.archive.graph import weighted_layers
+from kextract.storage.archive.tensors import Tensors
 from kextract.storage.archive.values import Json
 from kextract.storage.archive.watch import MORE_TENSORS, check_size, too_large, watched
 from kextract.storage.hashing import sha256_of_tensors
 from kextract.storage.refusal import Refused, printable
-from kextract.storage.archive.tensors import Tensors
 from kextract.storage.weights import variables_by_path
 
 MAX_PARAMETERS = 500_000_000

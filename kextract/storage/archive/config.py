@@ -151,9 +151,11 @@ class _Cleaner:
             cleaned = keras_object("keras.layers", name, config)
         cleaned["name"] = cleaned["config"]["name"]
         if graph:
+            nodes = value.get("inbound_nodes")
+            if name == "Identity":
+                nodes = _without_options(nodes)
             constants = cleaned["module"] in allowed.OPERATIONS
-            nodes = _nodes(value.get("inbound_nodes"), where, constants=constants)
-            cleaned["inbound_nodes"] = nodes
+            cleaned["inbound_nodes"] = _nodes(nodes, where, constants=constants)
         return cleaned
 
 
@@ -212,6 +214,13 @@ def _operation(config: Json, where: str) -> Json:
         for key, item in config.items()
         if key != "dtype"
     }
+
+
+def _without_options(nodes: Any) -> Any:
+    """Leave out what a layer that does nothing is told, such as that it is used in training."""
+    if not isinstance(nodes, list):
+        return nodes
+    return [{**node, "kwargs": {}} if isinstance(node, dict) else node for node in nodes]
 
 
 def _nodes(value: Any, where: str, *, constants: bool) -> list[Json]:

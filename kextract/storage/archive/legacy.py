@@ -1,4 +1,4 @@
-"""Descriptions of models in HDF5 files, by Keras 2.0 (2017) to 3, told as a `.keras` file tells them.
+"""Descriptions of models in HDF5 files, by Keras 2.0 (2017) to 3, in the form of `.keras` files.
 
 Nothing is trusted or refused here that `config.clean_model` looks at afterwards: classes get the
 module that they have today, options that are gone are left out, calls get the form of Keras 3.
@@ -26,11 +26,12 @@ _ACTIVATIONS = {"softmax_v2": "softmax", "relu_v2": "relu"}
 # How a layer was built and trained; the weights are in the file.
 _TRAINING = ("_regularizer", "_constraint")
 _GONE = frozenset(
-    """
-    adjustment autocast batch_input_shape build_input_shape dynamic fused implementation input_dim
-    input_dtype input_length input_shape mode ragged rank renorm renorm_clipping renorm_momentum
-    synchronized virtual_batch_size
-    """.split()
+    (
+        *("adjustment", "autocast", "batch_input_shape", "build_input_shape", "dynamic", "fused"),
+        *("implementation", "input_dim", "input_dtype", "input_length", "input_shape", "mode"),
+        *("ragged", "rank", "renorm", "renorm_clipping", "renorm_momentum", "synchronized"),
+        "virtual_batch_size",
+    )
 )
 _DEPTHWISE = frozenset({"DepthwiseConv2D", "SeparableConv2D"})
 # Taken over from `Conv2D`, and never used.
@@ -100,15 +101,15 @@ class _Upgrade:
         if not isinstance(value, dict) or "module" in value:
             return value
         name, config = value.get("class_name"), value.get("config")
-        if not isinstance(name, str) or not (
-            isinstance(config, dict) or (name == "Sequential" and isinstance(config, list))
-        ):
+        if not isinstance(name, str):
             return value
         if _RENAMED.get(name, name) in allowed.MODELS:
             cleaned = self.model(value)
+        elif not isinstance(config, dict):
+            return value
         elif name == "TFOpLambda":
             cleaned = _call(value, config)
-        elif isinstance(config, dict) and _is_operation(name, config):
+        elif _is_operation(name, config):
             module = next(module for module, names in allowed.OPERATIONS.items() if name in names)
             cleaned = {**value, "module": module}
         else:
@@ -144,8 +145,8 @@ class _Upgrade:
     def _check_activation(self, name: str, config: Json) -> None:
         if self._old and name == "hard_sigmoid":
             raise Refused(
-                f"layer '{printable(str(config.get('name')))}' uses 'hard_sigmoid', which is another"
-                " function since Keras 3: it cannot be read"
+                f"layer '{printable(str(config.get('name')))}' uses 'hard_sigmoid', which"
+                " is another function since Keras 3: it cannot be read"
             )
 
 
@@ -176,8 +177,9 @@ def _with_input(layers: list[Any], built: Any) -> list[Any]:
     return [{"class_name": "InputLayer", "config": config}, *layers]
 
 
-def _input_shape(layer: Json) -> Any:
+def _input_shape(first: Json) -> Any:
     """Find the shape that a layer, or the first layer of a model, was told to expect."""
+    layer: Any = first
     while isinstance(layer, dict):
         config = layer.get("config")
         if isinstance(config, dict):
@@ -194,7 +196,8 @@ def _node(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     sources = [value] if value and isinstance(value[0], str) else value
-    tensors, kwargs = [], {}
+    tensors: list[Json] = []
+    kwargs: Json = {}
     for source in sources:
         if not isinstance(source, list) or len(source) not in (3, 4):
             return value
@@ -220,8 +223,8 @@ def _call(value: Json, config: Json) -> Json:
     function = str(config.get("function"))
     nodes = value.get("inbound_nodes")
     if function in _CASTS:
-        name = {"name": config.get("name")}
-        cleaned = {**value, "module": "keras.layers", "class_name": "Identity", "config": name}
+        own = {"name": config.get("name")}
+        cleaned = {**value, "module": "keras.layers", "class_name": "Identity", "config": own}
         cleaned["inbound_nodes"] = [_without_kwargs(node) for node in _nodes_of(nodes)]
         return cleaned
     if function not in _CALLS:

@@ -1,4 +1,4 @@
-"""From a `.keras` or HDF5 file of a whole model to a model that answers, and what there is to say about the file."""
+"""From a `.keras` or HDF5 file of a whole model to one that answers, and what there is to say."""
 
 import tempfile
 import zipfile
@@ -77,9 +77,9 @@ def load_archive(
     """Read a classifier that Keras saved; nothing of the file is run or trusted.
 
     The model maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, classes); the
-    network inside sees pixels as `input_range` says, or as the file says where that is None and the
-    guess is a confident one. Raises CheckpointError for a file that is missing, damaged, unsafe or
-    no classifier of images, RequestError for an `input_range` of other channels.
+    network inside sees pixels as `input_range` says; where that is None, as the file lets guess.
+    Raises CheckpointError for a file that is missing, damaged, unsafe or no classifier of images,
+    RequestError for an `input_range` of other channels.
     """
     with _refused(path), _opened(path) as source:
         description = clean_model(source.config)
@@ -106,8 +106,7 @@ def load_archive(
         if head == "unknown":
             head = guess_head(answers)
         guess = guess_input_range(network, shape)
-        if input_range is None:
-            input_range = guess.preprocessing if guess.confident else PIXELS
+        taken = input_range or guess.preprocessing or PIXELS
         info = ArchiveInfo(
             name=printable(network.name),
             format=source.format,
@@ -122,7 +121,7 @@ def load_archive(
             guess=guess,
             sha256=digest,
         )
-        return adapt(network, shape, head=head, input_range=input_range), info
+        return adapt(network, shape, head=head, input_range=taken), info
 
 
 @dataclass(frozen=True)

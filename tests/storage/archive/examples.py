@@ -123,12 +123,23 @@ def timeless(data: bytes) -> bytes:
 
 
 def with_config(data: bytes, change: Callable[[Any], Any]) -> bytes:
-    """Change the description in an archive: in place, or by what `change` returns."""
+    """Change the description in either kind of file: in place, or by what `change` returns."""
+    if data.startswith(b"\x89HDF"):
+        return _with_attribute(data, change)
     parts = parts_of(data)
     config = json.loads(parts["config.json"])
     changed = change(config)
     parts["config.json"] = json.dumps(config if changed is None else changed).encode()
     return packed(parts)
+
+
+def _with_attribute(data: bytes, change: Callable[[Any], Any]) -> bytes:
+    buffer = io.BytesIO(data)
+    with h5py.File(buffer, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        changed = change(config)
+        file.attrs["model_config"] = json.dumps(config if changed is None else changed)
+    return buffer.getvalue()
 
 
 def with_weights(data: bytes, change: Callable[[Any], object]) -> bytes:

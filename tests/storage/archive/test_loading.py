@@ -1,3 +1,4 @@
+import contextlib
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from kextract.errors import CheckpointError
 from kextract.models.input_range import PIXELS, InputRange
 from kextract.storage.archive import is_archive, load_archive
+from kextract.storage.archive.allowed import RANDOM_LAYERS
 from kextract.storage.weights import model_sha256
 from tests.storage.archive import examples
 from tests.storage.archive.examples import packed, parts_of, save, user_cnn
@@ -65,7 +67,8 @@ def test_a_network_sees_pixels_in_its_own_range(input_range: InputRange, tmp_pat
     path = save(user_cnn(), tmp_path / "x.keras")
     model, _ = load_archive(path, input_range=input_range)
     images = pixels((16, 16, 1))
-    theirs = (images + 1) / 2 * (input_range.high - input_range.low) + input_range.low
+    low, high = float(str(input_range.low)), float(str(input_range.high))
+    theirs = (images + 1) / 2 * (high - low) + low
     expected = keras.models.load_model(path)(theirs, training=False).numpy()
     np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-5)
 
@@ -273,3 +276,51 @@ def test_reading_warns_of_nothing(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_archive(path)
+
+
+def test_a_network_of_ours_is_saved_as_plain_keras_and_read_back(tmp_path: Path) -> None:
+    from kextract.models.build import build_model
+
+    saved = examples.filled(build_model("resnet11", (16, 16, 3), 4))
+    path = save(saved, tmp_path / "x.keras")
+    config = parts_of(path.read_bytes())["config.json"]
+    assert b"kextract" not in config
+    images = pixels((16, 16, 3))
+    expected = saved(images, training=False).numpy()
+    plain = keras.models.load_model(path)
+    scale = np.abs(expected).max()
+    for model in (plain, load_archive(path)[0]):
+        found = model(images, training=False).numpy()
+        np.testing.assert_allclose(found / scale, expected / scale, atol=1e-5)
+
+
+def test_a_network_that_an_earlier_kextract_saved_is_read(tmp_path: Path) -> None:
+    path = save(examples.small(), tmp_path / "x.keras")
+    expected = load_archive(path)[1].sha256
+
+    def as_ours(config: Any) -> None:
+        own = {"module": "kextract.models.batch_norm", "registered_name": "BatchNormalization"}
+        examples.layer(config, "norm").update(own)
+
+    path.write_bytes(examples.with_config(path.read_bytes(), as_ours))
+    assert load_archive(path)[1].sha256 == expected
+
+
+def some(name: str) -> Any:
+    """Make a layer of this class, with as few options as it needs."""
+    factors: tuple[tuple[Any, ...], ...] = ((), (0.5,), (0.5, 0.5), (4,))
+    for options in factors:
+        with contextlib.suppress(TypeError, ValueError):
+            return getattr(L, name)(*options)
+    raise AssertionError(name)
+
+
+def test_layers_that_work_in_training_only_are_left_out(tmp_path: Path) -> None:
+    image = keras.Input((16, 16, 3))
+    x = image
+    for name in sorted(RANDOM_LAYERS):
+        x = some(name)(x)
+    saved = examples.filled(keras.Model(image, L.Dense(3)(L.Flatten()(x))))
+    images = np.abs(pixels((16, 16, 3)))
+    found = load_archive(save(saved, tmp_path / "x.keras"))[0](images).numpy()
+    np.testing.assert_allclose(found, saved(images, training=False).numpy(), atol=1e-4)

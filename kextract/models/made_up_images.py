@@ -1,0 +1,52 @@
+"""Images that look from afar like photographs or like drawings, made of noise; for questions only.
+
+Photographs have a power spectrum that falls with the square of the frequency (Field 1987,
+"Relations between the statistics of natural images"), and channels that go together. Drawings have
+few bright shapes on a dark ground, or dark ones on a bright ground.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+FloatImages = npt.NDArray[np.float32]
+
+_CONTRAST = 0.25
+"""Standard deviation of the pixels of photographs, white being 1."""
+_INK = 0.2
+"""Share of a drawing that is drawn on."""
+_HUE = 0.35
+"""How much channels differ, in units of what they have in common."""
+
+
+def photographs(count: int, shape: tuple[int, int, int], seed: int = 0) -> FloatImages:
+    """Return images (n, h, w, c) in [0, 1], about as bright and as rich as photographs."""
+    generator = np.random.default_rng([seed, 0])
+    fields = _fields(generator, count, shape)
+    bright = generator.normal(0.0, 0.35, (count, 1, 1, 1))
+    rich = np.exp(generator.normal(-0.1, 0.35, (count, 1, 1, 1)))
+    return np.clip(0.47 + _CONTRAST * (rich * fields + bright), 0.0, 1.0).astype(np.float32)
+
+
+def drawings(count: int, shape: tuple[int, int, int], seed: int = 0) -> FloatImages:
+    """Return images (n, h, w, c) in [0, 1]: bright shapes with soft edges on black."""
+    generator = np.random.default_rng([seed, 1])
+    fields = _fields(generator, count, shape)
+    ends = np.quantile(fields, 1 - _INK, axis=(1, 2), keepdims=True)
+    return np.clip(2.0 * (fields - ends), 0.0, 1.0).astype(np.float32)
+
+
+def _fields(
+    generator: np.random.Generator, count: int, shape: tuple[int, int, int]
+) -> npt.NDArray[np.float64]:
+    """Return noise (n, h, w, c) of mean 0 and deviation 1 per image, whose amplitude is 1/f."""
+    height, width, channels = shape
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
+    frequency = np.hypot(rows, columns)
+    frequency[0, 0] = np.inf
+    noise = generator.normal(size=(count, height, width, channels + 1))
+    spectrum = np.fft.rfft2(noise, axes=(1, 2)) / frequency[None, :, :, None]
+    fields = np.fft.irfft2(spectrum, s=(height, width), axes=(1, 2))
+    mixed = fields[..., :1] + (_HUE * fields[..., 1:] if channels > 1 else 0.0)
+    mixed -= mixed.mean(axis=(1, 2, 3), keepdims=True)
+    deviation: npt.NDArray[np.float64] = mixed.std(axis=(1, 2, 3), keepdims=True)
+    return np.asarray(mixed / deviation)

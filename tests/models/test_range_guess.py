@@ -1,0 +1,122 @@
+"""The usual ranges of pixels are told apart by what a network was given, or has seen."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kextract.datasets.loading import load_dataset
+from kextract.models.input_range import NAMED
+from kextract.models.range_guess import guess_input_range
+
+L = keras.layers
+
+
+def photographs() -> Any:
+    """Patches of flat colour with a little light from one side, uint8 (n, 32, 32, 3)."""
+    generator = np.random.default_rng(7)
+    grey = generator.normal(118, 55, (64, 6, 6, 1)) + generator.normal(0, 20, (64, 6, 6, 3))
+    patches = grey.repeat(6, axis=1).repeat(6, axis=2)[:, :32, :32]
+    light = generator.normal(0, 30, (64, 1, 1, 1)) * np.linspace(-1, 1, 32)[None, :, None, None]
+    return np.clip(patches + light + generator.normal(0, 5, patches.shape), 0, 255)
+
+
+def drawings() -> Any:
+    found = load_dataset("strokes", None).x_test
+    assert found is not None
+    return found[:64].astype(np.float64)
+
+
+def conv_then_normalize(x: Any) -> Any:
+    return L.BatchNormalization(momentum=0.0)(L.Conv2D(8, 3, use_bias=False)(x))
+
+
+def relu_then_normalize(x: Any) -> Any:
+    return L.BatchNormalization(momentum=0.0)(L.Conv2D(8, 5, strides=2, activation="relu")(x))
+
+
+def normalize_first(x: Any) -> Any:
+    return L.BatchNormalization(momentum=0.0)(x)
+
+
+def that_has_seen(images: Any, first: Callable[[Any], Any]) -> Any:
+    keras.utils.set_random_seed(3)
+    image = keras.Input(images.shape[1:])
+    network = keras.Model(image, L.Dense(3)(L.GlobalAveragePooling2D()(first(image))))
+    network(images.astype(np.float32), training=True)
+    return network
+
+
+@pytest.mark.parametrize("first", [conv_then_normalize, relu_then_normalize, normalize_first])
+@pytest.mark.parametrize("name", ["0..255", "0..1", "-1..1", "imagenet", "caffe"])
+def test_statistics_of_photographs_tell_their_range(name: str, first: Callable[[Any], Any]) -> None:
+    images = NAMED[name].apply(photographs() / 127.5 - 1)
+    guess = guess_input_range(that_has_seen(images, first), (32, 32, 3))
+    assert guess.preprocessing == NAMED[name]
+
+
+@pytest.mark.parametrize("name", ["0..255", "0..1", "-1..1"])
+def test_statistics_of_drawings_tell_their_range(name: str) -> None:
+    images = NAMED[name].apply(drawings() / 127.5 - 1)
+    guess = guess_input_range(that_has_seen(images, conv_then_normalize), images.shape[1:])
+    assert guess.preprocessing == NAMED[name]
+
+
+def scaled(*layers: Any) -> Any:
+    image = keras.Input((32, 32, 3))
+    x = image
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(image, L.Dense(3)(L.Flatten()(L.Conv2D(2, 3)(x))))
+
+
+def augmentation() -> Any:
+    return keras.Sequential([keras.Input((32, 32, 3)), L.RandomFlip(), L.RandomZoom(0.1)])
+
+
+def own_scaling() -> Any:
+    return keras.Sequential([keras.Input((32, 32, 3)), L.Rescaling(1 / 255)])
+
+
+SCALED: dict[str, tuple[Callable[[], Any], str]] = {
+    "to 1": (lambda: scaled(L.Rescaling(1 / 255)), "0..255"),
+    "to -1..1": (lambda: scaled(L.Rescaling(1 / 127.5, offset=-1)), "0..255"),
+    "from 0..1": (lambda: scaled(L.Rescaling(2.0, offset=-1)), "0..1"),
+    "from -1..1": (lambda: scaled(L.Rescaling(0.5, offset=0.5)), "-1..1"),
+    "after augmentation": (lambda: scaled(augmentation(), L.Rescaling(1 / 255)), "0..255"),
+    "inside": (lambda: scaled(own_scaling()), "0..255"),
+    "moments": (lambda: scaled(L.Normalization(mean=[120.0] * 3, variance=[3600.0] * 3)), "0..255"),
+    "small moments": (lambda: scaled(L.Normalization(mean=0.48, variance=0.06)), "0..1"),
+    "arithmetic": (lambda: scaled(lambda x: x / 127.5 - 1.0), "0..255"),
+    "caffe": (lambda: scaled(keras.applications.resnet50.preprocess_input), "0..255"),
+    "torch": (lambda: scaled(keras.applications.densenet.preprocess_input), "0..255"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SCALED))
+def test_a_network_that_scales_pixels_itself_tells_its_range(name: str) -> None:
+    build, expected = SCALED[name]
+    guess = guess_input_range(build(), (32, 32, 3))
+    assert guess.confident
+    assert guess.preprocessing == NAMED[expected]
+
+
+def test_a_network_without_either_tells_nothing() -> None:
+    guess = guess_input_range(scaled(), (32, 32, 3))
+    assert (guess.preprocessing, guess.confident) == (None, False)
+
+
+def test_an_untrained_normalization_tells_nothing() -> None:
+    guess = guess_input_range(scaled(conv_then_normalize), (32, 32, 3))
+    assert guess.preprocessing is None
+    assert "never trained" in guess.reason
+
+
+def test_images_without_an_axis_for_channels_are_given_as_they_are() -> None:
+    image = keras.Input((28, 28))
+    x = L.BatchNormalization(momentum=0.0)(L.Reshape((28, 28, 1))(image))
+    network = keras.Model(image, L.Dense(2)(L.Flatten()(x)))
+    network(drawings()[..., 0].astype(np.float32), training=True)
+    assert guess_input_range(network, (28, 28, 1)).preprocessing == NAMED["0..255"]
