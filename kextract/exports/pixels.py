@@ -14,7 +14,7 @@ Numbers = float | Sequence[float]
 class PixelScale(Protocol):
     """What becomes of pixels of -1 to 1 before a network sees them: times scale, plus offset.
 
-    `kextract.models.input_range.InputRange` is one; `str()` of it is shown to users.
+    `kextract.models.input_range.Preprocessing` is one; `str()` of it is shown to users.
     """
 
     @property

@@ -201,5 +201,3 @@ def _numbers(fields: Mapping[str, Any], name: str, default: list[float], where: 
         raise RequestError(f"{where}: {name} must be {shape}")
     return [float(item) for item in values]
 
-
-InputRange = Preprocessing

@@ -56,14 +56,14 @@ def first_normalized(model: keras.Model, images: Any) -> Normalized | None:
     None for a model that has none.
     """
 
-    class First(list[Normalized]):
-        def append(self, item: Normalized) -> None:
-            super().append(item)
-            raise _Seen
+    seen: list[Normalized] = []
 
-    seen = First()
+    def stop(layer: Any, given: tf.Tensor, _: tf.Tensor) -> None:
+        seen.append((layer, given))
+        raise _Seen
+
     try:
-        with _recorded(batch_norm_layers(model), seen):
+        with heard(batch_norm_layers(model), stop):
             model(images, training=False)
     except Exception:
         # Keras puts its own exception around ours where models are inside models.

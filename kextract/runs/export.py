@@ -16,7 +16,7 @@ from kextract.datasets.transfer_images import load_transfer_images
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
 from kextract.exports import ExportReport, ExportTarget, check_installed, format_of, format_spec
-from kextract.models.input_range import PIXELS, InputRange, parse_input_range
+from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
 from kextract.records import Event
 from kextract.runs.opened import OpenedModel, open_model
 from kextract.runs.outputs import export_file
@@ -139,7 +139,7 @@ def _format(request: ExportRequest, arithmetic: str) -> str:
     raise RequestError("--format: name the format, keras, savedmodel, tflite or onnx")
 
 
-def _input_range(request: ExportRequest, opened: OpenedModel) -> InputRange:
+def _input_range(request: ExportRequest, opened: OpenedModel) -> Preprocessing:
     """Say which pixels the file takes: the requested, a foreign network's, or the teacher's."""
     if request.input_range is not None:
         return parse_input_range(request.input_range)

@@ -9,7 +9,7 @@ from kextract.datasets.dataset import Dataset
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError, RequestError
 from kextract.models import check_input_shape
-from kextract.models.input_range import PIXELS, InputRange, parse_input_range
+from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
 from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, model_sha256, read_info
 from kextract.storage.archive import is_archive, load_archive
@@ -29,7 +29,7 @@ class OpenedModel:
     data: Dataset | None = None
     missing: str = ""
     """Why there is no data set."""
-    input_range: InputRange | None = None
+    input_range: Preprocessing | None = None
     """What its network takes; None for a checkpoint of ours, which says so itself."""
     network: "tuple[keras.Model, str] | None" = None
     """The model and its hash where the architecture is not of our registry."""
@@ -112,7 +112,7 @@ def in_memory(
     machine: Machine,
     *,
     dataset: str | None = None,
-    input_range: InputRange | None = None,
+    input_range: Preprocessing | None = None,
 ) -> OpenedModel:
     """Take a classifier that was built or loaded in Python; it is never changed.
 
@@ -140,7 +140,7 @@ def _whole(
     data: Dataset | None,
     input_shape: tuple[int, int, int],
     classes: int,
-    input_range: InputRange | None,
+    input_range: Preprocessing | None,
 ) -> OpenedModel:
     """Describe a network whose architecture is not of our registry."""
     check_input_shape(input_shape)
@@ -169,7 +169,7 @@ def _weights(
     foreign: Foreign,
     machine: Machine,
     dataset: str | None,
-    input_range: InputRange | None,
+    input_range: Preprocessing | None,
 ) -> OpenedModel:
     """Open weights that say nothing about themselves, by what the user says of them."""
     if dataset is None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
-from kextract.models.input_range import PIXELS, InputRange
+from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.teachers.protocol import Shape
 
 Dims = tuple[int | None, ...]
@@ -79,7 +79,7 @@ class Numbers:
     """0 where numbers stand for themselves."""
     zero: int = 0
 
-    def encoded(self, pixels: NDArray[np.uint8], given: InputRange | None) -> NDArray[Any]:
+    def encoded(self, pixels: NDArray[np.uint8], given: Preprocessing | None) -> NDArray[Any]:
         """Return pixels of any shape as the network takes them.
 
         `given` is the range of real values for black and white; without it that is -1 to 1 for
@@ -96,7 +96,7 @@ class Numbers:
         return encoded
 
 
-def _real(pixels: NDArray[np.uint8], given: InputRange) -> NDArray[np.float32]:
+def _real(pixels: NDArray[np.uint8], given: Preprocessing) -> NDArray[np.float32]:
     real: NDArray[np.float32] = pixels.astype(np.float32)
     real *= np.float32((given.high - given.low) / 255)
     real += np.float32(given.low)

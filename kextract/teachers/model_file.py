@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
-from kextract.models.input_range import InputRange
+from kextract.models.input_range import Preprocessing
 from kextract.storage.atomic import reason
 from kextract.teachers.kinds import as_rows
 from kextract.teachers.layout import Dims, Layout, Numbers, layouts
@@ -45,7 +45,7 @@ class ModelFile:
         *,
         input_shape: Shape | None = None,
         classes: int | None = None,
-        input_range: InputRange | None = None,
+        input_range: Preprocessing | None = None,
     ) -> None:
         """Find out what the file leaves unsaid by trying it on a little noise, which asks nothing.
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kextract.errors import RequestError, UnknownNameError
-from kextract.models.input_range import InputRange
+from kextract.models.input_range import Preprocessing
 from kextract.teachers.protocol import ACCESS, FUNCTION, TIMEOUT, Shape, Teacher
 
 FILES = (".onnx", ".tflite")
@@ -34,7 +34,7 @@ def open_teacher(
     *,
     input_shape: Shape | None = None,
     classes: int | None = None,
-    input_range: InputRange | None = None,
+    input_range: Preprocessing | None = None,
     access: str | None = None,
     threads: int | None = None,
     timeout: float = TIMEOUT,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
-from kextract.models.input_range import PIXELS, InputRange
+from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.teachers.layout import Numbers
 from kextract.teachers.model_file import one_line
 from kextract.teachers.protocol import FUNCTION, TIMEOUT, Shape
@@ -38,7 +38,7 @@ class PythonFunction:
         answers: str,
         input_shape: Shape,
         classes: int,
-        input_range: InputRange | None = None,
+        input_range: Preprocessing | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         self.name, self.answers = name, answers

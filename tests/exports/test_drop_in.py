@@ -6,7 +6,7 @@ import pytest
 
 from kextract.exports.drop_in import drop_in
 from kextract.exports.pixels import PixelScale, Standardized, in_range
-from kextract.models.input_range import InputRange
+from kextract.models.input_range import Preprocessing
 from tests.exports.examples import expected_logits, images, network, softmax
 
 MEAN, DEVIATION = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
@@ -25,9 +25,9 @@ def torch_style(pixels: Any) -> Any:
 @pytest.mark.parametrize(
     ("input_range", "prepare"),
     [
-        (InputRange(0, 255), lambda pixels: pixels),
-        (InputRange(0, 1), lambda pixels: pixels / 255),
-        (InputRange(-1, 1), lambda pixels: pixels / 127.5 - 1),
+        (Preprocessing(0, 255), lambda pixels: pixels),
+        (Preprocessing(0, 1), lambda pixels: pixels / 255),
+        (Preprocessing(-1, 1), lambda pixels: pixels / 127.5 - 1),
         (Standardized(MEAN, DEVIATION), torch_style),
     ],
     ids=["0..255", "0..1", "-1..1", "mean and deviation"],

@@ -15,7 +15,7 @@ from kextract.errors import GateError, RequestError
 from kextract.exports import ExportReport, ExportTarget
 from kextract.exports.exporting import CheckImages, export_model
 from kextract.exports.runtimes import open_runtime
-from kextract.models.input_range import InputRange
+from kextract.models.input_range import Preprocessing
 from tests.exports.examples import CLASSES, NAMES, expected_logits, images, network, softmax
 
 FILES = {"keras": "a.keras", "savedmodel": "a", "onnx": "a.onnx", "tflite": "a.tflite"}
@@ -37,7 +37,7 @@ def exported(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Ex
     def export(format: str) -> tuple[Path, ExportReport]:
         if format not in done:
             path = folder / FILES[format]
-            request = ExportTarget(format, "float32", "probabilities", InputRange(0, 255), NAMES)
+            request = ExportTarget(format, "float32", "probabilities", Preprocessing(0, 255), NAMES)
             done[format] = path, export_model(model, path, request, checks=CHECKS)
         return done[format]
 

@@ -13,13 +13,13 @@ from kextract.exports.exporting import CheckImages, export_model
 from kextract.exports.quantizing import with_extremes
 from kextract.exports.runtimes import dequantize, quantize
 from kextract.models.build import build_model
-from kextract.models.input_range import InputRange
+from kextract.models.input_range import Preprocessing
 from tests.exports.examples import expected_logits, images, network
 
 litert = pytest.importorskip("ai_edge_litert.interpreter")
 
 CHECKS = (CheckImages("drawn", images(32, 1)),)
-RANGE = InputRange(0, 255)
+RANGE = Preprocessing(0, 255)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from kextract.models.adapter import adapt
 from kextract.models.build import build_model
-from kextract.models.input_range import InputRange
+from kextract.models.input_range import Preprocessing
 from kextract.models.plain import plain
 from kextract.models.statistics import batch_norm_layers, layers_within
 
@@ -60,7 +60,7 @@ def test_the_copy_keeps_the_names_of_layers_and_the_model_its_weights() -> None:
 
 def test_a_model_with_a_model_inside_is_copied_all_the_way_down() -> None:
     inner = stirred(build_model("tiny", (16, 16, 1), 3))
-    model = adapt(inner, (16, 16, 1), head="softmax", input_range=InputRange(0, 255))
+    model = adapt(inner, (16, 16, 1), head="softmax", input_range=Preprocessing(0, 255))
     copy, seen = plain(model), images((16, 16, 1))
     np.testing.assert_allclose(copy(seen), model(seen, training=False), rtol=1e-3, atol=1e-3)
     assert len(batch_norm_layers(copy)) == len(batch_norm_layers(model)) > 0

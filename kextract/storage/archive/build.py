@@ -15,7 +15,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.models.input_range import Preprocessing
-from kextract.models.multiply_adds import multiply_adds
 from kextract.models.statistics import layers_within
 from kextract.storage.archive.graph import weighted_layers
 from kextract.storage.archive.tensors import Tensors
@@ -58,18 +57,16 @@ def build(description: Json, weights: Tensors) -> tuple[keras.Model, str]:
 
 def check_runs(
     model: keras.Model, shape: tuple[int, int, int], input_range: Preprocessing
-) -> tuple[NDArray[Any], int]:
-    """Apply a model to a few images of noise; give its answers, (n, ...), and its multiply-adds.
+) -> NDArray[Any]:
+    """Apply a model to a few images of noise and give its answers, (n, ...). Raises Refused.
 
     Before, all that it would compute is looked at: shapes can be small in the file and huge in use.
-    Raises Refused.
     """
     with _errors_refused("cannot be applied to images"):
         sizes = tuple(model.input_shape[1:])
         spec = tf.TensorSpec((1, *sizes), tf.float32)
         traced = tf.function(lambda images: model(images, training=False), jit_compile=False)
-        graph = traced.get_concrete_function(spec).graph
-        for operation in graph.get_operations():
+        for operation in traced.get_concrete_function(spec).graph.get_operations():
             for output in operation.outputs:
                 if output.shape.rank is not None:
                     check_size(tuple(output.shape))
@@ -78,7 +75,7 @@ def check_runs(
         answers: NDArray[Any] = model(images, training=False).numpy()
     if not np.isfinite(answers).all():
         raise Refused("answers images with a NaN or an infinity")
-    return answers, multiply_adds(graph)
+    return answers
 
 
 @contextmanager

@@ -97,14 +97,16 @@ def load_archive(
             head = take_head(description)
             with _refused(path):
                 network, digest = build(description, tensors)
-                answers, multiply_adds = check_runs(network, shape, input_range or PIXELS)
+                answers = check_runs(network, shape, input_range or PIXELS)
 
         from kextract.models.adapter import adapt, guess_head
+        from kextract.models.cost import cost_of
         from kextract.models.range_guess import guess_input_range
         from kextract.models.statistics import batch_norm_layers, layers_within
 
         if head == "unknown":
             head = guess_head(answers)
+        cost = cost_of(network)
         guess = guess_input_range(network, shape)
         taken = input_range or guess.preprocessing or PIXELS
         info = ArchiveInfo(
@@ -115,8 +117,8 @@ def load_archive(
             classes=_classes(network.output_shape),
             head=head,
             layers=sum(type(layer).__name__ != "InputLayer" for layer in layers_within(network)),
-            parameters=network.count_params(),
-            multiply_adds=multiply_adds,
+            parameters=cost.parameters,
+            multiply_adds=cost.multiply_adds,
             batch_normalizations=len(batch_norm_layers(network)),
             guess=guess,
             sha256=digest,

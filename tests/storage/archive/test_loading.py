@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kextract.errors import CheckpointError
-from kextract.models.input_range import PIXELS, InputRange
+from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.storage.archive import is_archive, load_archive
 from kextract.storage.archive.allowed import RANDOM_LAYERS
 from kextract.storage.weights import model_sha256
@@ -62,8 +62,8 @@ def test_logits_are_exact_where_probabilities_are_rounded_to_0_and_1(tmp_path: P
     assert (logits[:, 1] - logits[:, 0] > 150).all()
 
 
-@pytest.mark.parametrize("input_range", [PIXELS, InputRange(0, 1), InputRange(0, 255)])
-def test_a_network_sees_pixels_in_its_own_range(input_range: InputRange, tmp_path: Path) -> None:
+@pytest.mark.parametrize("input_range", [PIXELS, Preprocessing(0, 1), Preprocessing(0, 255)])
+def test_a_network_sees_pixels_in_its_own_range(input_range: Preprocessing, tmp_path: Path) -> None:
     path = save(user_cnn(), tmp_path / "x.keras")
     model, _ = load_archive(path, input_range=input_range)
     images = pixels((16, 16, 1))
