@@ -200,4 +200,3 @@ def _numbers(fields: Mapping[str, Any], name: str, default: list[float], where: 
         shape = "two numbers [LOW, HIGH]" if name == "range" else "a number or a list of numbers"
         raise RequestError(f"{where}: {name} must be {shape}")
     return [float(item) for item in values]
-

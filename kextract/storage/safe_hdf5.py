@@ -141,11 +141,6 @@ class CheckedFile:
             raise Refused(f"{what} has shape {shape}, not one axis of at most {limit}")
         return int(shape[0])
 
-    def shape(self, path: str) -> tuple[int, ...]:
-        """Give the shape that a plainly stored data set declares."""
-        item, _ = self._open_dataset(path)
-        return tuple(item.get_space().get_simple_extent_dims())
-
     def text(self, path: str) -> str:
         """Read a scalar data set that is one fixed-length UTF-8 string."""
         item, what = self._open_dataset(path)

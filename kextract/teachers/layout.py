@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.datasets.pixels import scale
 from kextract.errors import RequestError
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.teachers.protocol import Shape
@@ -86,18 +87,11 @@ class Numbers:
         floating-point numbers, and all that they can say for integers of one byte.
         """
         if self.dtype.kind == "f":
-            return _real(pixels, given or PIXELS).astype(self.dtype)
+            return (given or PIXELS).apply(scale(pixels)).astype(self.dtype)
         least, most = np.iinfo(self.dtype).min, np.iinfo(self.dtype).max
         if given is None or not self.scale:
             offset = least if self.dtype.itemsize == 1 else 0
             return (pixels.astype(np.int16) + offset).astype(self.dtype)
-        numbers = np.rint(_real(pixels, given) / self.scale) + self.zero
+        numbers = np.rint(given.apply(scale(pixels)) / self.scale) + self.zero
         encoded: NDArray[Any] = numbers.clip(least, most).astype(self.dtype)
         return encoded
-
-
-def _real(pixels: NDArray[np.uint8], given: Preprocessing) -> NDArray[np.float32]:
-    real: NDArray[np.float32] = pixels.astype(np.float32)
-    real *= np.float32((given.high - given.low) / 255)
-    real += np.float32(given.low)
-    return real
