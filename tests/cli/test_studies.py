@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+import os
 import shutil
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from kextract.storage import read_info
-from tests.cli.program import kextract
+from tests.cli.program import kextract, kextract_acted_on
+from tests.display.test_tensorboard import read
 from tests.schema import check
 
 SHORT = (
@@ -74,6 +77,26 @@ def test_a_batch_that_is_repeated_leaves_finished_runs_alone(study: Path, worksh
     assert (study / NAMES[0]).read_bytes() == before
 
 
+def test_a_batch_that_is_repeated_continues_what_was_stopped(workshop: Path) -> None:
+    words = (
+        *("distill", "teacher.weights.h5", "--method", "random", "--epochs", "3"),
+        *("--steps-per-epoch", "2", "--batch-size", "4", "--precision", "float32"),
+        *("--dataset", "shades.npz", "--output", "stopped.weights.h5", "--skip-existing"),
+        *("--metrics", "stopped.csv", "--tensorboard", "boards/stopped", "--format", "plain"),
+    )
+    stopped = kextract_acted_on(
+        2, lambda: os.kill(os.getpid(), signal.SIGINT), *words, cwd=workshop
+    )
+    assert stopped.code == 130
+    done = kextract(*words, cwd=workshop)
+    assert done.code == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO((workshop / "stopped.csv").read_text())))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
+    found = read(workshop / "boards" / "stopped")
+    assert [step for step, _ in found["validation/loss"]] == [0, 1, 2, 3]
+    assert [step for step, _ in found["images"]] == [1, 2, 3]
+
+
 def test_skipping_and_replacing_exclude_each_other(workshop: Path) -> None:
     refused = kextract(
         *("distill", "teacher.weights.h5", "--skip-existing", "--overwrite"), cwd=workshop
@@ -91,8 +114,6 @@ def test_metrics_of_every_epoch_are_in_the_file_that_was_named(study: Path) -> N
 
 
 def test_tensorboard_gets_metrics_and_pictures(workshop: Path) -> None:
-    from tests.display.test_tensorboard import read
-
     made = kextract(
         *("distill", "teacher.weights.h5", *SHORT, "--output", "board.weights.h5"),
         *("--dataset", "shades.npz", "--tensorboard", "boards/{method}"),
