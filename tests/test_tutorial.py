@@ -19,8 +19,8 @@ STORIES = {
     for story in (ROOT / "docs" / "tutorial.md").read_text().split("\n## ")[1:]
 }
 RECORDS = """#!/usr/bin/env bash
-# Stands for uv: what would be run is written down, and Python is run.
-if [[ $2 == python ]]; then exec {python} "${{@:3}}"; fi
+# Stands for uv: what would be run is written down, and Python is looked at.
+if [[ $2 == python ]]; then exec {python} -c "import ast, sys; ast.parse(sys.stdin.read())"; fi
 shift 2
 echo "${{@@Q}}" >>{folder}/commands
 """
