@@ -18,6 +18,7 @@ from kextract.reports.grouping import Group
 from kextract.reports.metrics import value_in
 from kextract.reports.spread import Spread, spread
 from kextract.reports.style import GRID, INK, look, new_figure, styled
+from kextract.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -238,10 +239,15 @@ def _teacher(label: str) -> str:
 
 
 def _cut(text: str, longest: int = LONGEST_LABEL) -> str:
-    """Make a name fit for a label: short, on one line, its dollars no formulas."""
-    from kextract.text import one_line, shortened
+    """Make a name fit for a label: on one line, its dollars no formulas, without its middle.
 
-    return shortened(one_line(text), longest).replace("$", r"\$")
+    Names of one study begin alike; what tells them apart is mostly at their end.
+    """
+    label = one_line(text)
+    if len(label) > longest:
+        head = longest // 3
+        label = f"{label[:head]}...{label[head + 3 - longest :]}"
+    return label.replace("$", r"\$")
 
 
 def _short_count(value: int) -> str:

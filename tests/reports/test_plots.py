@@ -1,6 +1,7 @@
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -99,6 +100,13 @@ def test_hostile_names_are_text_in_a_plot() -> None:
     ElementTree.fromstring(svg)
     assert "<script" not in svg
     assert "$x^2$" in re.sub(r"<[^>]*>", "", svg)
+
+
+def test_long_names_keep_their_ends_which_tell_them_apart() -> None:
+    runs = [replace(study(seeds=1)[1], label=f"{'long-' * 30}{end}") for end in ("one", "two")]
+    labels = [str(line.get_label()) for line in plots.curves(single(runs)).axes[1].get_lines()]
+    assert [label[-3:] for label in labels] == ["one", "two"]
+    assert max(map(len, labels)) == plots.LONGEST_LABEL
 
 
 def test_a_band_down_to_zero_leaves_a_logarithmic_axis_readable() -> None:
