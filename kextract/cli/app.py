@@ -22,6 +22,7 @@ from kextract.cli import (
     train_teacher,
 )
 from kextract.cli.command import PREFIX, add_command
+from kextract.stdout import usable_stdout
 
 app = typer.Typer(
     name="kextract",
@@ -72,12 +73,13 @@ add_command(app, "doctor", doctor.doctor, doctor.EXAMPLE)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program, by default with the arguments of the process; raises SystemExit."""
-    # A table is not lost to a name that the terminal's encoding lacks.
-    sys.stdout.reconfigure(  # type: ignore[union-attr]
-        line_buffering=True, errors="backslashreplace"
-    )
     for name in [name for name in os.environ if name.startswith(PREFIX) and name.endswith("_HELP")]:
         # Typer would take it for --help, and do nothing but show it.
         del os.environ[name]
     # The name decides which variable a shell's completion is asked by.
-    app(list(arguments) if arguments is not None else None, prog_name="kextract")
+    with usable_stdout():
+        # A table is not lost to a name that the terminal's encoding lacks.
+        sys.stdout.reconfigure(  # type: ignore[union-attr]
+            line_buffering=True, errors="backslashreplace"
+        )
+        app(list(arguments) if arguments is not None else None, prog_name="kextract")

@@ -33,7 +33,9 @@ class DistillConfig:
 
     method: str = option(
         "adversarial",
-        "Where the student's images come from; kextract list describes the methods.",
+        "Where the student's images come from; auto chooses by the teacher, and kextract list"
+        " describes the methods.",
+        default_text="auto",
     )
     epochs: int = shared.epochs(10, "Epochs of the student.")
     steps_per_epoch: int = option(30, "Updates of the student per epoch.", bounds=at_least(1))

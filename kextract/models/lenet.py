@@ -57,11 +57,13 @@ LENET5 = ModelSpec(
     "LeNet-5 with ReLU, 62k parameters on MNIST",
     partial(lenet5, 1.0),
     poolings=("none",),
+    normalizes=False,
     cost=Cost(83_126, 886_440),
 )
 LENET5_HALF = ModelSpec(
     "LeNet-5 at half width, 16k parameters",
     partial(lenet5, 0.5),
     poolings=("none",),
+    normalizes=False,
     cost=Cost(21_168, 337_020),
 )

@@ -35,6 +35,9 @@ class ModelSpec:
     cost: Cost | None = None
     """For images of 32x32x3 and ten classes; None for one that is not listed."""
 
+    normalizes: bool = True
+    """Whether it has batch normalizations."""
+
     @property
     def has_pooling(self) -> bool:
         """Whether the pooling before the classifier can be chosen."""

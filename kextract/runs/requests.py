@@ -1,7 +1,7 @@
 """What every command can be asked for, put together from the tables in `kextract.config`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from kextract.datasets import dataset_names
 from kextract.exports.formats import FORMATS
 from kextract.models import MODELS
 from kextract.runs import rules
+from kextract.runs.choosing import choose
 from kextract.runs.outputs import FOLDER
 from kextract.transfer import METHODS, method_spec
 
+AUTO = "auto"
+_CHOOSE = ("method", AUTO)
 SPLITS = ("test", "validation", "train")
 NETWORKS = "Networks"
 PLOTS = ("epoch", "parameters", "questions")
@@ -119,13 +122,18 @@ class DistillRequest(Request):
 
     @classmethod
     def layers(cls, given: Mapping[str, Any]) -> Sequence[Layer]:
-        """Return the defaults of the method, and above them those of the preset."""
-        method = given.get("method") or DistillConfig().method
-        layers = [Layer(f"method {method}", method_spec(method).defaults)]
-        if given.get("preset") is not None:
-            name = given["preset"]
-            layers.append(Layer(f"preset {name}", preset(name).settings))
-        return layers
+        """Return the defaults of the method, and above them those of the preset.
+
+        Without a method, one is chosen by what else was given and by the teacher.
+        """
+        if given.get("method") not in (None, AUTO):
+            return _defaults_of(given["method"], given.get("preset"))
+        choice = choose(given)
+        chosen = {"method": choice.method, "preset": choice.preset, **choice.settings}
+        return [
+            *_defaults_of(choice.method, given.get("preset") or choice.preset),
+            Layer(f"chosen: {choice.reason}", chosen),
+        ]
 
     @classmethod
     def default_text(cls, entry: Entry) -> str:
@@ -136,6 +144,13 @@ class DistillRequest(Request):
                 others.setdefault(spec.defaults[entry.name], []).append(method)
         parts = [f"{value}: {', '.join(methods)}" for value, methods in others.items()]
         return "; ".join([super().default_text(entry), *parts]).removeprefix("; ")
+
+
+def _defaults_of(method: str, name: str | None) -> list[Layer]:
+    layers = [Layer(f"method {method}", method_spec(method).defaults)]
+    if name is not None:
+        layers.append(Layer(f"preset {name}", preset(name).settings))
+    return layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -368,6 +383,11 @@ def invoke(command: str, *layers: Layer) -> Invocation[Any]:
     """
     cls = REQUESTS[command]
     given = {name: value for layer in layers for name, value in layer.values.items()}
+    if given.get("method") == AUTO:
+        layers = tuple(
+            replace(layer, values={k: v for k, v in layer.values.items() if (k, v) != _CHOOSE})
+            for layer in layers
+        )
     invocation = resolve(command, cls, [*cls.layers(given), *layers])
     if command == "distill":
         rules.check_distill(invocation)

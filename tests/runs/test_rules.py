@@ -17,7 +17,7 @@ def ask(options: Mapping[str, Any], origin: str = COMMAND_LINE) -> None:
     ("method", "mix", "name", "owners"),
     [
         ("random", None, "warm_up", "inversion"),
-        ("random", None, "shift", "shapes or leaves or inversion or surrogate or real"),
+        ("random", None, "shift", "shapes or leaves or inversion or queries or surrogate or real"),
         ("inversion", None, "candidates", "shapes"),
         ("inversion", "shapes", "noise_iterations", "adversarial"),
     ],

@@ -1,0 +1,62 @@
+"""What `--method auto` looks at before it chooses, without TensorFlow where the file allows it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kextract.models import model_spec
+from kextract.storage.archive import load_archive
+from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
+from kextract.storage.opening import Kind, kind_of, open_model
+from kextract.storage.safe_hdf5 import open_checked
+from kextract.transfer.auto import Choice, Facts, choose_method
+
+BLACK_BOXES = (Kind.TFLITE, Kind.ONNX, Kind.SAVED_MODEL)
+
+
+def choose(given: Mapping[str, Any]) -> Choice:
+    """Choose a method for what was given on the command line and elsewhere.
+
+    Options that only some methods have a use for decide before the teacher does. Raises
+    CheckpointError for a teacher that cannot be opened.
+    """
+    teacher, student = given.get("teacher"), given.get("student")
+    if given.get("recipe") == "article":
+        return Choice("adversarial", {}, None, "the article's recipe is for noise")
+    if given.get("images") is not None:
+        return Choice("surrogate", {}, None, "images were given to learn from")
+    if given.get("preset") is not None:
+        return Choice("inversion", {}, None, "presets are for it")
+    if teacher is None:
+        return Choice("inversion", {}, None, "no teacher was given")
+    return choose_method(facts_of(Path(teacher), student))
+
+
+def facts_of(teacher: Path, student: str | None) -> Facts:
+    """Look into a teacher's file for what a method depends on."""
+    if str(teacher).startswith("python:") or kind_of(teacher) in BLACK_BOXES:
+        return Facts((0, 0, 1), 0, has_batch_norm=False, has_gradients=False)
+    found = open_model(teacher)
+    if found.info is not None:
+        return facts_of_checkpoint(found.info, student)
+    if found.kind is Kind.MODEL:
+        _, about = load_archive(teacher, input_range=None)
+        normalizes = about.batch_normalizations > 0
+        return Facts(about.input_shape, about.classes, normalizes, True, _normalizes(student, True))
+    with open_checked(teacher) as file:
+        normalizes = any("moving_" in name or "batch_norm" in name for name in file.datasets)
+    # Weights do not say what their images are like; colour is what asks for more.
+    return Facts((32, 32, 3), 0, normalizes, True, _normalizes(student, normalizes))
+
+
+def facts_of_checkpoint(info: CheckpointInfo, student: str | None) -> Facts:
+    """Say what a checkpoint of ours tells."""
+    normalizes = _normalizes(info.model, True)
+    return Facts(info.input_shape, info.classes, normalizes, True, _normalizes(student, normalizes))
+
+
+def _normalizes(name: str | None, unknown: bool) -> bool:
+    """Tell whether an architecture has batch normalizations; `unknown` for one that is not ours."""
+    if name is None or name == OWN_ARCHITECTURE or name.endswith(".keras"):
+        return unknown
+    return model_spec(name).normalizes
