@@ -40,6 +40,11 @@ class DistillConfig:
     epochs: int = shared.epochs(10, "Epochs of the student.")
     steps_per_epoch: int = option(30, "Updates of the student per epoch.", bounds=at_least(1))
     batch_size: int = shared.batch_size(32)
+    minutes: float | None = option(
+        None,
+        "Fit epochs and updates to this many minutes, by the measured speed of the machine.",
+        bounds=POSITIVE,
+    )
     recipe: str = option(
         "corrected",
         "How teacher and student meet: article repeats the code of 2020 with its mistakes,"

@@ -62,8 +62,11 @@ class Plan(Protocol):
     def check_output(self, *, replace: bool) -> None:
         """Refuse to write over files beside the output, unless to `replace` them."""
 
-    def build(self) -> Work:
-        """Start TensorFlow and make everything that the run needs."""
+    def build(self, kept: Request | None = None) -> Work:
+        """Start TensorFlow and make everything that the run needs.
+
+        `kept` is what the unfinished run was asked for that is to be continued.
+        """
 
 
 def run_job(plan: Plan, place: Output, display: Display) -> None:
@@ -82,7 +85,7 @@ def run_job(plan: Plan, place: Output, display: Display) -> None:
     with reserved(path, resume=resume, overwrite=place.overwrite, command=plan.command) as keeping:
         plan.check_output(replace=place.overwrite or resume)
         display = with_listeners(display, place, plan.names, resume=resume)
-        work = plan.build()
+        work = plan.build(keeping.earlier_request)
         earlier = keeping.begin(work.request, work.header.epochs)
         with display:
             display.start(work.header)

@@ -41,6 +41,11 @@ class Keeping:
         self._epochs = earlier.snapshot.history[-1].epoch if earlier else 0
         self._began = self._ended = False
 
+    @property
+    def earlier_request(self) -> Request | None:
+        """What the unfinished run was asked for; None where there is none to continue."""
+        return self._earlier.request if self._earlier else None
+
     def begin(self, request: Request, epochs: int) -> Snapshot | None:
         """Return where to continue, or None to begin anew.
 

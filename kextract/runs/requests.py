@@ -24,7 +24,7 @@ from kextract.runs.choosing import choose
 from kextract.runs.outputs import FOLDER
 from kextract.transfer import METHODS, method_spec
 
-AUTO = "auto"
+AUTO, CHOSEN = "auto", "chosen: "
 _CHOOSE = ("method", AUTO)
 SPLITS = ("test", "validation", "train")
 NETWORKS = "Networks"
@@ -132,7 +132,7 @@ class DistillRequest(Request):
         chosen = {"method": choice.method, "preset": choice.preset, **choice.settings}
         return [
             *_defaults_of(choice.method, given.get("preset") or choice.preset),
-            Layer(f"chosen: {choice.reason}", chosen),
+            Layer(f"{CHOSEN}{choice.reason}", chosen),
         ]
 
     @classmethod

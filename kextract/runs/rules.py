@@ -3,7 +3,7 @@
 from typing import Any
 
 from kextract.config import DistillConfig
-from kextract.config.option import table
+from kextract.config.option import flag, table
 from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
 from kextract.transfer import method_specs
@@ -14,6 +14,7 @@ def check_distill(invocation: Invocation[Any]) -> None:
     """Raise RequestError, by the flag to change, for a combination that makes no sense."""
     config, images = invocation.request.config, invocation.request.images
     _check_mix(config)
+    _check_minutes(config.minutes, invocation.typed)
     _check_preset(config, invocation.request.preset)
     _check_methods(config, images)
     _check_unused(config, invocation.typed)
@@ -33,6 +34,14 @@ def _check_mix(config: DistillConfig) -> None:
             f"--mix-share {config.mix_share}: leaves one of the methods without an image in"
             f" batches of {config.batch_size}; choose another share or a larger --batch-size"
         )
+
+
+def _check_minutes(minutes: float | None, typed: set[str]) -> None:
+    for name in ("epochs", "steps_per_epoch"):
+        if minutes is not None and name in typed:
+            raise RequestError(
+                f"--minutes {minutes:g}: fits the number of updates; leave {flag(name)} out"
+            )
 
 
 def _check_preset(config: DistillConfig, preset: str | None) -> None:
@@ -69,7 +78,7 @@ def _check_unused(config: DistillConfig, typed: set[str]) -> None:
         using = owners(name)
         if using and not methods.keys() & using:
             raise RequestError(
-                f"--{name.replace('_', '-')}: is for --method {' or '.join(using)}, not for"
+                f"{flag(name)}: is for --method {' or '.join(using)}, not for"
                 f" '{' and '.join(methods)}'; leave it out"
             )
         recipe = entries[name].option.recipe

@@ -1,5 +1,6 @@
 """One distillation, from its request to what is ready to begin."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,18 +14,20 @@ from kextract.display import RunHeader
 from kextract.errors import RequestError
 from kextract.models import model_pooling, model_spec
 from kextract.records import EpochRecord, Event, Snapshot
+from kextract.runs.fitting import continued, fitted
 from kextract.runs.job import Work, final_scores
 from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.outputs import output_path, student_file
 from kextract.runs.parts import check_network, check_shift, cut, holdout_of
 from kextract.runs.pictures import check_pictures, with_pictures
-from kextract.runs.requests import DistillRequest
+from kextract.runs.requests import CHOSEN, DistillRequest
 from kextract.runs.settings import OPTIONS
 from kextract.runs.transfer_images import TransferImages, transfer_images
 from kextract.storage import CheckpointInfo, sha256_of_tensors
 from kextract.storage.archive import is_archive, load_archive
 from kextract.storage.info import OWN_ARCHITECTURE
+from kextract.storage.resume import Request
 from kextract.transfer import MethodSpec, make_source, method_specs
 
 if TYPE_CHECKING:
@@ -69,8 +72,9 @@ class StudentPlan:
             request = self.invocation.request
             check_pictures(self.output, request.save_images, request.config.epochs)
 
-    def build(self) -> Work:
+    def build(self, kept: Request | None = None) -> Work:
         """Make the teacher, the student and the source of its images."""
+        began = time.perf_counter()
         runtime.start()
         from kextract.models.frozen import frozen
         from kextract.training.evaluation import Predictor
@@ -88,11 +92,21 @@ class StudentPlan:
         )
         teacher, teacher_sha256 = self.teacher.load(config.precision)
         teacher_logits = Predictor(teacher).logits(validation.x) if validation else None
-        student = self._student(config)
         classifier = frozen(teacher, batch_statistics=config.recipe == "article")
         doubt = doubt_about(
             classifier, self.teacher.path, info.input_shape, validation, teacher_logits
         )
+
+        def trial(config: DistillConfig) -> Iterator[Event]:
+            student = self._student(config, copied=True)
+            source = make_source(Setting(classifier, teacher, student, config), self.images)
+            return distill(classifier, student, source, config, validation, teacher_logits)
+
+        if config.minutes is not None and kept is not None:
+            config = continued(config, kept)
+        elif config.minutes is not None:
+            config = fitted(config, config.minutes, began, trial)
+        student = self._student(config)
         source = Watched(make_source(Setting(classifier, teacher, student, config), self.images))
 
         def events(earlier: Snapshot | None) -> Iterator[Event]:
@@ -126,21 +140,33 @@ class StudentPlan:
             )
 
         missing = f"no images to measure on, running without: {self.teacher.missing}"
+        notes = (self._choice(), None if self.teacher.data else missing, doubt)
         return Work(
             header=self._header(config),
             model=student,
             request=self._compared(config, teacher_sha256),
             events=events,
             describe=describe,
-            notes=(*([] if self.teacher.data else [missing]), *([doubt] if doubt else [])),
+            notes=tuple(note for note in notes if note),
             last_words=lambda history: [COLLAPSED] if "collapsed" in history[-1].details else [],
         )
 
-    def _student(self, config: DistillConfig) -> "keras.Model":
+    def _choice(self) -> str | None:
+        """Say which method was chosen, and why, where it was not requested."""
+        origin = self.invocation.origins.get("method", "")
+        if not origin.startswith(CHOSEN):
+            return None
+        preset = self.invocation.values["preset"]
+        name = f"{self.invocation.request.config.method}{f', preset {preset}' if preset else ''}"
+        return f"method {name}: {origin.removeprefix(CHOSEN)} (--method requests another one)"
+
+    def _student(self, config: DistillConfig, *, copied: bool = False) -> "keras.Model":
+        import keras
+
         from kextract.models.build import build_model, student_seed
 
         if self.network is not None:
-            return self.network
+            return keras.models.clone_model(self.network) if copied else self.network
         return build_model(
             self.architecture,
             self.teacher.info.input_shape,
@@ -162,6 +188,9 @@ class StudentPlan:
                 pooling=self.pooling if model_has_pooling(self.architecture) else None,
                 precision=config.precision,
                 flip=config.flip,
+                epochs=config.epochs,
+                steps_per_epoch=config.steps_per_epoch,
+                minutes=None,
             ),
         }
 
@@ -173,6 +202,7 @@ class StudentPlan:
             "--pooling": self.pooling,
             "--dataset": data.name if data and self.validation else None,
             **comparable(config),
+            **({"--epochs": config.epochs} if config.minutes is not None else {}),
             "--input-range": self.invocation.request.foreign.input_range,
             "teacher with SHA-256": teacher_sha256,
             "images with SHA-256": images_sha256(self.validation),

@@ -23,6 +23,7 @@ from kextract.runs.settings import OPTIONS
 from kextract.storage import CheckpointInfo
 from kextract.storage.archive import is_archive, load_archive
 from kextract.storage.info import OWN_ARCHITECTURE
+from kextract.storage.resume import Request
 
 if TYPE_CHECKING:
     import keras
@@ -56,7 +57,7 @@ class TeacherPlan:
     def check_output(self, *, replace: bool) -> None:
         """Nothing is written beside the output."""
 
-    def build(self) -> Work:
+    def build(self, kept: Request | None = None) -> Work:
         """Cut the images into their parts and make the network."""
         request, data = self.invocation.request, self.data
         config = request.config

@@ -10,7 +10,10 @@ from kextract.runs.requests import invoke
 
 def ask(options: Mapping[str, Any], origin: str = COMMAND_LINE) -> None:
     """Ask for a distillation with what is typed, and with what the `origin` says."""
-    invoke("distill", Layer(origin, {"teacher": "teacher.weights.h5", **options}))
+    invoke(
+        "distill",
+        Layer(origin, {"teacher": "teacher.weights.h5", "method": "adversarial", **options}),
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,7 @@ def test_an_option_of_another_method_is_refused(
         ({"mix": "adversarial"}, "--mix adversarial: is --method already; name another method"),
         ({"mix": "random", "recipe": "article"}, "--mix random: is for the corrected recipe, not "),
         ({"mix": "random", "mix_share": 0.001}, "--mix-share 0.001: leaves one of the methods"),
+        ({"minutes": 3.0, "epochs": 2}, "--minutes 3: fits the number of updates; leave --epochs"),
         ({"method": "surrogate"}, "--method surrogate: needs --images"),
         ({"mix": "surrogate"}, "--mix surrogate: needs --images"),
         ({"images": "mnist"}, "--images mnist: is for --method surrogate, not for 'adversarial'"),

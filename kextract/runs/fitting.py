@@ -1,0 +1,57 @@
+"""The schedule that fits a number of minutes, measured on a trial of the same run."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from kextract.config import DistillConfig
+from kextract.config.option import flag
+from kextract.errors import RequestError
+from kextract.records import EpochRecord, Event, Progress
+from kextract.storage.resume import Request
+from kextract.transfer.auto import fit_schedule
+
+TRIAL_UPDATES = 41
+"""Enough for two rounds of a generator at its default, after the first update."""
+EVALUATIONS = 15
+"""About as many epochs as a fitted schedule has, each of which is measured."""
+
+
+def fitted(
+    config: DistillConfig,
+    minutes: float,
+    began: float,
+    trial: Callable[[DistillConfig], Iterator[Event]],
+) -> DistillConfig:
+    """Return the configuration with as many updates as fit.
+
+    `trial` teaches a student of its own, who is thrown away. `began`, a time of
+    `time.perf_counter`, is when the minutes began to count. Raises RequestError where not one
+    update fits.
+    """
+    started = time.perf_counter()
+    updates: list[float] = []
+    evaluation = 0.0
+    for event in trial(replace(config, epochs=1, steps_per_epoch=TRIAL_UPDATES)):
+        if isinstance(event, EpochRecord):
+            evaluation = event.details.get("evaluation_seconds", 0.0)
+        elif isinstance(event, Progress) and event.phase == "teaching":
+            updates.append(time.perf_counter())
+    per_update = (updates[-1] - updates[0]) / (len(updates) - 1)
+    first = updates[0] - started
+    spent = time.perf_counter() - began
+    epochs, steps = fit_schedule(
+        per_update, minutes, other_seconds=spent + first + EVALUATIONS * evaluation
+    )
+    return replace(config, epochs=epochs, steps_per_epoch=steps)
+
+
+def continued(config: DistillConfig, kept: Request) -> DistillConfig:
+    """Return the configuration with the updates that the unfinished run was fitted to."""
+    epochs, steps = (kept.get(flag(name)) for name in ("epochs", "steps_per_epoch"))
+    if not isinstance(epochs, int) or not isinstance(steps, int):
+        raise RequestError(
+            "--minutes: the unfinished run was not fitted to minutes; continue it with the options"
+            " that it was begun with, or start over with --overwrite"
+        )
+    return replace(config, epochs=epochs, steps_per_epoch=steps)

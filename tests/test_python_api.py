@@ -1,0 +1,128 @@
+"""kextract from Python, and every block of docs/python.md."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kextract
+from kextract import runtime
+from kextract.errors import RequestError
+from kextract.records import EpochRecord, Progress
+from kextract.storage import read_info
+
+ROOT = Path(__file__).parents[1]
+TEACHER = ROOT / "checkpoints" / "strokes-resnet11.weights.h5"
+QUICK: dict[str, Any] = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 4, "seed": 3}
+
+
+def dense(classes: int = 10, activation: str | None = None) -> Any:
+    runtime.start()
+    import keras
+
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    return keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(classes, activation=activation)]
+    )
+
+
+def test_importing_costs_nothing() -> None:
+    code = "import kextract, sys; print('numpy' in sys.modules or 'tensorflow' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+
+
+def test_what_is_not_there_is_said_as_python_says_it() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'destill'"):
+        kextract.destill  # noqa: B018
+
+
+def test_a_run_goes_on_while_it_is_iterated_over_and_is_silent(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run = kextract.distill(TEACHER, "lenet5", method="random", **QUICK)
+    events = list(run)
+    assert [event.epoch for event in events if isinstance(event, EpochRecord)] == [0, 1, 2]
+    assert sum(isinstance(event, Progress) for event in events) == 4
+    assert list(run) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_run_that_is_only_asked_for_its_result_is_finished(tmp_path: Path) -> None:
+    run = kextract.distill(TEACHER, "lenet5", method="random", **QUICK)
+    run.save(tmp_path / "student.weights.h5")
+    info = read_info(tmp_path / "student.weights.h5")
+    assert info is not None
+    assert (info.kind, info.model, len(info.history)) == ("student", "lenet5", 3)
+    with pytest.raises(RequestError, match="exists already"):
+        run.save(tmp_path / "student.weights.h5")
+
+
+def test_a_teacher_in_memory_is_as_it_was_and_a_student_of_ones_own_learns() -> None:
+    teacher, student = dense(activation="softmax"), dense()
+    before = [weights.copy() for weights in teacher.get_weights()]
+    first = student.get_weights()[0].copy()
+    run = kextract.distill(teacher, student, method="random", **QUICK)
+    assert len(run.history) == 3
+    for weights, again in zip(before, teacher.get_weights(), strict=True):
+        assert (weights == again).all()
+    assert (student.get_weights()[0] != first).any()
+
+
+def test_a_student_that_does_not_fit_its_teacher_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"^--student: the network takes .* \(None, 7\)"):
+        kextract.distill(TEACHER, dense(classes=7), method="random")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"epoch": 3}, "unknown option 'epoch': did you mean 'epochs'"),
+        ({"epochs": "many"}, "epochs='many': must be a whole number"),
+        ({"epochs": 0}, "--epochs 0: must be 1 or more"),
+        ({"output": "x"}, "output: is for the command line"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_its_name(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        kextract.distill(TEACHER, method="random", **options)
+
+
+def test_a_teacher_of_ones_own_architecture_is_trained() -> None:
+    network = dense()
+    run = kextract.train_teacher("strokes", network, epochs=1, limit=50)
+    assert run.model is not None
+    assert run.info.model == "keras"
+
+
+def test_a_loaded_checkpoint_takes_pixels_and_gives_logits() -> None:
+    import numpy as np
+
+    model = kextract.load(TEACHER)
+    assert model(np.zeros((2, 28, 28, 1), np.float32)).shape == (2, 10)
+
+
+SHORT = {
+    'method="inversion"': 'method="random", epochs=1, steps_per_epoch=2, batch_size=4',
+    'method="random")': 'method="random", epochs=1, steps_per_epoch=2, batch_size=4)',
+    "epochs=2)": "epochs=1, steps_per_epoch=2, batch_size=4)",
+    "steps=50": "steps=2, synthesis_batch_size=20",
+    "epochs=1)": "epochs=1, limit=50)",
+}
+"""Makes the blocks of the docs short; each has to stand in them."""
+
+
+def test_every_block_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "checkpoints", tmp_path / "checkpoints")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "python.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 4
+    for shown, short in SHORT.items():
+        assert any(shown in block for block in blocks), shown
+        blocks = [block.replace(shown, short) for block in blocks]
+    exec("\n".join(blocks), {})
