@@ -11,7 +11,7 @@ from kextract.models.statistics import batch_norm_layers
 from kextract.records import Event, Progress
 from kextract.seeds import Stream, random_generator
 from kextract.transfer.inversion.drawing import draw_classes
-from kextract.transfer.shapes import draw_shapes, surest
+from kextract.transfer.shapes import draw_shapes
 from kextract.transfer.source import Setting
 
 CANDIDATES = 8
@@ -47,10 +47,25 @@ def procedural_images(setting: Setting, count: int) -> Generator[Event, None, ND
         yield Progress(1, "drawing shapes", filled, count, filled)
         seed = _random(setting, 1 + len(parts)).integers(0, 2**31, 2, np.int32)
         images = draw_shapes(shape, tf.constant(seed))
-        kept = surest(setting.classifier(images), KEPT_AT_ONCE)
-        parts.append(unscale(tf.gather(images, kept).numpy()))
+        probabilities = tf.nn.softmax(tf.cast(setting.classifier(images), tf.float32)).numpy()
+        parts.append(unscale(images.numpy()[most_confident(probabilities, KEPT_AT_ONCE)]))
     images = np.concatenate(parts)
     return images[_random(setting, 0).permutation(len(images))[:count]]
+
+
+def most_confident(probabilities: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Return `count` different places in probabilities (n, k), the most confident predictions.
+
+    Of every class as many, where there are as many; the rest is filled regardless of class.
+    """
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+    predicted = probabilities.argmax(axis=1)[order]
+    rank = np.zeros(len(order), np.intp)
+    for label in range(probabilities.shape[1]):
+        same = predicted == label
+        rank[same] = np.arange(same.sum())
+    first = rank < count // probabilities.shape[1]
+    return np.concatenate([order[first], order[~first]])[:count]
 
 
 def _random(setting: Setting, number: int) -> np.random.Generator:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kextract.config import DistillConfig, InversionConfig
 from kextract.datasets.pixels import unscale
-from kextract.exports.calibration import calibration_images
+from kextract.exports.calibration import calibration_images, most_confident
 from kextract.models.build import build_model
 from kextract.models.frozen import frozen
 from kextract.records import Event, Progress
@@ -37,7 +37,7 @@ def drawn(events: Generator[Event, None, Any]) -> tuple[Any, list[Event]]:
 def test_as_many_images_are_drawn_as_are_requested(name: str) -> None:
     images, events = drawn(calibration_images(setting(name), 70, steps=2))
     assert (images.shape, images.dtype) == ((70, 16, 16, 1), np.uint8)
-    assert len(np.unique(images.reshape(70, -1), axis=0)) > 60
+    assert len(np.unique(images.reshape(70, -1), axis=0)) == 70
     assert any(isinstance(event, Progress) for event in events)
 
 
@@ -52,6 +52,15 @@ def test_without_batch_normalization_shapes_are_kept_that_the_network_is_sure_of
 
     any_shapes = unscale(draw_shapes((512, 16, 16, 1), tf.constant([1, 2])).numpy())
     assert confidence(images) > confidence(any_shapes) + 0.01
+
+
+def test_of_every_class_the_most_confident_are_kept_and_of_none_one_twice() -> None:
+    rising = np.linspace(0.55, 0.95, 9)
+    first = np.stack([rising, 1 - rising, np.zeros(9)], axis=1)
+    second = np.array([[0.4, 0.6, 0.0]])
+    kept = most_confident(np.concatenate([first, second]), 6)
+    # Two of the class 0, the only one of class 1, none of class 2; then what is surest.
+    assert kept.tolist() == [8, 7, 9, 6, 5, 4]
 
 
 def test_a_seed_repeats_the_images_and_another_gives_others() -> None:
