@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "checkpoints" / "README.md"]
 COMMANDS = (
     *("quickstart", "train-teacher", "distill", "synthesize"),
-    *("export", "evaluate", "compare", "report", "inspect", "list", "doctor"),
+    *("export", "evaluate", "predict", "compare", "report", "inspect", "list", "doctor"),
 )
 
 SHORT = {

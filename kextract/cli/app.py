@@ -16,6 +16,7 @@ from kextract.cli import (
     export,
     inspect_checkpoint,
     list_names,
+    predict,
     quickstart,
     report,
     synthesize,
@@ -64,6 +65,7 @@ add_command(app, "distill", distill.distill, distill.EXAMPLE)
 add_command(app, "synthesize", synthesize.synthesize, synthesize.EXAMPLE)
 add_command(app, "evaluate", evaluate.evaluate, evaluate.EXAMPLE)
 add_command(app, "export", export.export, export.EXAMPLE)
+add_command(app, "predict", predict.predict, predict.EXAMPLE)
 add_command(app, "compare", compare.compare, compare.EXAMPLE)
 add_command(app, "report", report.report, report.EXAMPLE)
 add_command(app, "inspect", inspect_checkpoint.inspect_checkpoint, inspect_checkpoint.EXAMPLE)

@@ -1,5 +1,6 @@
 """`kextract inspect`: what a checkpoint says about itself."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from kextract.runs.settings import settings_of_checkpoint
 if TYPE_CHECKING:
     from kextract.reports import Table
     from kextract.storage import CheckpointInfo
-    from kextract.storage.archive import ArchiveInfo
 
 EXAMPLE = "kextract inspect checkpoints/mnist-resnet11.weights.h5"
 LONGEST_NAME, LONGEST_VALUE = 80, 2000
@@ -21,25 +21,24 @@ LONGEST_NAME, LONGEST_VALUE = 80, 2000
 
 
 def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
-    """Show what a checkpoint holds and how it was made, or what a .keras file holds."""
-    from kextract.storage import read_info
-    from kextract.storage.archive import is_archive, load_archive
+    """Show what a checkpoint holds and how it was made, or what a model of another program is."""
+    from kextract.runs.inspection import facts_of, identify_any, shown
     from kextract.text import json_text
 
     checkpoint, format = invocation.request.checkpoint, invocation.request.format
-    if is_archive(checkpoint) and not invocation.request.config:
-        _, about = load_archive(checkpoint)
-        if format == "json":
-            print(json_text(dict(sorted(asdict(about).items()))))
-        else:
-            print_table(_archive_table(checkpoint, about))
-        return
-    info = None if is_archive(checkpoint) else read_info(checkpoint)
-    if info is None:
+    identified = identify_any(checkpoint)
+    info = identified.info
+    if info is None and invocation.request.config:
         raise RequestError(
-            f"'{checkpoint}' is of another program and says nothing about how it was made;"
-            " kextract evaluate --model NAME --dataset NAME measures weights"
+            f"'{checkpoint}' is of another program and says nothing about how it was made"
         )
+    if info is None:
+        facts = facts_of(identified)
+        if format == "json":
+            print(json_text(dict(sorted(facts.items()))))
+        else:
+            print_table(_facts_table(str(checkpoint), shown(facts)))
+        return
     if invocation.request.config:
         print(settings_of_checkpoint(info), end="")
     elif format == "json":
@@ -48,22 +47,7 @@ def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
         print_table(_table(checkpoint, info))
 
 
-def _archive_table(path: Path, about: "ArchiveInfo") -> "Table":
-    from kextract.reports.table import Table, name_cell
-
-    facts: dict[str, Any] = asdict(about)
-    facts["input_shape"] = "x".join(str(side) for side in about.input_shape)
-    facts["head"] = {"logits": "none: it answers with logits"}.get(about.head, about.head)
-    rows = tuple(
-        (name_cell(name.replace("_", " ")), name_cell(str(value))) for name, value in facts.items()
-    )
-    return Table(str(path), ("what", "value"), rows)
-
-
 def _table(path: Path, info: "CheckpointInfo") -> "Table":
-    from kextract.reports.table import Table, name_cell
-    from kextract.text import shortened
-
     facts: dict[str, Any] = {
         name: value for name, value in asdict(info).items() if name not in ("history", "config")
     }
@@ -72,12 +56,20 @@ def _table(path: Path, info: "CheckpointInfo") -> "Table":
     facts["test"] = ", ".join(f"{name} {value:.4f}" for name, value in info.test.items())
     facts |= {f"config: {name}": value for name, value in info.config.items()}
     facts["history"] = f"{len(info.history)} epochs (kextract compare --epochs shows them)"
-    rows = tuple(
-        (
-            name_cell(shortened(name.replace("_", " "), LONGEST_NAME)),
-            name_cell(shortened(str(value), LONGEST_VALUE)),
-        )
+    words = {
+        name.replace("_", " "): str(value)
         for name, value in facts.items()
         if value not in (None, "")
+    }
+    return _facts_table(str(path), words)
+
+
+def _facts_table(title: str, facts: Mapping[str, str]) -> "Table":
+    from kextract.reports.table import Table, name_cell
+    from kextract.text import shortened
+
+    rows = tuple(
+        (name_cell(shortened(name, LONGEST_NAME)), name_cell(shortened(value, LONGEST_VALUE)))
+        for name, value in facts.items()
     )
-    return Table(str(path), ("what", "value"), rows)
+    return Table(title, ("what", "value"), rows)

@@ -7,6 +7,7 @@ from typing import Any
 from kextract.config.option import POSITIVE, Bounds, at_least, check, option
 from kextract.errors import RequestError
 from kextract.models import MODELS, POOLINGS
+from kextract.models.input_range import NAMED
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("constant", "cosine")
@@ -174,10 +175,20 @@ class Foreign:
     pooling: str | None = pooling()
     input_range: str | None = option(
         None,
-        "What black and white are to a network of another program, such as 0,1 or 0,255.",
+        "Which pixels a network of another program takes: the values of black and white, such as"
+        " 0,1 or 0,255, a usual preprocessing by its name, or a .toml file with mean and deviation"
+        " per channel.",
         panel="Networks",
-        metavar="LOW,HIGH",
-        default_text="-1,1",
+        short="--preprocessing",
+        metavar="LOW,HIGH|NAME|TOML",
+        suggestions=NAMED,
+        default_text="what its file tells, else -1,1",
+    )
+    class_names: Path | None = option(
+        None,
+        "File with the names of the teacher's classes, one per line, where its own file has none.",
+        panel="Networks",
+        metavar="FILE",
     )
 
     def __post_init__(self) -> None:

@@ -1,4 +1,15 @@
-"""What the classes of the well-known data sets are called, by label."""
+"""What classes are called, by label: those of the well-known data sets, and from a file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kextract.errors import RequestError
+from kextract.text import one_line
+
+LONGEST_FILE = 1 << 22
+"""Bytes of a file of names."""
+LONGEST_NAME = 200
 
 DIGITS = tuple("0123456789")
 
@@ -27,3 +38,44 @@ CIFAR100 = (
     "willow tree", "wolf", "woman", "worm",
 )  # fmt: skip
 """The fine labels."""
+
+
+def read_class_names(path: Path, classes: int, flag: str = "--class-names") -> tuple[str, ...]:
+    """Read a name per class: one per line, or in a .json file a list or an object by label.
+
+    Raises RequestError for a file that cannot be read or has another number of names.
+    """
+    where = f"{flag} {one_line(path)}"
+    try:
+        with path.open("rb") as file:
+            text = file.read(LONGEST_FILE).decode()
+        found = _of_json(json.loads(text)) if path.suffix == ".json" else _of_lines(text)
+    except OSError as error:
+        raise RequestError(f"{where}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{where}: expected text with a name per line") from error
+    if len(found) != classes:
+        raise RequestError(f"{where}: has {len(found)} names, but there are {classes} classes")
+    if not all(name.isprintable() and 0 < len(name) <= LONGEST_NAME for name in found):
+        raise RequestError(f"{where}: has a name that is empty, too long or not printable")
+    return found
+
+
+def _of_lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _of_json(value: Any) -> tuple[str, ...]:
+    """Take names from a list, from {"0": "cat"}, or from {"cat": 0} as Keras's generators have it.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, dict):
+        pairs = [
+            (key, name) if isinstance(name, str) else (name, key) for key, name in value.items()
+        ]
+        labels = {int(label): name for label, name in pairs}
+        value = [labels.get(label) for label in range(len(pairs))]
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError("no names")
+    return tuple(value)

@@ -1,6 +1,7 @@
 """Images that a student is taught with and nobody needs to know the classes of."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,13 @@ def _load(reference: str, data_dir: Path | None, shape: tuple[int, int, int]) ->
 
 def _read_folder(root: Path, shape: tuple[int, int, int]) -> Pixels:
     folder = root / "train" if (root / "train").is_dir() else root
-    paths = _image_paths(folder)
-    if not paths:
-        raise DatasetError(f"{one_line(folder)}: expected .png or .jpg images, found none")
+    paths = image_paths(folder)
     _check_room(one_line(folder), len(paths), shape)
+    return read_files(paths, shape)
+
+
+def read_files(paths: Sequence[Path], shape: tuple[int, int, int]) -> Pixels:
+    """Read image files of any size as uint8 (n, *shape). Raises DatasetError."""
     # All headers are looked at before the first image is decoded: that is what takes long.
     files = [open_image(path) for path in paths]
     images = np.empty((len(files), *shape), np.uint8)
@@ -78,8 +82,8 @@ def _read_folder(root: Path, shape: tuple[int, int, int]) -> Pixels:
     return images
 
 
-def _image_paths(folder: Path) -> list[Path]:
-    """List the image files below a folder, in the order of their names."""
+def image_paths(folder: Path) -> list[Path]:
+    """List the image files below a folder, in the order of their names. Raises DatasetError."""
 
     def refuse(error: OSError) -> None:
         raise DatasetError(
@@ -90,6 +94,8 @@ def _image_paths(folder: Path) -> list[Path]:
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(place) / name for name in sorted(names) if is_image_name(name)]
+    if not found:
+        raise DatasetError(f"{one_line(folder)}: expected .png or .jpg images, found none")
     return found
 
 

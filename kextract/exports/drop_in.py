@@ -3,13 +3,12 @@
 import keras
 import numpy as np
 
-from kextract.exports.pixels import PixelScale
-from kextract.models.input_range import PIXELS
+from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.models.plain import plain
 
 
 def drop_in(
-    model: keras.Model, *, input_range: PixelScale = PIXELS, outputs: str = "logits"
+    model: keras.Model, *, input_range: Preprocessing = PIXELS, outputs: str = "logits"
 ) -> keras.Model:
     """Copy a model of ours (pixels of -1 to 1 in, logits out) into one that takes other pixels.
 
@@ -21,7 +20,10 @@ def drop_in(
         scale, offset = (np.asarray(n, np.float64) for n in (input_range.scale, input_range.offset))
         back = keras.layers.Rescaling((1 / scale).tolist(), (-offset / scale).tolist())
         pixels = keras.Input(model.input_shape[1:], name="pixels")
-        copy = keras.Model(pixels, copy(back(pixels)), name=model.name)
+        x = back(pixels)
+        if input_range.reverse:
+            x = keras.ops.flip(x, axis=-1)
+        copy = keras.Model(pixels, copy(x), name=model.name)
     if outputs == "probabilities":
         answers = keras.layers.Softmax(name="probabilities")(copy.output)
         copy = keras.Model(copy.input, answers, name=model.name)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from kextract.datasets.pixels import scale
 from kextract.exports.drop_in import drop_in
 from kextract.exports.formats import ExportTarget, check_installed, format_spec
-from kextract.exports.pixels import in_range
 from kextract.exports.quantizing import with_extremes
 from kextract.exports.report import Comparison, ExportReport, check_agreement, compare
 from kextract.exports.runtimes import Answers, compiled, open_runtime
@@ -62,7 +61,7 @@ def export_model(
     if request.arithmetic == "int8":
         if calibration is None or not len(calibration):
             raise ValueError("int8 needs images to calibrate on")
-        seen = in_range(with_extremes(scale(calibration)), request.input_range)
+        seen = request.input_range.apply(with_extremes(scale(calibration)))
     else:
         seen = None
     with publish(path, overwrite) as temporary:
@@ -82,7 +81,7 @@ def export_model(
             bytes=_bytes(temporary),
             parameters=cost.parameters,
             multiply_adds=cost.multiply_adds,
-            milliseconds=_milliseconds(answers, in_range(images, request.input_range)),
+            milliseconds=_milliseconds(answers, request.input_range.apply(images)),
             checkpoint_milliseconds=_milliseconds(reference, images),
             calibration=0 if seen is None else len(seen),
             calibrated_on=None if seen is None else calibrated_on,
@@ -95,7 +94,7 @@ def _compared(
 ) -> Comparison:
     images = scale(check.images)
     with quiet():
-        found = answers(in_range(images, request.input_range))
+        found = answers(request.input_range.apply(images))
     return compare(
         check.name, reference(images), found, outputs=request.outputs, labels=check.labels
     )

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kextract.errors import RequestError, UnknownNameError
-from kextract.exports.pixels import PixelScale
-from kextract.models.input_range import PIXELS
+from kextract.models.input_range import PIXELS, Preprocessing
 
 ARITHMETICS = {
     "float32": "as the checkpoint",
@@ -69,7 +68,7 @@ class ExportTarget:
     """A name in `ARITHMETICS`."""
     outputs: str = "logits"
     """What the file gives: `logits`, or `probabilities`, which sum to 1."""
-    input_range: PixelScale = PIXELS
+    input_range: Preprocessing = PIXELS
     """What the file takes for pixels."""
     class_names: tuple[str, ...] = ()
     least_agreement: float | None = None

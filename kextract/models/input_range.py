@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Channels = float | tuple[float, ...]
 """One number for all channels, or one per channel."""
 
-_FLAG = "--preprocessing"
+_FLAG = "--input-range"
 _MAX_FILE_BYTES = 1 << 16
 
 
@@ -50,9 +50,12 @@ class Preprocessing:
         """Turn images (..., c) in [-1, 1] into what the network takes."""
         import numpy as np
 
-        ordered = images[..., ::-1] if self.reverse else images
-        scaled = ordered * np.asarray(self.scale) + np.asarray(self.offset)
+        scaled = self.ordered(images) * np.asarray(self.scale) + np.asarray(self.offset)
         return np.asarray(scaled, images.dtype)
+
+    def ordered(self, images: "NDArray[Any]") -> "NDArray[Any]":
+        """Put the channels of images (..., c) into the order that the network takes."""
+        return images[..., ::-1] if self.reverse else images
 
     def check_fits(self, input_shape: tuple[int, int, int]) -> None:
         """Raise RequestError for images of another number of channels."""
@@ -67,9 +70,9 @@ class Preprocessing:
         for name, known in NAMED.items():
             if known == self:
                 return name
-        if isinstance(self.low, tuple) or isinstance(self.high, tuple) or self.reverse:
-            return "per channel"
-        return f"{self.low:g},{self.high:g}"
+        ends = (value if isinstance(value, tuple) else (value,) for value in (self.low, self.high))
+        shown = ",".join("/".join(f"{number:.4g}" for number in end) for end in ends)
+        return f"{shown}, blue first" if self.reverse else shown
 
     def _by_channel(self, function: Any) -> Channels:
         low, high = self.low, self.high
@@ -124,31 +127,23 @@ class RangeGuess:
     """Whether it may be taken without asking."""
 
 
-def parse_preprocessing(text: str) -> Preprocessing:
-    """Read a name of `NAMED`, `LOW,HIGH`, or the path of a TOML file. Raises RequestError."""
+def parse_input_range(text: str) -> Preprocessing:
+    """Read what `--input-range` takes: a name of `NAMED`, `LOW,HIGH`, or the path of a TOML file.
+
+    Raises RequestError.
+    """
     if text in NAMED:
         return NAMED[text]
     if text.endswith(".toml"):
         return _from_file(Path(text))
-    try:
-        return parse_input_range(text, flag=_FLAG)
-    except RequestError:
-        names = ", ".join(NAMED)
-        raise RequestError(
-            f"{_FLAG} {text}: must be one of {names}, two numbers LOW,HIGH with LOW below HIGH, or"
-            " a file NAME.toml"
-        ) from None
-
-
-def parse_input_range(text: str, *, flag: str = "--input-range") -> Preprocessing:
-    """Read `LOW,HIGH`, as `--input-range` has it. Raises RequestError."""
     try:
         low, high = (float(word) for word in text.split(","))
     except ValueError:
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise RequestError(
-            f"{flag} {text}: must be two numbers LOW,HIGH with LOW below HIGH, such as 0,255"
+            f"{_FLAG} {text}: must be two numbers LOW,HIGH with LOW below HIGH, such as 0,255; or"
+            f" one of {', '.join(NAMED)}; or a file NAME.toml"
         )
     return Preprocessing(low, high)
 

@@ -10,6 +10,12 @@ from kextract.reports.evaluation import (
 from kextract.reports.grid import class_grid, image_grid
 from kextract.reports.grouping import Group, by_fields, by_seed, single
 from kextract.reports.metrics import default_metrics, find_metrics
+from kextract.reports.prediction import (
+    Prediction,
+    prediction_dict,
+    prediction_table,
+    probability_table,
+)
 from kextract.reports.run import Run
 from kextract.reports.table import Cell, Table
 
@@ -17,6 +23,7 @@ __all__ = [
     "Cell",
     "EvaluationResult",
     "Group",
+    "Prediction",
     "Run",
     "Table",
     "by_fields",
@@ -29,6 +36,9 @@ __all__ = [
     "evaluation_summary",
     "find_metrics",
     "image_grid",
+    "prediction_dict",
+    "prediction_table",
+    "probability_table",
     "single",
     "summary",
 ]

@@ -7,9 +7,9 @@ from kextract.errors import RequestError
 from kextract.reports import Group, Run, by_fields, by_seed, single
 from kextract.runs.outputs import expanded, stem
 from kextract.runs.requests import CompareRequest
-from kextract.storage import atomic_write, check_place, read_info
-from kextract.storage.archive import is_archive
+from kextract.storage import atomic_write, check_place
 from kextract.storage.info import CheckpointInfo
+from kextract.storage.opening import identify
 from kextract.storage.parameters import count_parameters
 
 ALONE = "none"
@@ -27,7 +27,7 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
 
 def read_run(path: Path) -> tuple[Run, CheckpointInfo]:
     """Read one checkpoint, see `read_runs`."""
-    info = None if is_archive(path) else read_info(path)
+    info = identify(path).info
     if info is None:
         raise RequestError(
             f"'{path}' is of another program, without a history to compare; measure it with"

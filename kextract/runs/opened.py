@@ -1,20 +1,27 @@
 """A classifier that a command is about: what it is, and the images to measure it on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kextract.config.shared import Foreign, Machine
+from kextract.datasets.class_names import read_class_names
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError, RequestError
 from kextract.models import check_input_shape
-from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
+from kextract.models.input_range import (
+    PIXELS,
+    Preprocessing,
+    RangeGuess,
+    parse_input_range,
+)
 from kextract.runs.parts import check_fits
-from kextract.storage import CheckpointInfo, model_sha256, read_info
-from kextract.storage.archive import is_archive, load_archive
+from kextract.storage import CheckpointInfo, model_sha256
+from kextract.storage.archive import load_archive
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
 from kextract.storage.loading import foreign_info, load_model
+from kextract.storage.opening import Kind, identify
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +40,8 @@ class OpenedModel:
     """What its network takes; None for a checkpoint of ours, which says so itself."""
     network: "tuple[keras.Model, str] | None" = None
     """The model and its hash where the architecture is not of our registry."""
+    notes: tuple[str, ...] = ()
+    """What is worth a line before anything is done with it."""
 
     def load(self, precision: str) -> "tuple[keras.Model, str]":
         """Give the model, which maps images in [-1, 1] to logits, and the hash over its tensors."""
@@ -65,19 +74,28 @@ def open_model(
     asked for. `precision` is that of a Keras model, which is built at once.
     """
     input_range = parse_input_range(foreign.input_range) if foreign.input_range else None
-    if is_archive(path):
+    identified = identify(path)
+    if identified.kind is Kind.MODEL:
         if foreign.model is not None:
             raise RequestError(
                 f"--model {foreign.model}: '{path}' holds a whole model; leave --model out"
             )
         labelled = _own_data(path, dataset, machine, needed=data == "needed")
-        network, about = load_archive(path, input_range=input_range or PIXELS, precision=precision)
-        return _whole(
-            path, network, about.sha256, labelled, about.input_shape, about.classes, input_range
+        network, about = load_archive(path, input_range=input_range, precision=precision)
+        taken = input_range or about.guess.preprocessing or PIXELS
+        opened = _whole(
+            path, network, about.sha256, labelled, about.input_shape, about.classes, taken
         )
-    info = read_info(path)
+        opened = replace(opened, notes=about_pixels(path, input_range, about.guess))
+        return _named(opened, foreign.class_names)
+    info = identified.info
     if info is None:
-        return _weights(path, foreign, machine, dataset, input_range)
+        opened = _weights(path, foreign, machine, dataset, input_range)
+        return _named(opened, foreign.class_names)
+    if foreign.class_names is not None:
+        raise RequestError(
+            f"--class-names {foreign.class_names}: '{path}' has its own; leave --class-names out"
+        )
     if foreign.model not in (None, info.model):
         raise RequestError(
             f"--model {foreign.model}: '{path}' holds a '{info.model}'; leave --model out"
@@ -96,6 +114,32 @@ def open_model(
         return OpenedModel(path, info, missing=str(error))
     check_fits(labelled, info, path)
     return OpenedModel(path, info, labelled)
+
+
+def about_pixels(path: Path, requested: Preprocessing | None, guess: RangeGuess) -> tuple[str, ...]:
+    """Say which pixels a network is given that nobody asked for, or why others look right."""
+    found = guess.preprocessing
+    if requested is None and found is None:
+        return (
+            f"'{path}' is given pixels as {PIXELS}, as {guess.reason}; --input-range says which"
+            " it takes",
+        )
+    if requested is None:
+        doubt = "" if guess.confident else "; --input-range says otherwise"
+        return (f"'{path}' is given pixels as {found}: {guess.reason}{doubt}",)
+    if guess.confident and found != requested:
+        return (
+            f"--input-range {requested}: '{path}' looks as if it takes {found}: {guess.reason}",
+        )
+    return ()
+
+
+def _named(opened: OpenedModel, class_names: Path | None) -> OpenedModel:
+    """Give the classes the names in a file."""
+    if class_names is None:
+        return opened
+    names = read_class_names(class_names, opened.info.classes)
+    return replace(opened, info=replace(opened.info, class_names=names))
 
 
 def check_range_is_used(foreign: Foreign, *opened: OpenedModel) -> None:
@@ -120,17 +164,21 @@ def in_memory(
     trying it on made-up images. Raises RequestError for a model of another kind.
     """
     from kextract.models.adapter import adapt, guess_head, image_shape
+    from kextract.models.range_guess import guess_input_range
     from kextract.training.sanity import probe_images
 
     shape, name = image_shape(model), Path(model.name)
     labelled = _own_data(name, dataset, machine, needed=False)
+    guess = guess_input_range(model, shape)
     chosen = input_range or PIXELS
-    probes = probe_images(shape) / 127.5 - 1
-    outputs = model(probes * chosen.scale + chosen.offset, training=False).numpy()
+    chosen.check_fits(shape)
+    probes = chosen.apply((probe_images(shape) / 127.5 - 1).astype("float32"))
+    outputs = model(probes.reshape(-1, *model.input_shape[1:]), training=False).numpy()
     network = adapt(model, shape, head=guess_head(outputs), input_range=chosen)
     digest = model_sha256(network)
     classes = int(network.output_shape[-1])
-    return _whole(name, network, digest, labelled, shape, classes, chosen)
+    opened = _whole(name, network, digest, labelled, shape, classes, chosen)
+    return replace(opened, notes=about_pixels(name, chosen, guess))
 
 
 def _whole(
@@ -140,7 +188,7 @@ def _whole(
     data: Dataset | None,
     input_shape: tuple[int, int, int],
     classes: int,
-    input_range: Preprocessing | None,
+    input_range: Preprocessing,
 ) -> OpenedModel:
     """Describe a network whose architecture is not of our registry."""
     check_input_shape(input_shape)
@@ -161,7 +209,7 @@ def _whole(
     if data is not None:
         check_fits(data, info, path)
     missing = "" if data else str(_nameless(path))
-    return OpenedModel(path, info, data, missing, input_range or PIXELS, (network, digest))
+    return OpenedModel(path, info, data, missing, input_range, (network, digest))
 
 
 def _weights(

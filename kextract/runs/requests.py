@@ -19,6 +19,7 @@ from kextract.config.shared import PLACES, Foreign, Machine, Output
 from kextract.datasets import dataset_names
 from kextract.exports.formats import FORMATS
 from kextract.models import MODELS
+from kextract.models.input_range import NAMED
 from kextract.runs import rules
 from kextract.runs.choosing import choose
 from kextract.runs.outputs import FOLDER
@@ -226,9 +227,10 @@ class ExportRequest(Request):
     )
     input_range: str | None = option(
         None,
-        "What black and white are in the pixels that the file takes, such as 0,1 or 0,255; a"
-        " network of another program takes them now.",
-        metavar="LOW,HIGH",
+        "Which pixels the file takes: the values of black and white, such as 0,1 or 0,255, or a"
+        " usual preprocessing by its name; a network of another program takes them now.",
+        metavar="LOW,HIGH|NAME|TOML",
+        suggestions=NAMED,
         default_text="what a student's teacher took, else -1,1",
     )
     min_agreement: float | None = option(
@@ -263,6 +265,22 @@ class ExportRequest(Request):
     )
     overwrite: bool = option(False, "Replace an existing output.", panel=PLACES, setting=False)
     json: bool = option(False, "Print the results as JSON.", panel=PLACES, setting=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictRequest(Request):
+    """What `predict` takes."""
+
+    model_file: Path = argument("Checkpoint, or a whole Keras model.")
+    images: Path = argument("An image (.png, .jpg), a folder of images, or an .npz file.")
+    dataset: str | None = shared.dataset(
+        "The classifier's data set, only where its file does not say what its images are like.",
+        suggestions=dataset_names,
+    )
+    foreign: Foreign = field(default_factory=Foreign)
+    precision: str = shared.precision("float32")
+    machine: Machine = field(default_factory=Machine)
+    format: str = shared.table_format("table", "csv", "json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -368,6 +386,7 @@ REQUESTS: Mapping[str, type[Request]] = {
     "synthesize": SynthesizeRequest,
     "evaluate": EvaluateRequest,
     "export": ExportRequest,
+    "predict": PredictRequest,
     "compare": CompareRequest,
     "report": ReportRequest,
     "inspect": InspectRequest,

@@ -25,8 +25,9 @@ from kextract.runs.requests import CHOSEN, DistillRequest
 from kextract.runs.settings import OPTIONS
 from kextract.runs.transfer_images import TransferImages, transfer_images
 from kextract.storage import CheckpointInfo, sha256_of_tensors
-from kextract.storage.archive import is_archive, load_archive
+from kextract.storage.archive import load_archive
 from kextract.storage.info import OWN_ARCHITECTURE
+from kextract.storage.opening import names_model
 from kextract.storage.resume import Request
 from kextract.transfer import MethodSpec, make_source, method_specs
 
@@ -77,6 +78,7 @@ class StudentPlan:
         began = time.perf_counter()
         runtime.start()
         from kextract.models.frozen import frozen
+        from kextract.training.alike import check_tells_apart
         from kextract.training.evaluation import Predictor
         from kextract.training.sanity import doubt_about
         from kextract.training.student import distill
@@ -96,6 +98,9 @@ class StudentPlan:
         doubt = doubt_about(
             classifier, self.teacher.path, info.input_shape, validation, teacher_logits
         )
+        if self.teacher.input_range is not None and self.validation is None:
+            taken = str(self.teacher.input_range)
+            check_tells_apart(classifier, self.teacher.path, info.input_shape, taken)
 
         def trial(config: DistillConfig) -> Iterator[Event]:
             student = self._student(config, copied=True)
@@ -147,7 +152,7 @@ class StudentPlan:
             request=self._compared(config, teacher_sha256),
             events=events,
             describe=describe,
-            notes=tuple(note for note in notes if note),
+            notes=(*self.teacher.notes, *(note for note in notes if note)),
             last_words=lambda history: [COLLAPSED] if "collapsed" in history[-1].details else [],
         )
 
@@ -191,8 +196,14 @@ class StudentPlan:
                 epochs=config.epochs,
                 steps_per_epoch=config.steps_per_epoch,
                 minutes=None,
+                input_range=request.foreign.input_range or self._taken(),
             ),
         }
+
+    def _taken(self) -> str | None:
+        """Say which pixels a teacher of another program is given, for whoever comes after it."""
+        taken = self.teacher.input_range
+        return None if taken is None else str(taken)
 
     def _compared(self, config: DistillConfig, teacher_sha256: str) -> dict[str, Any]:
         """Name all that the result depends on, by flag."""
@@ -247,7 +258,7 @@ def prepare_student(
     info, data = teacher.info, teacher.data
     _check_architecture(teacher, request, student)
     check_shift(config.shift, info.input_shape)
-    if student is None and request.student and is_archive(Path(request.student)):
+    if student is None and request.student and names_model(request.student):
         student, _ = load_archive(Path(request.student), precision=config.precision)
     if student is not None:
         check_network(student, "--student", info.input_shape, info.classes)

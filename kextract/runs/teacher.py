@@ -21,8 +21,9 @@ from kextract.runs.parts import check_network, check_shift, cut
 from kextract.runs.requests import TrainRequest
 from kextract.runs.settings import OPTIONS
 from kextract.storage import CheckpointInfo
-from kextract.storage.archive import is_archive, load_archive
+from kextract.storage.archive import load_archive
 from kextract.storage.info import OWN_ARCHITECTURE
+from kextract.storage.opening import names_model
 from kextract.storage.resume import Request
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def prepare_teacher(
     data = load_dataset(request.dataset, request.machine.data_dir)
     check_input_shape(data.input_shape)
     check_shift(request.config.shift, data.input_shape)
-    if network is None and is_archive(Path(request.model)):
+    if network is None and names_model(request.model):
         network, _ = load_archive(Path(request.model), precision=request.config.precision)
     if network is not None:
         check_network(network, "--model", data.input_shape, data.classes)

@@ -28,8 +28,8 @@ class Kind(Enum):
     UNKNOWN = "no model"
 
 
-OPENED = frozenset({Kind.CHECKPOINT, Kind.WEIGHTS, Kind.MODEL})
-"""Kinds that `open_model` opens: networks that gradients can be had of."""
+READ = frozenset({Kind.CHECKPOINT, Kind.WEIGHTS, Kind.MODEL})
+"""Kinds that `identify` lets pass: networks that gradients can be had of."""
 
 _ONLY_ANSWERS = (
     "which only answers and has no gradients; kextract reads the Keras model that it was made of"
@@ -52,8 +52,8 @@ _PYTORCH = (".pt", ".pth")
 
 
 @dataclass(frozen=True)
-class ModelFile:
-    """A file that can be opened as a model."""
+class Identified:
+    """What a file is."""
 
     path: Path
     kind: Kind
@@ -69,14 +69,19 @@ def kind_of(path: Path) -> Kind:
     return _look(path).kind
 
 
-def open_model(path: Path) -> ModelFile:
+def names_model(text: str) -> bool:
+    """Tell whether a word names a file with a whole model, not an architecture of the registry."""
+    return Path(text).suffix.lower() in (".keras", ".h5", ".hdf5") or is_archive(Path(text))
+
+
+def identify(path: Path) -> Identified:
     """Say what a model's file is, and what it says about itself.
 
     Raises CheckpointError, with what to do, for one that is missing, damaged, unsafe or of a kind
-    that is not opened.
+    that is not read.
     """
     found = _look(path)
-    if found.kind in OPENED:
+    if found.kind in READ:
         return found
     if found.kind is Kind.MISSING:
         raise CheckpointError(f"'{path}': no such file")
@@ -89,23 +94,23 @@ def open_model(path: Path) -> ModelFile:
     )
 
 
-def _look(path: Path) -> ModelFile:
+def _look(path: Path) -> Identified:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode) and (path / "saved_model.pb").exists():
-            return ModelFile(path, Kind.SAVED_MODEL)
+            return Identified(path, Kind.SAVED_MODEL)
         if not stat.S_ISREG(status.st_mode):
             # A pipe would wait for somebody to write to it.
-            return ModelFile(path, Kind.UNKNOWN)
+            return Identified(path, Kind.UNKNOWN)
         with path.open("rb") as file:
             start = file.read(_MARKS)
     except FileNotFoundError:
-        return ModelFile(path, Kind.MISSING)
+        return Identified(path, Kind.MISSING)
     except OSError as error:
         raise CheckpointError(f"'{path}': cannot be read ({error.strerror})") from error
     if start.startswith(HDF5):
         return _look_into(path)
-    return ModelFile(path, _by_marks(path, start))
+    return Identified(path, _by_marks(path, start))
 
 
 def _by_marks(path: Path, start: bytes) -> Kind:
@@ -121,10 +126,10 @@ def _by_marks(path: Path, start: bytes) -> Kind:
     return Kind.MODEL if is_archive(path) else Kind.UNKNOWN
 
 
-def _look_into(path: Path) -> ModelFile:
+def _look_into(path: Path) -> Identified:
     """Tell the kinds of HDF5 files apart."""
     with open_checked(path) as file:
         if file.has_attribute(MODEL_CONFIG):
-            return ModelFile(path, Kind.MODEL)
+            return Identified(path, Kind.MODEL)
     info = read_info(path)
-    return ModelFile(path, Kind.CHECKPOINT if info else Kind.WEIGHTS, info)
+    return Identified(path, Kind.CHECKPOINT if info else Kind.WEIGHTS, info)

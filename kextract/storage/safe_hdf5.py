@@ -98,7 +98,7 @@ class CheckedFile:
         return found
 
     def shape(self, path: str) -> tuple[int, ...]:
-        """Give the shape of a data set that is stored plainly."""
+        """Give the shape that a plainly stored data set declares."""
         item, what = self._open_dataset(path)
         space = item.get_space()
         if space.get_simple_extent_type() not in (h5s.SIMPLE, h5s.SCALAR):

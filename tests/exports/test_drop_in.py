@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from kextract.exports.drop_in import drop_in
-from kextract.exports.pixels import PixelScale, Standardized, in_range
-from kextract.models.input_range import Preprocessing
+from kextract.models.input_range import NAMED, Preprocessing, standardized
 from tests.exports.examples import expected_logits, images, network, softmax
 
 MEAN, DEVIATION = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
@@ -21,6 +20,10 @@ def torch_style(pixels: Any) -> Any:
     return (pixels / 255 - np.array(MEAN)) / np.array(DEVIATION)
 
 
+def caffe_style(pixels: Any) -> Any:
+    return pixels[..., ::-1] - np.array([103.939, 116.779, 123.68])
+
+
 @pytest.mark.parametrize("outputs", ["logits", "probabilities"])
 @pytest.mark.parametrize(
     ("input_range", "prepare"),
@@ -28,17 +31,18 @@ def torch_style(pixels: Any) -> Any:
         (Preprocessing(0, 255), lambda pixels: pixels),
         (Preprocessing(0, 1), lambda pixels: pixels / 255),
         (Preprocessing(-1, 1), lambda pixels: pixels / 127.5 - 1),
-        (Standardized(MEAN, DEVIATION), torch_style),
+        (standardized(MEAN, DEVIATION), torch_style),
+        (NAMED["caffe"], caffe_style),
     ],
-    ids=["0..255", "0..1", "-1..1", "mean and deviation"],
+    ids=["0..255", "0..1", "-1..1", "mean and deviation", "blue first"],
 )
 def test_a_drop_in_answers_pixels_prepared_as_its_teacher_s_were(
-    model: keras.Model, input_range: PixelScale, prepare: Any, outputs: str
+    model: keras.Model, input_range: Preprocessing, prepare: Any, outputs: str
 ) -> None:
     pixels = images(6)
     prepared = prepare(pixels.astype(np.float64)).astype(np.float32)
     np.testing.assert_allclose(
-        in_range((pixels.astype(np.float64) / 127.5 - 1).astype(np.float32), input_range),
+        input_range.apply((pixels.astype(np.float64) / 127.5 - 1).astype(np.float32)),
         prepared,
         atol=2e-5 * np.abs(prepared).max(),
     )
@@ -53,7 +57,3 @@ def test_nothing_stands_before_or_behind_a_network_that_is_right_as_it_is(
 ) -> None:
     copy = drop_in(model)
     assert [layer.name for layer in copy.layers[1:]] == [layer.name for layer in model.layers[1:]]
-
-
-def test_a_range_says_what_it_is() -> None:
-    assert str(Standardized((0.5, 0.4), (0.25, 0.2))) == "0,1 less 0.5/0.4 over 0.25/0.2"

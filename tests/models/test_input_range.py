@@ -9,7 +9,6 @@ from kextract.models.input_range import (
     PIXELS,
     Preprocessing,
     parse_input_range,
-    parse_preprocessing,
 )
 
 BLACK, WHITE = -np.ones((1, 3)), np.ones((1, 3))
@@ -21,15 +20,12 @@ BLACK, WHITE = -np.ones((1, 3)), np.ones((1, 3))
 )
 def test_two_numbers_are_a_range(text: str, low: float, high: float) -> None:
     assert parse_input_range(text) == Preprocessing(low, high)
-    assert parse_preprocessing(text) == Preprocessing(low, high)
 
 
 @pytest.mark.parametrize("text", ["", "1", "1,0", "0,0", "a,b", "0,inf", "nan,1", "0,1,2"])
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(RequestError, match="--input-range"):
         parse_input_range(text)
-    with pytest.raises(RequestError, match="--preprocessing"):
-        parse_preprocessing(text)
 
 
 @pytest.mark.parametrize("wished", [PIXELS, Preprocessing(0, 255), Preprocessing(-3, 7)])
@@ -39,7 +35,7 @@ def test_black_and_white_become_the_ends_of_the_range(wished: Preprocessing) -> 
 
 
 def test_imagenet_is_the_preprocessing_of_pytorchs_networks() -> None:
-    known = parse_preprocessing("imagenet")
+    known = parse_input_range("imagenet")
     np.testing.assert_allclose(known.apply(BLACK), [[-2.1179, -2.0357, -1.8044]], atol=1e-4)
     np.testing.assert_allclose(known.apply(WHITE), [[2.2489, 2.4286, 2.64]], atol=1e-4)
 
@@ -52,7 +48,7 @@ def test_caffe_takes_blue_first_and_less_the_mean() -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMED))
 def test_a_name_is_shown_as_it_was_given(name: str) -> None:
-    assert str(parse_preprocessing(name)) == name
+    assert str(parse_input_range(name)) == name
 
 
 def written(tmp_path: Path, text: str) -> str:
@@ -62,13 +58,13 @@ def written(tmp_path: Path, text: str) -> str:
 
 def test_a_file_gives_mean_and_deviation_of_each_channel(tmp_path: Path) -> None:
     path = written(tmp_path, "mean = [0.5, 0.4, 0.3]\ndeviation = 0.2")
-    found = parse_preprocessing(path)
+    found = parse_input_range(path)
     np.testing.assert_allclose(found.apply(BLACK), [[-2.5, -2.0, -1.5]])
     np.testing.assert_allclose(found.apply(WHITE), [[2.5, 3.0, 3.5]])
 
 
 def test_a_file_can_be_of_grey_images_and_another_range(tmp_path: Path) -> None:
-    found = parse_preprocessing(written(tmp_path, "range = [0, 255]\nmean = 33\ndeviation = 79"))
+    found = parse_input_range(written(tmp_path, "range = [0, 255]\nmean = 33\ndeviation = 79"))
     assert found.channels is None
     np.testing.assert_allclose(found.apply(np.ones((1, 1))), [[222 / 79]])
 
@@ -77,7 +73,7 @@ def test_a_file_can_ask_for_blue_first(tmp_path: Path) -> None:
     path = written(
         tmp_path, 'range = [0, 255]\nmean = [103.939, 116.779, 123.68]\nchannels = "bgr"'
     )
-    assert parse_preprocessing(path) == NAMED["caffe"]
+    assert parse_input_range(path) == NAMED["caffe"]
 
 
 @pytest.mark.parametrize(
@@ -96,14 +92,14 @@ def test_a_file_can_ask_for_blue_first(tmp_path: Path) -> None:
 )
 def test_a_file_that_says_something_else_is_refused(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(RequestError) as caught:
-        parse_preprocessing(written(tmp_path, text))
+        parse_input_range(written(tmp_path, text))
     assert says in str(caught.value)
     assert "mine.toml" in str(caught.value)
 
 
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(RequestError, match=r"nowhere\.toml: cannot be read"):
-        parse_preprocessing("nowhere.toml")
+        parse_input_range("nowhere.toml")
 
 
 def test_channels_have_to_be_those_of_the_network() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from kextract.errors import CheckpointError
 from kextract.storage import write_checkpoint
-from kextract.storage.opening import Kind, kind_of, open_model
+from kextract.storage.opening import Kind, identify, kind_of
 from tests.storage.examples import INFO, small_model
 
 
@@ -60,7 +60,7 @@ def test_a_file_is_known_by_its_content_or_its_name(name: str, kind: Kind, folde
 
 
 def test_a_checkpoint_comes_with_what_it_says(folder: Path) -> None:
-    opened = open_model(folder / "ours.weights.h5")
+    opened = identify(folder / "ours.weights.h5")
     assert opened.info is not None
     assert opened.info.model == INFO.model
 
@@ -80,7 +80,7 @@ def test_a_checkpoint_comes_with_what_it_says(folder: Path) -> None:
 )
 def test_what_cannot_be_opened_is_said_with_what_to_do(name: str, says: str, folder: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
-        open_model(folder / name)
+        identify(folder / name)
     assert says in str(caught.value)
     assert str(caught.value).startswith(f"'{folder / name}'")
 

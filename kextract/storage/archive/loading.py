@@ -146,6 +146,8 @@ def _opened(path: Path) -> Iterator[_Source]:
             yield _Source("keras", version, config, partial(_extracted, path, container))
         return
     with open_checked(path) as file:
+        if not file.has_attribute(MODEL_CONFIG):
+            raise Refused("holds no whole model: save it by model.save('x.keras')")
         text = file.long_text_attribute(MODEL_CONFIG, LIMITS[CONFIG])
         version = "2"
         if file.has_attribute("keras_version"):

@@ -1,0 +1,75 @@
+"""What a classifier says of images that nobody has labelled."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kextract import runtime
+from kextract.datasets.image_files import is_image_name
+from kextract.datasets.images import Pixels
+from kextract.datasets.npz import read_images
+from kextract.datasets.resizing import fitted
+from kextract.datasets.transfer_images import image_paths, read_files
+from kextract.errors import DatasetError
+from kextract.reports import Prediction
+from kextract.runs.opened import check_range_is_used, open_model
+from kextract.runs.requests import PredictRequest
+from kextract.text import one_line
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What was found, and what is worth a line beside it."""
+
+    found: list[Prediction]
+    names: tuple[str, ...]
+    """Of the classes."""
+    notes: tuple[str, ...]
+
+
+def run_prediction(request: PredictRequest) -> Predictions:
+    """Classify images of any size, brought to the size that the network takes.
+
+    Raises RequestError for a model or images that cannot be read.
+    """
+    runtime.limit_threads(request.machine.threads)
+    opened = open_model(
+        request.model_file,
+        request.foreign,
+        request.machine,
+        dataset=request.dataset,
+        data="unwanted",
+        precision=request.precision,
+    )
+    check_range_is_used(request.foreign, opened)
+    files, pixels = _read(request.images, opened.info.input_shape)
+    runtime.start()
+    from kextract.training.evaluation import Predictor, log_softmax
+
+    network, _ = opened.load(runtime.resolve_precision(request.precision))
+    shares = np.exp(log_softmax(Predictor(network).logits(pixels)))
+    classes = opened.info.classes
+    names = opened.info.class_names or tuple(str(label) for label in range(classes))
+    found = [
+        Prediction(file, label, names[label], float(row[label]), tuple(float(x) for x in row))
+        for file, row, label in zip(files, shares, shares.argmax(axis=-1).tolist(), strict=True)
+    ]
+    return Predictions(found, names, opened.notes)
+
+
+def _read(where: Path, shape: tuple[int, int, int]) -> tuple[list[str], Pixels]:
+    """Read an image, the images in a folder or those in an .npz file, and name each."""
+    if where.suffix.lower() == ".npz" and where.is_file():
+        pixels = fitted(read_images(where), shape)
+        return [str(place) for place in range(len(pixels))], pixels
+    if where.is_dir():
+        paths = image_paths(where)
+        return [str(path.relative_to(where)) for path in paths], read_files(paths, shape)
+    if where.is_file() and is_image_name(where.name):
+        return [where.name], read_files([where], shape)
+    found = "another kind of file" if where.exists() else "nothing there"
+    raise DatasetError(
+        f"{one_line(where)}: expected a .png or .jpg image, a folder of them or an .npz file, found"
+        f" {found}"
+    )

@@ -1,0 +1,65 @@
+"""Whether a network of somebody else tells images apart at all, or was given the wrong pixels."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kextract.datasets.pixels import scale
+from kextract.errors import CheckpointError
+from kextract.models.input_range import NAMED
+from kextract.models.made_up_images import drawings, photographs
+from kextract.training.evaluation import log_softmax
+from kextract.training.sanity import probe_images
+from kextract.transfer.crafting import Logits
+
+LEAST_INFORMATION = 0.02
+"""Nats that a prediction tells about an image.
+
+Networks that get pixels 100 times too small tell 0.015 and less, those that get the right ones 0.25
+and more.
+"""
+_EACH = 32
+_BATCH = 16
+
+
+def check_tells_apart(
+    teacher: Logits, path: Path, input_shape: tuple[int, int, int], taken: str
+) -> None:
+    """Raise CheckpointError for a teacher whose predictions are nearly alike for all images.
+
+    `teacher` maps images (n, h, w, c) in [-1, 1] to logits (n, k), and `taken` is what it is given
+    in place of them, as `--input-range` has it. Images are flat ones, squares, made-up photographs
+    and drawings.
+    """
+    images = np.concatenate(
+        [
+            scale(probe_images(input_shape)),
+            2 * photographs(_EACH, input_shape) - 1,
+            2 * drawings(_EACH, input_shape) - 1,
+        ]
+    ).astype(np.float32)
+    logits = np.concatenate(
+        [
+            np.asarray(teacher(tf.constant(images[start : start + _BATCH])), np.float64)
+            for start in range(0, len(images), _BATCH)
+        ]
+    )
+    if information(logits) >= LEAST_INFORMATION:
+        return
+    others = ", ".join(name for name in NAMED if name != taken)
+    sure = float(np.exp(log_softmax(logits)).max(axis=-1).mean())
+    raise CheckpointError(
+        f"'{path}': answers all images nearly alike (confidence {sure:.2f}) when it is given pixels"
+        f" as {taken}: they are probably the wrong ones; try --input-range with {others}"
+    )
+
+
+def information(logits: npt.NDArray[np.float64]) -> float:
+    """Return the mutual information of image and predicted class, nats, from logits (n, k)."""
+    logs = log_softmax(logits)
+    shares = np.exp(logs)
+    mean = shares.mean(axis=0)
+    entropy = -(mean * np.log(np.maximum(mean, 1e-30))).sum()
+    return float(entropy + (shares * logs).sum(axis=-1).mean())
