@@ -2,6 +2,7 @@
 
 from kextract.config.distill import DISTANCES, OPTIMIZERS, RECIPES, DistillConfig
 from kextract.config.inversion import GeneratorConfig, InversionConfig, SynthesisConfig
+from kextract.config.queries import QueryConfig
 from kextract.config.shared import PRECISIONS, SCHEDULES
 from kextract.config.teacher import Holdout, TeacherConfig
 
@@ -15,6 +16,7 @@ __all__ = [
     "GeneratorConfig",
     "Holdout",
     "InversionConfig",
+    "QueryConfig",
     "SynthesisConfig",
     "TeacherConfig",
 ]

@@ -37,7 +37,7 @@ class Scout:
         )
         self._optimizer = make_optimizer(config.optimizer, self._model, rate)
         self._variables = [*self._model.variables, *self._optimizer.variables]
-        self._start = [np.array(variable.value) for variable in self._variables]
+        self._start = [np.array(variable.value.numpy()) for variable in self._variables]
         self._update = self._compile_update()
         self._predict = tf.function(
             lambda images: tf.nn.softmax(self._model(images, training=False)),

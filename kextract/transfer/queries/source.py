@@ -1,6 +1,7 @@
 """The transfer source of teachers that only answer: asks under a budget, then teaches."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -175,6 +176,7 @@ def round_ends(budget: int, first_share: float, rounds: int) -> list[int]:
     return [first + (budget - first) * number // rounds for number in range(rounds + 1)]
 
 
+@cache
 def _compile_draw(shape: tuple[int, int, int, int]) -> Callable[[NDArray[np.int32]], tf.Tensor]:
     @tf.function(jit_compile=False, input_signature=[tf.TensorSpec((2,), tf.int32)])
     def draw(seed: tf.Tensor) -> tf.Tensor:

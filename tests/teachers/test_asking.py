@@ -1,0 +1,137 @@
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.errors import TeacherError
+from kextract.teachers.asking import Asking, AskingRules, heading_of
+from kextract.teachers.ledger import Ledger, open_ledger
+from kextract.teachers.ledger_file import Counts
+from tests.teachers.examples import Brightness, expected, pictures
+
+RULES = AskingRules(budget=40, at_once=4)
+
+
+def ask(
+    folder: Path,
+    teacher: Brightness,
+    images: Any,
+    place: int = 0,
+    rules: AskingRules = RULES,
+    sleep: Callable[[float], object] = lambda seconds: None,
+) -> Counts:
+    """Ask in a run of its own; return what the ledger counts after it."""
+    path = folder / "x.ledger.h5"
+    with open_ledger(path, heading_of(teacher), rules.budget) as ledger:
+        asking = Asking(teacher, ledger, rules, sleep=lambda seconds: void(sleep(seconds)))
+        exhaust(asking.ask(images, place))
+        return ledger.counts
+
+
+def void(value: object) -> None:
+    del value
+
+
+def exhaust(steps: Iterable[int]) -> None:
+    for _ in steps:
+        pass
+
+
+def kept(folder: Path) -> Any:
+    with Ledger(folder / "x.ledger.h5", read_only=True) as ledger:
+        return ledger.questions.copy(), ledger.answers.copy()
+
+
+def test_every_image_is_asked_once_and_its_answer_kept(tmp_path: Path) -> None:
+    teacher = Brightness()
+    assert ask(tmp_path, teacher, pictures(10)) == Counts(sent=10, asked=10, answered=10)
+    questions, answers = kept(tmp_path)
+    np.testing.assert_array_equal(questions, pictures(10))
+    np.testing.assert_array_equal(answers, expected(pictures(10)))
+    assert teacher.received == 10
+
+
+def test_the_questions_are_on_the_disk_when_the_teacher_gets_them(tmp_path: Path) -> None:
+    class Looking(Brightness):
+        def __call__(self, images: Any) -> Any:
+            with Ledger(tmp_path / "x.ledger.h5", read_only=True) as ledger:
+                np.testing.assert_array_equal(ledger.questions[-len(images) :], images)
+                assert ledger.counts.sent == self.received + len(images)
+            return super().__call__(images)
+
+    assert ask(tmp_path, Looking(), pictures(10)).answered == 10
+
+
+def test_a_second_run_asks_only_what_lies_beyond_the_ledger(tmp_path: Path) -> None:
+    ask(tmp_path, Brightness(), pictures(6))
+    teacher = Brightness()
+    counts = ask(tmp_path, teacher, pictures(10, seed=1))
+    assert counts == Counts(sent=10, asked=10, answered=10)
+    assert teacher.seen == [image.tobytes() for image in pictures(10, seed=1)[6:]]
+    np.testing.assert_array_equal(kept(tmp_path)[0][:6], pictures(6))
+
+
+def test_the_budget_ends_the_asking_to_the_image(tmp_path: Path) -> None:
+    teacher = Brightness()
+    counts = ask(tmp_path, teacher, pictures(20), rules=AskingRules(budget=10, at_once=4))
+    assert counts == Counts(sent=10, asked=10, answered=10)
+    assert teacher.received == 10
+
+
+def test_images_that_are_sent_again_count_again(tmp_path: Path) -> None:
+    teacher = Brightness(faults=[OSError("no route"), None, ValueError("busy")])
+    counts = ask(tmp_path, teacher, pictures(8))
+    assert counts == Counts(sent=16, asked=8, answered=8)
+    assert teacher.received == 16
+
+
+def test_what_is_sent_again_never_exceeds_the_budget(tmp_path: Path) -> None:
+    teacher = Brightness(faults=[OSError("no route")] * 3)
+    with pytest.raises(TeacherError):
+        ask(tmp_path, teacher, pictures(8), rules=AskingRules(budget=10, at_once=4))
+    assert teacher.received == 8
+
+
+@pytest.mark.parametrize(
+    "nonsense", [np.full((4, 3), np.nan), np.full((4, 3), 0.5), np.zeros((3, 3)), "sorry"]
+)
+def test_nonsense_is_asked_again_and_never_kept(tmp_path: Path, nonsense: Any) -> None:
+    teacher = Brightness(faults=[nonsense])
+    counts = ask(tmp_path, teacher, pictures(4))
+    assert counts == Counts(sent=8, asked=4, answered=4)
+    np.testing.assert_array_equal(kept(tmp_path)[1], expected(pictures(4)))
+
+
+def test_a_teacher_that_keeps_failing_is_given_up_in_one_line_and_the_ledger_is_whole(
+    tmp_path: Path,
+) -> None:
+    teacher = Brightness(faults=[None, *[OSError("no\nroute")] * 5])
+    with pytest.raises(TeacherError) as failure:
+        ask(tmp_path, teacher, pictures(8))
+    assert str(failure.value) == (
+        "'brightness' did not answer a batch of questions, the last time with OSError: no route;"
+        f" 4 answers to 24 sent images are kept in '{tmp_path / 'x.ledger.h5'}'"
+    )
+    assert ask(tmp_path, Brightness(), pictures(8)) == Counts(sent=28, asked=8, answered=8)
+
+
+def test_waits_double_up_to_the_longest(tmp_path: Path) -> None:
+    waits: list[float] = []
+    rules = AskingRules(budget=40, at_once=4, attempts=5, wait=1.0, longest_wait=3.0)
+    teacher = Brightness(faults=[OSError("busy")] * 4)
+    ask(tmp_path, teacher, pictures(4), rules=rules, sleep=waits.append)
+    assert waits == [1.0, 2.0, 3.0, 3.0]
+
+
+def test_the_user_stops_a_run_at_once(tmp_path: Path) -> None:
+    teacher = Brightness(faults=[KeyboardInterrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        ask(tmp_path, teacher, pictures(4))
+    assert teacher.received == 4
+
+
+def test_labels_are_kept_as_labels(tmp_path: Path) -> None:
+    ask(tmp_path, Brightness("labels"), pictures(5))
+    np.testing.assert_array_equal(kept(tmp_path)[1], expected(pictures(5), "labels"))

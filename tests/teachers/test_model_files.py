@@ -1,0 +1,157 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.errors import RequestError
+from kextract.teachers import open_teacher
+from tests.teachers.networks import (
+    CLASSES,
+    SHAPE,
+    answers,
+    images,
+    network,
+    write_onnx,
+    write_saved_model,
+    write_tflite,
+)
+
+# Written once: converters take seconds.
+WAYS: dict[str, Callable[[Path], Path]] = {
+    "plain.onnx": lambda path: write_onnx(path, network()),
+    "five.onnx": lambda path: write_onnx(
+        path, network("probabilities"), channels_first=True, batch=5
+    ),
+    "plain.tflite": lambda path: write_tflite(path, network()),
+    "five.tflite": lambda path: write_tflite(path, network("probabilities"), batch=5),
+    "uint8.tflite": lambda path: write_tflite(path, network("probabilities"), "uint8"),
+    "int8.tflite": lambda path: write_tflite(path, network(), "int8"),
+    "saved": lambda path: write_saved_model(path, network("probabilities")),
+}
+EXACT = [name for name in WAYS if "int8" not in name]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    made = tmp_path_factory.mktemp("teachers")
+    for name, write in WAYS.items():
+        write(made / name)
+    yield made
+
+
+def head(name: str) -> str:
+    return "probabilities" if name.startswith(("five", "saved", "uint8")) else "logits"
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_shape_classes_and_kind_are_read_from_the_file(folder: Path, name: str) -> None:
+    teacher = open_teacher(str(folder / name))
+    assert (teacher.input_shape, teacher.classes) == (SHAPE, CLASSES)
+    assert teacher.answers == head(name)
+    assert not teacher.gradients and not teacher.statistics
+
+
+@pytest.mark.parametrize("count", [1, 5, 7])
+@pytest.mark.parametrize("name", EXACT)
+def test_a_file_answers_as_the_network_that_it_was_made_of(
+    folder: Path, name: str, count: int
+) -> None:
+    found = open_teacher(str(folder / name))(images(count))
+    expected = answers(network(head(name)), images(count))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["uint8.tflite", "int8.tflite"])
+def test_eight_bits_answer_nearly_as_the_network_that_they_were_made_of(
+    folder: Path, name: str
+) -> None:
+    found = open_teacher(str(folder / name))(images(50))
+    expected = answers(network(head(name)), images(50))
+    assert np.abs(found - expected).max() < 0.05 * np.ptp(expected)
+
+
+def test_eight_bit_probabilities_sum_to_1(folder: Path) -> None:
+    found = open_teacher(str(folder / "uint8.tflite"))(images(50))
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["plain.onnx", "plain.tflite", "int8.tflite"])
+def test_a_range_of_ones_own_is_what_the_network_sees(folder: Path, name: str) -> None:
+    """Pixels of 0 to 1 are those of -1 to 1 of an image that is half as bright above grey."""
+    from kextract.models.input_range import InputRange
+
+    given = open_teacher(str(folder / name), input_range=InputRange(0.0, 1.0))
+    pixels = images(20)
+    halved = np.rint(127.5 + pixels / 2).astype(np.uint8)
+    expected = open_teacher(str(folder / name))(halved)
+    assert np.abs(given(pixels) - expected).max() < 0.05 * np.ptp(expected)
+
+
+def test_the_name_holds_the_hash_of_the_file(folder: Path) -> None:
+    import hashlib
+
+    digest = hashlib.sha256((folder / "plain.onnx").read_bytes()).hexdigest()
+    assert open_teacher(str(folder / "plain.onnx")).name == f"plain.onnx, SHA-256 {digest}"
+    assert len(open_teacher(str(folder / "saved")).name) == len(f"saved, SHA-256 {digest}")
+
+
+@pytest.mark.parametrize(
+    ("access", "name", "kind"),
+    [
+        ("probabilities", "plain.onnx", "probabilities"),
+        ("labels", "plain.onnx", "labels"),
+        ("labels", "five.tflite", "labels"),
+        ("full", "plain.onnx", "logits"),
+        ("full", "five.tflite", "probabilities"),
+    ],
+)
+def test_access_shows_less_of_the_same_answers(
+    folder: Path, access: str, name: str, kind: str
+) -> None:
+    teacher = open_teacher(str(folder / name), access=access)
+    found, logits = teacher(images(9)), answers(network(), images(9)).astype(np.float64)
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected: Any = {"logits": logits, "probabilities": softmax, "labels": logits.argmax(axis=1)}
+    assert teacher.answers == kind
+    np.testing.assert_allclose(found, expected[kind], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "says"),
+    [
+        ("plain.onnx", {"input_shape": (9, 8, 3)}, "--input-shape 9,8,3: '.*' takes 8 x 8 x 3"),
+        ("plain.onnx", {"classes": 5}, "--classes 5: '.*plain.onnx' has 4"),
+        ("plain.onnx", {"access": "some"}, r"unknown access \(--access\) 'some'"),
+        ("missing.onnx", {}, "missing.onnx': no such file"),
+    ],
+)
+def test_what_does_not_fit_the_file_is_refused(
+    folder: Path, name: str, how: Any, says: str
+) -> None:
+    with pytest.raises(RequestError, match=says):
+        open_teacher(str(folder / name), **how)
+
+
+@pytest.mark.parametrize("name", ["garbage.onnx", "garbage.tflite"])
+def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"TFL3 or whatever" * 9)
+    with pytest.raises(RequestError, match=f"{name}': .* cannot read it: ") as refusal:
+        open_teacher(str(tmp_path / name))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "extra"),
+    [
+        ("plain.onnx", "onnxruntime", "onnx"),
+        ("plain.tflite", "ai_edge_litert.interpreter", "tflite"),
+    ],
+)
+def test_a_missing_runtime_is_named_with_what_installs_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    with pytest.raises(RequestError, match=rf"pip install 'kextract\[{extra}\]'"):
+        open_teacher(str(folder / name))
