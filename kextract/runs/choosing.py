@@ -7,11 +7,10 @@ from typing import Any
 from kextract.models import model_spec
 from kextract.storage.archive import load_archive
 from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
-from kextract.storage.opening import Kind, kind_of, open_model
+from kextract.storage.opening import Kind, identify
 from kextract.storage.safe_hdf5 import open_checked
+from kextract.teachers.opening import only_answers
 from kextract.transfer.auto import Choice, Facts, choose_method
-
-BLACK_BOXES = (Kind.TFLITE, Kind.ONNX, Kind.SAVED_MODEL)
 
 
 def choose(given: Mapping[str, Any]) -> Choice:
@@ -34,9 +33,9 @@ def choose(given: Mapping[str, Any]) -> Choice:
 
 def facts_of(teacher: Path, student: str | None) -> Facts:
     """Look into a teacher's file for what a method depends on."""
-    if str(teacher).startswith("python:") or kind_of(teacher) in BLACK_BOXES:
+    if only_answers(teacher):
         return Facts((0, 0, 1), 0, has_batch_norm=False, has_gradients=False)
-    found = open_model(teacher)
+    found = identify(teacher)
     if found.info is not None:
         return facts_of_checkpoint(found.info, student)
     if found.kind is Kind.MODEL:
