@@ -35,21 +35,21 @@ def main(checkpoint: str, dataset: str, seed: int = 0) -> None:
     from kextract.exports.calibration import calibration_images, procedural_images
     from kextract.exports.exporting import CheckImages, export_model
     from kextract.models.frozen import frozen
-    from kextract.transfer.source import Setting
+    from kextract.transfer.source import SourceContext
 
     folder = os.environ.get("KEXTRACT_DATA")
     data = load_dataset(dataset, Path(folder) if folder else None)
     assert data.x_train is not None and data.x_test is not None, "the data set has no images"
     config = DistillConfig(method="inversion", seed=seed, precision="float32")
-    setting = Setting(frozen(model, batch_statistics=False), model, None, config)
+    context = SourceContext(frozen(model, batch_statistics=False), model, None, config)
     random = np.random.default_rng(seed)
     real = data.x_train[random.permutation(len(data.x_train))[:COUNT]]
     noise = random.normal(size=(COUNT, *data.input_shape)).astype(np.float32)
     steps = SynthesisConfig().steps
     kinds = {
-        "drawn": finished(calibration_images(setting, COUNT, steps=steps)),
+        "drawn": finished(calibration_images(context, COUNT, steps=steps)),
         "real": real,
-        "procedural": finished(procedural_images(setting, COUNT)),
+        "procedural": finished(procedural_images(context, COUNT)),
         "noise": unscale(noise),
     }
     checks = [CheckImages("test", data.x_test, data.y_test)]

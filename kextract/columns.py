@@ -22,14 +22,14 @@ _EVEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[V]):
-    """One thing to tell of an epoch, mostly a figure: where it comes from, how it is written."""
+    """One thing to tell of an epoch, mostly a number: where it comes from, how it is written."""
 
     name: str
     header: str
     width: int
     """Characters; neither the header nor what is written is longer."""
     value: Callable[[EpochRecord], V | None]
-    """The figure in full precision; None where the epoch has none."""
+    """The value in full precision; None where the epoch has none."""
     write: Callable[[V], str]
 
     def text(self, record: EpochRecord) -> str:
@@ -75,7 +75,7 @@ def _numbered(group: str) -> Callable[[EpochRecord], Sequence[float] | None]:
     return collect
 
 
-def _figure(
+def _metric(
     name: str,
     header: str,
     width: int,
@@ -94,22 +94,22 @@ def _registry(*columns: Column[Any]) -> Mapping[str, Column[Any]]:
 
 
 COLUMNS: Mapping[str, Column[Any]] = _registry(
-    _figure("epoch", "epoch", 5, lambda record: record.epoch, digits=0),
-    _figure("accuracy", "accuracy", 8, lambda record: record.accuracy),
-    _figure("agreement", "agreement", 9, lambda record: record.agreement),
-    _figure("loss", "loss", 6, lambda record: record.loss),
-    _figure("transfer_agreement", "transfer agreement", 18, _detail("transfer_agreement")),
+    _metric("epoch", "epoch", 5, lambda record: record.epoch, digits=0),
+    _metric("accuracy", "accuracy", 8, lambda record: record.accuracy),
+    _metric("agreement", "agreement", 9, lambda record: record.agreement),
+    _metric("loss", "loss", 6, lambda record: record.loss),
+    _metric("transfer_agreement", "transfer agreement", 18, _detail("transfer_agreement")),
     _time("seconds", "time", lambda record: record.seconds),
-    _figure("questions", "questions", 9, _detail("questions"), digits=0),
-    _figure("confidence", "confidence", 10, _detail("confidence")),
-    _figure("diversity", "diversity", 9, _detail("diversity")),
-    _figure("train_loss", "train loss", 10, lambda record: record.train_loss),
-    Column("answers", "answers", MOST_BARS, _numbered("answers"), bars),
-    _figure("entropy", "even", 6, _detail("entropy")),
-    _figure("iterations", "iterations", 10, _detail("iterations"), digits=1),
-    _figure("requested", "as asked", 8, _detail("requested")),
-    _figure("kl", "kl", 8, lambda record: record.kl),
-    _figure("batch_norm_distance", "bn", 7, _detail("batch_norm_distance"), digits=2),
+    _metric("questions", "questions", 9, _detail("questions"), digits=0),
+    _metric("confidence", "confidence", 10, _detail("confidence")),
+    _metric("diversity", "diversity", 9, _detail("diversity")),
+    _metric("train_loss", "train loss", 10, lambda record: record.train_loss),
+    Column("class_shares", "classes", MOST_BARS, _numbered("class_shares"), bars),
+    _metric("entropy", "even", 6, _detail("entropy")),
+    _metric("iterations", "iterations", 10, _detail("iterations"), digits=1),
+    _metric("requested", "as asked", 8, _detail("requested")),
+    _metric("kl", "kl", 8, lambda record: record.kl),
+    _metric("batch_norm_distance", "bn", 7, _detail("batch_norm_distance"), digits=2),
     _time("synthesis_seconds", "synthesis", _detail("synthesis_seconds")),
     _time("student_seconds", "student", _detail("student_seconds")),
     _time("evaluation_seconds", "eval", _detail("evaluation_seconds")),

@@ -35,10 +35,10 @@ class NonFiniteError(KextractError):
     """A loss or a weight became NaN or infinite."""
 
     @classmethod
-    def at(cls, moment: str, learning_rate: float, flag: str = "--learning-rate") -> Self:
-        """Say when a loss was no longer a number, and what to try."""
+    def at(cls, place: str, learning_rate: float, flag: str = "--learning-rate") -> Self:
+        """Say when a loss is not finite, and what to try."""
         return cls(
-            f"the loss is no longer a number in {moment}: try a smaller {flag} than"
+            f"the loss is not finite in {place}: try a smaller {flag} than"
             f" {learning_rate:g}, or --precision float32"
         )
 

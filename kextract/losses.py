@@ -74,7 +74,7 @@ def statistics_distance(found: Sequence[Moments], stored: Sequence[Moments]) -> 
     return total
 
 
-def imbalance(logits: tf.Tensor) -> tf.Tensor:
+def information_entropy_loss(logits: tf.Tensor) -> tf.Tensor:
     """Return how far the mean answer of a batch is from uniform: KL(mean || uniform), nats.
 
     Source: Chen et al. 2019, "Data-free learning of student networks", information entropy
@@ -108,7 +108,7 @@ def disagreement(distances: tf.Tensor, teacher: tf.Tensor, student: tf.Tensor) -
 
 
 def _length(vector: tf.Tensor) -> tf.Tensor:
-    """Return the Euclidean norm; its gradient is 0 at 0, where that of `tf.norm` is no number."""
+    """Return the Euclidean norm; its gradient is 0 at 0, where that of `tf.norm` is not finite."""
     square = tf.reduce_sum(tf.square(vector))
     is_zero = tf.equal(square, 0.0)
     return tf.where(is_zero, 0.0, tf.sqrt(tf.where(is_zero, 1.0, square)))

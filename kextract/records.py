@@ -34,7 +34,7 @@ class EpochRecord:
     loss: float | None = None
     """Validation loss: cross-entropy in nats plus the model's weight penalty, as Keras reports it.
 
-    None, as all figures that need labelled images, where there are none.
+    None, as all metrics that need labelled images, where there are none.
     """
     accuracy: float | None = None
     """Validation accuracy, 0 to 1."""
@@ -47,7 +47,7 @@ class EpochRecord:
     seconds: float = 0.0
     """Wall time of the epoch, evaluation included."""
     details: Mapping[str, float] = field(default_factory=dict)
-    """Further figures by name, such as `confidence`, `iterations`, `synthesis_seconds`."""
+    """Further metrics by name, such as `confidence`, `iterations`, `synthesis_seconds`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the record as a dictionary that JSON can hold."""

@@ -1,4 +1,4 @@
-"""Starts TensorFlow: without its chatter, with the wished threads and precision."""
+"""Starts TensorFlow: without its chatter, with the requested threads and precision."""
 
 import os
 import sys
@@ -52,10 +52,10 @@ def start() -> None:
         tf.zeros(())
 
 
-def resolve_precision(wished: str) -> str:
+def resolve_precision(requested: str) -> str:
     """Turn `auto` into bfloat16 where processor or GPUs compute it natively, else float32."""
-    if wished != "auto":
-        return wished
+    if requested != "auto":
+        return requested
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

@@ -52,16 +52,18 @@ def test_every_bar_has_a_character_of_its_own_in_ascii() -> None:
 
 
 def record(*shares: float) -> EpochRecord:
-    return EpochRecord(1, details={f"answers/{n}": share for n, share in enumerate(shares)})
+    return EpochRecord(1, details={f"class_shares/{n}": share for n, share in enumerate(shares)})
 
 
 def test_the_column_of_answers_takes_them_in_the_order_of_the_classes() -> None:
-    details = {f"answers/{n}": n / 66 for n in reversed(range(12))}
-    assert COLUMNS["answers"].value(EpochRecord(1, details=details)) == [n / 66 for n in range(12)]
+    details = {f"class_shares/{n}": n / 66 for n in reversed(range(12))}
+    assert COLUMNS["class_shares"].value(EpochRecord(1, details=details)) == [
+        n / 66 for n in range(12)
+    ]
 
 
 def test_an_epoch_without_answers_has_none_to_show() -> None:
-    assert COLUMNS["answers"].text(EpochRecord(0)) == "-"
+    assert COLUMNS["class_shares"].text(EpochRecord(0)) == "-"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_an_epoch_without_answers_has_none_to_show() -> None:
 def test_a_stream_gets_bars_that_its_encoding_has(encoding: str, drawn: str) -> None:
     raw = io.BytesIO()
     display = make_display("plain", io.TextIOWrapper(raw, encoding=encoding), io.StringIO())
-    display.start(RunHeader("", "", 1, ("epoch", "answers"), "kextract distill x"))
+    display.start(RunHeader("", "", 1, ("epoch", "class_shares"), "kextract distill x"))
     display.show(record(0.0, 1.0))
     row = raw.getvalue().decode(encoding).splitlines()[1]
     assert row == f"    1          {drawn}"
@@ -85,8 +87,8 @@ def test_every_column_takes_its_own_figure() -> None:
         "confidence": 0.6,
         "iterations": 36.25,
         "requested": 0.65,
-        "answers/0": 0.25,
-        "answers/1": 0.75,
+        "class_shares/0": 0.25,
+        "class_shares/1": 0.75,
         "entropy": 0.55,
         "diversity": 0.35,
         "batch_norm_distance": 12.345,
@@ -107,7 +109,7 @@ def test_every_column_takes_its_own_figure() -> None:
         "confidence": "0.6000",
         "iterations": "36.2",
         "requested": "0.6500",
-        "answers": "▂▆",
+        "class_shares": "▂▆",
         "entropy": "0.5500",
         "diversity": "0.3500",
         "batch_norm_distance": "12.35",

@@ -11,7 +11,7 @@ from kextract.losses import (
     disagreement,
     distance,
     divergence,
-    imbalance,
+    information_entropy_loss,
     logit_distance,
     statistics_distance,
     variation,
@@ -182,19 +182,23 @@ def test_statistics_that_are_as_stored_are_not_pushed_at_all() -> None:
 def test_imbalance_is_the_divergence_of_the_mean_answer_from_an_even_one() -> None:
     mean = softmax(STUDENT).mean(axis=0)
     expected = (mean * np.log(mean * CLASSES)).sum()
-    assert float(imbalance(constant(STUDENT))) == pytest.approx(expected, rel=1e-4)
+    assert float(information_entropy_loss(constant(STUDENT))) == pytest.approx(expected, rel=1e-4)
 
 
 def test_imbalance_is_least_where_every_class_is_answered_as_often() -> None:
-    assert float(imbalance(constant(99.0 * np.eye(CLASSES)))) == pytest.approx(0.0, abs=1e-5)
+    assert float(information_entropy_loss(constant(99.0 * np.eye(CLASSES)))) == pytest.approx(
+        0.0, abs=1e-5
+    )
 
 
 def test_imbalance_is_log_k_where_one_class_is_all_there_is() -> None:
     """The other classes' shares are 0 in float32, and so must their gradients be finite."""
     one = np.zeros((4, CLASSES))
     one[:, 2] = 999.0
-    assert float(imbalance(constant(one))) == pytest.approx(np.log(CLASSES), rel=1e-5)
-    assert np.isfinite(gradient(imbalance, one)).all()
+    assert float(information_entropy_loss(constant(one))) == pytest.approx(
+        np.log(CLASSES), rel=1e-5
+    )
+    assert np.isfinite(gradient(information_entropy_loss, one)).all()
 
 
 def test_the_gradient_of_imbalance_is_that_of_its_values() -> None:
@@ -202,7 +206,9 @@ def test_the_gradient_of_imbalance_is_that_of_its_values() -> None:
         mean = softmax(logits).mean(axis=0)
         return float((mean * np.log(mean * CLASSES)).sum())
 
-    np.testing.assert_allclose(gradient(imbalance, STUDENT), slopes(by_hand, STUDENT), atol=1e-4)
+    np.testing.assert_allclose(
+        gradient(information_entropy_loss, STUDENT), slopes(by_hand, STUDENT), atol=1e-4
+    )
 
 
 def test_variation_is_the_mean_difference_of_neighbours_down_and_across() -> None:

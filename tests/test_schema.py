@@ -62,6 +62,6 @@ def test_lines_of_a_metrics_file_fit_their_schema(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     listener = MetricsFile(path)
     listener.epoch(EpochRecord(0))
-    listener.epoch(EpochRecord(1, 1.5, 0.5, 0.25, 0.75, 0.125, 12.5, {"answers/0": 0.9}))
+    listener.epoch(EpochRecord(1, 1.5, 0.5, 0.25, 0.75, 0.125, 12.5, {"class_shares/0": 0.9}))
     for line in path.read_text().splitlines():
         check(json.loads(line), "metrics")

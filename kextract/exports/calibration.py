@@ -12,7 +12,7 @@ from kextract.records import Event, Progress
 from kextract.seeds import Stream, random_generator
 from kextract.transfer.inversion.drawing import draw_classes
 from kextract.transfer.shapes import draw_shapes
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 
 CANDIDATES = 8
 """Random shapes that are drawn for each that is kept."""
@@ -20,37 +20,41 @@ KEPT_AT_ONCE = 64
 
 
 def calibration_images(
-    setting: Setting, count: int, *, steps: int
+    context: SourceContext, count: int, *, steps: int
 ) -> Generator[Event, None, NDArray[np.uint8]]:
-    """Draw `count` images out of `setting.teacher`, which may be a student just as well.
+    """Draw `count` images out of `context.teacher`, which may be a student just as well.
 
     Returns uint8 (count, h, w, c) of all classes in random order, and yields progress on the way.
     A network with batch normalization is inverted by `steps` of a new generator, as `synthesize`
-    does it; one without is shown random shapes, of which those are kept that it is surest of.
+    does it; one without is shown random shapes, of which those are kept of the top confidence.
     Raises NonFiniteError.
     """
-    if not batch_norm_layers(setting.teacher):
-        return (yield from procedural_images(setting, count))
-    drawn = yield from draw_classes(setting, steps, -(-count // setting.classes))
-    order = _random(setting, 0).permutation(len(drawn.images))
+    if not batch_norm_layers(context.teacher):
+        return (yield from procedural_images(context, count))
+    drawn = yield from draw_classes(context, steps, -(-count // context.classes))
+    order = _random(context, 0).permutation(len(drawn.images))
     return drawn.images[order[:count]]
 
 
-def procedural_images(setting: Setting, count: int) -> Generator[Event, None, NDArray[np.uint8]]:
+def procedural_images(
+    context: SourceContext, count: int
+) -> Generator[Event, None, NDArray[np.uint8]]:
     """Draw `count` random shapes, uint8 (count, h, w, c), that the teacher is sure of.
 
     Of eight times as many, those are kept, as many of each class. Takes seconds, and no training.
     """
-    shape = (CANDIDATES * KEPT_AT_ONCE, *setting.input_shape)
+    shape = (CANDIDATES * KEPT_AT_ONCE, *context.input_shape)
     parts: list[NDArray[np.uint8]] = []
     while (filled := KEPT_AT_ONCE * len(parts)) < count:
         yield Progress(1, "drawing shapes", filled, count, filled)
-        seed = _random(setting, 1 + len(parts)).integers(0, 2**31, 2, np.int32)
+        seed = _random(context, 1 + len(parts)).integers(0, 2**31, 2, np.int32)
         images = draw_shapes(shape, tf.constant(seed))
-        probabilities = tf.nn.softmax(tf.cast(setting.classifier(images), tf.float32)).numpy()
+        probabilities = tf.nn.softmax(
+            tf.cast(context.required_classifier(images), tf.float32)
+        ).numpy()
         parts.append(unscale(images.numpy()[most_confident(probabilities, KEPT_AT_ONCE)]))
     images = np.concatenate(parts)
-    return images[_random(setting, 0).permutation(len(images))[:count]]
+    return images[_random(context, 0).permutation(len(images))[:count]]
 
 
 def most_confident(probabilities: NDArray[np.float32], count: int) -> NDArray[np.intp]:
@@ -68,5 +72,5 @@ def most_confident(probabilities: NDArray[np.float32], count: int) -> NDArray[np
     return np.concatenate([order[first], order[~first]])[:count]
 
 
-def _random(setting: Setting, number: int) -> np.random.Generator:
-    return random_generator(Stream.CALIBRATION, setting.config.seed, number)
+def _random(context: SourceContext, number: int) -> np.random.Generator:
+    return random_generator(Stream.CALIBRATION, context.config.seed, number)

@@ -17,7 +17,7 @@ def adapt(
     """Wrap a network; the result maps float32 images (n, h, w, c) in [-1, 1] to float32 logits.
 
     The network takes pixels as `input_range` says, in images (h, w, c), or (h, w) where c is 1.
-    `head` says what its answers (n, k) are: `logits`; what is left of them without a final
+    `head` says what its outputs (n, k) are: `logits`; what is left of them without a final
     `softmax` or `sigmoid`; or `probabilities`. One number per image is that of the second of two
     classes. The logits are (n, max(k, 2)).
     """
@@ -34,10 +34,10 @@ def adapt(
         x = keras.layers.Rescaling(scale, offset, dtype="float32")(x)
     if len(network.input_shape) == 3:
         x = keras.layers.Reshape(shape[:2], dtype="float32")(x)
-    answers = network(x)
-    if len(answers.shape) > 2:
-        answers = keras.layers.Flatten(dtype="float32")(answers)
-    return keras.Model(images, _logits(keras.ops.cast(answers, "float32"), head))
+    outputs = network(x)
+    if len(outputs.shape) > 2:
+        outputs = keras.layers.Flatten(dtype="float32")(outputs)
+    return keras.Model(images, _logits(keras.ops.cast(outputs, "float32"), head))
 
 
 def image_shape(network: keras.Model) -> tuple[int, int, int]:
@@ -55,25 +55,25 @@ def image_shape(network: keras.Model) -> tuple[int, int, int]:
     return height, width, channels
 
 
-def guess_head(answers: NDArray[np.floating]) -> str:
-    """Tell from answers (n, k) whether they are `probabilities` or `logits`.
+def guess_head(outputs: NDArray[np.floating]) -> str:
+    """Tell from outputs (n, k) whether they are `probabilities` or `logits`.
 
     Probabilities lie between 0 and 1, and those of several classes sum to 1.
     """
-    rows = answers.reshape(len(answers), -1)
+    rows = outputs.reshape(len(outputs), -1)
     inside = rows.min() >= -1e-6 and rows.max() <= 1 + 1e-6
     summed = rows.shape[1] == 1 or np.abs(rows.sum(axis=1) - 1).max() < 1e-3
     return "probabilities" if inside and summed else "logits"
 
 
-def _logits(answers: keras.KerasTensor, head: str) -> keras.KerasTensor:
-    """Turn answers (n, k) into logits whose softmax are the network's probabilities."""
+def _logits(outputs: keras.KerasTensor, head: str) -> keras.KerasTensor:
+    """Turn outputs (n, k) into logits whose softmax are the network's probabilities."""
     ops = keras.ops
-    binary = answers.shape[-1] == 1
+    binary = outputs.shape[-1] == 1
     if head == "probabilities":
-        answers = ops.clip(answers, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY * binary)
-        answers = ops.log(answers) - ops.log(1 - answers) if binary else ops.log(answers)
+        outputs = ops.clip(outputs, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY * binary)
+        outputs = ops.log(outputs) - ops.log(1 - outputs) if binary else ops.log(outputs)
     elif head == "sigmoid" and not binary:
         # Each class was asked for on its own; their probabilities are made to sum to 1.
-        answers = ops.log_sigmoid(answers)
-    return ops.concatenate([ops.zeros_like(answers), answers], axis=-1) if binary else answers
+        outputs = ops.log_sigmoid(outputs)
+    return ops.concatenate([ops.zeros_like(outputs), outputs], axis=-1) if binary else outputs

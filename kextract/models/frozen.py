@@ -1,4 +1,4 @@
-"""A teacher that answers and never changes."""
+"""A teacher that never changes."""
 
 from collections.abc import Callable
 

@@ -34,16 +34,16 @@ def layers_within(model: keras.Model) -> Iterator[keras.Layer]:
             yield layer
 
 
-def answers_and_inputs(model: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor, list[Normalized]]:
+def logits_and_inputs(model: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor, list[Normalized]]:
     """Apply a model in inference mode to images (n, h, w, c); works inside `tf.function` too.
 
-    Returns the answers (n, k) and, in the order of their calls, each batch normalization with the
+    Returns the logits (n, k) and, in the order of their calls, each batch normalization with the
     tensor that it normalized, before it did. A layer that is applied twice is there twice.
     """
     seen: list[Normalized] = []
     with heard(batch_norm_layers(model), lambda layer, given, _: seen.append((layer, given))):
-        answers = model(images, training=False)
-    return answers, seen
+        logits = model(images, training=False)
+    return logits, seen
 
 
 class _Seen(Exception):  # noqa: N818 - it never leaves this module

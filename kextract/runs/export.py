@@ -157,7 +157,7 @@ def _images(
     from kextract.exports.calibration import calibration_images, procedural_images
     from kextract.models.frozen import frozen
     from kextract.models.statistics import batch_norm_layers
-    from kextract.transfer.source import Setting
+    from kextract.transfer.source import SourceContext
 
     if plan.given is not None:
         random = np.random.default_rng(request.seed)
@@ -167,11 +167,11 @@ def _images(
     precision = runtime.resolve_precision("auto")
     network, _ = plan.opened.load(precision)
     config = DistillConfig(method="inversion", seed=request.seed, precision=precision)
-    setting = Setting(frozen(network, batch_statistics=False), network, None, config)
+    context = SourceContext(frozen(network, batch_statistics=False), network, None, config)
     if plan.target.arithmetic != "int8":
-        return (yield from procedural_images(setting, CHECKED)), None, "procedural"
+        return (yield from procedural_images(context, CHECKED)), None, "procedural"
     steps = SynthesisConfig().steps
-    drawn = yield from calibration_images(setting, CALIBRATED + CHECKED, steps=steps)
+    drawn = yield from calibration_images(context, CALIBRATED + CHECKED, steps=steps)
     kind = "drawn" if batch_norm_layers(network) else "procedural"
     return drawn[:CHECKED], drawn[CHECKED:], kind
 

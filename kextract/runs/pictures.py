@@ -17,7 +17,7 @@ from kextract.runs.outputs import picture_file
 from kextract.storage import atomic_write
 
 if TYPE_CHECKING:
-    from kextract.transfer.crafting import Logits
+    from kextract.transfer.crafting import Classifier
     from kextract.transfer.watched import Watched
 
 COLUMNS = 10
@@ -42,7 +42,11 @@ def check_pictures(output: Path, every: int, epochs: int) -> None:
 
 
 def with_pictures(
-    events: Iterator[Event], source: "Watched", answers: "Logits", output: Path | None, every: int
+    events: Iterator[Event],
+    source: "Watched",
+    classifier: "Classifier",
+    output: Path | None,
+    every: int,
 ) -> Iterator[Event]:
     """Pass events on, and before every so many epochs' records a `Picture` of the source's images.
 
@@ -52,7 +56,7 @@ def with_pictures(
     for event in events:
         if isinstance(event, EpochRecord) and event.epoch and event.epoch % every == 0:
             images = source.samples(LOOKED_AT)
-            logits = np.asarray(answers(scale(images)))
+            logits = np.asarray(classifier(scale(images)))
             grid = class_grid(images, logits.argmax(axis=-1), logits.shape[-1], COLUMNS, zoom=ZOOM)
             if output is not None:
                 write_picture(picture_file(output, event.epoch), grid, overwrite=True)

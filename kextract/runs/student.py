@@ -82,7 +82,7 @@ class StudentPlan:
         from kextract.training.evaluation import Predictor
         from kextract.training.sanity import doubt_about
         from kextract.training.student import distill
-        from kextract.transfer.source import Setting
+        from kextract.transfer.source import SourceContext
         from kextract.transfer.watched import Watched
 
         request, info, validation = self.invocation.request, self.teacher.info, self.validation
@@ -104,7 +104,7 @@ class StudentPlan:
 
         def trial(config: DistillConfig) -> Iterator[Event]:
             student = self._student(config, copied=True)
-            source = make_source(Setting(classifier, teacher, student, config), self.images)
+            source = make_source(SourceContext(classifier, teacher, student, config), self.images)
             return distill(classifier, student, source, config, validation, teacher_logits)
 
         if config.minutes is not None and kept is not None:
@@ -112,7 +112,9 @@ class StudentPlan:
         elif config.minutes is not None:
             config = fitted(config, config.minutes, began, trial)
         student = self._student(config)
-        source = Watched(make_source(Setting(classifier, teacher, student, config), self.images))
+        source = Watched(
+            make_source(SourceContext(classifier, teacher, student, config), self.images)
+        )
 
         def events(earlier: Snapshot | None) -> Iterator[Event]:
             running = distill(
@@ -308,7 +310,7 @@ def model_has_pooling(architecture: str) -> bool:
 def columns(specs: Mapping[str, MethodSpec], *, measured: bool) -> tuple[str, ...]:
     """Name what an epoch shows, what matters first: a narrow terminal leaves out the last."""
     quality = ("loss", "accuracy", "agreement") if measured else ("transfer_agreement",)
-    # A metric of two methods is shown once, see `Mixed.figures`.
+    # A metric of two methods is shown once, see `Mixed.metrics`.
     drawn = dict.fromkeys(name for spec in specs.values() for name in spec.columns)
     return ("epoch", *quality, *TIMES, *drawn, "train_loss", "seconds")
 

@@ -46,7 +46,7 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
         drawn = _shown(display, drawing)
         _write(path, drawn, info, request.synthesis, overwrite=request.overwrite)
         metrics = {
-            name: value for name, value in asdict(drawn.figures).items() if value is not None
+            name: value for name, value in asdict(drawn.metrics).items() if value is not None
         }
         display.finish((), {"images": str(path), **metrics})
 
@@ -74,7 +74,7 @@ def draw(request: SynthesizeRequest, teacher: OpenedModel) -> "Generator[Event, 
     runtime.start()
     from kextract.models.frozen import frozen
     from kextract.transfer.inversion.drawing import check_losses, draw_classes
-    from kextract.transfer.source import Setting
+    from kextract.transfer.source import SourceContext
 
     config = DistillConfig(
         method="inversion",
@@ -83,10 +83,10 @@ def draw(request: SynthesizeRequest, teacher: OpenedModel) -> "Generator[Event, 
         precision=runtime.resolve_precision(request.precision),
     )
     network, _ = teacher.load(config.precision)
-    setting = Setting(frozen(network, batch_statistics=False), network, None, config)
-    check_losses(setting)
+    context = SourceContext(frozen(network, batch_statistics=False), network, None, config)
+    check_losses(context)
     size = request.synthesis
-    return draw_classes(setting, size.steps, size.per_class)
+    return draw_classes(context, size.steps, size.per_class)
 
 
 def _shown(display: Display, drawing: "Generator[Event, None, Drawn]") -> "Drawn":
@@ -121,7 +121,11 @@ def _write(
         return
     with atomic_write(path, overwrite) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
-            file, allow_pickle=False, x=drawn.images, y=drawn.classes, probabilities=drawn.answers
+            file,
+            allow_pickle=False,
+            x=drawn.images,
+            y=drawn.classes,
+            probabilities=drawn.probabilities,
         )
 
 

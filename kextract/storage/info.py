@@ -66,7 +66,7 @@ class CheckpointInfo:
     teacher: str | None = None
     """In a student: the file name of its teacher."""
     test: Mapping[str, float] = field(default_factory=dict)
-    """Final figures on the test set by name; empty where it was not measured."""
+    """Final metrics on the test set by name; empty where it was not measured."""
 
     schema: int = 0
     """Version of the format; this and all below is filled in by writing or reading."""
@@ -124,10 +124,10 @@ def _is_utc(text: str) -> bool:
         return False
 
 
-def _check_figures(name: str, figures: object) -> None:
-    if not isinstance(figures, Mapping):
+def _check_figures(name: str, metrics: object) -> None:
+    if not isinstance(metrics, Mapping):
         raise ValueError(f"'{name}' is no mapping of names to numbers")
-    for key, value in figures.items():
+    for key, value in metrics.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         good = isinstance(key, str) and number and math.isfinite(value)
         _check(name, good, "holds something else than finite numbers by name")

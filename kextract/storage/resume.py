@@ -177,7 +177,7 @@ def _history(document: Mapping[str, Any]) -> tuple[EpochRecord, ...]:
 def _record(epoch: int, row: object) -> EpochRecord:
     if not isinstance(row, dict) or set(row) != {field.name for field in fields(EpochRecord)}:
         raise Refused(f"'history' has no record of epoch {epoch}")
-    figures = {name: value for name, value in row.items() if name not in ("epoch", "details")}
+    metrics = {name: value for name, value in row.items() if name not in ("epoch", "details")}
     good = (
         _whole(row["epoch"])
         and row["epoch"] == epoch
@@ -185,7 +185,7 @@ def _record(epoch: int, row: object) -> EpochRecord:
         and all(map(_finite, row["details"].values()))
         and all(
             _finite(value) or (value is None and name in _MAY_BE_MISSING)
-            for name, value in figures.items()
+            for name, value in metrics.items()
         )
     )
     if not good:

@@ -12,7 +12,7 @@ from kextract.models.input_range import NAMED
 from kextract.models.made_up_images import drawings, photographs
 from kextract.training.evaluation import log_softmax
 from kextract.training.sanity import probe_images
-from kextract.transfer.crafting import Logits
+from kextract.transfer.crafting import Classifier
 
 LEAST_INFORMATION = 0.02
 """Nats that a prediction tells about an image.
@@ -25,7 +25,7 @@ _BATCH = 16
 
 
 def check_tells_apart(
-    teacher: Logits, path: Path, input_shape: tuple[int, int, int], taken: str
+    teacher: Classifier, path: Path, input_shape: tuple[int, int, int], taken: str
 ) -> None:
     """Raise CheckpointError for a teacher whose predictions are nearly alike for all images.
 

@@ -72,10 +72,10 @@ def score(
     teacher: FloatArray | None = None,
 ) -> Scores:
     """Measure logits (n, k) against int labels (n,) and, if given, a teacher's logits (n, k)."""
-    log_answer = log_softmax(logits)
-    answers = logits.argmax(axis=-1)
-    cross_entropy = float(-log_answer[np.arange(len(labels)), labels].mean())
-    accuracy = float((answers == labels).mean())
+    log_probabilities = log_softmax(logits)
+    predictions = logits.argmax(axis=-1)
+    cross_entropy = float(-log_probabilities[np.arange(len(labels)), labels].mean())
+    accuracy = float((predictions == labels).mean())
     if teacher is None:
         return Scores(cross_entropy + penalty, cross_entropy, accuracy)
     log_target = log_softmax(teacher)
@@ -83,8 +83,8 @@ def score(
         cross_entropy + penalty,
         cross_entropy,
         accuracy,
-        agreement=float((answers == teacher.argmax(axis=-1)).mean()),
-        kl=float((np.exp(log_target) * (log_target - log_answer)).sum(axis=-1).mean()),
+        agreement=float((predictions == teacher.argmax(axis=-1)).mean()),
+        kl=float((np.exp(log_target) * (log_target - log_probabilities)).sum(axis=-1).mean()),
     )
 
 

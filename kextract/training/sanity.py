@@ -10,7 +10,7 @@ from kextract.datasets.images import Images
 from kextract.datasets.pixels import scale
 from kextract.errors import CheckpointError
 from kextract.training.evaluation import FloatArray, log_softmax
-from kextract.transfer.crafting import Logits
+from kextract.transfer.crafting import Classifier
 
 LEAST_SPREAD = 1e-3
 """Logits that move by less over all probes are constant; untrained LeNets move theirs by 0.2."""
@@ -26,7 +26,7 @@ _CELLS = (0, 1, 2, 4, 8, 16, 3, 1)
 
 
 def doubt_about(
-    teacher: Logits,
+    teacher: Classifier,
     path: Path,
     input_shape: tuple[int, int, int],
     validation: Images | None,
@@ -45,8 +45,8 @@ def doubt_about(
             for start in range(0, _PROBES, _BATCH)
         ]
     )
-    for answers in (logits, teacher_logits):
-        if answers is not None and not np.isfinite(answers).all():
+    for found in (logits, teacher_logits):
+        if found is not None and not np.isfinite(found).all():
             raise CheckpointError(
                 f"'{path}': the weights are numbers, but the answers that they give are not: NaN"
                 " or infinity; such a teacher cannot be learnt from"
@@ -88,13 +88,13 @@ def _is_constant(logits: FloatArray) -> bool:
 
 
 def _doubt_by_images(logits: FloatArray, labels: npt.NDArray[np.integer]) -> str | None:
-    answers, count = logits.argmax(axis=-1), len(labels)
-    if np.ptp(answers) == 0 and np.ptp(labels) > 0:
+    predictions, count = logits.argmax(axis=-1), len(labels)
+    if np.ptp(predictions) == 0 and np.ptp(labels) > 0:
         return (
             f"the teacher gives the same class to all {count} validation images: it looks"
             " collapsed, and a student can learn little from it"
         )
-    accuracy, chance = float((answers == labels).mean()), 1 / logits.shape[-1]
+    accuracy, chance = float((predictions == labels).mean()), 1 / logits.shape[-1]
     error = float(np.sqrt(chance * (1 - chance) / count))
     if count < ENOUGH_IMAGES or accuracy > chance + 2 * error:
         return None

@@ -16,7 +16,7 @@ from kextract.records import EpochRecord, Event, Progress, Snapshot
 from kextract.training.evaluation import FloatArray, Predictor, score
 from kextract.training.mixing import CutMix
 from kextract.training.state import put_back, put_back_source, take, take_source
-from kextract.transfer.crafting import Logits
+from kextract.transfer.crafting import Classifier
 from kextract.transfer.source import Batch, TransferSource, as_batch
 
 WARM_UP = 0.1
@@ -24,7 +24,7 @@ WARM_UP = 0.1
 
 
 def distill(
-    teacher: Logits | None,
+    teacher: Classifier | None,
     student: keras.Model,
     source: TransferSource,
     config: DistillConfig,
@@ -40,7 +40,7 @@ def distill(
     every batch of `source` comes with logits. The validation images,
     with the teacher's logits (n, k) on them, are measured on only; without them the records hold
     what needs no data. The student keeps the weights of the last epoch. Raises NonFiniteError where
-    the loss is no longer a number.
+    the loss is not finite.
 
     With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
     it has kept every epoch that was ever shown. With `resume`, teaching goes on after the
@@ -78,15 +78,15 @@ def distill(
             images = done * config.batch_size
             yield Progress(epoch, "teaching", done, steps, images, total_loss / done)
         details = {
-            **source.figures(),
+            **source.metrics(),
             "transfer_agreement": total_agreement / steps,
             "synthesis_seconds": synthesis_seconds,
             "student_seconds": time.perf_counter() - began - synthesis_seconds,
         }
         record = examiner.record(epoch, began, total_loss / steps, details)
-        # Without validation images the last batch shows whether the student still answers.
-        answers = student(batch.images, training=False) if record.loss is None else record.loss
-        if not np.all(np.isfinite(answers)):
+        # Without validation images the last batch shows whether the student is still finite.
+        outputs = student(batch.images, training=False) if record.loss is None else record.loss
+        if not np.all(np.isfinite(outputs)):
             raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
         history.append(record)
         if snapshots:
@@ -95,12 +95,12 @@ def distill(
 
 
 def _compile_update(
-    teacher: Logits | None,
+    teacher: Classifier | None,
     student: keras.Model,
     config: DistillConfig,
     optimizer: keras.optimizers.Optimizer,
 ) -> Callable[[Batch], tuple[tf.Tensor, tf.Tensor]]:
-    """Compile one update: a batch in; loss, and share of equal answers, out."""
+    """Compile one update: a batch in; loss, and share of equal predictions, out."""
     distances = distance(config.distance, config.temperature)
 
     @tf.function(jit_compile=False, reduce_retracing=True)
@@ -110,14 +110,14 @@ def _compile_update(
             assert teacher is not None, "a source without logits needs a teacher"
             target = teacher(images)
         with tf.GradientTape() as tape:
-            answer = student(images, training=True)
+            logits = student(images, training=True)
             if config.recipe == "article":
-                loss = article_distillation(target, answer)
+                loss = article_distillation(target, logits)
             else:
-                loss = tf.reduce_mean(distances(target, answer))
+                loss = tf.reduce_mean(distances(target, logits))
         variables = student.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
-        same = tf.equal(tf.argmax(target, axis=-1), tf.argmax(answer, axis=-1))
+        same = tf.equal(tf.argmax(target, axis=-1), tf.argmax(logits, axis=-1))
         return loss, tf.reduce_mean(tf.cast(same, tf.float32))
 
     return update  # type: ignore[no-any-return]

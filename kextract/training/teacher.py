@@ -37,7 +37,7 @@ def train_teacher(
 
     Stops after `patience` epochs without a better validation accuracy; at the end the model has the
     weights of its best epoch. `flip` says that mirror images keep their class. Raises
-    NonFiniteError where the loss is no longer a number; the model is then as at its best epoch.
+    NonFiniteError where the loss is not finite; the model is then as at its best epoch.
 
     With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
     it has kept every epoch that was ever shown. With `resume`, training goes on after the
@@ -119,10 +119,10 @@ def compile_update(
         jit_compile=False,
         input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32)],
     )
-    def update(indices: tf.Tensor, moment: tf.Tensor) -> tf.Tensor:
+    def update(indices: tf.Tensor, epoch_and_step: tf.Tensor) -> tf.Tensor:
         images = centred(tf.cast(tf.gather(all_images, indices), tf.float32))
         if config.augment:
-            seed = tf.random.experimental.stateless_fold_in(moment, config.seed)
+            seed = tf.random.experimental.stateless_fold_in(epoch_and_step, config.seed)
             images = augment(images, shift=config.shift, flip=flip, seed=seed)
         with tf.GradientTape() as tape:
             logits = model(images, training=True)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.records import Event, Progress
-from kextract.transfer.crafting import Crafter, CraftingRules, Logits
+from kextract.transfer.crafting import Classifier, Crafter, CraftingRules
 from kextract.transfer.noise import batch_generator, clipped_noise
 
 
@@ -22,7 +22,7 @@ class AdversarialNoise:
 
     def __init__(
         self,
-        teacher: Logits,
+        teacher: Classifier,
         rules: CraftingRules,
         shape: tuple[int, int, int, int],
         classes: int,
@@ -73,14 +73,14 @@ class AdversarialNoise:
         """Return crafted noise (n, h, w, c), float32; some pixels lie a little outside [-1, 1]."""
         return self._ready.pop(0)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return mean crafting steps a batch, and mean confidence of the teacher in its classes."""
-        figures = {
+        metrics = {
             "iterations": float(np.mean(self._iterations)),
             "confidence": float(np.mean(self._confidences)),
         }
         self._iterations, self._confidences = [], []
-        return figures
+        return metrics
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the count of crafting steps; at the end of an epoch no batch is left over."""

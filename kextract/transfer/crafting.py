@@ -12,7 +12,7 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 PIECE = 10
 """Steps between two looks at how far it is."""
 
-Logits = Callable[[tf.Tensor], tf.Tensor]
+Classifier = Callable[[tf.Tensor], tf.Tensor]
 Crafted = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 """Noise (b * n, h, w, c), the int32 steps that each batch took (b,), and confidences (b * n,)."""
 
@@ -41,7 +41,7 @@ class Crafter:
     teacher's logits of an image do not depend on the others. Noise is not clipped again.
     """
 
-    def __init__(self, teacher: Logits, rules: CraftingRules, batch_size: int) -> None:
+    def __init__(self, teacher: Classifier, rules: CraftingRules, batch_size: int) -> None:
         self._limit = rules.iterations
         self._begin, self._go_on = _compile(teacher, rules, batch_size)
 
@@ -66,7 +66,7 @@ class Crafter:
 
 
 def _compile(
-    teacher: Logits, rules: CraftingRules, batch_size: int
+    teacher: Classifier, rules: CraftingRules, batch_size: int
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Compile the beginning, which makes a state, and the steps, which take it further."""
 

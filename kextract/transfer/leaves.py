@@ -18,7 +18,7 @@ from kextract.records import Event, Progress
 from kextract.seeds import Stream, random_generator
 from kextract.transfer.crops import GENES, Cutter, Genes, Pixels, mutated
 from kextract.transfer.dead_leaves import canvas
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 from kextract.transfer.stored import sample
 
 MOST_CANVASES = 48
@@ -38,12 +38,12 @@ Answers = NDArray[np.float32]
 class Leaves:
     """Batches from a pool of `leaves` crops that is drawn before the first update."""
 
-    def __init__(self, setting: Setting) -> None:
-        self._config = setting.config
-        self._shape = setting.input_shape
-        self._ask = _compile_ask(setting)
+    def __init__(self, context: SourceContext) -> None:
+        self._config = context.config
+        self._shape = context.input_shape
+        self._ask = _compile_ask(context)
         self._pool: Pixels | None = None
-        self._answers = np.zeros((0, setting.classes), np.float32)
+        self._answers = np.zeros((0, context.classes), np.float32)
         self._moment = (0, 0)
 
     def refresh(self, epoch: int, step: int) -> Iterator[Event]:
@@ -57,13 +57,13 @@ class Leaves:
         assert self._pool is not None, "refreshed before"
         return sample(self._pool, self._config, *self._moment)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return the shares of the pool's answers, and their entropy as a share of log k."""
         classes = self._answers.shape[1]
         shares = np.bincount(self._answers.argmax(axis=1), minlength=classes) / len(self._answers)
         some = shares[shares > 0]
         return {
-            **{f"answers/{number}": float(share) for number, share in enumerate(shares)},
+            **{f"class_shares/{number}": float(share) for number, share in enumerate(shares)},
             "entropy": float(-(some * np.log(some)).sum() / np.log(classes)),
             "confidence": float(self._answers.max(axis=1).mean()),
         }
@@ -138,10 +138,10 @@ def evenly(random: np.random.Generator, answers: Answers, count: int) -> NDArray
     return np.flatnonzero(taken)
 
 
-def _compile_ask(setting: Setting) -> Callable[[Pixels], Answers]:
+def _compile_ask(context: SourceContext) -> Callable[[Pixels], Answers]:
     @tf.function(jit_compile=False, reduce_retracing=True)
     def probabilities(images: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(tf.cast(setting.classifier(images), tf.float32))
+        return tf.nn.softmax(tf.cast(context.required_classifier(images), tf.float32))
 
     def ask(pixels: Pixels) -> Answers:
         answers: Answers = probabilities(tf.constant(scale(pixels))).numpy()

@@ -39,15 +39,15 @@ class Mixed:
             return joined
         return Batch(joined, tf.concat(logits, axis=0))
 
-    def figures(self) -> dict[str, float]:
-        """Return the figures of both."""
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of both."""
         (_, one), (second, other) = self._parts.items()
         return {
             **{
                 f"{second}/{name}" if name in self._columns else name: value
-                for name, value in other.figures().items()
+                for name, value in other.metrics().items()
             },
-            **one.figures(),
+            **one.metrics(),
         }
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -39,7 +39,7 @@ class RandomNoise:
         """Return float32 noise (n, h, w, c) in [-1, 1]."""
         return tf.constant(clipped_noise(batch_generator(self._seed, *self._moment), self._shape))
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return nothing: random noise is always the same."""
         return {}
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kextract.transfer.source import Setting, TransferSource
+    from kextract.transfer.source import SourceContext, TransferSource
 
 CRAFTED_TOGETHER = 4
 """Batches crafted at once: enough to fill two cores, few enough that progress shows."""
@@ -25,11 +25,11 @@ class MethodSpec:
     """One way to come by transfer images."""
 
     description: str
-    make: Callable[[Setting], TransferSource]
+    make: Callable[[SourceContext], TransferSource]
     columns: tuple[str, ...] = ()
     """What an epoch's row shows of the images, `kextract.columns`, what matters first."""
     images: str | None = None
-    """Which images the setting must hold: `given` with --images, or the teacher's `own`."""
+    """Which images the context must hold: `given` with --images, or the teacher's `own`."""
     recipes: tuple[str, ...] = ("corrected",)
     uses: frozenset[str] = frozenset()
     """Groups of options (`Option.group`) that it has a use for."""
@@ -39,19 +39,19 @@ class MethodSpec:
     """Options, by name, where it departs from the article's defaults."""
 
 
-def _random(setting: Setting) -> TransferSource:
+def _random(context: SourceContext) -> TransferSource:
     from kextract.transfer.noise import RandomNoise
 
-    config = setting.config
-    return RandomNoise((config.batch_size, *setting.input_shape), config.seed)
+    config = context.config
+    return RandomNoise((config.batch_size, *context.input_shape), config.seed)
 
 
-def _adversarial(setting: Setting) -> TransferSource:
+def _adversarial(context: SourceContext) -> TransferSource:
     from kextract.transfer.adversarial import AdversarialNoise
     from kextract.transfer.crafting import CraftingRules
 
-    config = setting.config
-    assert setting.answers is not None, "the run was told that this method needs gradients"
+    config = context.config
+    assert context.classifier is not None, "the run was told that this method needs gradients"
     article = config.recipe == "article"
     rules = CraftingRules(
         config.noise_learning_rate,
@@ -60,10 +60,10 @@ def _adversarial(setting: Setting) -> TransferSource:
         softmax_twice=article,
     )
     return AdversarialNoise(
-        setting.answers,
+        context.classifier,
         rules,
-        (config.batch_size, *setting.input_shape),
-        setting.classes,
+        (config.batch_size, *context.input_shape),
+        context.classes,
         steps_per_epoch=config.steps_per_epoch,
         seed=config.seed,
         shared_counter=article,
@@ -71,35 +71,35 @@ def _adversarial(setting: Setting) -> TransferSource:
     )
 
 
-def _shapes(setting: Setting) -> TransferSource:
+def _shapes(context: SourceContext) -> TransferSource:
     from kextract.transfer.shapes import RandomShapes
 
-    return RandomShapes(setting)
+    return RandomShapes(context)
 
 
-def _leaves(setting: Setting) -> TransferSource:
+def _leaves(context: SourceContext) -> TransferSource:
     from kextract.transfer.leaves import Leaves
 
-    return Leaves(setting)
+    return Leaves(context)
 
 
-def _inversion(setting: Setting) -> TransferSource:
+def _inversion(context: SourceContext) -> TransferSource:
     from kextract.transfer.inversion import Inversion
 
-    return Inversion(setting)
+    return Inversion(context)
 
 
-def _queries(setting: Setting) -> TransferSource:
+def _queries(context: SourceContext) -> TransferSource:
     from kextract.transfer.queries import Queries
 
-    return Queries(setting)
+    return Queries(context)
 
 
-def _stored(setting: Setting) -> TransferSource:
+def _stored(context: SourceContext) -> TransferSource:
     from kextract.transfer.stored import StoredImages
 
-    assert setting.images is not None, "the run was told which images this method needs"
-    return StoredImages(setting.images, setting.config)
+    assert context.images is not None, "the run was told which images this method needs"
+    return StoredImages(context.images, context.config)
 
 
 BOTH = ("corrected", "article")
@@ -145,21 +145,21 @@ METHODS: dict[str, MethodSpec] = {
     "leaves": MethodSpec(
         "crops of dead leaves in the colours of photographs, as many of each answer",
         _leaves,
-        columns=("answers", "entropy", "confidence"),
+        columns=("class_shares", "entropy", "confidence"),
         uses=frozenset({"moving", "cutting", "mixing"}),
         defaults=PHOTOGRAPHS,
     ),
     "inversion": MethodSpec(
         "images that a generator draws out of the teacher",
         _inversion,
-        columns=("answers", "entropy", "confidence", "diversity", "batch_norm_distance"),
+        columns=("class_shares", "entropy", "confidence", "diversity", "batch_norm_distance"),
         uses=frozenset({"moving", "drawing", "mixing"}),
         defaults=PICTURES,
     ),
     "queries": MethodSpec(
         "questions under a budget, each answer kept: for teachers that only answer",
         _queries,
-        columns=("questions", "answers", "entropy"),
+        columns=("questions", "class_shares", "entropy"),
         uses=frozenset({"moving", "asking"}),
         asks=True,
         defaults={**PICTURES, "steps_per_epoch": 250, "distance": "kl", "shift": 0},
@@ -203,20 +203,20 @@ def owners(name: str) -> list[str]:
     return [method for method, spec in METHODS.items() if group in spec.uses] if group else []
 
 
-def make_source(setting: Setting, images: Mapping[str, NDArray[np.uint8]]) -> TransferSource:
-    """Make the source that a setting's configuration asks for: a method's, or a mix of two.
+def make_source(context: SourceContext, images: Mapping[str, NDArray[np.uint8]]) -> TransferSource:
+    """Make the source that a context's configuration asks for: a method's, or a mix of two.
 
     `images` are those (n, h, w, c) of each method that needs some, by the method's name.
     """
-    config = setting.config
+    config = context.config
     if config.mix is None:
-        own = replace(setting, images=images.get(config.method))
+        own = replace(context, images=images.get(config.method))
         return method_spec(config.method).make(own)
     from kextract.transfer.mixed import Mixed, shares
 
     first, second = (
         method_spec(share.method).make(
-            replace(setting, config=share, images=images.get(share.method))
+            replace(context, config=share, images=images.get(share.method))
         )
         for share in shares(config)
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kextract.datasets.pixels import unscale
 from kextract.records import Event, Progress
 from kextract.seeds import Stream, seed_sequence
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 from kextract.transfer.stored import sample
 
 GRIDS = (3, 4, 5, 6, 7, 8, 10, 14)
@@ -30,15 +30,15 @@ POOL_UPDATES = 500
 class RandomShapes:
     """Batches from a pool of random shapes, which is drawn anew now and then.
 
-    Of `candidates` times as many shapes, those are kept that the teacher is surest of, as many of
+    Of `candidates` times as many shapes, those are kept of the top confidence, as many of
     each class: shapes that mean something to it. Source of the choice: Chen et al. 2021, "Learning
     student networks in the wild", section 3.2, there for photographs.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        self._config = setting.config
-        self._draw = _compile_draw(setting)
-        self._pool = np.zeros((0, *setting.input_shape), np.uint8)
+    def __init__(self, context: SourceContext) -> None:
+        self._config = context.config
+        self._draw = _compile_draw(context)
+        self._pool = np.zeros((0, *context.input_shape), np.uint8)
         self._number = -1
         self._moment = (0, 0)
 
@@ -60,7 +60,7 @@ class RandomShapes:
         """Return float32 images (n, h, w, c) in [-1, 1], shifted and mirrored at random."""
         return sample(self._pool, self._config, *self._moment)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return nothing: random shapes are always alike."""
         return {}
 
@@ -72,16 +72,16 @@ class RandomShapes:
         """Do nothing: there is nothing to remember."""
 
 
-def _compile_draw(setting: Setting) -> Callable[[NDArray[np.int32]], tf.Tensor]:
-    candidates = setting.config.candidates
-    height, width, channels = setting.input_shape
+def _compile_draw(context: SourceContext) -> Callable[[NDArray[np.int32]], tf.Tensor]:
+    candidates = context.config.candidates
+    height, width, channels = context.input_shape
 
     @tf.function(jit_compile=False, input_signature=[tf.TensorSpec((2,), tf.int32)])
     def draw(seed: tf.Tensor) -> tf.Tensor:
         images = draw_shapes((candidates * DRAWN_AT_ONCE, height, width, channels), seed)
         if candidates == 1:
             return images
-        return tf.gather(images, surest(setting.classifier(images), DRAWN_AT_ONCE))
+        return tf.gather(images, most_confident(context.required_classifier(images), DRAWN_AT_ONCE))
 
     return draw  # type: ignore[no-any-return]
 
@@ -115,8 +115,8 @@ def draw_shapes(shape: tuple[int, int, int, int], seed: tf.Tensor) -> tf.Tensor:
     return ground + (paint - ground) * (ink + 1.0) / 2.0
 
 
-def surest(logits: tf.Tensor, count: int) -> tf.Tensor:
-    """Return int32 places (count,) in logits (n, k): the surest answers, as many of each class.
+def most_confident(logits: tf.Tensor, count: int) -> tf.Tensor:
+    """Return int32 indices (count,) into logits (n, k): top confidence, as many of each class.
 
     What is left over, and what a class has too little of, is filled with the first places.
     """

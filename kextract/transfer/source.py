@@ -14,16 +14,16 @@ from kextract.records import Event
 from kextract.teachers.asking import Asking
 from kextract.teachers.ledger_file import Heading
 from kextract.teachers.protocol import Shape
-from kextract.transfer.crafting import Logits
+from kextract.transfer.crafting import Classifier
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Setting:
+class SourceContext:
     """What there is to make transfer images from."""
 
-    answers: Logits | None
+    classifier: Classifier | None
     """The frozen teacher as a function from images (n, h, w, c) to logits (n, k).
 
     None, as `teacher`, for one that only answers: see `asking`.
@@ -38,10 +38,10 @@ class Setting:
     """A teacher with the ledger of what it was asked, for the methods that ask."""
 
     @property
-    def classifier(self) -> Logits:
+    def required_classifier(self) -> Classifier:
         """The frozen teacher as a function, for methods that need one at hand."""
-        assert self.answers is not None, "the run was told that this needs a teacher at hand"
-        return self.answers
+        assert self.classifier is not None, "the run was told that this needs a teacher at hand"
+        return self.classifier
 
     @property
     def input_shape(self) -> Shape:
@@ -91,7 +91,7 @@ class TransferSource(Protocol):
     def batch(self) -> tf.Tensor | Batch:
         """Return the next batch: images as in `Batch`, alone or with the teacher's logits."""
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return what there is to say about the images since the last call, by name."""
 
     def state(self) -> Mapping[str, NDArray[Any]]:

@@ -30,7 +30,7 @@ class StoredImages:
         """Return float32 images (n, h, w, c) in [-1, 1]."""
         return sample(self._images, self._config, *self._moment)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return nothing: the images are always the same."""
         return {}
 

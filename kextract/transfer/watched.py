@@ -47,9 +47,9 @@ class Watched:
             self._batch = as_batch(batch).images
         return batch
 
-    def figures(self) -> dict[str, float]:
-        """Return the source's figures."""
-        return self._source.figures()
+    def metrics(self) -> dict[str, float]:
+        """Return the source's metrics."""
+        return self._source.metrics()
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what the source remembers; a batch to look at is no part of it."""

@@ -209,7 +209,7 @@ def test_a_loss_that_is_no_number_ends_the_run_in_one_line(workshop: Path, tmp_p
     )
     assert done.code == 1
     last = done.stderr.splitlines()[-1]
-    assert "the loss is no longer a number in epoch 1" in last and "--learning-rate" in last
+    assert "the loss is not finite in epoch 1" in last and "--learning-rate" in last
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -82,7 +82,7 @@ def test_a_student_is_taught_with_images_that_are_drawn_out_of_its_teacher(
     details = [event["details"] for event in events if event["event"] == "epoch"][1:]
     assert len(details) == 2
     for epoch in details:
-        assert sum(epoch[f"answers/{number}"] for number in range(3)) == pytest.approx(1.0)
+        assert sum(epoch[f"class_shares/{number}"] for number in range(3)) == pytest.approx(1.0)
         assert {"entropy", "diversity", "confidence", "batch_norm_distance"} <= set(epoch)
 
 

@@ -51,17 +51,17 @@ def test_an_archive_holds_images_requested_classes_and_answers(drawn: tuple[Path
         assert {name: (a.dtype.name, a.shape) for name, a in arrays.items()} == {
             "x": ("uint8", (12, 16, 16, 1)),
             "y": ("int64", (12,)),
-            "answers": ("float32", (12, 3)),
+            "probabilities": ("float32", (12, 3)),
         }
         np.testing.assert_array_equal(arrays["y"], np.repeat([0, 1, 2], 4))
-        np.testing.assert_allclose(arrays["answers"].sum(axis=1), 1.0, rtol=1e-5)
+        np.testing.assert_allclose(arrays["probabilities"].sum(axis=1), 1.0, rtol=1e-5)
 
 
 def test_what_is_said_of_an_archive_is_what_is_in_it(drawn: tuple[Path, Any]) -> None:
     path, outcome = drawn
     assert outcome["images"] == str(path)
     with np.load(path) as arrays:
-        answers, requested = arrays["answers"], arrays["y"]
+        answers, requested = arrays["probabilities"], arrays["y"]
     assert outcome["requested"] == pytest.approx(np.mean(answers.argmax(axis=1) == requested))
     assert outcome["confidence"] == pytest.approx(answers.max(axis=1).mean(), rel=1e-5)
 

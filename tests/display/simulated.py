@@ -16,9 +16,9 @@ CHECKPOINT = "checkpoints/a-folder-with-a-long-name/and-another-one/mnist-resnet
 
 
 DRAWN = {
-    "answers/0": 0.05,
-    "answers/1": 0.65,
-    "answers/2": 0.3,
+    "class_shares/0": 0.05,
+    "class_shares/1": 0.65,
+    "class_shares/2": 0.3,
     "entropy": 0.8812,
     "diversity": 0.4321,
     "batch_norm_distance": 12.345,

@@ -14,7 +14,9 @@ HEADER = RunHeader("student", "seed 0", 3, ("epoch", "loss"), "kextract distill 
 HISTORY = (
     EpochRecord(0, loss=2.5, accuracy=1 / 3),
     EpochRecord(1, 1.5, 0.5, 0.25, 0.75, 0.125, 12.5, {"confidence": 0.9}),
-    EpochRecord(2, 1.25, 0.625, 0.125, 0.75, 0.125, 12.5, {"answers/0": 0.5, "confidence": 0.8}),
+    EpochRecord(
+        2, 1.25, 0.625, 0.125, 0.75, 0.125, 12.5, {"class_shares/0": 0.5, "confidence": 0.8}
+    ),
 )
 
 
@@ -49,7 +51,7 @@ def test_every_epoch_is_a_row_with_its_metrics_and_details(path: Path) -> None:
     assert [row["epoch"] for row in rows] == [0, 1, 2]
     assert rows[0]["accuracy"] == 1 / 3
     assert rows[0]["train_loss"] is None
-    assert (rows[2]["answers/0"], rows[2]["confidence"]) == (0.5, 0.8)
+    assert (rows[2]["class_shares/0"], rows[2]["confidence"]) == (0.5, 0.8)
 
 
 def test_the_file_is_there_as_soon_as_an_epoch_is(path: Path) -> None:

@@ -13,15 +13,15 @@ from kextract.models.build import build_model
 from kextract.models.frozen import frozen
 from kextract.records import Event, Progress
 from kextract.transfer.shapes import draw_shapes
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 
 SMALL = InversionConfig(generator_channels=2, latent_size=4, synthesis_batch_size=16)
 
 
-def setting(name: str, seed: int = 0) -> Setting:
+def context(name: str, seed: int = 0) -> SourceContext:
     model = build_model(name, (16, 16, 1), 3, seed=5)
     config = DistillConfig(method="inversion", inversion=SMALL, seed=seed, precision="float32")
-    return Setting(frozen(model, batch_statistics=False), model, None, config)
+    return SourceContext(frozen(model, batch_statistics=False), model, None, config)
 
 
 def drawn(events: Generator[Event, None, Any]) -> tuple[Any, list[Event]]:
@@ -35,14 +35,14 @@ def drawn(events: Generator[Event, None, Any]) -> tuple[Any, list[Event]]:
 
 @pytest.mark.parametrize("name", ["tiny@0.25", "lenet5-half"])
 def test_as_many_images_are_drawn_as_are_requested(name: str) -> None:
-    images, events = drawn(calibration_images(setting(name), 70, steps=2))
+    images, events = drawn(calibration_images(context(name), 70, steps=2))
     assert (images.shape, images.dtype) == ((70, 16, 16, 1), np.uint8)
     assert len(np.unique(images.reshape(70, -1), axis=0)) == 70
     assert any(isinstance(event, Progress) for event in events)
 
 
 def test_without_batch_normalization_shapes_are_kept_that_the_network_is_sure_of() -> None:
-    given = setting("lenet5-half")
+    given = context("lenet5-half")
     images, _ = drawn(calibration_images(given, 64, steps=1))
 
     def confidence(pixels: Any) -> float:
@@ -65,7 +65,7 @@ def test_of_every_class_the_most_confident_are_kept_and_of_none_one_twice() -> N
 
 def test_a_seed_repeats_the_images_and_another_gives_others() -> None:
     first, again, other = (
-        drawn(calibration_images(setting("lenet5-half", seed), 20, steps=1))[0]
+        drawn(calibration_images(context("lenet5-half", seed), 20, steps=1))[0]
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)

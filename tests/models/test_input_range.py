@@ -28,10 +28,10 @@ def test_anything_else_is_refused(text: str) -> None:
         parse_input_range(text)
 
 
-@pytest.mark.parametrize("wished", [PIXELS, Preprocessing(0, 255), Preprocessing(-3, 7)])
-def test_black_and_white_become_the_ends_of_the_range(wished: Preprocessing) -> None:
-    np.testing.assert_allclose(wished.apply(BLACK), [[wished.low] * 3])
-    np.testing.assert_allclose(wished.apply(WHITE), [[wished.high] * 3])
+@pytest.mark.parametrize("requested", [PIXELS, Preprocessing(0, 255), Preprocessing(-3, 7)])
+def test_black_and_white_become_the_ends_of_the_range(requested: Preprocessing) -> None:
+    np.testing.assert_allclose(requested.apply(BLACK), [[requested.low] * 3])
+    np.testing.assert_allclose(requested.apply(WHITE), [[requested.high] * 3])
 
 
 def test_imagenet_is_the_preprocessing_of_pytorchs_networks() -> None:

@@ -100,11 +100,11 @@ def test_a_model_with_its_own_pooling_keeps_it(name: str, own: str, state_it: bo
 
 
 @pytest.mark.parametrize(
-    ("name", "wished"), [("lenet5", "global"), ("wrn-16-1", "none"), ("wrn-16-1", "article")]
+    ("name", "requested"), [("lenet5", "global"), ("wrn-16-1", "none"), ("wrn-16-1", "article")]
 )
-def test_a_model_with_its_own_pooling_refuses_another(name: str, wished: str) -> None:
-    with pytest.raises(RequestError, match=f"--pooling {wished}: '{name}'"):
-        model_pooling(name, (32, 32, 3), wished)
+def test_a_model_with_its_own_pooling_refuses_another(name: str, requested: str) -> None:
+    with pytest.raises(RequestError, match=f"--pooling {requested}: '{name}'"):
+        model_pooling(name, (32, 32, 3), requested)
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 1), (16, 200, 3), (32, 32, 3)])

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kextract.models.batch_norm import BatchNormalization, hold_statistics
 from kextract.models.build import build_model
-from kextract.models.statistics import answers_and_inputs, batch_norm_layers
+from kextract.models.statistics import batch_norm_layers, logits_and_inputs
 
 L = keras.layers
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 1)).astype(np.float32)
@@ -50,18 +50,18 @@ def test_batch_normalizations_are_listed_in_order_and_once(name: str, names: str
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_the_answer_is_that_of_the_model_in_inference_mode(name: str) -> None:
     model = MODELS[name]()
-    answers, _ = answers_and_inputs(model, tf.constant(IMAGES))
+    answers, _ = logits_and_inputs(model, tf.constant(IMAGES))
     np.testing.assert_array_equal(answers, model(IMAGES, training=False))
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_inputs_inside_a_tf_function_are_those_outside(name: str) -> None:
     model = MODELS[name]()
-    _, seen = answers_and_inputs(model, tf.constant(IMAGES))
+    _, seen = logits_and_inputs(model, tf.constant(IMAGES))
 
     @tf.function(jit_compile=False)
     def traced(images: tf.Tensor) -> Any:
-        answers, inputs = answers_and_inputs(model, images)
+        answers, inputs = logits_and_inputs(model, images)
         return answers, [value for _, value in inputs]
 
     for (_, outside), inside in zip(seen, traced(tf.constant(IMAGES))[1], strict=True):
@@ -73,7 +73,7 @@ def test_each_input_is_what_the_layer_normalized() -> None:
     for layer in batch_norm_layers(model):
         layer.moving_mean.assign(np.full(layer.moving_mean.shape, 0.25, np.float32))
         layer.moving_variance.assign(np.full(layer.moving_variance.shape, 4.0, np.float32))
-    _, seen = answers_and_inputs(model, tf.constant(IMAGES))
+    _, seen = logits_and_inputs(model, tf.constant(IMAGES))
     expected = IMAGES
     for (layer, value), name in zip(seen, "abc", strict=True):
         assert layer.name == name
@@ -82,7 +82,7 @@ def test_each_input_is_what_the_layer_normalized() -> None:
 
 
 def test_a_layer_that_is_applied_twice_is_there_twice() -> None:
-    _, seen = answers_and_inputs(shared(), tf.constant(IMAGES))
+    _, seen = logits_and_inputs(shared(), tf.constant(IMAGES))
     assert [layer.name for layer, _ in seen] == ["a", "a"]
     np.testing.assert_array_equal(seen[0][1], IMAGES)
 
@@ -91,7 +91,7 @@ def test_gradients_flow_from_the_inputs_to_the_images() -> None:
     images = tf.constant(IMAGES)
     with tf.GradientTape() as tape:
         tape.watch(images)
-        _, seen = answers_and_inputs(nested(), images)
+        _, seen = logits_and_inputs(nested(), images)
         loss = tf.reduce_sum(tf.square(tf.reduce_mean(seen[-1][1], axis=0)))
     assert np.abs(tape.gradient(loss, images)).max() > 0
 
@@ -100,9 +100,9 @@ def test_the_model_is_left_as_it_was() -> None:
     model = sequential()
     before = [dict(vars(layer)) for layer in batch_norm_layers(model)]
     weights = model.get_weights()
-    answers_and_inputs(model, tf.constant(IMAGES))
+    logits_and_inputs(model, tf.constant(IMAGES))
     with pytest.raises(ValueError, match="incompatible"):
-        answers_and_inputs(model, tf.zeros((1, 3, 3, 1)))
+        logits_and_inputs(model, tf.zeros((1, 3, 3, 1)))
     assert [vars(layer).keys() for layer in batch_norm_layers(model)] == [b.keys() for b in before]
     for old, new in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(new, old)

@@ -19,7 +19,7 @@ from kextract.training.state import matching, put_back, take
 from kextract.training.student import distill
 from kextract.training.teacher import train_teacher
 from kextract.transfer import METHODS, make_source
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 from tests.training.examples import (
     SMALL_INVERSION,
     WAYS,
@@ -57,7 +57,7 @@ def teaching(model: Any, resume: Snapshot | None = None, **changes: Any) -> Iter
     teacher = tiny_network(1)
     answers = frozen(teacher, batch_statistics=config.recipe == "article")
     given = dict.fromkeys(METHODS, easy_images(9, seed=5).x)
-    source = make_source(Setting(answers, teacher, model, config), given)
+    source = make_source(SourceContext(answers, teacher, model, config), given)
     logits = Predictor(teacher).logits(VALIDATION.x)
     return distill(
         answers, model, source, config, VALIDATION, logits, resume=resume, snapshots=True

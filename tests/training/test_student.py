@@ -16,7 +16,7 @@ from kextract.records import EpochRecord, Event, Progress
 from kextract.training.evaluation import Predictor, score
 from kextract.training.student import distill
 from kextract.transfer import METHODS, method_spec
-from kextract.transfer.source import Batch, Setting
+from kextract.transfer.source import Batch, SourceContext
 from tests.training.examples import (
     SMALL_INVERSION,
     WAYS,
@@ -56,7 +56,7 @@ class Album:
     def batch(self) -> tf.Tensor:
         return self.images
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         return {"pages": float(len(self.asked))}
 
     def state(self) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def lessons(
     logits = Predictor(teacher).logits(validation.x) if validation else None
     answers = frozen(teacher, batch_statistics=config.recipe == "article")
     if source is None:
-        setting = Setting(answers, teacher, student, config, easy_images(9, seed=5).x)
-        source = method_spec(config.method).make(setting)
+        context = SourceContext(answers, teacher, student, config, easy_images(9, seed=5).x)
+        source = method_spec(config.method).make(context)
     return distill(answers, student, source, config, validation, logits)
 
 

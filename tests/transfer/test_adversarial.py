@@ -11,7 +11,7 @@ from kextract.transfer import method_spec
 from kextract.transfer.adversarial import AdversarialNoise
 from kextract.transfer.crafting import CraftingRules
 from kextract.transfer.noise import RandomNoise
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 from tests.training.examples import CLASSES, easy_images, tiny_network
 from tests.transfer.examples import LINEAR_SHAPE, first_move, linear_teacher
 
@@ -82,8 +82,8 @@ def test_the_confidence_is_the_mean_over_all_images_of_the_epoch() -> None:
     noise = source(together=4)
     batches = drawn(noise, epochs=1).astype(np.float64)
     pushed = np.sign((batches - beginnings()).mean(axis=(2, 3, 4)))
-    wished = 1 / (1 + np.exp(-2 * pushed * batches.mean(axis=(2, 3, 4))))
-    assert noise.figures()["confidence"] == pytest.approx(wished.mean(), rel=1e-5)
+    requested = 1 / (1 + np.exp(-2 * pushed * batches.mean(axis=(2, 3, 4))))
+    assert noise.metrics()["confidence"] == pytest.approx(requested.mean(), rel=1e-5)
 
 
 def test_the_iterations_are_the_mean_over_all_batches_of_the_epoch() -> None:
@@ -91,19 +91,19 @@ def test_the_iterations_are_the_mean_over_all_batches_of_the_epoch() -> None:
     limited, stopped = source(iterations=4, together=4), source(iterations=9, tolerance=99.0)
     for noise in (limited, stopped):
         drawn(noise, epochs=1)
-    assert limited.figures()["iterations"] == 4.0
-    assert stopped.figures()["iterations"] == 2.0
+    assert limited.metrics()["iterations"] == 4.0
+    assert stopped.metrics()["iterations"] == 2.0
 
 
 def test_figures_begin_anew_after_they_were_asked_for() -> None:
     fresh, used = source(), source()
     drawn(used, epochs=1)
-    used.figures()
+    used.metrics()
     for step in range(STEPS):
         for noise in (fresh, used):
             list(noise.refresh(2, step))
             noise.batch()
-    assert used.figures() == fresh.figures()
+    assert used.metrics() == fresh.metrics()
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +117,15 @@ def teacher() -> Any:
 
 @pytest.fixture(scope="module")
 def crafted(teacher: Any) -> Any:
-    """A whole epoch of crafted batches with the teacher's answers to them, and the figures."""
+    """A whole epoch of crafted batches with the teacher's answers to them, and the metrics."""
     answers = frozen(teacher, batch_statistics=False)
     config = DistillConfig(steps_per_epoch=6, batch_size=8, noise_learning_rate=0.05)
-    noise = method_spec("adversarial").make(Setting(answers, teacher, teacher, config))
+    noise = method_spec("adversarial").make(SourceContext(answers, teacher, teacher, config))
     logits = []
     for step in range(config.steps_per_epoch):
         list(noise.refresh(1, step))
         logits.append(answers(noise.batch()).numpy().astype(np.float64))
-    return np.concatenate(logits), noise.figures()
+    return np.concatenate(logits), noise.metrics()
 
 
 def test_crafted_noise_makes_a_trained_teacher_sure(crafted: Any) -> None:
@@ -135,9 +135,9 @@ def test_crafted_noise_makes_a_trained_teacher_sure(crafted: Any) -> None:
 def test_the_confidence_is_the_teacher_s_highest_probability_where_all_are_fooled(
     crafted: Any,
 ) -> None:
-    logits, figures = crafted
+    logits, metrics = crafted
     highest = np.exp(logits).max(axis=1) / np.exp(logits).sum(axis=1)
-    assert figures["confidence"] == pytest.approx(highest.mean(), rel=0.02)
+    assert metrics["confidence"] == pytest.approx(highest.mean(), rel=0.02)
 
 
 def test_noise_is_crafted_for_all_classes_about_as_often(crafted: Any) -> None:

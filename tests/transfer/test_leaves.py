@@ -11,7 +11,7 @@ from kextract.records import Progress
 from kextract.transfer import leaves
 from kextract.transfer.crops import GENES
 from kextract.transfer.leaves import Leaves, children, evenly
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 from tests.training.examples import CLASSES, SHAPE, tiny_network
 
 CONFIG = DistillConfig(
@@ -22,7 +22,7 @@ CONFIG = DistillConfig(
 def source(teacher: Any = None, **changes: Any) -> Leaves:
     teacher = teacher or tiny_network(1)
     answers = frozen(teacher, batch_statistics=False)
-    return Leaves(Setting(answers, teacher, tiny_network(2), replace(CONFIG, **changes)))
+    return Leaves(SourceContext(answers, teacher, tiny_network(2), replace(CONFIG, **changes)))
 
 
 def answered(*classes: int, sure: float = 0.8) -> np.ndarray:
@@ -65,7 +65,7 @@ def test_a_resumed_run_draws_the_same_pool() -> None:
     list(first.refresh(2, 1))
     list(second.refresh(2, 1))
     np.testing.assert_array_equal(first.batch(), second.batch())
-    assert first.figures() == second.figures()
+    assert first.metrics() == second.metrics()
     assert first.state() == {}
 
 
@@ -75,16 +75,16 @@ def test_figures_are_the_teacher_s_answers_to_the_images_of_the_pool() -> None:
     list(some.refresh(1, 0))
     answers = tf.nn.softmax(teacher(some.batch(), training=False)).numpy()
     shares = np.bincount(answers.argmax(axis=1), minlength=CLASSES) / len(answers)
-    figures = some.figures()
-    found = [figures[f"answers/{number}"] for number in range(CLASSES)]
+    metrics = some.metrics()
+    found = [metrics[f"class_shares/{number}"] for number in range(CLASSES)]
     np.testing.assert_allclose(found, shares, atol=0.04)
-    assert figures["confidence"] == pytest.approx(answers.max(axis=1).mean(), abs=0.02)
+    assert metrics["confidence"] == pytest.approx(answers.max(axis=1).mean(), abs=0.02)
 
 
 def test_an_even_pool_has_an_entropy_of_1() -> None:
     some = source()
     some._answers = answered(0, 1, 2, 2, 1, 0)
-    assert some.figures()["entropy"] == pytest.approx(1.0)
+    assert some.metrics()["entropy"] == pytest.approx(1.0)
 
 
 def test_as_many_are_chosen_of_each_answer_where_there_are_enough() -> None:

@@ -9,7 +9,7 @@ from kextract.errors import RequestError, UnknownNameError
 from kextract.models.frozen import frozen
 from kextract.transfer import make_source, method_specs
 from kextract.transfer.mixed import Mixed, shares
-from kextract.transfer.source import Setting, TransferSource, as_batch
+from kextract.transfer.source import SourceContext, TransferSource, as_batch
 from tests.training.examples import SHAPE, SMALL_INVERSION, easy_images, tiny_network
 
 CONFIG = DistillConfig(
@@ -27,7 +27,7 @@ GIVEN = {"surrogate": easy_images(5).x, "real": 255 - easy_images(5).x}
 def made(config: DistillConfig) -> TransferSource:
     teacher, student = tiny_network(1), tiny_network(2)
     answers = frozen(teacher, batch_statistics=False)
-    return make_source(Setting(answers, teacher, student, config), GIVEN)
+    return make_source(SourceContext(answers, teacher, student, config), GIVEN)
 
 
 def batches(source: TransferSource, epoch: int = 1) -> Any:
@@ -65,24 +65,24 @@ def test_two_kinds_of_noise_do_not_begin_alike() -> None:
 def test_the_health_of_drawn_images_is_among_the_figures() -> None:
     source = made(replace(CONFIG, mix="inversion"))
     batches(source)
-    assert {"confidence", "entropy", "diversity"} <= source.figures().keys()
+    assert {"confidence", "entropy", "diversity"} <= source.metrics().keys()
 
 
 def test_a_figure_that_both_have_is_told_of_each() -> None:
     source = made(replace(CONFIG, method="inversion", mix="adversarial"))
     batches(source)
-    figures = source.figures()
-    assert {"confidence", "adversarial/confidence", "iterations"} <= figures.keys()
-    assert figures["confidence"] != figures["adversarial/confidence"]
+    metrics = source.metrics()
+    assert {"confidence", "adversarial/confidence", "iterations"} <= metrics.keys()
+    assert metrics["confidence"] != metrics["adversarial/confidence"]
 
 
 def test_what_both_remember_is_kept_apart_and_given_back() -> None:
     config = replace(CONFIG, method="adversarial", mix="inversion")
     source, other = made(config), made(config)
     batches(source)
-    source.figures()
+    source.metrics()
     batches(other)
-    other.figures()
+    other.metrics()
     state = {name: np.array(value) for name, value in other.state().items()}
     assert {name.split("/")[0] for name in state} == {"adversarial", "inversion"}
     again = made(config)

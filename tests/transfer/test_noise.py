@@ -70,4 +70,4 @@ def test_generators_of_different_batches_are_different() -> None:
 
 
 def test_there_is_nothing_to_say_about_random_noise() -> None:
-    assert RandomNoise(SHAPE, 0).figures() == {}
+    assert RandomNoise(SHAPE, 0).metrics() == {}

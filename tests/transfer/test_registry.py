@@ -5,7 +5,7 @@ from kextract.config import DistillConfig
 from kextract.errors import UnknownNameError
 from kextract.models.frozen import frozen
 from kextract.transfer import METHODS, method_spec
-from kextract.transfer.source import Setting, as_batch
+from kextract.transfer.source import SourceContext, as_batch
 from tests.training.examples import SHAPE, SMALL_INVERSION, WAYS, easy_images, tiny_network
 
 
@@ -21,8 +21,8 @@ def test_every_method_gives_float_batches_of_the_asked_shape(name: str, recipe: 
     )
     teacher, student = tiny_network(1), tiny_network(2)
     answers = frozen(teacher, batch_statistics=recipe == "article")
-    setting = Setting(answers, teacher, student, config, easy_images(5).x)
-    source = method_spec(name).make(setting)
+    context = SourceContext(answers, teacher, student, config, easy_images(5).x)
+    source = method_spec(name).make(context)
     batches = []
     for step in range(3):
         list(source.refresh(1, step))

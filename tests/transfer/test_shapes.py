@@ -9,8 +9,8 @@ from kextract.config import DistillConfig
 from kextract.models.frozen import frozen
 from kextract.records import Progress
 from kextract.transfer import shapes
-from kextract.transfer.shapes import RandomShapes, draw_shapes, surest
-from kextract.transfer.source import Setting
+from kextract.transfer.shapes import RandomShapes, draw_shapes, most_confident
+from kextract.transfer.source import SourceContext
 from tests.training.examples import SHAPE, tiny_network
 
 CONFIG = DistillConfig(method="shapes", steps_per_epoch=3, batch_size=8, precision="float32")
@@ -24,7 +24,9 @@ def drawn(*shape: int, seed: int = 0) -> Any:
 def source(**changes: Any) -> RandomShapes:
     teacher = tiny_network(1)
     answers = frozen(teacher, batch_statistics=False)
-    return RandomShapes(Setting(answers, teacher, tiny_network(2), replace(CONFIG, **changes)))
+    return RandomShapes(
+        SourceContext(answers, teacher, tiny_network(2), replace(CONFIG, **changes))
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -66,11 +68,11 @@ def test_the_seed_decides_the_shapes() -> None:
 
 def test_the_surest_answers_of_every_class_are_chosen() -> None:
     logits = tf.constant([[3.0, 0], [0, 1], [1, 0], [0, 4], [2, 0], [0, 2]])
-    assert sorted(surest(logits, 4).numpy().tolist()) == [0, 3, 4, 5]
+    assert sorted(most_confident(logits, 4).numpy().tolist()) == [0, 3, 4, 5]
 
 
 def test_a_class_that_nothing_is_answered_with_is_filled_up_with_others() -> None:
-    places = surest(tf.constant([[3.0, 0], [2, 0], [1, 0]]), 3).numpy()
+    places = most_confident(tf.constant([[3.0, 0], [2, 0], [1, 0]]), 3).numpy()
     assert len(places) == 3 and set(places) <= {0, 1, 2}
 
 

@@ -96,4 +96,4 @@ def test_a_source_gives_what_is_drawn_for_the_moment_it_was_told() -> None:
 
 def test_a_source_of_stored_images_remembers_and_tells_nothing() -> None:
     source = StoredImages(IMAGES, PLAIN)
-    assert (source.state(), source.figures()) == ({}, {})
+    assert (source.state(), source.metrics()) == ({}, {})

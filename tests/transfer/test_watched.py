@@ -8,7 +8,7 @@ from kextract.config import DistillConfig
 from kextract.datasets.pixels import unscale
 from kextract.models.frozen import frozen
 from kextract.transfer import make_source
-from kextract.transfer.source import Setting, TransferSource, as_batch
+from kextract.transfer.source import SourceContext, TransferSource, as_batch
 from kextract.transfer.watched import Watched
 from tests.training.examples import SMALL_INVERSION, easy_images, tiny_network
 
@@ -25,8 +25,8 @@ CONFIG = DistillConfig(
 def made(method: str) -> TransferSource:
     teacher, student = tiny_network(1), tiny_network(2)
     answers = frozen(teacher, batch_statistics=False)
-    setting = Setting(answers, teacher, student, replace(CONFIG, method=method))
-    return make_source(setting, {method: easy_images(5).x})
+    context = SourceContext(answers, teacher, student, replace(CONFIG, method=method))
+    return make_source(context, {method: easy_images(5).x})
 
 
 def epoch(source: TransferSource, number: int) -> Any:
@@ -62,7 +62,7 @@ def test_nothing_is_changed_by_looking(method: str) -> None:
     for number in (1, 2):
         np.testing.assert_array_equal(epoch(watched, number), epoch(alone, number))
         watched.samples(9)
-        assert watched.figures() == alone.figures()
+        assert watched.metrics() == alone.metrics()
         one, other = watched.state(), alone.state()
         assert one.keys() == other.keys()
         for name, value in one.items():

@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 from kextract.datasets.pixels import scale, unscale
 from kextract.errors import RequestError
-from kextract.models.statistics import answers_and_inputs
+from kextract.models.statistics import logits_and_inputs
 from kextract.records import Event, Note, Progress
 from kextract.transfer.inversion.health import diversity
 from kextract.transfer.inversion.synthesizer import Synthesizer, distance_to_stored, has_statistics
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 
 Look = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 @dataclass(frozen=True)
-class DrawnFigures:
+class DrawnMetrics:
     """What can be told of drawn images without any data."""
 
     requested: float
@@ -40,49 +40,51 @@ class Drawn:
     """(n, h, w, c)."""
     classes: NDArray[np.int64]
     """The requested ones, (n,)."""
-    answers: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
     """The teacher's probabilities (n, k)."""
-    figures: DrawnFigures
+    metrics: DrawnMetrics
 
 
-def check_losses(setting: Setting) -> None:
+def check_losses(context: SourceContext) -> None:
     """Raise RequestError where no loss with a weight is left to learn from."""
-    rules = setting.config.inversion
+    rules = context.config.inversion
     if rules.class_weight or rules.balance_weight or rules.variation_weight:
         return
     if not rules.batch_norm_weight:
         raise RequestError("--class-weight 0: every other weight is 0 too; leave one of them in")
-    if not has_statistics(setting):
+    if not has_statistics(context):
         raise RequestError(
             "--class-weight 0: the teacher has no batch normalization, and every other weight is 0"
             " too; leave one of them in"
         )
 
 
-def draw_classes(setting: Setting, steps: int, per_class: int) -> Generator[Event, None, Drawn]:
+def draw_classes(
+    context: SourceContext, steps: int, per_class: int
+) -> Generator[Event, None, Drawn]:
     """Train a new generator for `steps`, draw `per_class` images of every class and return them.
 
     Yields progress, and a Note where the teacher has no batch normalization. Images are drawn in
     whole batches, as a student would get them. Raises NonFiniteError where a loss or an image is no
     longer a number.
     """
-    rules = setting.config.inversion
-    compared = has_statistics(setting)
+    rules = context.config.inversion
+    compared = has_statistics(context)
     if rules.batch_norm_weight and not compared:
         yield Note("the teacher has no batch normalization: only the other losses are lowered")
-    synthesizer = Synthesizer(setting)
+    synthesizer = Synthesizer(context)
     for step in range(1, steps + 1):
         synthesizer.learn(adversarial_weight=0.0)
         yield Progress(1, "inverting", step, steps, step * rules.synthesis_batch_size)
-    look, rows = _make_look(setting), _Rows(setting, per_class)
+    look, rows = _make_look(context), _Rows(context, per_class)
     distances: list[float] = []
     while rows.filled < rows.total:
         drawn, labels = synthesizer.draw()
         # What is measured is what is kept: images of 256 levels.
         pixels = unscale(drawn)
-        answers, distance = look(tf.constant(scale(pixels)))
+        probabilities, distance = look(tf.constant(scale(pixels)))
         distances.append(float(distance))
-        rows.add(pixels, answers.numpy(), labels)
+        rows.add(pixels, probabilities.numpy(), labels)
         yield Progress(1, "drawing", rows.filled, rows.total, rows.filled)
     return rows.drawn(float(np.mean(distances)) if compared else None)
 
@@ -90,10 +92,10 @@ def draw_classes(setting: Setting, steps: int, per_class: int) -> Generator[Even
 class _Rows:
     """Images by class, as many of each; more than that are left out."""
 
-    def __init__(self, setting: Setting, per_class: int) -> None:
-        classes = setting.classes
-        self._images = np.empty((classes, per_class, *setting.input_shape), np.uint8)
-        self._answers = np.empty((classes, per_class, classes), np.float32)
+    def __init__(self, context: SourceContext, per_class: int) -> None:
+        classes = context.classes
+        self._images = np.empty((classes, per_class, *context.input_shape), np.uint8)
+        self._probabilities = np.empty((classes, per_class, classes), np.float32)
         self._counts = np.zeros(classes, np.int64)
         self.total = classes * per_class
 
@@ -102,35 +104,38 @@ class _Rows:
         return int(self._counts.sum())
 
     def add(
-        self, images: NDArray[np.uint8], answers: NDArray[np.float32], labels: NDArray[np.int32]
+        self,
+        images: NDArray[np.uint8],
+        probabilities: NDArray[np.float32],
+        labels: NDArray[np.int32],
     ) -> None:
-        for image, answer, label in zip(images, answers, labels, strict=True):
+        for image, shares, label in zip(images, probabilities, labels, strict=True):
             place = self._counts[label]
             if place < self._images.shape[1]:
                 self._images[label, place] = image
-                self._answers[label, place] = answer
+                self._probabilities[label, place] = shares
                 self._counts[label] += 1
 
     def drawn(self, batch_norm_distance: float | None) -> Drawn:
         classes, per_class = self._images.shape[:2]
         requested = np.repeat(np.arange(classes, dtype=np.int64), per_class)
         images = self._images.reshape(self.total, *self._images.shape[2:])
-        answers = self._answers.reshape(self.total, classes)
-        figures = DrawnFigures(
-            requested=float((answers.argmax(axis=1) == requested).mean()),
-            confidence=float(answers.max(axis=1).mean()),
+        probabilities = self._probabilities.reshape(self.total, classes)
+        metrics = DrawnMetrics(
+            requested=float((probabilities.argmax(axis=1) == requested).mean()),
+            confidence=float(probabilities.max(axis=1).mean()),
             batch_norm_distance=batch_norm_distance,
             diversity=diversity(scale(images), requested),
         )
-        return Drawn(images, requested, answers, figures)
+        return Drawn(images, requested, probabilities, metrics)
 
 
-def _make_look(setting: Setting) -> Look:
+def _make_look(context: SourceContext) -> Look:
     """Compile: images (n, h, w, c) in; probabilities (n, k) and statistics' distance out."""
 
     @tf.function(jit_compile=False)
     def look(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        answers, inputs = answers_and_inputs(setting.teacher, images)
-        return tf.nn.softmax(tf.cast(answers, tf.float32)), distance_to_stored(inputs)
+        logits, inputs = logits_and_inputs(context.teacher, images)
+        return tf.nn.softmax(tf.cast(logits, tf.float32)), distance_to_stored(inputs)
 
     return look  # type: ignore[no-any-return]

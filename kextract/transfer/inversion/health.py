@@ -1,4 +1,4 @@
-"""How healthy drawn images are, told without any data: by the teacher's answers and the pixels."""
+"""How healthy drawn images are, without any data: by the teacher's predictions and the pixels."""
 
 from collections.abc import Mapping
 
@@ -15,14 +15,14 @@ LOOKED_AT = 500
 ENOUGH_STEPS = 50
 """Steps after which a generator has to draw properly; before, it has not learned yet."""
 LEAST_ENTROPY = 0.5
-"""Share of the entropy of even answers below which a generator has collapsed."""
+"""Share of the entropy of even predictions below which a generator has collapsed."""
 FOLLOWED = 0.5
 """Share of images answered as requested from which on a generator follows its requests."""
 LEAST_REQUESTED = 0.25
 """The share below which one that did so has stopped."""
 LEAST_DIVERSITY = 0.02
 """Spread of pixels within a class, pixels being -1 to 1, below which a generator has collapsed."""
-ANSWERS = "answers/"
+CLASS_SHARES = "class_shares/"
 
 
 class Health:
@@ -40,21 +40,21 @@ class Health:
         """Look at some of the images, uint8 (n, h, w, c).
 
         `confidence` is the mean probability of the teacher's answer; `entropy` is that of the mean
-        of its answers as a share of log k (1: all classes alike); `diversity` is the mean spread of
-        a pixel within a class, pixels being -1 to 1; `answers/3` is the share of images that are
-        answered with class 3.
+        of its predictions as a share of log k (1: all classes alike); `diversity` is the mean
+        spread of a pixel within a class, pixels being -1 to 1; `class_shares/3` is the share of
+        images that are predicted to be of class 3.
         """
         places = random_generator(Stream.HEALTH, seed).permutation(len(bank))[:LOOKED_AT]
         images = scale(bank[places])
         probabilities = tf.nn.softmax(self._answer(tf.constant(images))).numpy().astype(np.float64)
-        answers = probabilities.argmax(axis=-1)
-        shares = np.bincount(answers, minlength=self._classes) / len(answers)
+        predictions = probabilities.argmax(axis=-1)
+        shares = np.bincount(predictions, minlength=self._classes) / len(predictions)
         mean = probabilities.mean(axis=0)
         return {
             "confidence": float(probabilities.max(axis=-1).mean()),
             "entropy": _entropy(mean) / np.log(self._classes),
-            "diversity": diversity(images, answers),
-            **{f"{ANSWERS}{number}": float(share) for number, share in enumerate(shares)},
+            "diversity": diversity(images, predictions),
+            **{f"{CLASS_SHARES}{number}": float(share) for number, share in enumerate(shares)},
         }
 
 

@@ -19,7 +19,7 @@ from kextract.transfer.inversion.health import (
     is_collapsed,
 )
 from kextract.transfer.inversion.synthesizer import Synthesizer, has_statistics
-from kextract.transfer.source import Setting, within
+from kextract.transfer.source import SourceContext, within
 from kextract.transfer.stored import sample
 
 NOT_FOR_THIS = (
@@ -40,13 +40,13 @@ class Inversion:
     generator that goes on learning.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        self._config = setting.config
-        self._rules = setting.config.inversion
-        self._lacks_statistics = bool(self._rules.batch_norm_weight) and not has_statistics(setting)
-        self._synthesizer = Synthesizer(setting)
-        self._health = Health(setting.teacher)
-        self._bank = Bank(self._rules.bank_size, setting.input_shape)
+    def __init__(self, context: SourceContext) -> None:
+        self._config = context.config
+        self._rules = context.config.inversion
+        self._lacks_statistics = bool(self._rules.batch_norm_weight) and not has_statistics(context)
+        self._synthesizer = Synthesizer(context)
+        self._health = Health(context.teacher)
+        self._bank = Bank(self._rules.bank_size, context.input_shape)
         self._moment = (0, 0)
         self._ill = False
         self._followed = False
@@ -68,7 +68,7 @@ class Inversion:
         """Return images of the bank, shifted and mirrored at random: float32 (n, h, w, c)."""
         return sample(self._bank.images, self._config, *self._moment)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return the health of the bank and of the generator, which needs no data to be told.
 
         `collapsed` is 1 where the generator has; it is not there otherwise.
@@ -76,7 +76,7 @@ class Inversion:
         self._ill = self._has_collapsed()
         health = self._health.of(self._bank.images, self._config.seed)
         return {
-            **self._synthesizer.figures(),
+            **self._synthesizer.metrics(),
             **health,
             **({"collapsed": 1.0} if self._ill else {}),
         }
@@ -132,7 +132,7 @@ class Inversion:
             if self._failed_in == epoch:
                 raise
             self._failed_in = epoch
-            yield self._restart(epoch, "had a loss that is no number")
+            yield self._restart(epoch, "had a loss that is not finite")
             yield from self._learn_and_draw(epoch, update)
 
     def _learn_and_draw(self, epoch: int, update: int) -> Iterator[Event]:

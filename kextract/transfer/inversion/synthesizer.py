@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from kextract import losses
 from kextract.errors import NonFiniteError
 from kextract.models.batch_norm import batch_moments
-from kextract.models.statistics import Normalized, answers_and_inputs
+from kextract.models.statistics import Normalized, logits_and_inputs
 from kextract.seeds import Stream, seed_number, seed_sequence
 from kextract.transfer.inversion.generator import build_generator, latent_codes
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 
 MEASURES = ("generator_loss", "requested", "batch_norm_distance")
 
@@ -22,9 +22,9 @@ MEASURES = ("generator_loss", "requested", "batch_norm_distance")
 class Synthesizer:
     """A generator, its optimizer, and the count of what it has drawn so far."""
 
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._rules = setting.config.inversion
+    def __init__(self, context: SourceContext) -> None:
+        self._context = context
+        self._rules = context.config.inversion
         self._generator = self._new_generator(restarts=0)
         self._optimizer = keras.optimizers.Adam(self._rules.generator_learning_rate, beta_1=0.5)
         self._optimizer.build(self._generator.trainable_variables)
@@ -48,7 +48,7 @@ class Synthesizer:
         return self._steps == 0
 
     def learn(self, adversarial_weight: float) -> None:
-        """Make one step. Raises NonFiniteError where a loss is no longer a number."""
+        """Make one step. Raises NonFiniteError where a loss is not finite."""
         codes, labels = self._next_codes()
         measures = self._step(codes, labels, tf.constant(adversarial_weight, tf.float32)).numpy()
         self._check(measures)
@@ -76,21 +76,21 @@ class Synthesizer:
             if variable is not self._optimizer.learning_rate:
                 variable.assign(tf.zeros_like(variable))
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return the means of what was measured since the last call; nothing if nothing was."""
         if not self._measured:
             return {}
         means = np.mean(self._measured, axis=0)
         self._measured = []
-        figures = {name: float(mean) for name, mean in zip(MEASURES, means, strict=True)}
+        metrics = {name: float(mean) for name, mean in zip(MEASURES, means, strict=True)}
         if not self._rules.class_weight:
-            del figures["requested"]
-        return figures
+            del metrics["requested"]
+        return metrics
 
     def requested(self) -> float | None:
         """Return the share of images answered as requested in the last steps, a round of them.
 
-        None where no class is requested, and where no step was made since the last `figures`.
+        None where no class is requested, and where no step was made since the last `metrics`.
         """
         if not (self._measured and self._rules.class_weight):
             return None
@@ -123,10 +123,10 @@ class Synthesizer:
         return [variable.value for variable in variables]
 
     def _new_generator(self, restarts: int) -> keras.Model:
-        config = self._setting.config
+        config = self._context.config
         return build_generator(
-            self._setting.input_shape,
-            self._setting.classes,
+            self._context.input_shape,
+            self._context.classes,
             latent_size=self._rules.latent_size,
             channels=self._rules.generator_channels,
             precision=config.precision,
@@ -139,44 +139,44 @@ class Synthesizer:
         If batches went on where the last one ended, learning and drawing could each be stuck with
         classes of their own wherever there are more classes than images in a batch.
         """
-        stream = seed_sequence(Stream.CODES, self._setting.config.seed, self._restarts, self._drawn)
+        stream = seed_sequence(Stream.CODES, self._context.config.seed, self._restarts, self._drawn)
         *seed, first = stream.generate_state(3).astype(np.int32)
         self._drawn += 1
         turn = np.arange(self._rules.synthesis_batch_size) + first
-        labels = tf.constant(turn % self._setting.classes, tf.int32)
+        labels = tf.constant(turn % self._context.classes, tf.int32)
         return (
-            latent_codes(labels, self._rules.latent_size, self._setting.classes, tf.constant(seed)),
+            latent_codes(labels, self._rules.latent_size, self._context.classes, tf.constant(seed)),
             labels,
         )
 
     def _compile_step(self) -> Any:
         """Compile a step: codes, classes and adversarial weight in; MEASURES out, float32 (3,)."""
         rules = self._rules
-        student = self._setting.student if rules.adversarial_weight else None
-        distance = losses.distance(self._setting.config.distance, self._setting.config.temperature)
+        student = self._context.student if rules.adversarial_weight else None
+        distance = losses.distance(self._context.config.distance, self._context.config.temperature)
         variables = self._generator.trainable_variables
 
         @tf.function(jit_compile=False)
         def step(codes: tf.Tensor, labels: tf.Tensor, adversarial_weight: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 images = self._generator(codes, training=True)
-                answers, inputs = answers_and_inputs(self._setting.teacher, images)
-                strangeness = distance_to_stored(inputs)
-                loss = rules.class_weight * losses.cross_entropy(labels, answers)
-                loss += rules.batch_norm_weight * strangeness
+                teacher_logits, inputs = logits_and_inputs(self._context.teacher, images)
+                statistics_loss = distance_to_stored(inputs)
+                loss = rules.class_weight * losses.cross_entropy(labels, teacher_logits)
+                loss += rules.batch_norm_weight * statistics_loss
                 if rules.balance_weight:
-                    loss += rules.balance_weight * losses.imbalance(answers)
+                    loss += rules.balance_weight * losses.information_entropy_loss(teacher_logits)
                 if rules.variation_weight:
                     loss += rules.variation_weight * losses.variation(images)
                 if student is not None:
-                    opinions = student(images, training=False)
+                    student_logits = student(images, training=False)
                     loss -= adversarial_weight * losses.disagreement(
-                        distance(answers, opinions), answers, opinions
+                        distance(teacher_logits, student_logits), teacher_logits, student_logits
                     )
             self._optimizer.apply(tape.gradient(loss, variables), variables)
-            hits = tf.equal(tf.argmax(answers, axis=-1, output_type=tf.int32), labels)
+            hits = tf.equal(tf.argmax(teacher_logits, axis=-1, output_type=tf.int32), labels)
             requested = tf.reduce_mean(tf.cast(hits, tf.float32))
-            return tf.stack([loss, requested, strangeness])
+            return tf.stack([loss, requested, statistics_loss])
 
         return step
 
@@ -189,7 +189,7 @@ def distance_to_stored(inputs: Sequence[Normalized]) -> tf.Tensor:
     )
 
 
-def has_statistics(setting: Setting) -> bool:
+def has_statistics(context: SourceContext) -> bool:
     """Say whether the teacher normalizes anything by statistics that it has stored."""
-    _, inputs = answers_and_inputs(setting.teacher, tf.zeros((2, *setting.input_shape)))
+    _, inputs = logits_and_inputs(context.teacher, tf.zeros((2, *context.input_shape)))
     return bool(inputs)

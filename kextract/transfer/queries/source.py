@@ -18,7 +18,7 @@ from kextract.transfer.queries.choosing import most_telling
 from kextract.transfer.queries.scouts import Scout
 from kextract.transfer.queries.targets import sampling, target_logits
 from kextract.transfer.shapes import draw_shapes
-from kextract.transfer.source import Batch, Setting
+from kextract.transfer.source import Batch, SourceContext
 
 QUESTION_STREAM = 7
 """Sets the questions' random numbers apart from those of models, noise, generators and scouts."""
@@ -37,12 +37,12 @@ class Queries:
     that was stopped asks what it would have asked; what is in the ledger is never asked again.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        assert setting.asking is not None, "the run was told that this method asks"
-        self._asking = setting.asking
-        self._student = setting.student
-        self._config, self._rules = setting.config, setting.config.queries
-        self._shape, self._classes = setting.input_shape, setting.classes
+    def __init__(self, context: SourceContext) -> None:
+        assert context.asking is not None, "the run was told that this method asks"
+        self._asking = context.asking
+        self._student = context.student
+        self._config, self._rules = context.config, context.config.queries
+        self._shape, self._classes = context.input_shape, context.classes
         self._kind = self._asking.ledger.heading.answers
         self._draw = _compile_draw((self._rules.query_choice * CHOSEN_AT_ONCE, *self._shape))
         self._step = (0, 0)
@@ -78,7 +78,7 @@ class Queries:
         )
         return Batch(images, logits)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return how many images were sent, and how even the answers are over the classes.
 
         `entropy` is that of the class shares as a share of log k; `answers/3` the share of class 3.
@@ -89,7 +89,7 @@ class Queries:
         return {
             "questions": float(self._asking.ledger.counts.sent),
             "entropy": float(-(some * np.log(some)).sum() / np.log(self._classes)),
-            **{f"answers/{number}": float(share) for number, share in enumerate(shares)},
+            **{f"class_shares/{number}": float(share) for number, share in enumerate(shares)},
         }
 
     def samples(self, count: int) -> Pixels:

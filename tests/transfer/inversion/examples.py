@@ -12,7 +12,7 @@ from kextract.models.frozen import frozen
 from kextract.records import Event
 from kextract.training.teacher import train_teacher
 from kextract.transfer.inversion.source import Inversion
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 from tests.training.examples import easy_images, tiny_network
 
 RULES = InversionConfig(
@@ -50,16 +50,16 @@ def network(*, channels: int = 1, classes: int = 3, normalized: bool = True) -> 
     return keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.Flatten()(x)))
 
 
-def setting(teacher: Any, student: Any = None, seed: int = 0, **rules: Any) -> Setting:
+def context(teacher: Any, student: Any = None, seed: int = 0, **rules: Any) -> SourceContext:
     """The surroundings; `rules` are changes to how the generator is trained."""
     config = replace(CONFIG, seed=seed, inversion=replace(RULES, **rules))
     answers = frozen(teacher, batch_statistics=False)
-    return Setting(answers, teacher, student or tiny_network(9), config)
+    return SourceContext(answers, teacher, student or tiny_network(9), config)
 
 
 def inversion(**rules: Any) -> Inversion:
     """A source whose teacher has learned nothing, which is enough where nothing is to be seen."""
-    return Inversion(setting(tiny_network(1), **rules))
+    return Inversion(context(tiny_network(1), **rules))
 
 
 def followed(source: Inversion, epochs: int = 1, first: int = 1) -> Iterator[Event]:

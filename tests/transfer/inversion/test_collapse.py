@@ -53,7 +53,7 @@ def collapsed(**rules: Any) -> Inversion:
     """A source whose generator has drawn nothing but grey in its first epoch."""
     source = painting_grey(inversion(**rules))
     list(followed(source))
-    source.figures()
+    source.metrics()
     return source
 
 
@@ -75,8 +75,8 @@ def test_a_collapse_is_among_the_figures_and_only_then(soon_judged: None) -> Non
     healthy, ill = inversion(), painting_grey(inversion())
     for source in (healthy, ill):
         list(followed(source))
-    assert "collapsed" not in healthy.figures()
-    assert ill.figures()["collapsed"] == 1
+    assert "collapsed" not in healthy.metrics()
+    assert ill.metrics()["collapsed"] == 1
 
 
 def test_a_collapse_is_told_once(soon_judged: None) -> None:
@@ -107,7 +107,7 @@ def test_a_new_generator_is_not_blamed_for_the_images_of_the_one_before(
     monkeypatch.setattr(source_module, "is_collapsed", never)
     source = changed(collapsed(), ill=1)
     list(followed(source, first=2))
-    source.figures()
+    source.metrics()
     assert [health["diversity"] > 0.01 for health in looked_at] == [False, True]
 
 
@@ -121,7 +121,7 @@ def epochs_that_end_ill(shares: list[float | None], monkeypatch: pytest.MonkeyPa
 
     The images themselves look well, and nothing is learnt. None where nothing was requested.
     """
-    well = {"entropy": 1.0, "diversity": 1.0, "answers/0": 1.0}
+    well = {"entropy": 1.0, "diversity": 1.0, "class_shares/0": 1.0}
     monkeypatch.setattr(source_module, "ENOUGH_STEPS", 0)
     monkeypatch.setattr(Health, "of", lambda *_: well)
     monkeypatch.setattr(Synthesizer, "learn", lambda *_: None)
@@ -129,7 +129,7 @@ def epochs_that_end_ill(shares: list[float | None], monkeypatch: pytest.MonkeyPa
     for epoch, share in enumerate(shares, start=1):
         monkeypatch.setattr(Synthesizer, "requested", lambda _, share=share: share)
         list(followed(source, first=epoch))
-        ill.append("collapsed" in source.figures())
+        ill.append("collapsed" in source.metrics())
     return ill
 
 
@@ -160,7 +160,7 @@ def test_an_epoch_without_a_step_is_judged_by_the_images_alone(soon_judged: None
         | {"ill": np.array(0)}
     )
     list(followed(rarely, first=2))
-    rarely.figures()
+    rarely.metrics()
     assert len(notes(iter(rarely.refresh(3, 0)))) == 1
 
 
@@ -172,7 +172,7 @@ def test_a_run_that_was_stopped_after_a_collapse_goes_on_to_the_same_end(
     told = [notes(followed(each, first=2)) for each in (source, other)]
     assert len(told[0]) == 1
     assert told[0] == told[1]
-    assert source.figures() == other.figures()
+    assert source.metrics() == other.metrics()
     assert remembered(source) == remembered(other)
 
 
@@ -195,7 +195,7 @@ def test_a_loss_that_is_no_number_makes_the_generator_begin_anew(
 ) -> None:
     made = failing(monkeypatch, 3)
     (note,) = notes(followed(inversion()))
-    assert note == "epoch 1: the generator had a loss that is no number; a new one was begun"
+    assert note == "epoch 1: the generator had a loss that is not finite; a new one was begun"
     assert len(made) == 3 + RULES.warm_up + RULES.generator_steps
 
 

@@ -12,19 +12,19 @@ from kextract.models.frozen import frozen
 from kextract.records import Event, Note, Progress
 from kextract.transfer.inversion.drawing import Drawn, check_losses, draw_classes
 from kextract.transfer.inversion.synthesizer import Synthesizer
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 from tests.training.examples import SMALL_INVERSION
 from tests.transfer.inversion.examples import network
 
 RULES = replace(SMALL_INVERSION, adversarial_weight=0.0)
 
 
-def setting(teacher: Any, seed: int = 0, **rules: Any) -> Setting:
+def context(teacher: Any, seed: int = 0, **rules: Any) -> SourceContext:
     config = DistillConfig(seed=seed, precision="float32", inversion=replace(RULES, **rules))
-    return Setting(frozen(teacher, batch_statistics=False), teacher, None, config)
+    return SourceContext(frozen(teacher, batch_statistics=False), teacher, None, config)
 
 
-def run(of: Setting, steps: int = 2, per_class: int = 2) -> tuple[Drawn, list[Event]]:
+def run(of: SourceContext, steps: int = 2, per_class: int = 2) -> tuple[Drawn, list[Event]]:
     drawing, events = draw_classes(of, steps, per_class), []
     while True:
         try:
@@ -38,47 +38,47 @@ def run(of: Setting, steps: int = 2, per_class: int = 2) -> tuple[Drawn, list[Ev
 )
 def test_every_class_has_as_many_images(channels: int, classes: int, normalized: bool) -> None:
     teacher = network(channels=channels, classes=classes, normalized=normalized)
-    drawn, _ = run(setting(teacher))
+    drawn, _ = run(context(teacher))
     assert drawn.images.shape == (2 * classes, 16, 16, channels)
     np.testing.assert_array_equal(drawn.classes, np.repeat(np.arange(classes), 2))
-    assert drawn.answers.shape == (2 * classes, classes)
-    dtypes = [array.dtype.name for array in (drawn.images, drawn.classes, drawn.answers)]
+    assert drawn.probabilities.shape == (2 * classes, classes)
+    dtypes = [array.dtype.name for array in (drawn.images, drawn.classes, drawn.probabilities)]
     assert dtypes == ["uint8", "int64", "float32"]
 
 
 def test_the_answers_are_the_teacher_s_to_the_images_as_they_are_kept() -> None:
     teacher = network()
-    drawn, _ = run(setting(teacher))
+    drawn, _ = run(context(teacher))
     logits = np.asarray(teacher(scale(drawn.images), training=False), np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(drawn.answers, expected, rtol=1e-4)
+    np.testing.assert_allclose(drawn.probabilities, expected, rtol=1e-4)
 
 
 def test_figures_are_those_of_the_images() -> None:
-    drawn, _ = run(setting(network()), per_class=3)
-    highest, answered = drawn.answers.max(axis=1), drawn.answers.argmax(axis=1)
-    assert drawn.figures.confidence == pytest.approx(highest.mean(), rel=1e-5)
-    assert drawn.figures.requested == np.mean(answered == drawn.classes)
+    drawn, _ = run(context(network()), per_class=3)
+    highest, answered = drawn.probabilities.max(axis=1), drawn.probabilities.argmax(axis=1)
+    assert drawn.metrics.confidence == pytest.approx(highest.mean(), rel=1e-5)
+    assert drawn.metrics.requested == np.mean(answered == drawn.classes)
     pixels = drawn.images.astype(np.float64) / 127.5 - 1
     spreads = [pixels[drawn.classes == label].std(axis=0).mean() for label in range(3)]
-    assert drawn.figures.diversity == pytest.approx(np.mean(spreads), rel=1e-4)
+    assert drawn.metrics.diversity == pytest.approx(np.mean(spreads), rel=1e-4)
 
 
 def test_the_distance_is_that_between_the_batch_and_the_stored_statistics() -> None:
     """Six images in one batch are two of each of three classes: all that is drawn."""
     teacher = network()
-    drawn, _ = run(setting(teacher, synthesis_batch_size=6))
+    drawn, _ = run(context(teacher, synthesis_batch_size=6))
     before = keras.Model(teacher.input, teacher.get_layer("before").output)
     features = np.asarray(before(scale(drawn.images)), np.float64).reshape(-1, 4)
     # A new layer has stored a mean of 0 and a variance of 1.
     expected = np.linalg.norm(features.mean(axis=0))
     expected += np.linalg.norm(features.var(axis=0, ddof=1) - 1)
-    assert drawn.figures.batch_norm_distance == pytest.approx(expected, rel=1e-3)
+    assert drawn.metrics.batch_norm_distance == pytest.approx(expected, rel=1e-3)
 
 
 def test_images_are_drawn_as_those_that_a_student_is_taught_with() -> None:
     """Other modes of the generator, or other codes, would give other pixels."""
-    for_student, to_look_at = (Synthesizer(setting(network())) for _ in range(2))
+    for_student, to_look_at = (Synthesizer(context(network())) for _ in range(2))
     for one in (for_student, to_look_at):
         one.learn(0.0)
     np.testing.assert_array_equal(for_student.draw()[0], to_look_at.draw()[0])
@@ -86,19 +86,19 @@ def test_images_are_drawn_as_those_that_a_student_is_taught_with() -> None:
 
 def test_a_generator_learns_to_draw_what_was_requested() -> None:
     teacher = network(normalized=False)
-    one, other = (run(setting(teacher, synthesis_batch_size=12), n, 4)[0] for n in (1, 60))
-    assert other.figures.requested == 1.0
-    assert other.figures.confidence > one.figures.confidence
+    one, other = (run(context(teacher, synthesis_batch_size=12), n, 4)[0] for n in (1, 60))
+    assert other.metrics.requested == 1.0
+    assert other.metrics.confidence > one.metrics.confidence
 
 
 def test_the_seed_decides_the_images() -> None:
-    first, same, other = (run(setting(network(), seed))[0].images for seed in (0, 0, 1))
+    first, same, other = (run(context(network(), seed))[0].images for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, same)
     assert (first != other).mean() > 0.5
 
 
 def test_progress_ends_at_all_steps_and_all_images() -> None:
-    _, events = run(setting(network()), steps=4, per_class=5)
+    _, events = run(context(network()), steps=4, per_class=5)
     ends = {event.phase: event for event in events if isinstance(event, Progress)}
     assert [(end.done, end.total) for end in ends.values()] == [(4, 4), (15, 15)]
     assert [end.phase for end in ends.values()] == ["inverting", "drawing"]
@@ -106,9 +106,9 @@ def test_progress_ends_at_all_steps_and_all_images() -> None:
 
 @pytest.mark.parametrize(("weight", "notes"), [(1.0, 1), (0.0, 0)])
 def test_a_teacher_without_batch_normalization_is_told_of(weight: float, notes: int) -> None:
-    drawn, events = run(setting(network(normalized=False), batch_norm_weight=weight))
+    drawn, events = run(context(network(normalized=False), batch_norm_weight=weight))
     assert len([event for event in events if isinstance(event, Note)]) == notes
-    assert drawn.figures.batch_norm_distance is None
+    assert drawn.metrics.batch_norm_distance is None
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_without_a_loss_there_is_nothing_to_learn(
 ) -> None:
     with pytest.raises(RequestError, match=f"--class-weight 0: .*{says}"):
         check_losses(
-            setting(network(normalized=normalized), class_weight=0.0, batch_norm_weight=weight)
+            context(network(normalized=normalized), class_weight=0.0, batch_norm_weight=weight)
         )
 
 
 def test_one_loss_is_enough() -> None:
-    check_losses(setting(network(), class_weight=0.0))
-    check_losses(setting(network(normalized=False)))
+    check_losses(context(network(), class_weight=0.0))
+    check_losses(context(network(normalized=False)))

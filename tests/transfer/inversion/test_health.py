@@ -52,8 +52,8 @@ def test_confidence_is_the_mean_probability_of_what_is_answered(health: Health) 
 
 def test_answers_are_the_shares_of_the_classes_that_are_answered(health: Health) -> None:
     """A level of 128 is 0.004 bright, which is class 0 by a hair."""
-    figures = health.of(shades(*LEVELS), 0)
-    shares = [figures[f"answers/{number}"] for number in range(3)]
+    metrics = health.of(shades(*LEVELS), 0)
+    shares = [metrics[f"class_shares/{number}"] for number in range(3)]
     assert shares == pytest.approx([5 / 6, 0.0, 1 / 6])
 
 
@@ -65,14 +65,14 @@ def test_diversity_is_that_within_the_answered_classes(health: Health) -> None:
 
 
 def test_only_some_images_of_a_large_bank_are_looked_at(health: Health) -> None:
-    figures = health.of(shades(*[255] * (3 * LOOKED_AT)), 0)
-    assert figures["answers/0"] == 1.0
+    metrics = health.of(shades(*[255] * (3 * LOOKED_AT)), 0)
+    assert metrics["class_shares/0"] == 1.0
 
 
 def test_the_images_that_are_looked_at_are_drawn_from_all_over_the_bank(health: Health) -> None:
     """Half of 500, give or take four standard deviations of 11."""
     bright_then_dark = shades(*[255] * 1000, *[0] * 1000)
-    assert health.of(bright_then_dark, 0)["answers/0"] == pytest.approx(0.5, abs=0.09)
+    assert health.of(bright_then_dark, 0)["class_shares/0"] == pytest.approx(0.5, abs=0.09)
 
 
 def test_the_teacher_is_asked_in_inference_mode_and_stays_as_it_is() -> None:
@@ -107,16 +107,16 @@ def test_where_no_class_has_two_images_the_spread_is_that_of_all() -> None:
     assert diversity(images_of(-0.5, 0.5), np.array([3, 7])) == pytest.approx(0.5)
 
 
-def figures(entropy: float = 0.9, diversity: float = 0.3) -> dict[str, float]:
+def metrics(entropy: float = 0.9, diversity: float = 0.3) -> dict[str, float]:
     return {"entropy": entropy, "diversity": diversity}
 
 
 @pytest.mark.parametrize(
     ("health", "expected"),
     [
-        (figures(), False),
-        (figures(entropy=0.4), True),
-        (figures(diversity=0.01), True),
+        (metrics(), False),
+        (metrics(entropy=0.4), True),
+        (metrics(diversity=0.01), True),
     ],
 )
 def test_a_generator_has_collapsed_where_either_figure_says_so(

@@ -11,9 +11,9 @@ from kextract.records import EpochRecord, Note, Progress
 from kextract.training.student import distill
 from kextract.transfer.inversion.source import NOT_FOR_THIS, Inversion
 from kextract.transfer.inversion.synthesizer import Synthesizer
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 from tests.training.examples import SMALL_INVERSION
-from tests.transfer.inversion.examples import CONFIG, RULES, followed, inversion, network, setting
+from tests.transfer.inversion.examples import CONFIG, RULES, context, followed, inversion, network
 
 STEPS = CONFIG.steps_per_epoch
 
@@ -105,20 +105,20 @@ def test_progress_is_told_while_the_generator_learns() -> None:
 def test_figures_tell_of_the_bank_and_of_the_generator() -> None:
     source = inversion()
     list(followed(source))
-    figures = source.figures()
+    metrics = source.metrics()
     learned = {"generator_loss", "requested", "batch_norm_distance"}
-    shares = {f"answers/{number}" for number in range(3)}
-    assert set(figures) == learned | shares | {"confidence", "entropy", "diversity"}
-    assert sum(figures[name] for name in shares) == pytest.approx(1.0)
+    shares = {f"class_shares/{number}" for number in range(3)}
+    assert set(metrics) == learned | shares | {"confidence", "entropy", "diversity"}
+    assert sum(metrics[name] for name in shares) == pytest.approx(1.0)
 
 
 def test_an_epoch_without_a_step_of_the_generator_tells_of_the_bank() -> None:
     source = inversion(round_updates=100)
     list(followed(source))
-    source.figures()
+    source.metrics()
     assert list(followed(source, first=2)) == []
-    shares = {f"answers/{number}" for number in range(3)}
-    assert set(source.figures()) == shares | {"confidence", "entropy", "diversity"}
+    shares = {f"class_shares/{number}" for number in range(3)}
+    assert set(source.metrics()) == shares | {"confidence", "entropy", "diversity"}
 
 
 TINY_RULES = replace(SMALL_INVERSION, generator_steps=1)
@@ -137,7 +137,7 @@ def taught(teacher: Any, student: Any, rules: InversionConfig = TINY_RULES) -> E
         inversion=rules,
     )
     answers = frozen(teacher, batch_statistics=False)
-    source = Inversion(Setting(answers, teacher, student, config))
+    source = Inversion(SourceContext(answers, teacher, student, config))
     *_, last = distill(answers, student, source, config, None, None)
     assert isinstance(last, EpochRecord)
     return last
@@ -159,7 +159,7 @@ def test_any_teacher_teaches_any_student(
     )
     record = taught(*models)
     assert np.isfinite(record.train_loss or np.nan)
-    assert sum(name.startswith("answers/") for name in record.details) == classes
+    assert sum(name.startswith("class_shares/") for name in record.details) == classes
     distance = record.details["batch_norm_distance"]
     assert distance == 0.0 if teacher == "lenet5" else distance > 0.0
 
@@ -170,6 +170,6 @@ def test_any_teacher_teaches_any_student(
 def test_a_teacher_that_has_no_statistics_to_be_near_to_is_told_of_once(
     normalized: bool, weight: float, told: int
 ) -> None:
-    source = Inversion(setting(network(normalized=normalized), batch_norm_weight=weight))
+    source = Inversion(context(network(normalized=normalized), batch_norm_weight=weight))
     notes = [event for event in followed(source, epochs=2) if isinstance(event, Note)]
     assert [note.text for note in notes] == [NOT_FOR_THIS] * told

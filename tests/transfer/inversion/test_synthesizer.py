@@ -10,7 +10,7 @@ from kextract.errors import NonFiniteError
 from kextract.transfer.inversion.generator import build_generator
 from kextract.transfer.inversion.synthesizer import MEASURES, Synthesizer
 from tests.training.examples import CLASSES, SHAPE, snapshot, tiny_network
-from tests.transfer.inversion.examples import RULES, setting, taught_network
+from tests.transfer.inversion.examples import RULES, context, taught_network
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def teacher() -> Any:
 
 
 def trained(teacher: Any, steps: int, **options: Any) -> Synthesizer:
-    synthesizer = Synthesizer(setting(teacher, **options))
+    synthesizer = Synthesizer(context(teacher, **options))
     for _ in range(steps):
         synthesizer.learn(options.get("adversarial_weight", 0.0))
     return synthesizer
@@ -32,13 +32,13 @@ def remembered(synthesizer: Synthesizer) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def early_and_late(teacher: Any) -> tuple[dict[str, float], dict[str, float]]:
     synthesizer = trained(teacher, 5)
-    early = synthesizer.figures()
+    early = synthesizer.metrics()
     for _ in range(120):
         synthesizer.learn(0.0)
-    synthesizer.figures()
+    synthesizer.metrics()
     for _ in range(5):
         synthesizer.learn(0.0)
-    return early, synthesizer.figures()
+    return early, synthesizer.metrics()
 
 
 def test_learning_lowers_the_loss(early_and_late: Any) -> None:
@@ -67,7 +67,7 @@ NO_WEIGHTS = {"class_weight": 0.0, "batch_norm_weight": 0.0}
 
 
 def first_loss(teacher: Any, **options: Any) -> float:
-    return trained(teacher, 1, **options).figures()["generator_loss"]
+    return trained(teacher, 1, **options).metrics()["generator_loss"]
 
 
 def first_images(teacher: Any) -> tuple[Any, Any]:
@@ -219,7 +219,7 @@ def test_a_new_one_has_made_no_step(teacher: Any) -> None:
 
 
 def test_a_new_one_has_no_figures(teacher: Any) -> None:
-    assert trained(teacher, 0).figures() == {}
+    assert trained(teacher, 0).metrics() == {}
     assert trained(teacher, 0).requested() is None
 
 
@@ -233,19 +233,19 @@ def test_what_was_requested_is_judged_by_the_last_steps_only(teacher: Any) -> No
         synthesizer.learn(0.0)
     assert np.mean(shares[-2:]) != pytest.approx(np.mean(shares)), "no test of which are meant"
     assert synthesizer.requested() == pytest.approx(np.mean(shares[-2:]))
-    assert synthesizer.figures()["requested"] == pytest.approx(np.mean(shares))
+    assert synthesizer.metrics()["requested"] == pytest.approx(np.mean(shares))
 
 
 def test_after_an_epoch_without_a_step_nothing_is_known_of_requests(teacher: Any) -> None:
     synthesizer = trained(teacher, 3)
-    synthesizer.figures()
-    assert (synthesizer.requested(), synthesizer.figures()) == (None, {})
+    synthesizer.metrics()
+    assert (synthesizer.requested(), synthesizer.metrics()) == (None, {})
 
 
 def test_a_generator_that_is_not_asked_for_classes_is_not_judged_by_them(teacher: Any) -> None:
     synthesizer = trained(teacher, 3, class_weight=0.0)
     assert synthesizer.requested() is None
-    assert "requested" not in synthesizer.figures()
+    assert "requested" not in synthesizer.metrics()
 
 
 def test_after_a_restart_the_optimizer_begins_anew_at_the_same_rate(teacher: Any) -> None:
@@ -279,7 +279,7 @@ def test_it_goes_on_from_its_state_to_the_same_bits(teacher: Any) -> None:
 
 
 def broken(teacher: Any) -> Synthesizer:
-    return Synthesizer(setting(teacher, generator_learning_rate=1e38))
+    return Synthesizer(context(teacher, generator_learning_rate=1e38))
 
 
 MESSAGE = re.escape("try a smaller --generator-learning-rate than 1e+38")

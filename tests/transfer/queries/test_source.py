@@ -15,7 +15,7 @@ from kextract.teachers.ledger import Ledger, open_ledger
 from kextract.transfer.queries import Queries
 from kextract.transfer.queries.source import round_ends
 from kextract.transfer.queries.targets import target_logits
-from kextract.transfer.source import Setting
+from kextract.transfer.source import SourceContext
 from tests.teachers.examples import Brightness
 from tests.training.examples import CLASSES, SHAPE, tiny_network
 
@@ -49,7 +49,7 @@ def source(
     ledger = open_ledger(folder / "x.ledger.h5", heading_of(teacher), budget)
     rules = AskingRules(budget, config.queries.query_batch)
     asking = Asking(teacher, ledger, rules, sleep=lambda seconds: None)
-    return Queries(Setting(None, None, tiny_network(2), config, asking=asking)), ledger
+    return Queries(SourceContext(None, None, tiny_network(2), config, asking=asking)), ledger
 
 
 def asked(folder: Path, teacher: Brightness | None = None, **changes: Any) -> Any:
@@ -85,7 +85,7 @@ def test_the_whole_budget_is_asked_before_the_first_update_and_nothing_after(
             for _ in made.refresh(1, step):
                 pass
             assert teacher.received == 24
-        assert made.figures()["questions"] == 24
+        assert made.metrics()["questions"] == 24
 
 
 def test_no_question_is_asked_twice(whole: list[bytes]) -> None:
@@ -216,7 +216,9 @@ def test_labels_and_logits_teach_too(tmp_path: Path, answers: str) -> None:
     with ledger:
         for _ in made.refresh(1, 0):
             pass
-        assert np.shape(made.batch().logits) == (6, CLASSES)
+        logits = made.batch().logits
+        assert logits is not None
+        assert logits.shape == (6, CLASSES)
 
 
 def test_the_asking_tells_its_progress(tmp_path: Path) -> None:
