@@ -10,24 +10,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kextract.errors import RequestError
+from kextract.reports.axes import (
+    fitted_label,
+    legend,
+    log_counts,
+    log_where_wide,
+    of_teacher,
+    short_count,
+    shown,
+    titled,
+    whole_numbers,
+)
 from kextract.reports.comparison import epoch_spreads
 from kextract.reports.grouping import Group
 from kextract.reports.metrics import value_in
 from kextract.reports.spread import Spread, spread
-from kextract.reports.style import GRID, INK, look, new_figure, styled
-from kextract.text import one_line
+from kextract.reports.style import INK, look, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg")
-LONGEST_LABEL = 44
 QUESTIONS = "questions"
 """The detail of an epoch that counts what was asked of a black-box teacher so far."""
+BUDGET = "query_budget"
+"""The option that says how many questions a run may ask."""
 _PANELS = (("loss", "validation loss (nats)"), ("accuracy", "validation accuracy (%)"))
 _BAND = 0.18
 
@@ -73,10 +82,10 @@ def curves(groups: Sequence[Group]) -> "Figure":
                 _draw_line(axes, group, metric, index)
             for index, group in enumerate(references):
                 _draw_reference(axes, group, metric, index)
-            _label(axes, "epoch", title)
-        _use_log_where_wide(panels[0])
-        _whole_numbers(panels)
-        _legend(figure, panels[1], _note(lines))
+            titled(axes, "epoch", title)
+        log_where_wide(panels[0])
+        whole_numbers(panels)
+        legend(figure, panels[1], _note(lines))
     return figure
 
 
@@ -99,9 +108,9 @@ def size_against_accuracy(points: Sequence[Point]) -> "Figure":
             _draw_point(axes, point, students)
             students += not point.is_teacher
         axes.margins(y=0.12)
-        _label(axes, "parameters", "test accuracy (%)")
-        _plain_log_axis(axes)
-        _legend(figure, axes, "bars: ± 1 standard deviation" if _has_spread(points) else "")
+        titled(axes, "parameters", "test accuracy (%)")
+        log_counts(axes)
+        legend(figure, axes, "bars: ± 1 standard deviation" if _has_spread(points) else "")
     return figure
 
 
@@ -117,25 +126,28 @@ def size_points(groups: Sequence[Group]) -> list[Point]:
 
 
 def questions_against_accuracy(groups: Sequence[Group]) -> "Figure":
-    """Draw accuracy against the questions that were asked of the teacher, a line for each group.
+    """Draw test accuracy against the questions that were asked of the teacher.
 
-    The questions are the detail `questions` of each epoch. Raises RequestError where no run counted
-    any.
+    A group is a point, with a bar of one standard deviation; groups that differ only in their
+    budget are one line. Raises RequestError where no run counted its questions.
     """
-    lines = [group for group in groups if group.kind == "student" and _asked(group)]
+    lines = _budget_lines([group for group in groups if _asked(group)])
     if not lines:
         raise RequestError("nothing to plot: none of the runs counted the questions to its teacher")
     with styled():
         figure = new_figure(9, 5)
         axes: Axes = figure.subplots()
         axes.set_xscale("log")
-        for index, group in enumerate(lines):
-            _draw_line(axes, group, "accuracy", index, places=_asked(group))
+        counts = [_asked(group) for line in lines for group in line]
+        axes.set_xlim(min(counts) / 1.6, max(counts) * 1.6)
+        for index, line in enumerate(lines):
+            _draw_budgets(axes, line, index)
         for index, group in enumerate(group for group in groups if group.kind == "teacher"):
-            _draw_reference(axes, group, "accuracy", index)
-        _label(axes, "questions to the teacher", "validation accuracy (%)")
-        _plain_log_axis(axes)
-        _legend(figure, axes, _note(lines))
+            _draw_level(axes, group, spread(run.test.get("accuracy") for run in group.runs), index)
+        titled(axes, "questions to the teacher", "test accuracy (%)")
+        log_counts(axes)
+        several = any(len(group.runs) > 1 for line in lines for group in line)
+        legend(figure, axes, "bars: ± 1 standard deviation" if several else "")
     return figure
 
 
@@ -154,15 +166,11 @@ def render(figure: "Figure", format: str, *, for_page: bool = False) -> bytes:
     return stream.getvalue()
 
 
-def _draw_line(
-    axes: "Axes", group: Group, metric: str, index: int, places: dict[int, float] | None = None
-) -> None:
+def _draw_line(axes: "Axes", group: Group, metric: str, index: int) -> None:
     spreads = epoch_spreads(group, metric)
-    if places is not None:
-        spreads = {epoch: found for epoch, found in spreads.items() if epoch in places}
     if not spreads:
         return
-    x = [float(epoch) if places is None else places[epoch] for epoch in spreads]
+    x = [float(epoch) for epoch in spreads]
     scale = 100.0 if metric == "accuracy" else 1.0
     mean = [found.mean * scale for found in spreads.values()]
     style = look(index)
@@ -174,7 +182,7 @@ def _draw_line(
         marker=style.mark,
         markevery=max(1, len(x) // 10),
         markeredgecolor="white",
-        label=_shown(group),
+        label=shown(group),
     )
     if any(found.deviation is not None for found in spreads.values()):
         width = [(found.deviation or 0.0) * scale for found in spreads.values()]
@@ -185,18 +193,27 @@ def _draw_line(
 
 def _draw_reference(axes: "Axes", group: Group, metric: str, index: int) -> None:
     found = spread(value_in(run.kept, metric) for run in group.runs)
-    if found is None:
-        return
-    level = found.mean * (100.0 if metric == "accuracy" else 1.0)
-    dashes = (0, (1, 1 + index))
-    axes.axhline(level, color=INK, linestyle=dashes, linewidth=1.8, label=_teacher(_shown(group)))
+    _draw_level(axes, group, found, index, 100.0 if metric == "accuracy" else 1.0)
+
+
+def _draw_level(
+    axes: "Axes", group: Group, found: Spread | None, index: int, scale: float = 100.0
+) -> None:
+    if found is not None:
+        axes.axhline(
+            found.mean * scale,
+            color=INK,
+            linestyle=(0, (1, 1 + index)),
+            linewidth=1.8,
+            label=of_teacher(shown(group)),
+        )
 
 
 def _draw_point(axes: "Axes", point: Point, index: int) -> None:
     x, y = point.parameters, 100 * point.accuracy.mean
-    label = f"{_cut(point.label)} ({_short_count(x)})"
+    label = f"{fitted_label(point.label)} ({short_count(x)})"
     if point.is_teacher:
-        label = _teacher(label)
+        label = of_teacher(label)
         axes.axhline(y, color=INK, linestyle=(0, (1, 1)), linewidth=1.5)
         axes.plot(
             [x], [y], color=INK, marker="*", markersize=15, linestyle="none", label=label, zorder=3
@@ -218,43 +235,50 @@ def _draw_point(axes: "Axes", point: Point, index: int) -> None:
     )
 
 
-def _asked(group: Group) -> dict[int, float]:
-    """Give the mean questions of a group by epoch."""
-    by_epoch: dict[int, list[float]] = {}
-    for run in group.runs:
-        for record in run.history:
-            if record.details.get(QUESTIONS, 0.0) > 0:
-                by_epoch.setdefault(record.epoch, []).append(record.details[QUESTIONS])
-    return {epoch: sum(values) / len(values) for epoch, values in by_epoch.items()}
+def _asked(group: Group) -> float:
+    """Give the mean number of questions that the runs of a group asked in all; 0 for none."""
+    totals = (value_in(run.history[-1], QUESTIONS) for run in group.runs if run.history)
+    found = spread(totals) if group.kind == "student" else None
+    return found.mean if found else 0.0
 
 
-def _shown(group: Group) -> str:
-    count = len(group.runs)
-    suffix = f" ({count} runs)" if count > 1 else ""
-    return f"{_cut(group.label, LONGEST_LABEL - len(suffix))}{suffix}"
+def _budget_lines(groups: Sequence[Group]) -> list[list[Group]]:
+    """Put groups that differ only in their budget on one line."""
+    lines: dict[str, list[Group]] = {}
+    for group in groups:
+        run = group.runs[0]
+        facts = {name: value for name, value in run.facts.items() if name != BUDGET}
+        key = repr((sorted(facts.items(), key=str), run.teacher_sha256))
+        lines.setdefault(key, []).append(group)
+    return [sorted(line, key=_asked) for line in lines.values()]
 
 
-def _teacher(label: str) -> str:
-    return label if "teacher" in label else f"teacher {label}"
+def _draw_budgets(axes: "Axes", line: Sequence[Group], index: int) -> None:
+    spreads = [spread(run.test.get("accuracy") for run in group.runs) for group in line]
+    points = [(g, found) for g, found in zip(line, spreads, strict=True) if found is not None]
+    if not points:
+        return
+    style = look(index)
+    axes.errorbar(
+        [_asked(group) for group, _ in points],
+        [100 * found.mean for _, found in points],
+        yerr=[100 * (found.deviation or 0.0) for _, found in points],
+        color=style.colour,
+        linestyle=style.dashes,
+        marker=style.mark,
+        capsize=5,
+        elinewidth=1.8,
+        label=_line_name(line),
+    )
 
 
-def _cut(text: str, longest: int = LONGEST_LABEL) -> str:
-    """Make a name fit for a label: on one line, its dollars no formulas, without its middle.
-
-    Names of one study begin alike; what tells them apart is mostly at their end.
-    """
-    label = one_line(text)
-    if len(label) > longest:
-        head = longest // 3
-        label = f"{label[:head]}...{label[head + 3 - longest :]}"
-    return label.replace("$", r"\$")
-
-
-def _short_count(value: int) -> str:
-    for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if value >= size:
-            return f"{value / size:.3g}{unit}"
-    return str(value)
+def _line_name(line: Sequence[Group]) -> str:
+    """Call a line as its groups are called, without their budgets."""
+    names = {
+        group.label.removesuffix(f"-{group.runs[0].facts.get(BUDGET)}").rstrip("-_.")
+        for group in line
+    }
+    return fitted_label(names.pop() if len(names) == 1 else line[0].label)
 
 
 def _note(groups: Sequence[Group]) -> str:
@@ -264,63 +288,3 @@ def _note(groups: Sequence[Group]) -> str:
 
 def _has_spread(points: Sequence[Point]) -> bool:
     return any(point.accuracy.deviation is not None for point in points)
-
-
-def _label(axes: "Axes", x: str, title: str) -> None:
-    axes.set_xlabel(x)
-    axes.set_title(title, loc="left")
-
-
-def _use_log_where_wide(axes: "Axes") -> None:
-    """Losses that differ by more than a factor of 30 are shown on a logarithmic axis."""
-    values = [y for line in axes.get_lines() for y in np.asarray(line.get_ydata(), float)]
-    if values and max(values) > 30 * min(values) > 0:
-        axes.set_yscale("log")
-        # A band that reaches down to 0 would have no end on this axis.
-        axes.set_ylim(min(values) / 1.5, max(values) * 1.5)
-        _plain_numbers(axes.yaxis)
-
-
-def _plain_log_axis(axes: "Axes") -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short_count(round(value))))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _plain_numbers(axis: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _whole_numbers(panels: "Sequence[Axes]") -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    for axes in panels:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _legend(figure: "Figure", axes: "Axes", note: str) -> None:
-    """Name the lines below the plot, in the order in which they were given."""
-    handles, labels = axes.get_legend_handles_labels()
-    longest = max(map(len, labels), default=1)
-    # In points: a letter of this size, and the sample of the line with its gaps.
-    columns = max(1, min(3, int(72 * figure.get_figwidth() // (7 * longest + 75))))
-    rows = -(-len(labels) // columns)
-    figure.set_figheight(figure.get_figheight() + 0.25 * max(rows - 2, 0))
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=columns,
-        frameon=False,
-        handlelength=3.2,
-        title=note or None,
-        title_fontsize=11,
-    )
-    for item in (*axes.get_xgridlines(), *axes.get_ygridlines()):
-        item.set_color(GRID)

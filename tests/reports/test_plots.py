@@ -11,6 +11,7 @@ import pytest
 from kextract.errors import RequestError
 from kextract.records import EpochRecord
 from kextract.reports import Run, by_seed, single
+from kextract.reports.axes import LONGEST_LABEL
 from kextract.reports.style import COLOURS, look
 from tests.reports.examples import info, study
 
@@ -72,10 +73,29 @@ def test_size_is_drawn_on_a_logarithmic_axis_with_the_spread_as_bars() -> None:
     assert len(axes.containers) == 3
 
 
-def test_questions_are_the_axis_of_a_black_box_study() -> None:
-    (axes,) = plots.questions_against_accuracy(by_seed(study())).axes
-    line = axes.get_lines()[0]
-    assert list(np.asarray(line.get_xdata(), float)) == [100.0 * epoch for epoch in range(1, 9)]
+def test_runs_that_differ_only_in_their_budget_are_a_line_of_accuracy_by_questions() -> None:
+    runs = []
+    for budget, accuracy in ((100, 0.5), (1000, 0.75)):
+        for seed in (0, 1):
+            history = (EpochRecord(0), EpochRecord(1, 1.0, 0.5, details={"questions": budget}))
+            about = info(
+                seed=seed,
+                history=history,
+                test={"accuracy": accuracy},
+                config={"method": "queries", "query_budget": budget},
+            )
+            runs.append(Run.of(f"queries-{budget}-s{seed}", about))
+    (axes,) = plots.questions_against_accuracy(by_seed(runs)).axes
+    (line,) = axes.containers
+    assert line.get_label() == "queries"
+    points = line.lines[0]  # type: ignore[attr-defined]
+    assert [list(axis) for axis in points.get_data()] == [[100, 1000], [50, 75]]
+    assert axes.get_xscale() == "log"
+
+
+def test_runs_that_counted_no_questions_are_refused() -> None:
+    with pytest.raises(RequestError, match="none of the runs counted the questions"):
+        plots.questions_against_accuracy(single(study()[:1]))
 
 
 @pytest.mark.parametrize("format", ["png", "svg"])
@@ -106,7 +126,7 @@ def test_long_names_keep_their_ends_which_tell_them_apart() -> None:
     runs = [replace(study(seeds=1)[1], label=f"{'long-' * 30}{end}") for end in ("one", "two")]
     labels = [str(line.get_label()) for line in plots.curves(single(runs)).axes[1].get_lines()]
     assert [label[-3:] for label in labels] == ["one", "two"]
-    assert max(map(len, labels)) == plots.LONGEST_LABEL
+    assert max(map(len, labels)) == LONGEST_LABEL
 
 
 def test_a_band_down_to_zero_leaves_a_logarithmic_axis_readable() -> None:
