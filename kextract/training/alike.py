@@ -48,7 +48,8 @@ def check_tells_apart(
     )
     if information(logits) >= LEAST_INFORMATION:
         return
-    others = ", ".join(name for name in NAMED if name != taken)
+    fitting = (name for name, known in NAMED.items() if known.channels in (None, input_shape[2]))
+    others = ", ".join(name for name in fitting if name != taken)
     sure = float(np.exp(log_softmax(logits)).max(axis=-1).mean())
     raise CheckpointError(
         f"'{path}': answers all images nearly alike (confidence {sure:.2f}) when it is given pixels"
