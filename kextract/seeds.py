@@ -41,6 +41,10 @@ class Stream(Enum):
     """The order of a teacher's images, by epoch."""
     HEALTH = (12, 0)
     """Which drawn images are looked at."""
+    SCOUT = (13, 2)
+    """A scout's first weights (round 0), and the order of its lessons, by scout and round."""
+    QUESTIONS = (14, 2)
+    """Images that may become questions, and their order, by round and drawing."""
 
     def __init__(self, number: int, counts: int) -> None:
         self.number = number

@@ -96,6 +96,7 @@ def test_every_column_takes_its_own_figure() -> None:
         "synthesis_seconds": 7.0,
         "student_seconds": 8.0,
         "evaluation_seconds": 9.0,
+        "questions": 7.0,
     }
     record = EpochRecord(1, 0.1, 0.2, 0.3, 0.4, 0.5, 10.0, details)
     assert {name: column.text(record) for name, column in COLUMNS.items()} == {
@@ -116,6 +117,7 @@ def test_every_column_takes_its_own_figure() -> None:
         "synthesis_seconds": "7.0s",
         "student_seconds": "8.0s",
         "evaluation_seconds": "9.0s",
+        "questions": "7",
         "seconds": "10.0s",
     }
 

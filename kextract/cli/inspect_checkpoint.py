@@ -21,11 +21,15 @@ LONGEST_NAME, LONGEST_VALUE = 80, 2000
 
 
 def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
-    """Show what a checkpoint holds and how it was made, or what a model of another program is."""
-    from kextract.runs.inspection import facts_of, identify_any, shown
+    """Show what a checkpoint holds and how it was made, or what another model or a ledger is."""
+    from kextract.runs.inspection import facts_of, identify_any, ledger_facts
+    from kextract.teachers.ledger_file import is_ledger
     from kextract.text import json_text
 
     checkpoint, format = invocation.request.checkpoint, invocation.request.format
+    if is_ledger(checkpoint) and not invocation.request.config:
+        _print_facts(str(checkpoint), ledger_facts(checkpoint), format)
+        return
     identified = identify_any(checkpoint)
     info = identified.info
     if info is None and invocation.request.config:
@@ -33,11 +37,7 @@ def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
             f"'{checkpoint}' is of another program and says nothing about how it was made"
         )
     if info is None:
-        facts = facts_of(identified)
-        if format == "json":
-            print(json_text(dict(sorted(facts.items()))))
-        else:
-            print_table(_facts_table(str(checkpoint), shown(facts)))
+        _print_facts(str(checkpoint), facts_of(identified), format)
         return
     if invocation.request.config:
         print(settings_of_checkpoint(info), end="")
@@ -45,6 +45,16 @@ def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
         print(json_text(dict(sorted(asdict(info).items()))))
     else:
         print_table(_table(checkpoint, info))
+
+
+def _print_facts(title: str, facts: dict[str, Any], format: str) -> None:
+    from kextract.runs.inspection import shown
+    from kextract.text import json_text
+
+    if format == "json":
+        print(json_text(dict(sorted(facts.items()))))
+    else:
+        print_table(_facts_table(title, shown(facts)))
 
 
 def _table(path: Path, info: "CheckpointInfo") -> "Table":

@@ -11,6 +11,7 @@ from kextract.models.input_range import NAMED
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("constant", "cosine")
+ACCESS = ("full", "probabilities", "labels")
 DISPLAYS = ("auto", "live", "plain", "json", "quiet")
 MACHINE, PLACES = "Machine", "Files and display"
 
@@ -159,6 +160,35 @@ class Output:
             raise RequestError(
                 "--skip-existing and --overwrite exclude each other: leave one of them out"
             )
+
+
+@dataclass(frozen=True)
+class Answering:
+    """What a teacher that only answers does not say about itself, and how much it may say."""
+
+    input_shape: str | None = option(
+        None,
+        "Images of a teacher that does not say what it takes, such as 28,28,1.",
+        panel="Networks",
+        metavar="HEIGHT,WIDTH,CHANNELS",
+    )
+    classes: int | None = option(
+        None,
+        "Classes of a teacher that does not say how many it knows.",
+        panel="Networks",
+        bounds=at_least(2),
+    )
+    access: str | None = option(
+        None,
+        "What may be seen of the teacher: full is all that it can do, probabilities and labels are"
+        " answers only.",
+        panel="Networks",
+        choices=ACCESS,
+        default_text="full; of a python: function, probabilities",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,11 @@ from kextract.storage.archive import load_archive
 from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
 from kextract.storage.opening import Kind, identify
 from kextract.storage.safe_hdf5 import open_checked
-from kextract.teachers.opening import only_answers
+from kextract.teachers import only_answers
 from kextract.transfer.auto import Choice, Facts, choose_method
+
+RESTRICTED = ("probabilities", "labels")
+"""What `--access` leaves of a teacher that could do more."""
 
 
 def choose(given: Mapping[str, Any]) -> Choice:
@@ -22,6 +25,8 @@ def choose(given: Mapping[str, Any]) -> Choice:
     teacher, student = given.get("teacher"), given.get("student")
     if given.get("recipe") == "article":
         return Choice("adversarial", {}, None, "the article's recipe is for noise")
+    if teacher is not None and (only_answers(teacher) or given.get("access") in RESTRICTED):
+        return Choice("queries", {}, None, "the teacher only answers, and every question counts")
     if given.get("images") is not None:
         return Choice("surrogate", {}, None, "images were given to learn from")
     if given.get("preset") is not None:
@@ -33,8 +38,6 @@ def choose(given: Mapping[str, Any]) -> Choice:
 
 def facts_of(teacher: Path, student: str | None) -> Facts:
     """Look into a teacher's file for what a method depends on."""
-    if only_answers(teacher):
-        return Facts((0, 0, 1), 0, has_batch_norm=False, has_gradients=False)
     found = identify(teacher)
     if found.info is not None:
         return facts_of_checkpoint(found.info, student)

@@ -5,20 +5,31 @@ from typing import TYPE_CHECKING
 
 from kextract import runtime
 from kextract.reports import EvaluationResult
+from kextract.runs.answering import answered_logits, check_answering_is_used, open_answering
 from kextract.runs.keeping import images_sha256
 from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.parts import cut, holdout_of
 from kextract.runs.requests import EvaluateRequest
+from kextract.teachers import only_answers
 
 if TYPE_CHECKING:
     from kextract.datasets.images import Images
-    from kextract.training.evaluation import FloatArray, Predictor
+    from kextract.training.evaluation import FloatArray
 
 
 def run_evaluation(request: EvaluateRequest) -> list[EvaluationResult]:
     """Measure each checkpoint on a part of its data set; all are opened before any is measured."""
 
     def opened(path: Path) -> OpenedModel:
+        if only_answers(path):
+            return open_answering(
+                path,
+                request.foreign,
+                request.answering,
+                request.machine,
+                dataset=request.dataset,
+                needs_data=True,
+            )
         return open_model(
             path,
             request.foreign,
@@ -31,7 +42,10 @@ def run_evaluation(request: EvaluateRequest) -> list[EvaluationResult]:
     runtime.limit_threads(request.machine.threads)
     models = [opened(path) for path in request.checkpoints]
     teacher = opened(request.against) if request.against else None
-    check_range_is_used(request.foreign, *models, *([teacher] if teacher else []))
+    opened_models = [*models, *([teacher] if teacher else [])]
+    check_answering_is_used(request.answering, *(model.path for model in opened_models))
+    if all(model.answering is None for model in opened_models):
+        check_range_is_used(request.foreign, *opened_models)
     parts = [_images(model, request.split) for model in models]
     runtime.start()
     precision = runtime.resolve_precision(request.precision)
@@ -48,7 +62,9 @@ def _images(opened: OpenedModel, split: str) -> "Images":
 
 
 def _logits(opened: OpenedModel, images: "Images", precision: str) -> "tuple[FloatArray, float]":
-    """Return a checkpoint's logits (n, k) on the images, and its weight penalty."""
+    """Return a classifier's logits (n, k) on the images, and its weight penalty."""
+    if opened.answering is not None:
+        return answered_logits(opened.answering, images.x), 0.0
     from kextract.training.evaluation import Predictor
 
     predictor = Predictor(opened.load(precision)[0])
@@ -61,7 +77,6 @@ class _TeacherLogits:
     def __init__(self, teacher: OpenedModel | None, precision: str) -> None:
         self.teacher = teacher
         self._precision = precision
-        self._predictor: Predictor | None = None
         self._known: dict[str | None, FloatArray] = {}
 
     def on(self, images: "Images") -> "FloatArray | None":
@@ -70,11 +85,7 @@ class _TeacherLogits:
             return None
         digest = images_sha256(images)
         if digest not in self._known:
-            if self._predictor is None:
-                from kextract.training.evaluation import Predictor
-
-                self._predictor = Predictor(self.teacher.load(self._precision)[0])
-            self._known[digest] = self._predictor.logits(images.x)
+            self._known[digest], _ = _logits(self.teacher, images, self._precision)
         return self._known[digest]
 
 

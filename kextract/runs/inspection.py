@@ -64,11 +64,22 @@ def _of_answers(path: Path) -> dict[str, Any]:
     }
 
 
+def ledger_facts(path: Path) -> dict[str, Any]:
+    """Describe the ledger of a teacher that was asked, by name."""
+    from kextract.teachers.ledger import Ledger
+
+    with Ledger(path, read_only=True) as ledger:
+        return {"kind": "a ledger of questions", **ledger.summary()}
+
+
 def shown(facts: dict[str, Any]) -> dict[str, str]:
     """Put facts into words for people."""
     words = {name.replace("_", " "): str(value) for name, value in facts.items()}
     if "input shape" in words:
         words["input shape"] = "x".join(str(side) for side in facts["input_shape"])
+    if "class_shares" in facts:
+        shares = (f"{share:.4f}" for share in facts["class_shares"])
+        words["class shares"] = ", ".join(shares)
     if facts.get("head") == "logits":
         words["head"] = "none: it answers with logits"
     if "input_range" in facts:

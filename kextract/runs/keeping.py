@@ -150,7 +150,7 @@ def reserved(output: Path, *, resume: bool, overwrite: bool, command: str) -> It
 def comparable(config: TeacherConfig | DistillConfig) -> dict[str, Any]:
     """Name the values of a configuration by their flags, as `Request` holds them."""
     values = asdict(config)
-    values |= values.pop("inversion", {})
+    values |= values.pop("inversion", {}) | values.pop("queries", {})
     epochs = values.pop("epochs")
     if config.schedule != "constant":
         # Otherwise a longer run begins as a shorter one does.

@@ -26,6 +26,8 @@ from kextract.storage.opening import Kind, identify
 if TYPE_CHECKING:
     import keras
 
+    from kextract.teachers import Teacher
+
 
 @dataclass(frozen=True)
 class OpenedModel:
@@ -42,6 +44,8 @@ class OpenedModel:
     """The model and its hash where the architecture is not of our registry."""
     notes: tuple[str, ...] = ()
     """What is worth a line before anything is done with it."""
+    answering: "Teacher | None" = None
+    """A teacher that only answers, and cannot be loaded."""
 
     def load(self, precision: str) -> "tuple[keras.Model, str]":
         """Give the model, which maps images in [-1, 1] to logits, and the hash over its tensors."""
@@ -80,7 +84,7 @@ def open_model(
             raise RequestError(
                 f"--model {foreign.model}: '{path}' holds a whole model; leave --model out"
             )
-        labelled = _own_data(path, dataset, machine, needed=data == "needed")
+        labelled = own_data(path, dataset, machine, needed=data == "needed")
         network, about = load_archive(path, input_range=input_range, precision=precision)
         taken = input_range or about.guess.preprocessing or PIXELS
         opened = _whole(
@@ -168,7 +172,7 @@ def in_memory(
     from kextract.training.sanity import probe_images
 
     shape, name = image_shape(model), Path(model.name)
-    labelled = _own_data(name, dataset, machine, needed=False)
+    labelled = own_data(name, dataset, machine, needed=False)
     guess = guess_input_range(model, shape)
     chosen = input_range or PIXELS
     chosen.check_fits(shape)
@@ -191,6 +195,15 @@ def _whole(
     input_range: Preprocessing,
 ) -> OpenedModel:
     """Describe a network whose architecture is not of our registry."""
+    info = info_without_architecture(path, data, input_shape, classes)
+    missing = "" if data else str(_nameless(path))
+    return OpenedModel(path, info, data, missing, input_range, (network, digest))
+
+
+def info_without_architecture(
+    path: Path, data: Dataset | None, input_shape: tuple[int, int, int], classes: int
+) -> CheckpointInfo:
+    """Describe a classifier whose architecture is not of our registry; check that the data fit."""
     check_input_shape(input_shape)
     named = data is not None and data.classes == classes
     info = CheckpointInfo(
@@ -208,8 +221,7 @@ def _whole(
     )
     if data is not None:
         check_fits(data, info, path)
-    missing = "" if data else str(_nameless(path))
-    return OpenedModel(path, info, data, missing, input_range, (network, digest))
+    return info
 
 
 def _weights(
@@ -236,7 +248,8 @@ def _weights(
     return OpenedModel(path, info, data, input_range=input_range or PIXELS)
 
 
-def _own_data(path: Path, dataset: str | None, machine: Machine, *, needed: bool) -> Dataset | None:
+def own_data(path: Path, dataset: str | None, machine: Machine, *, needed: bool) -> Dataset | None:
+    """Load the data set that was named for a file that says nothing of one."""
     if dataset is None and needed:
         raise _nameless(path)
     return load_dataset(dataset, machine.data_dir) if dataset is not None else None

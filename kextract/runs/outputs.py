@@ -9,6 +9,7 @@ from typing import Any
 from kextract.config import DistillConfig
 from kextract.errors import RequestError
 from kextract.exports.formats import format_spec
+from kextract.teachers.protocol import FUNCTION
 from kextract.templates import fill
 
 FOLDER = Path("checkpoints")
@@ -49,14 +50,21 @@ def teacher_file(dataset: str, model: str, seed: int) -> str:
 def student_file(teacher: Path, student: str | None, config: DistillConfig) -> str:
     """Name the checkpoint of a student after its teacher's file and what differs."""
     recipe = None if config.recipe == "corrected" else config.recipe
-    return _checkpoint(
-        stem(teacher), student, config.method, config.mix, recipe, _seed(config.seed)
-    )
+    name = stem(teacher)
+    if name.startswith(FUNCTION):
+        # Not everywhere can a file be named like that.
+        name = name.replace(":", "-")
+    return _checkpoint(name, student, config.method, config.mix, recipe, _seed(config.seed))
 
 
 def drawn_file(teacher: Path) -> str:
     """Name the picture of what was drawn out of a teacher."""
     return f"{stem(teacher)}-drawn.png"
+
+
+def ledger_file(output: Path) -> Path:
+    """Name the ledger of questions beside the checkpoint that the run will write."""
+    return output.with_name(f"{stem(output)}.ledger.h5")
 
 
 def latest_picture(checkpoint: Path) -> Path | None:

@@ -15,7 +15,7 @@ from kextract.config import (
 from kextract.config.option import Bounds, Entry, argument, at_least, check, option
 from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import Invocation, Layer, resolve
-from kextract.config.shared import PLACES, Foreign, Machine, Output
+from kextract.config.shared import PLACES, Answering, Foreign, Machine, Output
 from kextract.datasets import dataset_names
 from kextract.exports.formats import FORMATS
 from kextract.models import MODELS
@@ -84,7 +84,10 @@ class TrainRequest(Request):
 class DistillRequest(Request):
     """What `distill` takes."""
 
-    teacher: Path = argument("Checkpoint of the teacher, or a whole Keras model.")
+    teacher: Path = argument(
+        "Checkpoint of the teacher, a whole Keras model, or what only answers: an .onnx or .tflite"
+        " file, a SavedModel folder, or python:module:function."
+    )
     student: str | None = option(
         None,
         "Architecture of the student: a name, or a .keras file with a network of your own.",
@@ -109,8 +112,17 @@ class DistillRequest(Request):
         suggestions=dataset_names,
     )
     foreign: Foreign = field(default_factory=Foreign)
+    answering: Answering = field(default_factory=Answering)
     machine: Machine = field(default_factory=Machine)
     output: Output = field(default_factory=Output)
+    ledger: Path | None = option(
+        None,
+        "File that keeps every question of the method queries and its answer; what is in it is not"
+        " asked again.",
+        panel=PLACES,
+        default_text="beside the output, ending in .ledger.h5",
+        setting=False,
+    )
     save_images: int = option(
         0,
         "Write a picture of the student's images beside the output every so many epochs, a row for"
@@ -128,11 +140,15 @@ class DistillRequest(Request):
         Without a method, one is chosen by what else was given and by the teacher.
         """
         if given.get("method") not in (None, AUTO):
-            return _defaults_of(given["method"], given.get("preset"))
+            return [
+                *_defaults_of(given["method"], given.get("preset")),
+                *_defaults_for(given["method"], given.get("access")),
+            ]
         choice = choose(given)
         chosen = {"method": choice.method, "preset": choice.preset, **choice.settings}
         return [
             *_defaults_of(choice.method, given.get("preset") or choice.preset),
+            *_defaults_for(choice.method, given.get("access")),
             Layer(f"{CHOSEN}{choice.reason}", chosen),
         ]
 
@@ -145,6 +161,13 @@ class DistillRequest(Request):
                 others.setdefault(spec.defaults[entry.name], []).append(method)
         parts = [f"{value}: {', '.join(methods)}" for value, methods in others.items()]
         return "; ".join([super().default_text(entry), *parts]).removeprefix("; ")
+
+
+def _defaults_for(method: str, access: str | None) -> list[Layer]:
+    # A label says nothing that could be softened.
+    if access != "labels" or not method_spec(method).asks:
+        return []
+    return [Layer("access labels", {"temperature": 1.0})]
 
 
 def _defaults_of(method: str, name: str | None) -> list[Layer]:
@@ -185,20 +208,26 @@ class SynthesizeRequest(Request):
 class EvaluateRequest(Request):
     """What `evaluate` takes."""
 
-    checkpoints: tuple[Path, ...] = argument("Checkpoints or whole Keras models to measure.")
+    checkpoints: tuple[Path, ...] = argument(
+        "Checkpoints, whole Keras models or what only answers, to measure."
+    )
     dataset: str | None = shared.dataset(
         "Labelled images to measure on.",
         default_text="the checkpoint's own",
         suggestions=dataset_names,
     )
     split: str = option("test", "Part of the data set.", choices=SPLITS)
-    against: Path | None = option(None, "A teacher to compare with: agreement and KL divergence.")
+    against: Path | None = option(
+        None,
+        "A teacher to compare with, also one that only answers: agreement and KL divergence.",
+    )
     min_accuracy: float | None = option(
         None,
         "Exit with 3 if any accuracy is below this, 0 to 1.",
         bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
     )
     foreign: Foreign = field(default_factory=Foreign)
+    answering: Answering = field(default_factory=Answering)
     precision: str = shared.precision("float32")
     machine: Machine = field(default_factory=Machine)
     format: str = shared.table_format("table", "json")
@@ -353,7 +382,7 @@ class DoctorRequest(Request):
 class InspectRequest(Request):
     """What `inspect` takes."""
 
-    checkpoint: Path = argument("Checkpoint to look into.")
+    checkpoint: Path = argument("Checkpoint or ledger of questions to look into.")
     config: bool = option(
         False, "Print the options that made the checkpoint, as a configuration file."
     )

@@ -6,6 +6,7 @@ from kextract.config import DistillConfig
 from kextract.config.option import flag, table
 from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
+from kextract.teachers import only_answers
 from kextract.transfer import method_specs
 from kextract.transfer.registry import owners
 
@@ -14,6 +15,7 @@ def check_distill(invocation: Invocation[Any]) -> None:
     """Raise RequestError, by the flag to change, for a combination that makes no sense."""
     config, images = invocation.request.config, invocation.request.images
     _check_mix(config)
+    _check_asking(invocation.request)
     _check_minutes(config.minutes, invocation.typed)
     _check_preset(config, invocation.request.preset)
     _check_methods(config, images)
@@ -34,6 +36,31 @@ def _check_mix(config: DistillConfig) -> None:
             f"--mix-share {config.mix_share}: leaves one of the methods without an image in"
             f" batches of {config.batch_size}; choose another share or a larger --batch-size"
         )
+
+
+def _check_asking(request: Any) -> None:
+    """Refuse to do without answers' end what can only be asked, and a ledger without questions."""
+    config, access = request.config, request.answering.access
+    specs = method_specs(config)
+    asking = [name for name, spec in specs.items() if spec.asks]
+    if asking and config.mix is not None:
+        raise RequestError(f"--mix {config.mix}: the images of --method queries cannot be mixed")
+    if asking and access == "labels" and config.distance == "l1":
+        raise RequestError("--distance l1: is for logits, and --access labels has none")
+    if request.ledger is not None and not asking:
+        raise RequestError(
+            f"--ledger {request.ledger}: is for --method queries, not for '{config.method}'"
+        )
+    if asking or not (only_answers(request.teacher) or access not in (None, "full")):
+        return
+    name, spec = next(iter(specs.items()))
+    lacking = (
+        "the teacher's gradients" if spec.gradients else "a teacher that answers without a limit"
+    )
+    raise RequestError(
+        f"--method {name}: needs {lacking}, and '{request.teacher}' only answers"
+        f"{f' (--access {access})' if access else ''}; --method queries is for such teachers"
+    )
 
 
 def _check_minutes(minutes: float | None, typed: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,13 @@ from kextract.display import RunHeader
 from kextract.errors import RequestError
 from kextract.models import model_pooling, model_spec
 from kextract.records import EpochRecord, Event, Snapshot
+from kextract.runs.answering import check_answering_is_used, open_answering
 from kextract.runs.fitting import continued, fitted
 from kextract.runs.job import Work, final_scores
 from kextract.runs.keeping import comparable, images_sha256
+from kextract.runs.loaded import LoadedTeacher, kept_in, load_teacher
 from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
-from kextract.runs.outputs import output_path, student_file
+from kextract.runs.outputs import ledger_file, output_path, student_file
 from kextract.runs.parts import check_network, check_shift, cut, holdout_of
 from kextract.runs.pictures import check_pictures, with_pictures
 from kextract.runs.requests import CHOSEN, DistillRequest
@@ -29,10 +32,13 @@ from kextract.storage.archive import load_archive
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
 from kextract.storage.resume import Request
-from kextract.transfer import MethodSpec, make_source, method_specs
+from kextract.teachers import only_answers
+from kextract.transfer import MethodSpec, make_source, method_spec, method_specs
 
 if TYPE_CHECKING:
     import keras
+
+    from kextract.transfer.source import TransferSource
 
 COLLAPSED = (
     "the generator collapsed in the last epoch (its images look alike or are given one class): what"
@@ -63,6 +69,14 @@ class StudentPlan:
         return self.invocation.command_line()
 
     @property
+    def ledger(self) -> Path | None:
+        """Where questions are kept; None for a method that needs no such thing."""
+        request = self.invocation.request
+        if not method_spec(request.config.method).asks:
+            return None
+        return request.ledger or ledger_file(self.output)
+
+    @property
     def names(self) -> Mapping[str, Any]:
         """What may stand in braces in the name of a file."""
         return names_of_student(self.invocation, self.teacher, self.architecture)
@@ -79,8 +93,6 @@ class StudentPlan:
         runtime.start()
         from kextract.models.frozen import frozen
         from kextract.training.alike import check_tells_apart
-        from kextract.training.evaluation import Predictor
-        from kextract.training.sanity import doubt_about
         from kextract.training.student import distill
         from kextract.transfer.source import SourceContext
         from kextract.transfer.watched import Watched
@@ -92,44 +104,57 @@ class StudentPlan:
             precision=runtime.resolve_precision(asked.precision),
             flip=info.flip if asked.flip is None else asked.flip,
         )
-        teacher, teacher_sha256 = self.teacher.load(config.precision)
-        teacher_logits = Predictor(teacher).logits(validation.x) if validation else None
-        classifier = frozen(teacher, batch_statistics=config.recipe == "article")
-        doubt = doubt_about(
-            classifier, self.teacher.path, info.input_shape, validation, teacher_logits
+        teacher = load_teacher(
+            self.teacher,
+            config,
+            validation,
+            ledger=self.ledger,
+            access=request.answering.access,
         )
-        if self.teacher.input_range is not None and self.validation is None:
+        if self.teacher.input_range is not None and validation is None and teacher.classifier:
             taken = str(self.teacher.input_range)
-            check_tells_apart(classifier, self.teacher.path, info.input_shape, taken)
+            check_tells_apart(teacher.classifier, self.teacher.path, info.input_shape, taken)
+        ledger = teacher.asking.ledger if teacher.asking else None
+
+        def source_for(student: "keras.Model", config: DistillConfig) -> "TransferSource":
+            context = SourceContext(
+                teacher.classifier, teacher.network, student, config, asking=teacher.asking
+            )
+            return make_source(context, self.images)
 
         def trial(config: DistillConfig) -> Iterator[Event]:
             student = self._student(config, copied=True)
-            source = make_source(SourceContext(classifier, teacher, student, config), self.images)
-            return distill(classifier, student, source, config, validation, teacher_logits)
+            source = source_for(student, config)
+            return distill(
+                teacher.classifier, student, source, config, validation, teacher.validation_logits
+            )
 
         if config.minutes is not None and kept is not None:
             config = continued(config, kept)
         elif config.minutes is not None:
             config = fitted(config, config.minutes, began, trial)
         student = self._student(config)
-        source = Watched(
-            make_source(SourceContext(classifier, teacher, student, config), self.images)
-        )
+        source = Watched(source_for(student, config))
 
         def events(earlier: Snapshot | None) -> Iterator[Event]:
             running = distill(
-                classifier,
+                teacher.classifier,
                 student,
                 source,
                 config,
                 validation,
-                teacher_logits,
+                teacher.validation_logits,
                 resume=earlier,
                 snapshots=True,
             )
             every = request.save_images or (1 if request.output.tensorboard else 0)
             beside = self.output if request.save_images else None
-            return with_pictures(running, source, classifier, beside, every) if every else running
+            if every:
+                # Pictures are no reason to ask: without a teacher at hand the student says more.
+                judge = teacher.classifier or frozen(student, batch_statistics=False)
+                running = with_pictures(running, source, judge, beside, every)
+            with ledger or nullcontext():
+                yield from running
 
         def describe(history: tuple[EpochRecord, ...]) -> CheckpointInfo:
             return replace(
@@ -139,23 +164,27 @@ class StudentPlan:
                 pooling=self.pooling,
                 seed=config.seed,
                 precision=config.precision,
-                config=self._stored_config(config),
+                config=self._stored_config(config)
+                | ({"ledger": ledger.summary()} if ledger else {}),
                 history=history,
                 teacher=self.teacher.path.name,
-                teacher_sha256=teacher_sha256,
-                test=final_scores(student, self.teacher.data, teacher),
+                teacher_sha256=teacher.sha256,
+                test=final_scores(student, self.teacher.data, teacher.network),
             )
 
         missing = f"no images to measure on, running without: {self.teacher.missing}"
-        notes = (self._choice(), None if self.teacher.data else missing, doubt)
+        notes = (self._choice(), None if self.teacher.data else missing, teacher.doubt)
         return Work(
             header=self._header(config),
             model=student,
-            request=self._compared(config, teacher_sha256),
+            request=self._compared(config, teacher),
             events=events,
             describe=describe,
             notes=(*self.teacher.notes, *(note for note in notes if note)),
-            last_words=lambda history: [COLLAPSED] if "collapsed" in history[-1].details else [],
+            last_words=lambda history: [
+                *([COLLAPSED] if "collapsed" in history[-1].details else []),
+                *([kept_in(ledger)] if ledger else []),
+            ],
         )
 
     def _choice(self) -> str | None:
@@ -207,7 +236,7 @@ class StudentPlan:
         taken = self.teacher.input_range
         return None if taken is None else str(taken)
 
-    def _compared(self, config: DistillConfig, teacher_sha256: str) -> dict[str, Any]:
+    def _compared(self, config: DistillConfig, teacher: LoadedTeacher) -> dict[str, Any]:
         """Name all that the result depends on, by flag."""
         data = self.teacher.data
         return {
@@ -217,7 +246,9 @@ class StudentPlan:
             **comparable(config),
             **({"--epochs": config.epochs} if config.minutes is not None else {}),
             "--input-range": self.invocation.request.foreign.input_range,
-            "teacher with SHA-256": teacher_sha256,
+            "--access": self.invocation.request.answering.access,
+            "teacher with SHA-256": teacher.sha256,
+            **({"teacher": teacher.asking.ledger.heading.teacher} if teacher.asking else {}),
             "images with SHA-256": images_sha256(self.validation),
             "transfer images with SHA-256": sha256_of_tensors(self.images) if self.images else None,
         }
@@ -249,14 +280,7 @@ def prepare_student(
     request, config = invocation.request, invocation.request.config
     runtime.limit_threads(request.machine.threads)
     if teacher is None:
-        teacher = open_model(
-            request.teacher,
-            request.foreign,
-            request.machine,
-            dataset=request.dataset,
-            precision=config.precision,
-        )
-        check_range_is_used(request.foreign, teacher)
+        teacher = _open_teacher(request)
     info, data = teacher.info, teacher.data
     _check_architecture(teacher, request, student)
     check_shift(config.shift, info.input_shape)
@@ -287,6 +311,28 @@ def prepare_student(
         transfer_images(config, request.images, teacher, holdout, request.machine.data_dir),
         student,
     )
+
+
+def _open_teacher(request: DistillRequest) -> OpenedModel:
+    check_answering_is_used(request.answering, request.teacher)
+    if only_answers(request.teacher):
+        return open_answering(
+            request.teacher,
+            request.foreign,
+            request.answering,
+            request.machine,
+            dataset=request.dataset,
+            timeout=request.config.queries.query_timeout,
+        )
+    teacher = open_model(
+        request.teacher,
+        request.foreign,
+        request.machine,
+        dataset=request.dataset,
+        precision=request.config.precision,
+    )
+    check_range_is_used(request.foreign, teacher)
+    return teacher
 
 
 def names_of_student(

@@ -35,8 +35,8 @@ def lock_path(output: Path) -> Path:
 
 
 @contextmanager
-def run_lock(output: Path) -> Iterator[None]:
-    """Keep other runs away from `output`, and clear away what killed ones left half-written.
+def run_lock(output: Path, flag: str = "--output") -> Iterator[None]:
+    """Keep other runs away from `output`, which `flag` names; clear away what killed ones left.
 
     Raises RequestError, naming process and start, while another run holds the lock. On file systems
     without locks nothing is locked.
@@ -48,11 +48,11 @@ def run_lock(output: Path) -> Iterator[None]:
     except Timeout:
         raise RequestError(
             f"another run is writing '{output}' ({_owner(path)}): wait for it to end, or choose"
-            " another --output"
+            f" another {flag}"
         ) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
-            raise RequestError(f"--output: cannot lock '{path}': {reason(error)}") from error
+            raise RequestError(f"{flag}: cannot lock '{path}': {reason(error)}") from error
         yield
         return
     try:

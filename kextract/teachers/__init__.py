@@ -1,10 +1,9 @@
 """Teachers of every kind, from networks with all their insides to anything that answers."""
 
 from kextract.teachers.opening import only_answers, open_teacher, parse_input_shape
-from kextract.teachers.protocol import ACCESS, ANSWERS, Teacher
+from kextract.teachers.protocol import ANSWERS, Teacher
 
 __all__ = [
-    "ACCESS",
     "ANSWERS",
     "Teacher",
     "only_answers",

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from io import FileIO
 from pathlib import Path
@@ -9,11 +10,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError, StorageError
 from kextract.storage.atomic import reason
+from kextract.storage.run_lock import run_lock
 from kextract.teachers.kinds import predictions
 from kextract.teachers.ledger_file import (
     Contents,
@@ -42,12 +43,12 @@ class Ledger:
         """Open a ledger. Raises CheckpointError for what is none, RequestError while in use."""
         self.path = path
         self._file: FileIO | None = None
-        self._lock = None if read_only else _locked(path)
-        try:
+        self._read_only = read_only
+        with ExitStack() as stack:
+            if not read_only:
+                stack.enter_context(run_lock(path, "--ledger"))
             self._load(read_ledger(path))
-        except BaseException:
-            self.close()
-            raise
+            self._lock = stack.pop_all()
 
     @property
     def heading(self) -> Heading:
@@ -141,8 +142,7 @@ class Ledger:
         """Let others write to the ledger."""
         if self._file is not None:
             self._file.close()
-        if self._lock is not None:
-            self._lock.release()
+        self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -160,12 +160,12 @@ class Ledger:
         self._counts, self._places = contents.counts, contents.places
         dtype, shape = response_kind(self._heading)
         # Memory for what is not there yet is taken when it comes.
-        room = self._capacity if self._lock else self._counts.asked
+        room = self._counts.asked if self._read_only else self._capacity
         self._questions = np.empty((room, *self._heading.input_shape), np.uint8)
         self._questions[: self._counts.asked] = contents.questions
         self._responses = np.empty((room, *shape), dtype)
         self._responses[: self._counts.answered] = contents.responses
-        self._file = FileIO(self.path, "r+") if self._lock else None
+        self._file = None if self._read_only else FileIO(self.path, "r+")
 
     def _count(self, counts: Counts) -> None:
         self._write(self._places.counts, counts.array())
@@ -233,16 +233,3 @@ def _check_writable(path: Path, budget: int) -> None:
             f"--ledger: '{path}' cannot be written to, and --query-budget {budget} allows more"
             " questions: copy it, or pass a smaller --query-budget"
         )
-
-
-def _locked(path: Path) -> FileLock:
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise RequestError(
-            f"--ledger: another run is writing '{path}': wait for it to end"
-        ) from None
-    except OSError as error:
-        raise StorageError(f"cannot lock '{path}': {reason(error)}") from error
-    return lock

@@ -2,20 +2,24 @@
 
 from pathlib import Path
 
-from kextract.errors import RequestError, UnknownNameError
+from kextract.config.shared import ACCESS
+from kextract.errors import CheckpointError, RequestError, UnknownNameError
 from kextract.models.input_range import Preprocessing
-from kextract.teachers.protocol import ACCESS, FUNCTION, TIMEOUT, Shape, Teacher
+from kextract.storage.opening import Kind, kind_of
+from kextract.teachers.protocol import FUNCTION, TIMEOUT, Shape, Teacher
 
-FILES = (".onnx", ".tflite")
-SAVED_MODEL = "saved_model.pb"
+ONLY_ANSWERS = (Kind.ONNX, Kind.TFLITE, Kind.SAVED_MODEL)
+"""Files that a runtime of their own executes."""
 
 
 def only_answers(where: str | Path) -> bool:
     """Tell whether a TEACHER is one of those that give no more than their answers."""
-    text = str(where)
-    return (
-        text.startswith(FUNCTION) or text.endswith(FILES) or (Path(where) / SAVED_MODEL).is_file()
-    )
+    if str(where).startswith(FUNCTION):
+        return True
+    try:
+        return kind_of(Path(where)) in ONLY_ANSWERS
+    except CheckpointError:
+        return False
 
 
 def parse_input_shape(text: str) -> Shape:
@@ -42,7 +46,7 @@ def open_teacher(
     """Open `python:module:function`, an .onnx or .tflite file, or a SavedModel folder.
 
     What the file says itself need not be given, and must agree where it is. `access` is one of
-    `kextract.teachers.ACCESS`: by default all that a file answers, and of a function its
+    `kextract.config.shared.ACCESS`: by default all that a file answers, and of a function its
     probabilities; `full` are a function's logits. `timeout` is a function's, seconds per call.
     Raises RequestError for what cannot be opened, naming the flag that is missing.
     """
@@ -71,15 +75,15 @@ def open_teacher(
     from kextract.teachers.saved_model import open_saved_model
     from kextract.teachers.tflite_file import open_tflite
 
-    path = Path(where)
-    if not path.exists():
-        raise RequestError(f"'{where}': no such file")
-    if path.suffix == ".onnx":
+    path, kind = Path(where), kind_of(Path(where))
+    if kind is Kind.ONNX:
         network = open_onnx(path, threads)
-    elif path.suffix == ".tflite":
+    elif kind is Kind.TFLITE:
         network = open_tflite(path, threads)
-    else:
+    elif kind is Kind.SAVED_MODEL:
         network = open_saved_model(path)
+    else:
+        raise RequestError(f"'{where}': no such file, or none that only answers")
     teacher = ModelFile(
         path, network, input_shape=input_shape, classes=classes, input_range=input_range
     )

@@ -10,10 +10,6 @@ if TYPE_CHECKING:
 
 ANSWERS = ("logits", "probabilities", "labels")
 """What a teacher may answer, the most telling first."""
-ACCESS = ("full", "probabilities", "labels")
-"""What a student may see of it: all that it answers, at most probabilities, or labels."""
-
-
 FUNCTION = "python:"
 """How the name of a teacher that is a function begins."""
 TIMEOUT = 60.0

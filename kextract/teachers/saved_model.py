@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract import runtime
 from kextract.errors import RequestError
 from kextract.teachers.layout import Numbers
 from kextract.teachers.model_file import Network, one_line
 
 SIGNATURE = "serving_default"
-GRAPH = "saved_model.pb"
-"""The file in a SavedModel folder that holds its graph."""
 
 
 def open_saved_model(path: Path) -> Network:
@@ -22,6 +21,7 @@ def open_saved_model(path: Path) -> Network:
     Loading runs what is in the graph, and a graph may read and write files: give it only folders
     that you trust. Raises RequestError for what cannot be read.
     """
+    runtime.start()
     import tensorflow as tf
 
     try:

@@ -34,7 +34,9 @@ class MethodSpec:
     uses: frozenset[str] = frozenset()
     """Groups of options (`Option.group`) that it has a use for."""
     asks: bool = False
-    """Whether it takes nothing but answers, each kept in a ledger; the others need gradients."""
+    """Whether it takes nothing but answers to as few questions as it may, each kept in a ledger."""
+    gradients: bool = False
+    """Whether it needs those of the teacher."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Options, by name, where it departs from the article's defaults."""
 
@@ -135,6 +137,7 @@ METHODS: dict[str, MethodSpec] = {
         columns=("confidence", "iterations"),
         recipes=BOTH,
         uses=frozenset({"crafting"}),
+        gradients=True,
     ),
     "shapes": MethodSpec(
         "blobs and strokes cut out of smooth noise",
@@ -154,6 +157,7 @@ METHODS: dict[str, MethodSpec] = {
         _inversion,
         columns=("class_shares", "entropy", "confidence", "diversity", "batch_norm_distance"),
         uses=frozenset({"moving", "drawing", "mixing"}),
+        gradients=True,
         defaults=PICTURES,
     ),
     "queries": MethodSpec(

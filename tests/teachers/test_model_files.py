@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kextract.errors import RequestError
+from kextract.models.input_range import Preprocessing
 from kextract.teachers import open_teacher
 from tests.teachers.networks import (
     CLASSES,
@@ -80,8 +81,6 @@ def test_eight_bit_probabilities_sum_to_1(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["plain.onnx", "plain.tflite", "int8.tflite"])
 def test_a_range_of_ones_own_is_what_the_network_sees(folder: Path, name: str) -> None:
     """Pixels of 0 to 1 are those of -1 to 1 of an image that is half as bright above grey."""
-    from kextract.models.input_range import Preprocessing
-
     given = open_teacher(str(folder / name), input_range=Preprocessing(0.0, 1.0))
     pixels = images(20)
     halved = np.rint(127.5 + pixels / 2).astype(np.uint8)

@@ -11,10 +11,9 @@ from kextract.config import DistillConfig
 from kextract.datasets.pixels import scale
 from kextract.losses import distance
 from kextract.optimizers import make_optimizer
+from kextract.seeds import Stream, random_generator, seed_number
 from kextract.transfer.queries.targets import sampling
 
-SCOUT_STREAM = 6
-"""Sets the scouts' random numbers apart from those of models, noise, generators and shapes."""
 LOOKED_AT = 512
 """Images that a scout predicts at a time."""
 
@@ -27,8 +26,7 @@ class Scout:
     def __init__(self, student: keras.Model, config: DistillConfig, number: int) -> None:
         self._config = config
         self._number = number
-        seed = np.random.SeedSequence([config.seed, SCOUT_STREAM, number]).generate_state(1)[0]
-        keras.utils.set_random_seed(int(seed))
+        keras.utils.set_random_seed(seed_number(Stream.SCOUT, config.seed, number, 0))
         self._model = keras.models.clone_model(student)
         updates = config.queries.scout_updates
         rising = max(1, updates // 10)
@@ -45,15 +43,12 @@ class Scout:
             jit_compile=False,
         )
 
-    def learn(self, images: Pixels, logits: NDArray[np.float32], kind: str, stream: int) -> None:
-        """Begin anew and learn uint8 images (n, h, w, c) with their logits (n, k).
-
-        `stream` sets the order of the images apart from that of other lessons.
-        """
+    def learn(self, images: Pixels, logits: NDArray[np.float32], kind: str, number: int) -> None:
+        """Begin anew and learn uint8 images (n, h, w, c) with their logits (n, k) for a round."""
         for variable, value in zip(self._variables, self._start, strict=True):
             variable.assign(value)
         config = self._config
-        random = np.random.default_rng([config.seed, SCOUT_STREAM, self._number, stream])
+        random = random_generator(Stream.SCOUT, config.seed, self._number, number)
         likely = sampling(logits.argmax(axis=1), kind)
         for _ in range(config.queries.scout_updates):
             rows = random.choice(len(images), config.batch_size, p=likely)

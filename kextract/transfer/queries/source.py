@@ -12,6 +12,7 @@ from kextract.datasets.augment import augment
 from kextract.datasets.pixels import unscale
 from kextract.errors import CheckpointError, TeacherError
 from kextract.records import Event, Progress
+from kextract.seeds import Stream, random_generator
 from kextract.teachers.kinds import predictions
 from kextract.transfer.noise import batch_generator
 from kextract.transfer.queries.choosing import most_telling
@@ -20,8 +21,6 @@ from kextract.transfer.queries.targets import sampling, target_logits
 from kextract.transfer.shapes import draw_shapes
 from kextract.transfer.source import Batch, SourceContext
 
-QUESTION_STREAM = 7
-"""Sets the questions' random numbers apart from those of models, noise, generators and scouts."""
 CHOSEN_AT_ONCE = 512
 """Questions that are chosen from one drawing of images."""
 
@@ -156,16 +155,15 @@ class Queries:
         parts, drawings = [], -(-count // CHOSEN_AT_ONCE)
         for drawing in range(drawings):
             wanted = min(CHOSEN_AT_ONCE, count - drawing * CHOSEN_AT_ONCE)
-            stream = [self._config.seed, QUESTION_STREAM, number, drawing]
-            seed = np.random.SeedSequence(stream).generate_state(2).astype(np.int32)
-            images = unscale(self._draw(seed).numpy())
+            random = random_generator(Stream.QUESTIONS, self._config.seed, number, drawing)
+            images = unscale(self._draw(random.integers(0, 2**31, 2, np.int32)).numpy())
             if scouts:
                 one, other = (scout.probabilities(images) for scout in scouts)
                 chosen = most_telling(one, other, wanted)
             else:
                 chosen = np.arange(wanted)
             # In no order of classes: a budget may end in the middle of a round.
-            parts.append(images[np.random.default_rng(stream).permutation(chosen)])
+            parts.append(images[random.permutation(chosen)])
             yield Progress(epoch, "choosing questions", drawing + 1, drawings, len(images))
         return np.concatenate(parts)
 

@@ -1,0 +1,81 @@
+"""Teachers that only answer, opened for a command."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.config.shared import Answering, Foreign, Machine
+from kextract.errors import RequestError, TeacherError
+from kextract.models.input_range import parse_input_range
+from kextract.runs.opened import OpenedModel, info_without_architecture, own_data
+from kextract.teachers import Teacher, only_answers, open_teacher, parse_input_shape
+from kextract.teachers.protocol import TIMEOUT
+
+ASKED_AT_ONCE = 256
+
+
+def open_answering(
+    path: Path,
+    foreign: Foreign,
+    answering: Answering,
+    machine: Machine,
+    *,
+    dataset: str | None = None,
+    needs_data: bool = False,
+    timeout: float = TIMEOUT,
+) -> OpenedModel:
+    """Open a teacher that only answers and load the data set to measure on.
+
+    Raises RequestError for what its file does not say and is not told, by flag name.
+    """
+    if foreign.model is not None:
+        raise RequestError(
+            f"--model {foreign.model}: '{path}' has a network of its own; leave --model out"
+        )
+    shape = parse_input_shape(answering.input_shape) if answering.input_shape else None
+    data = own_data(path, dataset, machine, needed=needs_data)
+    teacher = open_teacher(
+        str(path),
+        input_shape=shape,
+        classes=answering.classes,
+        input_range=parse_input_range(foreign.input_range) if foreign.input_range else None,
+        access=answering.access,
+        threads=machine.threads,
+        timeout=timeout,
+    )
+    info = info_without_architecture(path, data, teacher.input_shape, teacher.classes)
+    missing = "" if data else f"name them with --dataset; '{path}' only answers"
+    return OpenedModel(path, info, data, missing, answering=teacher)
+
+
+def check_answering_is_used(answering: Answering, *paths: Path) -> None:
+    """Refuse to be told what files say themselves."""
+    if any(only_answers(path) for path in paths):
+        return
+    for name in ("input_shape", "classes"):
+        value = getattr(answering, name)
+        if value is not None:
+            raise RequestError(
+                f"--{name.replace('_', '-')} {value}: '{paths[0]}' says itself what it takes and"
+                " knows; leave it out"
+            )
+
+
+def answered_logits(teacher: Teacher, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Ask a teacher about images (n, h, w, c) without a ledger; return logits (n, k).
+
+    Those of labels are of smoothed ones. Raises TeacherError for a failure, or for nonsense.
+    """
+    from kextract.teachers.checking import checked
+    from kextract.transfer.queries.targets import target_logits
+
+    parts = []
+    for start in range(0, len(images), ASKED_AT_ONCE):
+        part = images[start : start + ASKED_AT_ONCE]
+        try:
+            parts.append(checked(teacher(part), teacher.answers, len(part), teacher.classes))
+        except Exception as error:  # Services fail in every way there is.
+            raise TeacherError(f"'{teacher.name}': {type(error).__name__}: {error}") from error
+    logits = target_logits(np.concatenate(parts), teacher.answers, teacher.classes)
+    return logits.astype(np.float64)

@@ -1,0 +1,87 @@
+"""A teacher that is ready to teach: at hand with all it has, or to be asked under a budget."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kextract.config import DistillConfig
+from kextract.datasets.images import Images
+from kextract.runs.opened import OpenedModel
+from kextract.teachers import Teacher
+
+if TYPE_CHECKING:
+    import keras
+
+    from kextract.teachers.asking import Asking
+    from kextract.teachers.ledger import Ledger
+    from kextract.transfer.crafting import Classifier
+
+
+@dataclass(frozen=True)
+class LoadedTeacher:
+    """A teacher; all but the last two fields are None for one that only answers."""
+
+    network: "keras.Model | None" = None
+    classifier: "Classifier | None" = None
+    """The network as a function that never changes it."""
+    sha256: str | None = None
+    validation_logits: Any = None
+    """(n, k); None also without validation images."""
+    doubt: str | None = None
+    """Why there is nothing to learn from it."""
+    asking: "Asking | None" = None
+    """None for methods that need the teacher at hand."""
+
+
+def load_teacher(
+    opened: OpenedModel,
+    config: DistillConfig,
+    validation: Images | None,
+    *,
+    ledger: Path | None,
+    access: str | None,
+) -> LoadedTeacher:
+    """Load a teacher, and open the `ledger` where the method asks under a budget.
+
+    One that only answers is asked nothing here: its answers to validation images would be questions
+    too. Raises RequestError for a ledger that does not fit.
+    """
+    if opened.answering is not None:
+        assert ledger is not None, "methods that need a teacher at hand were refused"
+        return LoadedTeacher(asking=open_asking(opened.answering, config, ledger))
+    from kextract.models.frozen import frozen
+    from kextract.training.evaluation import Predictor
+    from kextract.training.sanity import doubt_about
+
+    network, sha256 = opened.load(config.precision)
+    logits = Predictor(network).logits(validation.x) if validation else None
+    classifier = frozen(network, batch_statistics=config.recipe == "article")
+    doubt = doubt_about(classifier, opened.path, opened.info.input_shape, validation, logits)
+    asking = None
+    if ledger is not None:
+        from kextract.teachers.network import KerasTeacher
+        from kextract.teachers.restricted import restricted
+
+        whole = KerasTeacher(network, f"{opened.path.name}, SHA-256 {sha256}")
+        asking = open_asking(restricted(whole, access or "full"), config, ledger)
+    return LoadedTeacher(network, classifier, sha256, logits, doubt, asking)
+
+
+def open_asking(teacher: Teacher, config: DistillConfig, ledger: Path) -> "Asking":
+    """Open, or make, the ledger of a run's questions to a teacher."""
+    from kextract.teachers.asking import Asking, AskingRules, heading_of
+    from kextract.teachers.ledger import open_ledger
+
+    rules = config.queries
+    return Asking(
+        teacher,
+        open_ledger(ledger, heading_of(teacher), rules.query_budget),
+        AskingRules(rules.query_budget, rules.query_batch, rules.query_attempts),
+    )
+
+
+def kept_in(ledger: "Ledger") -> str:
+    """Say in one line how many images were sent, and where the answers are."""
+    return (
+        f"{ledger.counts.sent} images were sent to the teacher; its answers are in '{ledger.path}'"
+    )
