@@ -164,10 +164,10 @@ class DistillRequest(Request):
 
 
 def _defaults_for(method: str, access: str | None) -> list[Layer]:
-    # A label says nothing that could be softened.
+    """Labels say nothing that could be softened, and little: students choose more of them."""
     if access != "labels" or not method_spec(method).asks:
         return []
-    return [Layer("access labels", {"temperature": 1.0})]
+    return [Layer("access labels", {"temperature": 1.0, "first_share": 0.05, "query_rounds": 12})]
 
 
 def _defaults_of(method: str, name: str | None) -> list[Layer]:

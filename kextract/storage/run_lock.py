@@ -36,10 +36,10 @@ def lock_path(output: Path) -> Path:
 
 @contextmanager
 def run_lock(output: Path, flag: str = "--output") -> Iterator[None]:
-    """Keep other runs away from `output`, which `flag` names; clear away what killed ones left.
+    """Keep other runs away from `output`, and clear away what killed ones left half-written.
 
-    Raises RequestError, naming process and start, while another run holds the lock. On file systems
-    without locks nothing is locked.
+    `flag` is the option that names it. Raises RequestError, naming process and start, while another
+    run holds the lock. On file systems without locks nothing is locked.
     """
     path = lock_path(output)
     lock = FileLock(path, _PATIENCE_SECONDS, 0o644, fallback_to_soft=False)
