@@ -39,7 +39,7 @@ class CheckImages:
 def export_model(
     model: keras.Model,
     path: Path,
-    request: ExportTarget,
+    target: ExportTarget,
     *,
     checks: Sequence[CheckImages],
     calibration: NDArray[np.uint8] | None = None,
@@ -49,39 +49,40 @@ def export_model(
     """Write a model of ours, float32 images (n, h, w, c) in [-1, 1] in and logits (n, k) out.
 
     `checks` holds at least one set of images. int8 needs `calibration`, uint8 images (m, h, w, c),
-    which `calibrated_on` names; an int8 file takes pixels of 0 to 255 less 128, whatever its range.
+    which `calibrated_on` names; the integers that the file takes are the pixels from 0 to 255 less
+    128 where black and white are the same in every channel.
 
     Raises RequestError for a runtime that is not installed and a `path` that exists without
     `overwrite`; GateError, with nothing written, where the file's answers are not the model's by
     `TOLERANCES`; KextractError for a network that cannot be converted; StorageError.
     """
-    check_installed(request.format)
-    spec = format_spec(request.format)
+    check_installed(target.format)
+    spec = format_spec(target.format)
     publish = atomic_folder if spec.is_folder else atomic_write
-    if request.arithmetic == "int8":
+    if target.arithmetic == "int8":
         if calibration is None or not len(calibration):
             raise ValueError("int8 needs images to calibrate on")
-        seen = request.input_range.apply(with_extremes(scale(calibration)))
+        seen = target.input_range.apply(with_extremes(scale(calibration)))
     else:
         seen = None
     with publish(path, overwrite) as temporary:
-        copy = drop_in(model, input_range=request.input_range, outputs=request.outputs)
-        write_model(copy, temporary, request, calibration=seen)
-        answers, reference = open_runtime(temporary, request.format), compiled(model)
-        comparisons = tuple(_compared(each, answers, reference, request) for each in checks)
-        check_agreement(comparisons, request.arithmetic, request.least_agreement)
+        copy = drop_in(model, input_range=target.input_range, outputs=target.outputs)
+        write_model(copy, temporary, target, calibration=seen)
+        answers, reference = open_runtime(temporary, target.format), compiled(model)
+        comparisons = tuple(_compared(each, answers, reference, target) for each in checks)
+        check_agreement(comparisons, target.arithmetic, target.least_agreement)
         cost, images = cost_of(model), scale(checks[0].images[:TIMED])
         return ExportReport(
             path=str(path),
-            format=request.format,
-            arithmetic=request.arithmetic,
-            inputs=str(request.input_range),
-            outputs=request.outputs,
-            class_names=spec.class_names if request.class_names else None,
+            format=target.format,
+            arithmetic=target.arithmetic,
+            inputs=str(target.input_range),
+            outputs=target.outputs,
+            class_names=spec.class_names if target.class_names else None,
             bytes=_bytes(temporary),
             parameters=cost.parameters,
             multiply_adds=cost.multiply_adds,
-            milliseconds=_milliseconds(answers, request.input_range.apply(images)),
+            milliseconds=_milliseconds(answers, target.input_range.apply(images)),
             checkpoint_milliseconds=_milliseconds(reference, images),
             calibration=0 if seen is None else len(seen),
             calibrated_on=None if seen is None else calibrated_on,
@@ -90,13 +91,13 @@ def export_model(
 
 
 def _compared(
-    check: CheckImages, answers: Answers, reference: Answers, request: ExportTarget
+    check: CheckImages, answers: Answers, reference: Answers, target: ExportTarget
 ) -> Comparison:
     images = scale(check.images)
     with quiet():
-        found = answers(request.input_range.apply(images))
+        found = answers(target.input_range.apply(images))
     return compare(
-        check.name, reference(images), found, outputs=request.outputs, labels=check.labels
+        check.name, reference(images), found, outputs=target.outputs, labels=check.labels
     )
 
 

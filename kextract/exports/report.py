@@ -57,7 +57,7 @@ class ExportReport:
     arithmetic: str
     """`float32`, `float16` (weights only) or `int8`."""
     inputs: str
-    """Range of the pixels that the file takes, `LOW,HIGH`, before they are made integers."""
+    """How the pixels that the file takes are prepared, such as `0..255`; int8 stands for these."""
     outputs: str
     """`logits` or `probabilities`."""
     class_names: str | None

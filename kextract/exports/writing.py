@@ -25,7 +25,7 @@ LABELS = "labels.txt"
 def write_model(
     model: keras.Model,
     path: Path,
-    request: ExportTarget,
+    target: ExportTarget,
     *,
     calibration: NDArray[np.float32] | None = None,
 ) -> None:
@@ -37,20 +37,20 @@ def write_model(
     """
     with quiet():
         try:
-            if request.format == "tflite":
-                _write_tflite(model, path, converter_settings(request.arithmetic, calibration))
+            if target.format == "tflite":
+                _write_tflite(model, path, converter_settings(target.arithmetic, calibration))
             else:
-                _WRITERS[request.format](model, path)
+                _WRITERS[target.format](model, path)
         except (OSError, MemoryError):
             raise
         except Exception as error:
             # Converters raise whatever their own libraries do.
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise KextractError(
-                f"--format {request.format}: this network cannot be converted: {reason}"
+                f"--format {target.format}: this network cannot be converted: {reason}"
             ) from error
-        if request.class_names and request.format in _NAMERS:
-            _NAMERS[request.format](path, request.class_names)
+        if target.class_names and target.format in _NAMERS:
+            _NAMERS[target.format](path, target.class_names)
 
 
 @contextmanager

@@ -18,8 +18,7 @@ def export_summary(report: ExportReport) -> Table:
         "file": report.path,
         "format": report.format,
         "arithmetic": report.arithmetic,
-        "pixels it takes": report.inputs
-        + (" (pixel - 128)" if report.arithmetic == "int8" else ""),
+        "pixels it takes": report.inputs,
         "what it gives": report.outputs,
         "class names": report.class_names or "not in the file",
         "bytes": f"{report.bytes:,}",

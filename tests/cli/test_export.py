@@ -31,7 +31,7 @@ def test_the_ending_of_the_output_says_the_format_and_the_tables_what_came_of_it
     assert done.code == 0, done.stderr
     lines = {line.split("  ")[0]: line.split() for line in done.stdout.splitlines() if line}
     assert lines["what it gives"][-1] == "probabilities"
-    assert lines["pixels it takes"][-1] == "0,255"
+    assert lines["pixels it takes"][-1] == "0..255"
     assert lines["procedural"][1:3] == ["256", "1.0000"]
     name, count, agreement, *_, accuracy, reference = lines["test"]
     assert (name, count, agreement) == ("test", "60", "1.0000")

@@ -23,7 +23,7 @@ def test_a_network_in_memory_is_exported_as_it_takes_pixels(
     whole = keras.Model(pixels, model(keras.layers.Rescaling(1 / 127.5, -1.0)(pixels)))
     path = tmp_path / "a.keras"
     report = kextract.export(whole, path, input_range="0,255", softmax=True)
-    assert (report.format, report.inputs, report.outputs) == ("keras", "0,255", "probabilities")
+    assert (report.format, report.inputs, report.outputs) == ("keras", "0..255", "probabilities")
     shown = images(5, 7)
     found = keras.models.load_model(path)(shown.astype(np.float32)).numpy()
     np.testing.assert_allclose(found, softmax(expected_logits(model, shown)), atol=1e-4)

@@ -94,7 +94,7 @@ def test_the_report_says_what_was_written(
     assert report.bytes == sum(each.stat().st_size for each in files)
     assert report.parameters == model.count_params()
     assert report.multiply_adds == 16 * 16 * (27 * 8 + 9 * 8) + 2 * 2 * 8 * CLASSES
-    assert (report.format, report.path, report.inputs) == (format, str(path), "0,255")
+    assert (report.format, report.path, report.inputs) == (format, str(path), "0..255")
     assert 0 < report.milliseconds < 1000
     assert json.loads(json.dumps(report.to_dict()))["comparisons"][1]["name"] == "test"
 

@@ -90,7 +90,7 @@ def test_the_report_says_how_many_images_were_calibrated_on(
     exported: tuple[Path, ExportReport],
 ) -> None:
     report = exported[1]
-    assert (report.arithmetic, report.calibration, report.inputs) == ("int8", 64, "0,255")
+    assert (report.arithmetic, report.calibration, report.inputs) == ("int8", 64, "0..255")
     assert report.comparisons[0].agreement >= 0.9
 
 
