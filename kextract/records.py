@@ -84,9 +84,22 @@ Event = Progress | EpochRecord | Note | Picture | Snapshot
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord | None:
-    """Return the record with the highest validation accuracy, the earliest among equals.
+    """Return the record with the highest validation accuracy, the latest among equals.
 
-    None where no epoch was validated.
+    The untrained epoch 0 is not considered where a later one has a lower loss: few images may tell
+    losses apart and not accuracies. None where no epoch was validated.
     """
     validated = [record for record in history if record.accuracy is not None]
-    return max(validated, key=lambda record: record.accuracy or 0.0, default=None)
+    trained = [record for record in validated if record.epoch > 0]
+    if any(_has_lower_loss(record, validated[0]) for record in trained):
+        validated = trained
+    return max(validated, key=lambda record: (record.accuracy, record.epoch), default=None)
+
+
+def _has_lower_loss(record: EpochRecord, first: EpochRecord) -> bool:
+    return (
+        first.epoch == 0
+        and record.loss is not None
+        and first.loss is not None
+        and record.loss < first.loss
+    )

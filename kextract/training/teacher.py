@@ -1,7 +1,7 @@
 """Trains a classifier on labelled images."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -59,7 +59,7 @@ def train_teacher(
         best_weights = _put_back(resume, model, optimizer)
     best = best_epoch(history) or history[0]
     for epoch in range(history[-1].epoch + 1, config.epochs + 1):
-        if config.patience and history[-1].epoch - best.epoch >= config.patience:
+        if config.patience and epoch - 1 - _last_improvement(history) >= config.patience:
             yield Note(
                 f"stopped early: {config.patience} epochs without a better validation accuracy"
                 " (--patience)"
@@ -75,7 +75,7 @@ def train_teacher(
             model.set_weights(best_weights)
             raise
         history.append(record)
-        if (record.accuracy or 0.0) > (best.accuracy or 0.0):
+        if best_epoch(history) in (record, None):
             best, best_weights = record, model.get_weights()
         if snapshots:
             earlier_best = [] if best is record else best_weights
@@ -84,6 +84,11 @@ def train_teacher(
     if best is not history[-1]:
         model.set_weights(best_weights)
         yield Note(f"took back the weights of epoch {best.epoch}, the best on validation images")
+
+
+def _last_improvement(history: Sequence[EpochRecord]) -> int:
+    """Return the first epoch with the highest validation accuracy so far."""
+    return max(history, key=lambda record: record.accuracy or 0.0).epoch
 
 
 def make_optimizer(

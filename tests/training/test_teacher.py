@@ -116,8 +116,8 @@ def test_patience_counts_from_the_best_epoch(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     ("accuracies", "best"),
-    [([0.1, 0.5, 0.4, 0.2], 1), ([0.1, 0.5, 0.5, 0.5], 1), ([0.5, 0.1, 0.1, 0.1], 0)],
-    ids=["middle", "earliest of equals", "untrained"],
+    [([0.1, 0.5, 0.4, 0.2], 1), ([0.1, 0.5, 0.5, 0.2], 2), ([0.5, 0.1, 0.1, 0.1], 0)],
+    ids=["middle", "latest of equals", "untrained"],
 )
 def test_the_model_ends_with_the_weights_of_its_best_epoch(
     monkeypatch: pytest.MonkeyPatch, accuracies: list[float], best: int
