@@ -80,11 +80,13 @@ def prepare_export(request: ExportRequest, opened: OpenedModel | None = None) ->
             model=request.model, pooling=request.pooling, input_range=request.input_range
         )
         opened = open_model(request.checkpoint, foreign, request.machine, dataset=request.dataset)
+    taken = _input_range(request, opened)
+    taken.check_fits(opened.info.input_shape)
     target = ExportTarget(
         format,
         arithmetic,
         "probabilities" if request.softmax else "logits",
-        _input_range(request, opened),
+        taken,
         opened.info.class_names,
         request.min_agreement,
     )

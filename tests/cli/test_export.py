@@ -89,6 +89,7 @@ def test_what_does_not_agree_is_not_written_and_exits_with_3(folder: Path) -> No
         (("--format", "savedmodel", "-o", "."), "is no SavedModel"),
         (("-o", "teacher.keras", "--min-agreement", "2"), "--min-agreement 2.0: must be between"),
         (("-o", "x.keras", "--input-range", "5"), "--input-range 5"),
+        (("-o", "x.keras", "--input-range", "imagenet"), "is for images of 3 channels"),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_flag(
