@@ -32,7 +32,8 @@ READ = frozenset({Kind.CHECKPOINT, Kind.WEIGHTS, Kind.MODEL})
 """Kinds that `identify` lets pass: networks that gradients can be had of."""
 
 _ONLY_ANSWERS = (
-    "which only answers and has no gradients; kextract reads the Keras model that it was made of"
+    "which only answers: distill and evaluate ask it; for all else give the Keras model that it was"
+    " made of"
 )
 _HINTS = {
     Kind.TFLITE: _ONLY_ANSWERS,

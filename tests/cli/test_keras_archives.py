@@ -81,6 +81,18 @@ def test_the_content_of_an_archive_is_shown(folder: Path) -> None:
     assert "softmax" in shown.stdout
 
 
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_an_hdf5_file_is_described_as_the_archive_of_the_same_network_is(folder: Path) -> None:
+    from tests.storage.archive.keras_2 import rewritten
+
+    rewritten(save(user_cnn(), folder / "old.h5"), "2.0.5", listed=True)
+    old, new = facts("old.h5", folder), facts("mine.keras", folder)
+    for name in ("input_shape", "classes", "head", "parameters", "multiply_adds", "sha256"):
+        assert old[name] == new[name]
+    assert (old["format"], old["keras_version"]) == ("hdf5", "2.0.5")
+    assert (old["input_range"], old["method"]) == ("0..255", "inversion")
+
+
 def test_images_are_drawn_out_of_a_teacher_in_its_own_file(folder: Path) -> None:
     made = kextract(
         *("synthesize", "mine.keras", *RANGE, "-o", "drawn.npz", "--steps", "2"),

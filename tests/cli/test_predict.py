@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.program import kextract
+from tests.schema import check
 from tests.storage.archive.examples import save, user_cnn
 
 NAMES = ("low", "middle", "high")
@@ -42,6 +43,8 @@ def test_probabilities_are_those_of_the_network(folder: Path) -> None:
     shown = kextract("predict", "mine.keras", "some.npz", "--format", "json", cwd=folder)
     assert shown.code == 0, shown.stderr
     found = [json.loads(line) for line in shown.stdout.splitlines()]
+    for row in found:
+        check(row, "prediction")
     shares = expected(folder)
     np.testing.assert_allclose([row["probabilities"] for row in found], shares, atol=1e-5)
     assert [row["label"] for row in found] == shares.argmax(axis=1).tolist()

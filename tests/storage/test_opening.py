@@ -69,7 +69,7 @@ def test_a_checkpoint_comes_with_what_it_says(folder: Path) -> None:
     ("name", "says"),
     [
         ("nowhere.keras", "no such file"),
-        ("model.bin", "is a TFLite model, which only answers and has no gradients"),
+        ("model.bin", "is a TFLite model, which only answers: distill and evaluate ask it"),
         ("model.onnx", "is an ONNX model, which only answers"),
         ("saved", "is a TensorFlow SavedModel, which is a program of its own"),
         ("model.pth", "is a PyTorch file, which would run code"),
