@@ -1,0 +1,221 @@
+"""Teachers that only answer, through the real program."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.teachers.ledger import Ledger
+from kextract.teachers.ledger_file import Counts
+from tests.cli.program import kextract
+
+ROOT = Path(__file__).parents[2]
+TEACHER = ("--input-shape", "16,16,1", "--classes", "3")
+SHORT = (
+    *("--student", "lenet5", "--query-budget", "60", "--query-batch", "16", "--query-choice", "2"),
+    *("--scout-updates", "2", "--query-rounds", "2", "--steps-per-epoch", "3", "--batch-size", "4"),
+    *("--epochs", "2", "--precision", "float32", "--format", "plain", "-o", "out.weights.h5"),
+)
+MODULE = '''
+import os
+import numpy as np
+
+def answer(images):
+    """Count what comes in, then say how bright it is."""
+    with open("received", "ab") as file:
+        file.write(bytes(len(images)))
+    shares = np.exp(images.mean((1, 2, 3))[:, None] * np.arange(3))
+    return shares / shares.sum(1, keepdims=True)
+
+def labels(images):
+    return answer(images).argmax(1)
+
+def nonsense(images):
+    return np.full((len(images), 3), np.nan)
+'''
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a module that answers, which other tests have not imported."""
+    (tmp_path / "dimness.py").write_text(MODULE)
+    monkeypatch.delitem(sys.modules, "dimness", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+def received(folder: Path) -> int:
+    """How many images the module counted."""
+    return (folder / "received").stat().st_size
+
+
+def counts(folder: Path, name: str = "out.ledger.h5") -> Counts:
+    with Ledger(folder / name, read_only=True) as ledger:
+        return ledger.counts
+
+
+def test_a_function_is_asked_as_often_as_it_may_and_its_answers_are_kept(bench: Path) -> None:
+    done = kextract("distill", "python:dimness:answer", *TEACHER, *SHORT, cwd=bench)
+    assert done.code == 0, done.stderr
+    assert counts(bench) == Counts(sent=60, asked=60, answered=60)
+    assert received(bench) == 60
+    header = next(line for line in done.stdout.splitlines() if line.startswith("epoch"))
+    assert "questions" in header
+    assert "60 images were sent to the teacher" in done.stderr
+
+
+def test_a_second_student_learns_from_the_same_answers_without_asking(bench: Path) -> None:
+    words = ("distill", "python:dimness:answer", *TEACHER, *SHORT)
+    assert kextract(*words, cwd=bench).code == 0
+    (bench / "out.ledger.h5").chmod(0o444)
+    again = (*words[:-1], "other.weights.h5", "--ledger", "out.ledger.h5", "--seed", "1")
+    done = kextract(*again, cwd=bench)
+    assert done.code == 0, done.stderr
+    assert received(bench) == 60
+    assert not (bench / "other.ledger.h5").exists()
+
+
+def test_labels_are_enough(bench: Path) -> None:
+    words = ("distill", "python:dimness:labels", *TEACHER, *SHORT, "--access", "labels")
+    done = kextract(*words, cwd=bench)
+    assert done.code == 0, done.stderr
+    shown = kextract("inspect", "out.ledger.h5", "--format", "json", cwd=bench)
+    about = json.loads(shown.stdout)
+    assert (about["answers"], about["sent"], about["classes"]) == ("labels", 60, 3)
+    assert sum(about["class_shares"]) == pytest.approx(1)
+
+
+def test_inspect_shows_a_ledger_as_a_table(bench: Path) -> None:
+    assert kextract("distill", "python:dimness:answer", *TEACHER, *SHORT, cwd=bench).code == 0
+    shown = kextract("inspect", "out.ledger.h5", cwd=bench)
+    assert re.search(r"teacher +python:dimness:answer", shown.stdout)
+    assert re.search(r"answered +60", shown.stdout)
+
+
+def test_nonsense_ends_the_run_in_one_line(bench: Path) -> None:
+    words = ("distill", "python:dimness:nonsense", *TEACHER, *SHORT, "--query-attempts", "1")
+    done = kextract(*words, cwd=bench)
+    assert done.code == 1
+    assert "numbers that are not finite" in done.stderr.splitlines()[-1]
+    assert counts(bench).answered == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("python:dimness:answer", *SHORT), "pass --input-shape and --classes"),
+        (("python:dimness", *TEACHER, *SHORT), "name a module and a function"),
+        (("python:brightness:answer", *TEACHER, *SHORT), "cannot import 'brightness'"),
+        (("python:dimness:reply", *TEACHER, *SHORT), "has no function 'reply'"),
+        (
+            ("python:dimness:answer", *TEACHER, *SHORT, "--method", "inversion"),
+            "--method inversion: needs the teacher's gradients, and 'python:dimness:answer' only"
+            " answers; --method queries is for such teachers",
+        ),
+        (
+            ("python:dimness:answer", *TEACHER, *SHORT, "--method", "shapes"),
+            "--method shapes: needs a teacher that answers without a limit",
+        ),
+        (
+            ("python:dimness:answer", *TEACHER, *SHORT, "--mix", "shapes"),
+            "--mix shapes: the images of --method queries cannot be mixed",
+        ),
+        (
+            ("python:dimness:answer", "--input-shape", "16,16", "--classes", "3", *SHORT),
+            "--input-shape 16,16: must be HEIGHT,WIDTH,CHANNELS",
+        ),
+        (("python:dimness:answer", *TEACHER, *SHORT[2:]), "name the student's with --student"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(
+    bench: Path, words: tuple[str, ...], says: str
+) -> None:
+    assert says in kextract("distill", *words, cwd=bench).refusal()
+    assert not list(bench.glob("*.ledger.h5"))
+
+
+def test_a_white_teacher_that_hides_its_insides_is_asked_too(workshop: Path, bench: Path) -> None:
+    teacher = workshop / "teacher.weights.h5"
+    words = ("distill", teacher, "--access", "labels", *SHORT)
+    done = kextract(*words, cwd=bench)
+    assert done.code == 0, done.stderr
+    assert counts(bench).answered == 60
+
+
+class Service(BaseHTTPRequestHandler):
+    """Answers with how bright images are; every third request finds it busy."""
+
+    requests = 0
+    arrivals: tuple[float, ...] = ()
+
+    def do_POST(self) -> None:
+        kind = type(self)
+        kind.requests += 1
+        kind.arrivals = (*kind.arrivals, time.monotonic())
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if kind.requests % 3 == 0:
+            self.send_error(429)
+            return
+        images = np.array(json.loads(body)["images"])
+        shares = np.exp(images.mean((1, 2, 3))[:, None] * np.arange(3))
+        reply = {"probabilities": (shares / shares.sum(1, keepdims=True)).tolist()}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(reply).encode())
+
+    def log_message(self, *about: Any) -> None:
+        """Stay quiet."""
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    Service.requests, Service.arrivals = 0, ()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_service_of_the_docs_is_asked_in_batches_with_retries_and_at_its_rate(
+    bench: Path, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "black-boxes.md").read_text()
+    (bench / "service.py").write_text(page.split("```python\n")[1].split("```")[0])
+    monkeypatch.delitem(sys.modules, "service", raising=False)
+    words = ("distill", "python:service:answer", *TEACHER, *SHORT)
+    done = kextract(*words, cwd=bench, SERVICE_URL=service, SERVICE_PAUSE="0.02")
+    assert done.code == 0, done.stderr
+    assert counts(bench) == Counts(sent=60, asked=60, answered=60)
+    assert Service.requests > 4
+    assert np.diff(Service.arrivals).min() > 0.015
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_five_times_counts_what_the_teacher_received(bench: Path) -> None:
+    slow = MODULE.replace("    shares", "    __import__('time').sleep(0.05)\n    shares", 1)
+    (bench / "dimness.py").write_text(slow)
+    words = [sys.executable, "-m", "kextract", "distill", "python:dimness:answer", *TEACHER, *SHORT]
+    words += ["--query-budget", "1600", "--query-batch", "16"]
+    for kill in range(5):
+        process = subprocess.Popen(words, cwd=bench, stderr=subprocess.DEVNULL)
+        wanted = 160 * (kill + 1)
+        while not (bench / "received").exists() or received(bench) < wanted:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert counts(bench).sent == received(bench)
+    subprocess.run(words, cwd=bench, check=True, stderr=subprocess.DEVNULL)
+    assert counts(bench).sent == received(bench) == 1600
