@@ -13,6 +13,7 @@ from tests.cli.program import kextract
 
 pytestmark = pytest.mark.usefixtures("_few_strokes")
 
+RANDOM = ["distill", "teacher.weights.h5", "--method", "random"]
 INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
 
 
@@ -43,7 +44,7 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
         (["distill", "teacher.weights.h5", "--distance", "l2"], "did you mean 'l1'?"),
         (["distill", "teacher.weights.h5", "--optimizer", "moun"], "did you mean 'muon'?"),
         ([*INVERSION, "--preset", "dalf"], "preset (--preset) 'dalf': did you mean 'dafl'?"),
-        (["distill", "teacher.weights.h5", "--preset", "fast"], "--method inversion"),
+        ([*RANDOM, "--preset", "fast"], "--preset fast: is for --method inversion"),
         ([*INVERSION, "--recipe", "article"], "--recipe article"),
         ([*INVERSION, "--candidates", "4"], "--candidates: is for --method shapes"),
         ([*INVERSION, "--temperature", "4"], "--temperature: softens --distance kl"),

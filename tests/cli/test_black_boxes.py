@@ -18,6 +18,7 @@ import pytest
 from kextract.teachers.ledger import Ledger
 from kextract.teachers.ledger_file import Counts
 from tests.cli.program import kextract
+from tests.schema import check
 
 ROOT = Path(__file__).parents[2]
 TEACHER = ("--input-shape", "16,16,1", "--classes", "3")
@@ -91,6 +92,7 @@ def test_labels_are_enough(bench: Path) -> None:
     assert done.code == 0, done.stderr
     shown = kextract("inspect", "out.ledger.h5", "--format", "json", cwd=bench)
     about = json.loads(shown.stdout)
+    check(about, "ledger")
     assert (about["answers"], about["sent"], about["classes"]) == ("labels", 60, 3)
     assert sum(about["class_shares"]) == pytest.approx(1)
 
