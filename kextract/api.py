@@ -154,7 +154,7 @@ def distill(
     a network of your own from images in [-1, 1] to logits, which is trained in place; by default
     it has the teacher's architecture.
     """
-    from kextract.runs.student import prepare_student
+    from kextract.runs.preparing import prepare_student
 
     source, opened = _opened(teacher, options)
     name, network = _named(student) if student is not None else (None, None)

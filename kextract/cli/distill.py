@@ -10,7 +10,7 @@ def distill(invocation: Invocation[DistillRequest]) -> None:
     """Teach a student to answer like TEACHER, on images that are made up."""
     from kextract.display import make_display
     from kextract.runs.job import run_job
-    from kextract.runs.student import prepare_student
+    from kextract.runs.preparing import prepare_student
 
     display = make_display(invocation.request.format)
     run_job(prepare_student(invocation), invocation.request.output, display)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from kextract.cli.output import print_table
 from kextract.config.resolve import Invocation
 from kextract.errors import KextractError
-from kextract.runs.requests import DoctorRequest
+from kextract.runs.requests_of_finished import DoctorRequest
 
 EXAMPLE = "kextract doctor"
 

@@ -3,7 +3,7 @@
 from kextract.cli.output import print_table
 from kextract.config.resolve import Invocation
 from kextract.errors import GateError
-from kextract.runs.requests import EvaluateRequest
+from kextract.runs.requests_of_finished import EvaluateRequest
 
 EXAMPLE = "kextract evaluate checkpoints/strokes-resnet11.weights.h5 --min-accuracy 0.95"
 

@@ -2,7 +2,7 @@
 
 from kextract.cli.output import print_table
 from kextract.config.resolve import Invocation
-from kextract.runs.requests import ExportRequest
+from kextract.runs.requests_of_finished import ExportRequest
 
 EXAMPLE = "kextract export checkpoints/mnist-resnet11.weights.h5 --int8 -o mnist.tflite"
 

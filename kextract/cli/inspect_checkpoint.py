@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kextract.cli.output import print_table
 from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
-from kextract.runs.requests import InspectRequest
+from kextract.runs.requests_of_finished import InspectRequest
 from kextract.runs.settings import settings_of_checkpoint
 
 if TYPE_CHECKING:

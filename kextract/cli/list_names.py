@@ -9,7 +9,7 @@ from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import Invocation
 from kextract.datasets import describe_datasets
 from kextract.models import MODELS
-from kextract.runs.requests import ListRequest
+from kextract.runs.requests_of_finished import ListRequest
 from kextract.transfer import METHODS
 
 if TYPE_CHECKING:

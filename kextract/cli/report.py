@@ -3,7 +3,7 @@
 import sys
 
 from kextract.config.resolve import Invocation
-from kextract.runs.requests import ReportRequest
+from kextract.runs.requests_of_finished import ReportRequest
 
 EXAMPLE = "kextract report 'results/*.weights.h5' --output report.html"
 

@@ -9,7 +9,7 @@ from kextract.runs.answering import answered_logits, check_answering_is_used, op
 from kextract.runs.keeping import images_sha256
 from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.parts import cut, holdout_of
-from kextract.runs.requests import EvaluateRequest
+from kextract.runs.requests_of_finished import EvaluateRequest
 from kextract.teachers import only_answers
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
 from kextract.records import Event
 from kextract.runs.opened import OpenedModel, open_model
 from kextract.runs.outputs import export_file
-from kextract.runs.requests import ExportRequest
+from kextract.runs.requests_of_finished import ExportRequest
 from kextract.runs.settings import OPTIONS
 from kextract.storage import check_place
 from kextract.storage.atomic import check_folder

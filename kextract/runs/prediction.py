@@ -14,7 +14,7 @@ from kextract.datasets.transfer_images import image_paths, read_files
 from kextract.errors import DatasetError
 from kextract.reports import Prediction
 from kextract.runs.opened import check_range_is_used, open_model
-from kextract.runs.requests import PredictRequest
+from kextract.runs.requests_of_finished import PredictRequest
 from kextract.text import one_line
 
 

@@ -11,7 +11,7 @@ from kextract.reports.page import Entry, Measured, report_page
 from kextract.runs.comparing import read_run
 from kextract.runs.opened import open_model
 from kextract.runs.outputs import FOLDER, expanded, latest_picture
-from kextract.runs.requests import ReportRequest
+from kextract.runs.requests_of_finished import ReportRequest
 from kextract.runs.settings import settings_of_checkpoint
 from kextract.storage import atomic_write, check_place, read_info
 

@@ -12,47 +12,30 @@ from kextract.config import (
     TeacherConfig,
     shared,
 )
-from kextract.config.option import Bounds, Entry, argument, at_least, check, option
+from kextract.config.option import Entry, argument, at_least, option
 from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import Invocation, Layer, resolve
 from kextract.config.shared import PLACES, Answering, Foreign, Machine, Output
 from kextract.datasets import dataset_names
-from kextract.exports.formats import FORMATS
 from kextract.models import MODELS
-from kextract.models.input_range import NAMED
 from kextract.runs import rules
 from kextract.runs.choosing import choose
 from kextract.runs.outputs import FOLDER
+from kextract.runs.request import Request
+from kextract.runs.requests_of_finished import (
+    CompareRequest,
+    DoctorRequest,
+    EvaluateRequest,
+    ExportRequest,
+    InspectRequest,
+    ListRequest,
+    PredictRequest,
+    ReportRequest,
+)
 from kextract.transfer import METHODS, method_spec
 
 AUTO, CHOSEN = "auto", "chosen: "
 _CHOOSE = ("method", AUTO)
-SPLITS = ("test", "validation", "train")
-NETWORKS = "Networks"
-PLOTS = ("epoch", "parameters", "questions")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a command is asked for; fields declared by `option` are its options."""
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @classmethod
-    def layers(cls, given: Mapping[str, Any]) -> Sequence[Layer]:
-        """Return defaults that follow from what was given, weakest first."""
-        del given
-        return ()
-
-    @classmethod
-    def default_text(cls, entry: Entry) -> str:
-        """Say what an option is by default, as `--help` shows it; empty for nothing to say."""
-        if entry.option.default_text:
-            return entry.option.default_text
-        if entry.default is None or entry.default is False:
-            return ""
-        return str(entry.default)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,198 +185,6 @@ class SynthesizeRequest(Request):
     )
     overwrite: bool = option(False, "Replace an existing output file.", panel=PLACES, setting=False)
     format: str = shared.display()
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateRequest(Request):
-    """What `evaluate` takes."""
-
-    checkpoints: tuple[Path, ...] = argument(
-        "Checkpoints, whole Keras models or what only answers, to measure."
-    )
-    dataset: str | None = shared.dataset(
-        "Labelled images to measure on.",
-        default_text="the checkpoint's own",
-        suggestions=dataset_names,
-    )
-    split: str = option("test", "Part of the data set.", choices=SPLITS)
-    against: Path | None = option(
-        None,
-        "A teacher to compare with, also one that only answers: agreement and KL divergence.",
-    )
-    min_accuracy: float | None = option(
-        None,
-        "Exit with 3 if any accuracy is below this, 0 to 1.",
-        bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
-    )
-    foreign: Foreign = field(default_factory=Foreign)
-    answering: Answering = field(default_factory=Answering)
-    precision: str = shared.precision("float32")
-    machine: Machine = field(default_factory=Machine)
-    format: str = shared.table_format("table", "json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportRequest(Request):
-    """What `export` takes."""
-
-    checkpoint: Path = argument("Checkpoint, or a whole Keras model, to write for other programs.")
-    format: str | None = option(
-        None, "File format.", choices=FORMATS, default_text="by the ending of --output"
-    )
-    int8: bool = option(
-        False, "Integers throughout, input and output too: a quarter of the bytes; for tflite."
-    )
-    float16: bool = option(False, "Weights in half the bytes; for tflite.")
-    calibrate: str | None = option(
-        None,
-        "Images that --int8 is calibrated on: a data set, an .npz file or a folder of images.",
-        metavar="NAME|NPZ|FOLDER",
-        default_text="drawn out of the network itself",
-    )
-    softmax: bool | None = option(
-        None, "Give probabilities, or logits.", off="--logits", default_text="logits"
-    )
-    input_range: str | None = option(
-        None,
-        "Which pixels the file takes: the values of black and white, such as 0,1 or 0,255, or a"
-        " usual preprocessing by its name; a network of another program takes them now.",
-        metavar="LOW,HIGH|NAME|TOML",
-        suggestions=NAMED,
-        default_text="what a student's teacher took, else -1,1",
-    )
-    min_agreement: float | None = option(
-        None,
-        "Write nothing, and exit with 3, where file and checkpoint agree on a smaller share of"
-        " images, 0 to 1.",
-        bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
-        default_text="0.99; float16: 0.98; int8: 0.9",
-    )
-    dataset: str | None = shared.dataset(
-        "Labelled images to check the file on, besides made-up ones.",
-        default_text="the checkpoint's own, where they can be had",
-        suggestions=dataset_names,
-    )
-    model: str | None = option(
-        None,
-        "Architecture, where the file holds weights of another program only.",
-        panel=NETWORKS,
-        short="-m",
-        suggestions=MODELS,
-    )
-    pooling: str | None = shared.pooling()
-    seed: int = shared.seed()
-    machine: Machine = field(default_factory=Machine)
-    output: Path | None = option(
-        None,
-        "File to write, or folder for savedmodel.",
-        panel=PLACES,
-        short="-o",
-        default_text="a name in checkpoints/ that says what it is",
-        setting=False,
-    )
-    overwrite: bool = option(False, "Replace an existing output.", panel=PLACES, setting=False)
-    json: bool = option(False, "Print the results as JSON.", panel=PLACES, setting=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictRequest(Request):
-    """What `predict` takes."""
-
-    model_file: Path = argument("Checkpoint, or a whole Keras model.")
-    images: Path = argument("An image (.png, .jpg), a folder of images, or an .npz file.")
-    dataset: str | None = shared.dataset(
-        "The classifier's data set, only where its file does not say what its images are like.",
-        suggestions=dataset_names,
-    )
-    foreign: Foreign = field(default_factory=Foreign)
-    precision: str = shared.precision("float32")
-    machine: Machine = field(default_factory=Machine)
-    format: str = shared.table_format("table", "csv", "json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareRequest(Request):
-    """What `compare` takes."""
-
-    checkpoints: tuple[Path, ...] = argument(
-        "Checkpoints, or patterns of their names in quotes, such as 'results/*.weights.h5'."
-    )
-    group_by: str | None = option(
-        None,
-        "Take runs together by these options, separated by commas, such as method,student; name is"
-        " the file's name without its seed, none is each run alone.",
-        metavar="OPTION,...",
-        default_text="runs that differ only in their seed",
-    )
-    columns: str | None = option(
-        None,
-        "Metrics to show, separated by commas: starting_, best_, last_, mean_ or test_ before the"
-        " metric of an epoch, such as last_agreement; also teacher_share, minutes, parameters.",
-        metavar="METRIC,...",
-        default_text="as in the article's tables",
-    )
-    epochs: bool = option(False, "Show every epoch instead of the summary.")
-    plot: Path | None = option(
-        None, "Picture to write, ending in .png or .svg.", panel=PLACES, setting=False
-    )
-    plot_by: str = option(
-        "epoch", "What accuracy is drawn against.", panel=PLACES, choices=PLOTS, setting=False
-    )
-    overwrite: bool = option(False, "Replace an existing picture.", panel=PLACES, setting=False)
-    format: str = shared.table_format("table", "markdown", "csv", "json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportRequest(Request):
-    """What `report` takes."""
-
-    checkpoints: tuple[Path, ...] = argument(
-        "Checkpoints of students and teachers, or patterns of their names in quotes."
-    )
-    title: str | None = option(
-        None, "Heading of the page.", default_text="what was learned from which teacher"
-    )
-    measure: bool = option(
-        False,
-        "Run the models on their test images too, for confusion matrices and multiply-adds.",
-    )
-    dataset: str | None = shared.dataset(
-        "With --measure: labelled images to measure on.",
-        default_text="each checkpoint's own",
-        suggestions=dataset_names,
-    )
-    machine: Machine = field(default_factory=Machine)
-    output: Path = option(
-        Path("report.html"), "Page to write.", panel=PLACES, short="-o", setting=False
-    )
-    overwrite: bool = option(False, "Replace an existing page.", panel=PLACES, setting=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DoctorRequest(Request):
-    """What `doctor` takes."""
-
-    machine: Machine = field(default_factory=Machine)
-    format: str = shared.table_format("table", "json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class InspectRequest(Request):
-    """What `inspect` takes."""
-
-    checkpoint: Path = argument("Checkpoint or ledger of questions to look into.")
-    config: bool = option(
-        False, "Print the options that made the checkpoint, as a configuration file."
-    )
-    format: str = shared.table_format("table", "json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListRequest(Request):
-    """What `list` takes."""
-
-    format: str = shared.table_format("table", "json")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,27 +12,21 @@ from kextract.config import DistillConfig, Holdout
 from kextract.config.resolve import Invocation
 from kextract.datasets.images import Images
 from kextract.display import RunHeader
-from kextract.errors import RequestError
-from kextract.models import model_pooling, model_spec
+from kextract.models import model_spec
 from kextract.records import EpochRecord, Event, Snapshot
-from kextract.runs.answering import check_answering_is_used, open_answering
 from kextract.runs.fitting import continued, fitted
 from kextract.runs.job import Work, final_scores
 from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.loaded import LoadedTeacher, kept_in, load_teacher
-from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
-from kextract.runs.outputs import ledger_file, output_path, student_file
-from kextract.runs.parts import check_network, check_shift, cut, holdout_of
+from kextract.runs.opened import OpenedModel
+from kextract.runs.outputs import ledger_file
 from kextract.runs.pictures import check_pictures, with_pictures
 from kextract.runs.requests import CHOSEN, DistillRequest
 from kextract.runs.settings import OPTIONS
-from kextract.runs.transfer_images import TransferImages, transfer_images
+from kextract.runs.transfer_images import TransferImages
 from kextract.storage import CheckpointInfo, sha256_of_tensors
-from kextract.storage.archive import load_archive
 from kextract.storage.info import OWN_ARCHITECTURE
-from kextract.storage.opening import names_model
 from kextract.storage.resume import Request
-from kextract.teachers import only_answers
 from kextract.transfer import MethodSpec, make_source, method_spec, method_specs
 
 if TYPE_CHECKING:
@@ -266,75 +260,6 @@ class StudentPlan:
         )
 
 
-def prepare_student(
-    invocation: Invocation[DistillRequest],
-    teacher: OpenedModel | None = None,
-    student: "keras.Model | None" = None,
-) -> StudentPlan:
-    """Refuse whatever can be refused before the work begins. Raises RequestError.
-
-    `teacher` and `student` are those that Python has in memory already, in place of files and
-    names. Where no data set can be had, the student is taught all the same and only what needs no
-    data is measured.
-    """
-    request, config = invocation.request, invocation.request.config
-    runtime.limit_threads(request.machine.threads)
-    if teacher is None:
-        teacher = _open_teacher(request)
-    info, data = teacher.info, teacher.data
-    _check_architecture(teacher, request, student)
-    check_shift(config.shift, info.input_shape)
-    if student is None and request.student and names_model(request.student):
-        student, _ = load_archive(Path(request.student), precision=config.precision)
-    if student is not None:
-        check_network(student, "--student", info.input_shape, info.classes)
-        architecture, pooling = OWN_ARCHITECTURE, "none"
-    else:
-        architecture = request.student or info.model
-        pooling = _pooling(info, architecture, request.foreign.pooling)
-    holdout = holdout_of(info.config)
-    validation = (
-        cut(data, "validation", holdout) if data is not None and data.x_train is not None else None
-    )
-    return StudentPlan(
-        invocation,
-        output_path(
-            request.output.output,
-            student_file(teacher.path, request.student, config),
-            names_of_student(invocation, teacher, architecture),
-        ),
-        teacher,
-        architecture,
-        pooling,
-        holdout,
-        validation,
-        transfer_images(config, request.images, teacher, holdout, request.machine.data_dir),
-        student,
-    )
-
-
-def _open_teacher(request: DistillRequest) -> OpenedModel:
-    check_answering_is_used(request.answering, request.teacher)
-    if only_answers(request.teacher):
-        return open_answering(
-            request.teacher,
-            request.foreign,
-            request.answering,
-            request.machine,
-            dataset=request.dataset,
-            timeout=request.config.queries.query_timeout,
-        )
-    teacher = open_model(
-        request.teacher,
-        request.foreign,
-        request.machine,
-        dataset=request.dataset,
-        precision=request.config.precision,
-    )
-    check_range_is_used(request.foreign, teacher)
-    return teacher
-
-
 def names_of_student(
     invocation: Invocation[DistillRequest], teacher: OpenedModel, architecture: str
 ) -> dict[str, Any]:
@@ -359,28 +284,3 @@ def columns(specs: Mapping[str, MethodSpec], *, measured: bool) -> tuple[str, ..
     # A metric of two methods is shown once, see `Mixed.metrics`.
     drawn = dict.fromkeys(name for spec in specs.values() for name in spec.columns)
     return ("epoch", *quality, *TIMES, *drawn, "train_loss", "seconds")
-
-
-def _check_architecture(
-    teacher: OpenedModel, request: DistillRequest, student: "keras.Model | None"
-) -> None:
-    """Refuse what cannot be done with a teacher whose architecture is not in our registry."""
-    if teacher.info.model != OWN_ARCHITECTURE:
-        return
-    if request.student is None and student is None:
-        raise RequestError(
-            f"'{teacher.path}' holds an architecture of its own: name the student's with --student,"
-            " such as --student lenet5"
-        )
-    if request.config.recipe == "article":
-        raise RequestError(
-            f"--recipe article: it normalizes by batch statistics, as is done with kextract's own"
-            f" networks only; leave --recipe out for '{teacher.path}'"
-        )
-
-
-def _pooling(info: CheckpointInfo, architecture: str, requested: str | None) -> str:
-    """Say how a student pools: as requested, or as a teacher of the same architecture does."""
-    if architecture == info.model and requested is None:
-        return info.pooling
-    return model_pooling(architecture, info.input_shape, requested)

@@ -1,0 +1,118 @@
+"""All that can be refused of a distillation before its work begins; TensorFlow is not needed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kextract import runtime
+from kextract.config.resolve import Invocation
+from kextract.errors import RequestError
+from kextract.models import model_pooling
+from kextract.runs.answering import check_answering_is_used, open_answering
+from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
+from kextract.runs.outputs import output_path, student_file
+from kextract.runs.parts import check_network, check_shift, cut, holdout_of
+from kextract.runs.requests import DistillRequest
+from kextract.runs.student import StudentPlan, names_of_student
+from kextract.runs.transfer_images import transfer_images
+from kextract.storage import CheckpointInfo
+from kextract.storage.archive import load_archive
+from kextract.storage.info import OWN_ARCHITECTURE
+from kextract.storage.opening import names_model
+from kextract.teachers import only_answers
+
+if TYPE_CHECKING:
+    import keras
+
+
+def prepare_student(
+    invocation: Invocation[DistillRequest],
+    teacher: OpenedModel | None = None,
+    student: "keras.Model | None" = None,
+) -> StudentPlan:
+    """Refuse whatever can be refused before the work begins. Raises RequestError.
+
+    `teacher` and `student` are those that Python has in memory already, in place of files and
+    names. Where no data set can be had, the student is taught all the same and only what needs no
+    data is measured.
+    """
+    request, config = invocation.request, invocation.request.config
+    runtime.limit_threads(request.machine.threads)
+    if teacher is None:
+        teacher = _open_teacher(request)
+    info, data = teacher.info, teacher.data
+    _check_architecture(teacher, request, student)
+    check_shift(config.shift, info.input_shape)
+    if student is None and request.student and names_model(request.student):
+        student, _ = load_archive(Path(request.student), precision=config.precision)
+    if student is not None:
+        check_network(student, "--student", info.input_shape, info.classes)
+        architecture, pooling = OWN_ARCHITECTURE, "none"
+    else:
+        architecture = request.student or info.model
+        pooling = _pooling(info, architecture, request.foreign.pooling)
+    holdout = holdout_of(info.config)
+    validation = (
+        cut(data, "validation", holdout) if data is not None and data.x_train is not None else None
+    )
+    return StudentPlan(
+        invocation,
+        output_path(
+            request.output.output,
+            student_file(teacher.path, request.student, config),
+            names_of_student(invocation, teacher, architecture),
+        ),
+        teacher,
+        architecture,
+        pooling,
+        holdout,
+        validation,
+        transfer_images(config, request.images, teacher, holdout, request.machine.data_dir),
+        student,
+    )
+
+
+def _open_teacher(request: DistillRequest) -> OpenedModel:
+    check_answering_is_used(request.answering, request.teacher)
+    if only_answers(request.teacher):
+        return open_answering(
+            request.teacher,
+            request.foreign,
+            request.answering,
+            request.machine,
+            dataset=request.dataset,
+            timeout=request.config.queries.query_timeout,
+        )
+    teacher = open_model(
+        request.teacher,
+        request.foreign,
+        request.machine,
+        dataset=request.dataset,
+        precision=request.config.precision,
+    )
+    check_range_is_used(request.foreign, teacher)
+    return teacher
+
+
+def _check_architecture(
+    teacher: OpenedModel, request: DistillRequest, student: "keras.Model | None"
+) -> None:
+    """Refuse what cannot be done with a teacher whose architecture is not in our registry."""
+    if teacher.info.model != OWN_ARCHITECTURE:
+        return
+    if request.student is None and student is None:
+        raise RequestError(
+            f"'{teacher.path}' holds an architecture of its own: name the student's with --student,"
+            " such as --student lenet5"
+        )
+    if request.config.recipe == "article":
+        raise RequestError(
+            f"--recipe article: it normalizes by batch statistics, as is done with kextract's own"
+            f" networks only; leave --recipe out for '{teacher.path}'"
+        )
+
+
+def _pooling(info: CheckpointInfo, architecture: str, requested: str | None) -> str:
+    """Say how a student pools: as requested, or as a teacher of the same architecture does."""
+    if architecture == info.model and requested is None:
+        return info.pooling
+    return model_pooling(architecture, info.input_shape, requested)

@@ -1,0 +1,31 @@
+"""What all requests have in common."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kextract.config.option import Entry, check
+from kextract.config.resolve import Layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a command is asked for; fields declared by `option` are its options."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @classmethod
+    def layers(cls, given: Mapping[str, Any]) -> Sequence[Layer]:
+        """Return defaults that follow from what was given, weakest first."""
+        del given
+        return ()
+
+    @classmethod
+    def default_text(cls, entry: Entry) -> str:
+        """Say what an option is by default, as `--help` shows it; empty for nothing to say."""
+        if entry.option.default_text:
+            return entry.option.default_text
+        if entry.default is None or entry.default is False:
+            return ""
+        return str(entry.default)
