@@ -19,13 +19,13 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 from numpy.typing import NDArray
 
 from kextract.errors import CheckpointError
+from kextract.storage.hdf5_texts import MAX_TEXT_BYTES, read_texts
 from kextract.storage.raw_checks import check_raw
 from kextract.storage.refusal import Refused, printable
 
 MAX_FILE_BYTES = 4 << 30
 MAX_OBJECTS = 20_000
 MAX_DEPTH = 32
-MAX_TEXT_BYTES = 1 << 20
 MAX_ATTRIBUTES = 1_000
 
 _NUMBERS = {
@@ -80,7 +80,7 @@ class CheckedFile:
 
     def long_text_attribute(self, name: str, limit: int) -> str:
         """Read a root attribute that is one UTF-8 string of at most `limit` bytes, of any kind."""
-        (text,) = self._texts(self.root, name, (), limit)
+        (text,) = read_texts(self.root, name, (), limit)
         return text
 
     def names_attribute(self, group: str, name: str) -> list[str]:
@@ -89,12 +89,12 @@ class CheckedFile:
             raise Refused(f"'{printable(group)}' is missing")
         item = h5g.open(self.root, group.encode())
         if h5a.exists(item, name.encode()):
-            return self._texts(item, name, None, MAX_TEXT_BYTES)
+            return read_texts(item, name, None, MAX_TEXT_BYTES)
         found: list[str] = []
         for number in range(MAX_ATTRIBUTES):
             if not h5a.exists(item, f"{name}{number}".encode()):
                 break
-            found += self._texts(item, f"{name}{number}", None, MAX_TEXT_BYTES)
+            found += read_texts(item, f"{name}{number}", None, MAX_TEXT_BYTES)
         return found
 
     def shape(self, path: str) -> tuple[int, ...]:
@@ -151,28 +151,6 @@ class CheckedFile:
         if not self.has_attribute(name):
             raise Refused(f"attribute '{name}' is missing")
         return h5a.open(self.root, name.encode())
-
-    def _texts(self, item: Any, name: str, shape: tuple[int, ...] | None, limit: int) -> list[str]:
-        """Read strings of fixed or variable length; of the latter, `check_raw` saw the sizes."""
-        what = f"attribute '{name}'"
-        if not h5a.exists(item, name.encode()):
-            raise Refused(f"{what} is missing")
-        attribute = h5a.open(item, name.encode())
-        kind, space = attribute.get_type(), attribute.get_space()
-        simple = space.get_simple_extent_type() in (h5s.SIMPLE, h5s.SCALAR)
-        found = tuple(space.get_simple_extent_dims()) if simple else None
-        if found is None or len(found) > 1 or shape not in (None, found):
-            raise Refused(f"{what} has shape {found}, expected {shape or 'a list'}")
-        if found == (0,):
-            # NumPy has no strings in an empty list, so Keras writes one of numbers.
-            return []
-        if kind.committed() or kind.get_class() != h5t.STRING:
-            raise Refused(f"{what} is not text")
-        if math.prod(found) * kind.get_size() > max(limit, MAX_TEXT_BYTES):
-            raise Refused(f"{what} is longer than {limit} bytes")
-        value = np.empty(found, attribute.dtype)
-        attribute.read(value)
-        return [_text(text, limit, what) for text in value.ravel()]
 
     def _open_dataset(self, path: str) -> tuple[Any, str]:
         if path not in self.datasets:
@@ -316,17 +294,6 @@ def _text_dtype(found: Any, space: Any, what: str) -> str:
     if size > MAX_TEXT_BYTES:
         raise Refused(f"{what} declares {size} bytes; at most {MAX_TEXT_BYTES} are read")
     return f"S{size}"
-
-
-def _text(value: str | bytes, limit: int, what: str) -> str:
-    """Decode one string as HDF5 gives it, padded with zeros if its length is fixed."""
-    data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
-    if len(data) > limit:
-        raise Refused(f"{what} is longer than {limit} bytes")
-    try:
-        return data.rstrip(b"\0").decode("utf-8")
-    except UnicodeDecodeError:
-        raise Refused(f"{what} is not UTF-8") from None
 
 
 def _decode(value: NDArray[Any], what: str) -> str:

@@ -70,3 +70,30 @@ def test_files_of_every_superblock_in_use_pass(tmp_path: Path) -> None:
         with h5py.File(path, "w", libver=version) as file:
             file["x"] = np.zeros(3, "<f4")
         check_raw(path)
+
+
+def with_text(path: Path) -> bytes:
+    with h5py.File(path, "w") as file:
+        file.attrs["text"] = "a text of variable length"
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "says"),
+    [
+        (8, (1 << 40).to_bytes(8, "little"), "has a heap of texts at byte"),
+        (24, (1 << 40).to_bytes(8, "little"), "whose pieces do not fit into it"),
+        (16, bytes(16), "whose pieces do not fit into it"),
+    ],
+)
+def test_a_heap_of_texts_that_leads_elsewhere_is_refused(
+    place: int, value: bytes, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.h5"
+    data = bytearray(with_text(path))
+    check_raw(path)
+    at = data.find(b"GCOL") + place
+    data[at : at + len(value)] = value
+    path.write_bytes(data)
+    with pytest.raises(Refused, match=says):
+        check_raw(path)

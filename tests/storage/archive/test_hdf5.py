@@ -1,6 +1,7 @@
 """Whole models in HDF5 files, of Keras 2.0 (2017) to Keras 3."""
 
 import os
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,7 @@ REAL = Path(os.environ.get("KEXTRACT_DATA", "")) / "fer-emotion.hdf5"
 OLD = sorted(set(TUTORIALS) - {"transferred", "dictionary_of_one_output"})
 
 
-@pytest.mark.parametrize("version", ["2.0.5", "2.4.0"])
-@pytest.mark.parametrize("name", OLD)
+@pytest.mark.parametrize(("name", "version"), [*zip(OLD, cycle(["2.0.5", "2.4.0"]))])
 def test_a_file_of_keras_2_gives_the_logits_of_the_network_in_it(
     name: str, version: str, tmp_path: Path
 ) -> None:
