@@ -18,7 +18,7 @@ from kextract.runs.requests import REQUESTS, invoke
 if TYPE_CHECKING:
     import keras
 
-    from kextract.exports import ExportReport
+    from kextract.exports.report import ExportReport
     from kextract.reports import EvaluationResult
     from kextract.runs.job import Plan, Work
     from kextract.storage import CheckpointInfo

@@ -115,7 +115,7 @@ def help_modules() -> set[str]:
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
 
-@pytest.mark.parametrize("heavy", ["tensorflow", "keras", "matplotlib"])
+@pytest.mark.parametrize("heavy", ["tensorflow", "keras", "matplotlib", "numpy", "h5py", "PIL"])
 def test_help_does_without_heavy_imports(help_modules: set[str], heavy: str) -> None:
     assert "kextract.cli" in help_modules
     assert heavy not in {module.partition(".")[0] for module in help_modules}

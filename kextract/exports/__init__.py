@@ -9,14 +9,10 @@ from kextract.exports.formats import (
     format_of,
     format_spec,
 )
-from kextract.exports.report import TOLERANCES, Comparison, ExportReport
 
 __all__ = [
     "ARITHMETICS",
     "FORMATS",
-    "TOLERANCES",
-    "Comparison",
-    "ExportReport",
     "ExportTarget",
     "FormatSpec",
     "check_installed",

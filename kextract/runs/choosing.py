@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kextract.models import model_spec
-from kextract.storage.archive import load_archive
-from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
-from kextract.storage.opening import Kind, identify
-from kextract.storage.safe_hdf5 import open_checked
 from kextract.teachers import only_answers
 from kextract.transfer.auto import Choice, Facts, choose_method
+
+if TYPE_CHECKING:
+    from kextract.storage import CheckpointInfo
 
 RESTRICTED = ("probabilities", "labels")
 """What `--access` leaves of a teacher that could do more."""
@@ -38,6 +37,10 @@ def choose(given: Mapping[str, Any]) -> Choice:
 
 def facts_of(teacher: Path, student: str | None) -> Facts:
     """Look into a teacher's file for what a method depends on."""
+    from kextract.storage.archive import load_archive
+    from kextract.storage.opening import Kind, identify
+    from kextract.storage.safe_hdf5 import open_checked
+
     found = identify(teacher)
     if found.info is not None:
         return facts_of_checkpoint(found.info, student)
@@ -51,7 +54,7 @@ def facts_of(teacher: Path, student: str | None) -> Facts:
     return Facts((32, 32, 3), 0, normalizes, True, _normalizes(student, normalizes))
 
 
-def facts_of_checkpoint(info: CheckpointInfo, student: str | None) -> Facts:
+def facts_of_checkpoint(info: "CheckpointInfo", student: str | None) -> Facts:
     """Say what a checkpoint of ours tells."""
     normalizes = _normalizes(info.model, True)
     return Facts(info.input_shape, info.classes, normalizes, True, _normalizes(student, normalizes))
@@ -59,6 +62,8 @@ def facts_of_checkpoint(info: CheckpointInfo, student: str | None) -> Facts:
 
 def _normalizes(name: str | None, unknown: bool) -> bool:
     """Tell whether an architecture has batch normalizations; `unknown` for one that is not ours."""
+    from kextract.storage.info import OWN_ARCHITECTURE
+
     if name is None or name == OWN_ARCHITECTURE or name.endswith(".keras"):
         return unknown
     return model_spec(name).normalizes

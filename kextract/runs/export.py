@@ -15,7 +15,8 @@ from kextract.config.shared import Foreign
 from kextract.datasets.transfer_images import load_transfer_images
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
-from kextract.exports import ExportReport, ExportTarget, check_installed, format_of, format_spec
+from kextract.exports import ExportTarget, check_installed, format_of, format_spec
+from kextract.exports.report import ExportReport
 from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
 from kextract.records import Event
 from kextract.runs.opened import OpenedModel, open_model

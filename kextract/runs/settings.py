@@ -1,19 +1,21 @@
 """The options that made a checkpoint, so that it can be made again from its file alone."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kextract.config.files import write_table
 from kextract.config.option import convert, table
 from kextract.errors import CheckpointError, RequestError
 from kextract.runs.requests import REQUESTS
-from kextract.storage import CheckpointInfo
+
+if TYPE_CHECKING:
+    from kextract.storage import CheckpointInfo
 
 OPTIONS = "options"
 """Where a checkpoint's configuration holds all options of the command, by name."""
 
 
-def settings_of_checkpoint(info: CheckpointInfo) -> str:
+def settings_of_checkpoint(info: "CheckpointInfo") -> str:
     """Give the options that made a checkpoint as a configuration file.
 
     Raises CheckpointError for values that no option can have.
@@ -32,7 +34,7 @@ def settings_of_checkpoint(info: CheckpointInfo) -> str:
     return write_table(command, values)
 
 
-def _of_earlier_versions(info: CheckpointInfo) -> dict[str, Any]:
+def _of_earlier_versions(info: "CheckpointInfo") -> dict[str, Any]:
     """Collect what checkpoints said before they held all options."""
     inversion = info.config.get("inversion", {})
     holdout = info.config.get("holdout", {})

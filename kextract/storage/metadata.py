@@ -17,9 +17,10 @@ import numpy as np
 
 from kextract import __version__
 from kextract.records import EpochRecord
+from kextract.storage.hdf5_texts import MAX_TEXT_BYTES
 from kextract.storage.info import MAX_EPOCHS, CheckpointInfo, check_info
 from kextract.storage.refusal import Refused, printable
-from kextract.storage.safe_hdf5 import MAX_TEXT_BYTES, CheckedFile
+from kextract.storage.safe_hdf5 import CheckedFile
 from kextract.text import one_line
 
 SCHEMA = 1

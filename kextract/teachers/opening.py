@@ -5,19 +5,17 @@ from pathlib import Path
 from kextract.config.shared import ACCESS
 from kextract.errors import CheckpointError, RequestError, UnknownNameError
 from kextract.models.input_range import Preprocessing
-from kextract.storage.opening import Kind, kind_of
 from kextract.teachers.protocol import FUNCTION, TIMEOUT, Shape, Teacher
-
-ONLY_ANSWERS = (Kind.ONNX, Kind.TFLITE, Kind.SAVED_MODEL)
-"""Files that a runtime of their own executes."""
 
 
 def only_answers(where: str | Path) -> bool:
     """Tell whether a TEACHER is one of those that give no more than their answers."""
     if str(where).startswith(FUNCTION):
         return True
+    from kextract.storage.opening import Kind, kind_of
+
     try:
-        return kind_of(Path(where)) in ONLY_ANSWERS
+        return kind_of(Path(where)) in (Kind.ONNX, Kind.TFLITE, Kind.SAVED_MODEL)
     except CheckpointError:
         return False
 
@@ -69,6 +67,7 @@ def open_teacher(
             input_range=input_range,
             timeout=timeout,
         )
+    from kextract.storage.opening import Kind, kind_of
     from kextract.teachers.model_file import ModelFile
     from kextract.teachers.onnx_file import open_onnx
     from kextract.teachers.restricted import restricted

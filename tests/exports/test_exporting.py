@@ -12,8 +12,9 @@ import pytest
 import tensorflow as tf
 
 from kextract.errors import GateError, RequestError
-from kextract.exports import ExportReport, ExportTarget
+from kextract.exports import ExportTarget
 from kextract.exports.exporting import CheckImages, export_model
+from kextract.exports.report import ExportReport
 from kextract.exports.runtimes import open_runtime
 from kextract.models.input_range import Preprocessing
 from tests.exports.examples import CLASSES, NAMES, expected_logits, images, network, softmax

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from kextract.errors import GateError
-from kextract.exports import ExportReport, ExportTarget
+from kextract.exports import ExportTarget
 from kextract.exports.exporting import CheckImages, export_model
 from kextract.exports.quantizing import with_extremes
+from kextract.exports.report import ExportReport
 from kextract.exports.runtimes import dequantize, quantize
 from kextract.models.build import build_model
 from kextract.models.input_range import Preprocessing
