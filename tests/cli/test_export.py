@@ -3,6 +3,7 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -64,14 +65,20 @@ def test_without_data_integers_are_calibrated_on_made_up_images(folder: Path) ->
     assert (report["calibration"], report["calibrated_on"]) == (512, "procedural")
 
 
-def test_what_does_not_agree_is_not_written_and_exits_with_3(folder: Path) -> None:
-    grey = np.full((8, 16, 16, 1), 128, np.uint8)
-    np.savez(folder / "grey.npz", x=grey)
-    words = ("export", "teacher.weights.h5", "--int8", "-o", "c.tflite", "--calibrate", "grey.npz")
-    done = kextract(*words, *ONE, "--dataset", "shades.npz", "--min-agreement", "1", cwd=folder)
+def test_what_does_not_agree_is_not_written_and_exits_with_3(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inverted(path: Path, format: str) -> Any:
+        answers = open_runtime(path, format)
+        return lambda pixels: -answers(pixels)
+
+    from kextract.exports.runtimes import open_runtime
+
+    monkeypatch.setattr("kextract.exports.exporting.open_runtime", inverted)
+    done = kextract("export", "teacher.weights.h5", "-o", "c.keras", *ONE, cwd=folder)
     assert done.code == 3
     assert "not written: the exported network agrees with the checkpoint on" in done.stderr
-    assert not (folder / "c.tflite").exists()
+    assert not (folder / "c.keras").exists()
 
 
 @pytest.mark.parametrize(
