@@ -211,13 +211,14 @@ def test_a_run_that_is_killed_five_times_counts_what_the_teacher_received(bench:
     words = [sys.executable, "-m", "kextract", "distill", "python:dimness:answer", *TEACHER, *SHORT]
     words += ["--query-budget", "1600", "--query-batch", "16"]
     for kill in range(5):
-        process = subprocess.Popen(words, cwd=bench, stderr=subprocess.DEVNULL)
         wanted = 160 * (kill + 1)
-        while not (bench / "received").exists() or received(bench) < wanted:
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with (bench / "said").open("w+") as said:
+            process = subprocess.Popen(words, cwd=bench, stderr=said)
+            while not (bench / "received").exists() or received(bench) < wanted:
+                assert process.poll() is None, (bench / "said").read_text()
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
         assert counts(bench).sent == received(bench)
     subprocess.run(words, cwd=bench, check=True, stderr=subprocess.DEVNULL)
     assert counts(bench).sent == received(bench) == 1600
