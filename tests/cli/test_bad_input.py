@@ -60,11 +60,11 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
             "--method surrogate: needs --images",
         ),
         (["distill", "teacher.weights.h5", "--mix", "surrogate"], "--mix surrogate: needs --imag"),
-        (["distill", "teacher.weights.h5", "--mix", "adversarial"], "--mix adversarial: is --meth"),
+        ([*RANDOM, "--mix", "random"], "--mix random: is --method already"),
         (["distill", "teacher.weights.h5", "--mix", "rando"], "(--mix) 'rando': did you mean"),
         (
-            ["distill", "teacher.weights.h5", "--images", "shades.npz"],
-            "--images shades.npz: is for --method surrogate, not for 'adversarial'",
+            [*RANDOM, "--images", "shades.npz"],
+            "--images shades.npz: is for --method surrogate, not for 'random'",
         ),
         (
             ["distill", "teacher.weights.h5", "--method", "surrogate", "--images", "mnits"],

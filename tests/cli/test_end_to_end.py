@@ -13,12 +13,13 @@ from tests.cli.conftest import write_images
 from tests.cli.program import kextract
 
 SHORT = ("--epochs", "2", "--steps-per-epoch", "2", "--batch-size", "4", "--precision", "float32")
+NOISE = ("distill", "teacher.weights.h5", "--method", "adversarial", *SHORT)
 
 
 @pytest.fixture(scope="module")
 def student(workshop: Path) -> Path:
     """A student of the workshop's teacher by adversarial noise."""
-    made = kextract("distill", "teacher.weights.h5", *SHORT, "--format", "json", cwd=workshop)
+    made = kextract(*NOISE, "--format", "json", cwd=workshop)
     assert made.code == 0, made.stderr
     (workshop / "student.json").write_text(made.stdout)
     return workshop / "checkpoints" / "teacher-adversarial.weights.h5"
@@ -43,7 +44,7 @@ def test_json_lines_hold_the_numbers_of_the_table(student: Path, workshop: Path)
 
 
 def test_the_same_seed_gives_the_same_student_again(student: Path, workshop: Path) -> None:
-    kextract("distill", "teacher.weights.h5", *SHORT, "-o", "again.weights.h5", cwd=workshop)
+    kextract(*NOISE, "-o", "again.weights.h5", cwd=workshop)
     first, again = (
         json.loads(kextract("inspect", path, "--format", "json", cwd=workshop).stdout)
         for path in (student, "again.weights.h5")
@@ -58,7 +59,7 @@ def test_distilling_leaves_the_teachers_file_as_it_was(recipe: str, workshop: Pa
     teacher = workshop / "teacher.weights.h5"
     before = teacher.read_bytes()
     made = kextract(
-        *("distill", teacher.name, *SHORT, "--recipe", recipe, "--student", "lenet5-half"),
+        *(*NOISE, "--recipe", recipe, "--student", "lenet5-half"),
         *("--output", f"{recipe}.weights.h5"),
         cwd=workshop,
     )

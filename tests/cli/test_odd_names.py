@@ -132,6 +132,7 @@ def test_json_gives_the_names_back(folder: Path) -> None:
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
 def test_distilling_shows_them_escaped(terminal: bool, folder: Path) -> None:
     words = ("distill", TEACHER, "--dataset", DATASET, *SHORT, "--steps-per-epoch", "1")
+    words += ("--method", "random")
     output = ("--method", "random", "-o", f"student{CLEAR}.weights.h5", "--overwrite")
     if terminal:
         assert not obeyed(on_terminal(*words, *output, cwd=folder))
