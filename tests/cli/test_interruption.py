@@ -69,7 +69,7 @@ def without_times(history: tuple[EpochRecord, ...]) -> list[dict[str, Any]]:
 
 def command_in(line: str) -> list[str]:
     """Return the words, after `kextract`, of the command that a line says to go on with."""
-    found = re.search(r"to go on: kextract (.*)$", line)
+    found = re.search(r"to continue: kextract (.*)$", line)
     assert found, line
     return shlex.split(found[1])
 
@@ -105,7 +105,9 @@ def test_a_stopped_run_says_how_to_go_on_and_then_ends_as_if_never_stopped(
     assert names(bench / "out") == [resume_path(output).name]
     history = read_resume(resume_path(output)).snapshot.history
     last = stopped.stderr.splitlines()[-1]
-    assert last.startswith(f"kextract: {says}; epochs 1 to {history[-1].epoch} are kept; to go on:")
+    assert last.startswith(
+        f"kextract: {says}; epochs 1 to {history[-1].epoch} are kept; to continue:"
+    )
     assert set(epochs_of(stopped.stdout)) <= {record.epoch for record in history}
 
     resumed = kextract(*command_in(last), cwd=bench)

@@ -38,7 +38,7 @@ def test_a_row_is_flushed_as_its_epoch_ends() -> None:
 
 
 def test_the_untrained_model_is_not_marked_but_has_to_be_beaten() -> None:
-    records = (EpochRecord(epoch, accuracy=a) for epoch, a in enumerate((0.3, 0.2, 0.3, 0.4)))
+    records = (EpochRecord(epoch, accuracy=a) for epoch, a in enumerate((0.3, 0.2, 0.25, 0.4)))
     assert [line[-1] for line in lines_of("plain", *records)[1:5]] == ["0", "0", "0", "*"]
 
 

@@ -41,9 +41,9 @@ def test_title_and_column_names_are_shown_once_at_the_top(hundred: Shown) -> Non
     assert sum("train loss" in line for line in hundred.lines) == 1
 
 
-def test_only_an_epoch_better_than_all_before_is_marked_and_bold(hundred: Shown) -> None:
+def test_only_an_epoch_better_than_all_trained_before_is_marked_and_bold(hundred: Shown) -> None:
     marked = [row for row in epoch_rows(hundred) if row.endswith("  *")]
-    assert [int(row.split()[0]) for row in marked] == [7]
+    assert [int(row.split()[0]) for row in marked] == [1, 7]
     assert [row for row in epoch_rows(hundred) if row in hundred.bold] == marked
 
 
@@ -91,14 +91,14 @@ def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_row(columns: int, na
         ),
         (
             120,
-            "epoch    loss  accuracy  agreement     answers    even  confidence  diversity       bn"
+            "epoch    loss  accuracy  agreement     classes    even  confidence  diversity       bn"
             "  train loss    time",
             "    7  0.5000    0.9001     0.5000         ▁█▄  0.8812      0.7500     0.4321    12.35"
             "      0.4286   12.9s",
         ),
         (
             140,
-            "epoch    loss  accuracy  agreement  synthesis  student    eval     answers    even"
+            "epoch    loss  accuracy  agreement  synthesis  student    eval     classes    even"
             "  confidence  diversity       bn  train loss    time",
             "    7  0.5000    0.9001     0.5000       4.5s   20m34s    1.5s         ▁█▄  0.8812"
             "      0.7500     0.4321    12.35      0.4286   12.9s",

@@ -32,7 +32,7 @@ def test_auto_writes_plain_rows_below_the_column_names() -> None:
     assert lines[:3] == [
         "epoch    loss  accuracy  train loss  agreement    time",
         "    0  4.0000    0.1010           -     0.5000   12.9s",
-        "    1  2.0000    0.1005      3.0000     0.5000   12.9s",
+        "    1  2.0000    0.1005      3.0000     0.5000   12.9s  *",
     ]
     assert lines[8] == "    7  0.5000    0.9001      0.4286     0.5000   12.9s  *"
 
