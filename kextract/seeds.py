@@ -46,6 +46,11 @@ class Stream(Enum):
     QUESTIONS = (14, 2)
     """Images that may become questions, and their order, by round and drawing."""
 
+    CHECKED = (15, 0)
+    """Which given images an export is calibrated with, and which it is checked on."""
+    MADE_UP = (16, 1)
+    """Images that are like photographs to look at, grey (0) or drawn (1)."""
+
     def __init__(self, number: int, counts: int) -> None:
         self.number = number
         self.counts = counts

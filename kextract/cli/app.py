@@ -1,6 +1,5 @@
 """The commands of kextract, wired up; nothing here or above imports TensorFlow."""
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -22,7 +21,7 @@ from kextract.cli import (
     synthesize,
     train_teacher,
 )
-from kextract.cli.command import PREFIX, add_command
+from kextract.cli.command import add_command
 from kextract.stdout import usable_stdout
 
 app = typer.Typer(
@@ -30,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"auto_envvar_prefix": PREFIX, "help_option_names": ["--help", "-h"]},
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
@@ -51,7 +50,6 @@ def _kextract(
             "--version",
             callback=_show_version,
             is_eager=True,
-            allow_from_autoenv=False,
             help="Show the versions of kextract, TensorFlow and Keras.",
         ),
     ] = False,
@@ -75,9 +73,6 @@ add_command(app, "doctor", doctor.doctor, doctor.EXAMPLE)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program, by default with the arguments of the process; raises SystemExit."""
-    for name in [name for name in os.environ if name.startswith(PREFIX) and name.endswith("_HELP")]:
-        # Typer would take it for --help, and do nothing but show it.
-        del os.environ[name]
     # The name decides which variable a shell's completion is asked by.
     with usable_stdout():
         # A table is not lost to a name that the terminal's encoding lacks.

@@ -1,6 +1,7 @@
 """Makes commands of the tables of options: parameters and help out, requests in."""
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,14 +10,14 @@ import typer
 from typer.core import TyperCommand
 
 from kextract.cli.guard import guarded
+from kextract.config.environment import environment_layer, variable_of
 from kextract.config.files import read_document, settings_of
 from kextract.config.option import Entry, convert, flag, names_of, table
-from kextract.config.resolve import COMMAND_LINE, ENVIRONMENT, Invocation, Layer
+from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
 from kextract.config.shared import PLACES
 from kextract.runs.requests import REQUESTS, invoke
 from kextract.transfer import METHODS
 
-PREFIX = "KEXTRACT"
 _COMPLETED = {"method": METHODS, "mix": METHODS}
 """Names that a shell completes to and that --help leaves to `kextract list`."""
 _METAVARS: dict[type, str] = {
@@ -63,8 +64,8 @@ def add_command(
     cls = REQUESTS[name]
     entries = table(cls)
 
-    def command(context: typer.Context, **given: Any) -> None:
-        invocation = invoke(name, *_layers(name, entries, context, given))
+    def command(**given: Any) -> None:
+        invocation = invoke(name, *_layers(name, entries, given))
         if given["dry_run"]:
             print(invocation.toml(), end="")
         else:
@@ -72,7 +73,6 @@ def add_command(
 
     command.__doc__ = run.__doc__
     parameters = {
-        "context": typer.Context,
         **{key: _parameter(entry, cls.default_text(entry)) for key, entry in entries.items()},
         **{key: about for key, about in _EVERYWHERE.items() if key not in entries},
     }
@@ -83,7 +83,7 @@ def add_command(
                 key,
                 inspect.Parameter.KEYWORD_ONLY,
                 annotation=annotation,
-                **({} if key == "context" else {"default": False if key in _SWITCHES else None}),
+                default=False if key in _SWITCHES else None,
             )
             for key, annotation in parameters.items()
         ]
@@ -91,17 +91,11 @@ def add_command(
     app.command(name, cls=PanelledCommand, epilog=example)(guarded(command))
 
 
-def variable_of(command: str, name: str) -> str:
-    """Name the environment variable of an option."""
-    return f"{PREFIX}_{command}_{name}".replace("-", "_").upper()
-
-
 _EVERYWHERE: dict[str, Any] = {
     "config": Annotated[
         Path | None,
         typer.Option(
             help="Configuration file in TOML, with a table for each command.",
-            show_envvar=False,
             rich_help_panel=PLACES,
         ),
     ],
@@ -110,7 +104,6 @@ _EVERYWHERE: dict[str, Any] = {
         typer.Option(
             "--dry-run",
             help="Print all options as a configuration file, and do nothing else.",
-            show_envvar=False,
             rich_help_panel=PLACES,
         ),
     ],
@@ -119,7 +112,6 @@ _EVERYWHERE: dict[str, Any] = {
         typer.Option(
             "--debug",
             help="Show the traceback of an error.",
-            allow_from_autoenv=False,
             rich_help_panel=PLACES,
         ),
     ],
@@ -142,7 +134,7 @@ def _parameter(entry: Entry, default: str) -> Any:
         shape = f"{entry.flag}..." if entry.kind is tuple else entry.flag
         return Annotated[
             kind,
-            typer.Argument(metavar=shape, rich_help_panel=known.panel, show_envvar=False, **about),
+            typer.Argument(metavar=shape, rich_help_panel=known.panel, **about),
         ]
     words = [flag(entry.name)]
     if entry.kind is bool:
@@ -154,8 +146,6 @@ def _parameter(entry: Entry, default: str) -> Any:
         typer.Option(
             *words,
             metavar=None if entry.kind is bool else metavar,
-            envvar=known.environment,
-            show_envvar=False,
             rich_help_panel=known.panel,
             autocompletion=_completion(completed) if completed else None,
             **about,
@@ -170,25 +160,22 @@ def _completion(names: Sequence[str]) -> Callable[[str], list[str]]:
     return complete
 
 
-def _layers(
-    command: str, entries: Mapping[str, Entry], context: typer.Context, given: Mapping[str, Any]
-) -> list[Layer]:
-    """Sort what was given by where it was given, and turn it into the options' types."""
+def _layers(command: str, entries: Mapping[str, Entry], given: Mapping[str, Any]) -> list[Layer]:
+    """Sort what was given by where it was given, weakest first, as values of the options' types."""
     layers = []
-    if "config" not in entries and given["config"] is not None:
-        label = f"--config {given['config']}"
-        document = read_document(given["config"], "--config")
+    path = (
+        None
+        if "config" in entries
+        else given["config"] or os.environ.get(variable_of(command, "config"))
+    )
+    if path:
+        document = read_document(Path(path), "--config")
+        label = f"--config {path}"
         values = settings_of(document, command, entries, label=label, commands=REQUESTS)
-        layers.append(Layer(str(given["config"]), values, given["config"]))
-    found: dict[str, dict[str, Any]] = {ENVIRONMENT: {}, COMMAND_LINE: {}}
-    for name, entry in entries.items():
-        source = context.get_parameter_source(name)
-        if given[name] in (None, []) or source is None:
-            continue
-        if source.name == "ENVIRONMENT":
-            variable = entry.option.environment or variable_of(command, name)
-            label, origin = f"{variable}={given[name]}", ENVIRONMENT
-        else:
-            label, origin = f"{entry.flag} {given[name]}", COMMAND_LINE
-        found[origin][name] = convert(entry, given[name], label)
-    return [*layers, *(Layer(origin, values) for origin, values in found.items())]
+        layers.append(Layer(str(path), values, Path(path)))
+    typed = {
+        name: convert(entry, given[name], f"{entry.flag} {given[name]}")
+        for name, entry in entries.items()
+        if given[name] not in (None, [])
+    }
+    return [*layers, environment_layer(command, entries), Layer(COMMAND_LINE, typed)]

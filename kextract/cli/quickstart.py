@@ -8,9 +8,11 @@ from typing import Any
 from kextract.cli.compare import compare
 from kextract.cli.distill import distill
 from kextract.cli.train_teacher import train_teacher
+from kextract.config.environment import environment_layer
+from kextract.config.option import table
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
 from kextract.runs.outputs import picture_file
-from kextract.runs.requests import QuickstartRequest, invoke
+from kextract.runs.requests import REQUESTS, QuickstartRequest, invoke
 
 EXAMPLE = "kextract quickstart --seed 1"
 EPOCHS = 4
@@ -89,7 +91,8 @@ def _act(
     options: Mapping[str, Any],
 ) -> None:
     """Run a command of kextract as if it had been typed, saying what it is for."""
-    invocation = invoke(command, Layer(COMMAND_LINE, options))
+    environment = environment_layer(command, table(REQUESTS[command]))
+    invocation = invoke(command, environment, Layer(COMMAND_LINE, options))
     _say(f"\n{title}")
     _say(f"$ {invocation.command_line()}")
     run(invocation)

@@ -8,6 +8,8 @@ few bright shapes on a dark ground, or dark ones on a bright ground.
 import numpy as np
 import numpy.typing as npt
 
+from kextract.seeds import Stream, random_generator
+
 FloatImages = npt.NDArray[np.float32]
 
 _CONTRAST = 0.25
@@ -20,7 +22,7 @@ _HUE = 0.35
 
 def photographs(count: int, shape: tuple[int, int, int], seed: int = 0) -> FloatImages:
     """Return images (n, h, w, c) in [0, 1], about as bright and as rich as photographs."""
-    generator = np.random.default_rng([seed, 0])
+    generator = random_generator(Stream.MADE_UP, seed, 0)
     fields = _fields(generator, count, shape)
     bright = generator.normal(0.0, 0.35, (count, 1, 1, 1))
     rich = np.exp(generator.normal(-0.1, 0.35, (count, 1, 1, 1)))
@@ -29,7 +31,7 @@ def photographs(count: int, shape: tuple[int, int, int], seed: int = 0) -> Float
 
 def drawings(count: int, shape: tuple[int, int, int], seed: int = 0) -> FloatImages:
     """Return images (n, h, w, c) in [0, 1]: bright shapes with soft edges on black."""
-    generator = np.random.default_rng([seed, 1])
+    generator = random_generator(Stream.MADE_UP, seed, 1)
     fields = _fields(generator, count, shape)
     ends = np.quantile(fields, 1 - _INK, axis=(1, 2), keepdims=True)
     return np.clip(2.0 * (fields - ends), 0.0, 1.0).astype(np.float32)

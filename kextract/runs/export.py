@@ -23,6 +23,7 @@ from kextract.runs.opened import OpenedModel, open_model
 from kextract.runs.outputs import export_file
 from kextract.runs.requests_of_finished import ExportRequest
 from kextract.runs.settings import OPTIONS
+from kextract.seeds import Stream, random_generator
 from kextract.storage import check_place
 from kextract.storage.atomic import check_folder
 
@@ -163,7 +164,7 @@ def _images(
     from kextract.transfer.source import SourceContext
 
     if plan.given is not None:
-        random = np.random.default_rng(request.seed)
+        random = random_generator(Stream.CHECKED, request.seed)
         chosen = plan.given[random.permutation(len(plan.given))[: CALIBRATED + CHECKED]]
         held = max(1, len(chosen) * CHECKED // (CALIBRATED + CHECKED))
         return chosen[:held], chosen[held:] if len(chosen) > 1 else chosen, "given"
@@ -185,7 +186,7 @@ def _test_images(opened: OpenedModel) -> "list[CheckImages]":
     data: Any = opened.data
     if data is None or data.x_test is None or data.y_test is None:
         return []
-    chosen = np.random.default_rng(0).permutation(len(data.x_test))[:TESTED]
+    chosen = random_generator(Stream.CHECKED, 0).permutation(len(data.x_test))[:TESTED]
     return [CheckImages("test", data.x_test[chosen], data.y_test[chosen])]
 
 

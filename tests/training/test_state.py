@@ -160,7 +160,7 @@ def test_a_teacher_that_had_stopped_early_stops_again_at_once() -> None:
     model = tiny_network()
     _, kept = watched(training(model, patience=1, learning_rate=1e-9), model)
     events = list(training(tiny_network(3), kept[-1], patience=1, learning_rate=1e-9))
-    assert [type(event) for event in events] == [Note, Note]
+    assert [type(event) for event in events] == [Note]
 
 
 def test_a_finished_student_has_nothing_left_to_do() -> None:
