@@ -1,0 +1,89 @@
+"""A method and an architecture are one registry line each: then all of kextract knows them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from kextract import runtime
+from kextract.cli import distill
+from kextract.cli.command import add_command
+from kextract.models import MODELS, ModelSpec
+from kextract.records import Event
+from kextract.storage import read_info
+from kextract.transfer import METHODS, MethodSpec
+from tests.cli.program import kextract
+
+TEACHER = Path(__file__).parents[1] / "checkpoints" / "strokes-resnet11.weights.h5"
+OUTPUT = "student.weights.h5"
+SHORT = ("--steps-per-epoch", "2", "--batch-size", "4", "--precision", "float32")
+
+
+class Grey:
+    """Flat images of a random grey."""
+
+    def __init__(self, context: Any) -> None:
+        self._shape = (context.config.batch_size, *context.input_shape)
+
+    def refresh(self, epoch: int, step: int) -> tuple[Event, ...]:
+        self._random = np.random.default_rng([epoch, step])
+        return ()
+
+    def batch(self) -> Any:
+        import tensorflow as tf
+
+        return tf.ones(self._shape) * self._random.uniform(-1, 1)
+
+    def metrics(self) -> dict[str, float]:
+        return {"confidence": 0.5}
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        return {}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        pass
+
+
+def linear(shape: tuple[int, int, int], classes: int, **_: Any) -> Any:
+    runtime.start()
+    import keras
+
+    layers = [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(classes)]
+    return keras.Sequential(layers)
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = MethodSpec("flat images", Grey, columns=("confidence",), defaults={"epochs": 3})
+    monkeypatch.setitem(METHODS, "grey", spec)
+    monkeypatch.setitem(MODELS, "linear", ModelSpec("one layer", linear, normalizes=False))
+
+
+def test_list_describes_both() -> None:
+    listed = json.loads(kextract("list", "--format", "json").stdout)
+    assert listed["methods"]["grey"] == "flat images"
+    assert "one layer" in str(listed["models"]["linear"])
+
+
+def test_help_says_what_the_method_departs_in_and_names_the_architecture() -> None:
+    app = typer.Typer(rich_markup_mode=None)
+    app.callback()(lambda: None)
+    add_command(app, "distill", distill.distill, "")
+    shown = " ".join(CliRunner().invoke(app, ["distill", "--help"]).stdout.split())
+    assert "3: grey" in shown
+    assert ", linear." in shown
+
+
+def test_a_student_of_the_architecture_is_taught_by_the_method(tmp_path: Path) -> None:
+    words = ("distill", TEACHER, "--method", "grey", "--student", "linear", *SHORT, "-o", OUTPUT)
+    done = kextract(*words, cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    info = read_info(tmp_path / OUTPUT)
+    assert info is not None
+    assert (info.model, len(info.history), info.config["method"]) == ("linear", 4, "grey")
