@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from kextract import __version__
 from kextract.cli import (
@@ -79,4 +80,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.reconfigure(  # type: ignore[union-attr]
             line_buffering=True, errors="backslashreplace"
         )
-        app(list(arguments) if arguments is not None else None, prog_name="kextract")
+        try:
+            code = app(
+                list(arguments) if arguments is not None else None,
+                prog_name="kextract",
+                standalone_mode=False,
+            )
+        except TyperException as error:
+            _refuse(error)
+        sys.exit(code or 0)
+
+
+def _refuse(error: TyperException) -> NoReturn:
+    """Say in one line what was typed wrong; the help stands for a command that was left out."""
+    text, command = error.format_message(), getattr(error, "ctx", None)
+    if "\n" not in text:
+        where = command.command_path if command else "kextract"
+        text = f"kextract: {text[0].lower()}{text[1:].rstrip('.')} (see {where} --help)"
+    print(text, file=sys.stderr)
+    sys.exit(error.exit_code)

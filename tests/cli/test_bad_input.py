@@ -20,6 +20,13 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["distil"], "Did you mean 'distill'"),
+        (
+            ["distill", "--stuent", "lenet5"],
+            "no such option: --stuent (Possible options: --student)",
+        ),
+        (["distill", "--epochs"], "'--epochs' requires an argument"),
+        (["list", "models"], "(see kextract list --help)"),
         (
             ["train-teacher", "--dataset", "mnits"],
             "data set 'mnits': did you mean 'mnist'?",
