@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kextract.config.option import convert, table
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
+from kextract.config.shared import Foreign
 from kextract.errors import RequestError, UnknownNameError
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.runs.requests import REQUESTS, invoke
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 AnyPath = str | Path
 ONLY_TYPED = (
-    *("output", "overwrite", "resume", "skip_existing"),
+    *("output", "overwrite", "resume", "extendable", "skip_existing"),
     *("save_images", "metrics", "tensorboard", "format", "json"),
 )
 """Options of the command line that make no sense here."""
@@ -106,7 +107,7 @@ class Run:
 def load(
     path: AnyPath,
     *,
-    input_range: str | None = None,
+    input_range: str | Sequence[float] | None = None,
     model: str | None = None,
     pooling: str | None = None,
     dataset: str | None = None,
@@ -114,15 +115,15 @@ def load(
     """Load a classifier from a checkpoint, foreign weights or a whole Keras model.
 
     The result maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, k). `input_range`
-    says what the network in the file takes instead, such as "0,255"; `model`, `pooling` and
+    says what the network in the file takes instead, such as (0, 255); `model`, `pooling` and
     `dataset` what a file of weights does not say. Nothing in the file is trusted or executed.
     Raises CheckpointError for a file that is missing, damaged or unsafe.
     """
     from kextract import runtime
-    from kextract.config.shared import Foreign, Machine
+    from kextract.config.shared import Machine
     from kextract.runs.opened import check_range_is_used, open_model
 
-    foreign = Foreign(model, pooling, input_range)
+    foreign = Foreign(model, pooling, _range(input_range))
     opened = open_model(Path(path), foreign, Machine(), dataset=dataset, data="unwanted")
     check_range_is_used(foreign, opened)
     runtime.start()
@@ -150,7 +151,7 @@ def distill(
     """Teach a student to answer like its teacher, on images that are made up.
 
     `teacher` is a file, or a classifier in memory, which is never changed: from images (n, h, w, c)
-    in `input_range` ("-1,1" by default) to logits or probabilities (n, k). `student` is a name, or
+    in `input_range` ((-1, 1) by default) to logits or probabilities (n, k). `student` is a name, or
     a network of your own from images in [-1, 1] to logits, which is trained in place; by default
     it has the teacher's architecture.
     """
@@ -229,7 +230,7 @@ def _opened(teacher: Any, options: Mapping[str, Any]) -> tuple[AnyPath, Any]:
     from kextract.runs.opened import in_memory
 
     runtime.start()
-    text = options.get("input_range")
+    text = _range(options.get("input_range"))
     opened = in_memory(
         teacher,
         Machine(data_dir=options.get("data_dir")),
@@ -237,6 +238,12 @@ def _opened(teacher: Any, options: Mapping[str, Any]) -> tuple[AnyPath, Any]:
         input_range=parse_input_range(text) if text else None,
     )
     return opened.path, opened
+
+
+def _range(value: Any) -> str | None:
+    """Return what `--input-range` takes for a name, a file or two numbers."""
+    text: str | None = convert(table(Foreign)["input_range"], value, f"input_range={value!r}")
+    return text
 
 
 def _named(model: Any) -> tuple[str, Any]:

@@ -106,6 +106,18 @@ def test_a_loaded_checkpoint_takes_pixels_and_gives_logits() -> None:
     assert model(np.zeros((2, 28, 28, 1), np.float32)).shape == (2, 10)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("taken", [(0, 255), [0.0, 255.0], "0,255", "0..255"])
+def test_the_range_of_pixels_is_two_numbers_or_a_text(taken: Any, tmp_path: Path) -> None:
+    import numpy as np
+
+    dense().save(tmp_path / "old.keras")
+    given = np.linspace(-1, 1, 784, dtype=np.float32).reshape(1, 28, 28, 1)
+    expected = kextract.load(tmp_path / "old.keras", input_range=(-1, 1))((given + 1) * 127.5)
+    found = kextract.load(tmp_path / "old.keras", input_range=taken)(given)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
 SHORT = {
     'method="inversion"': 'method="random", epochs=1, steps_per_epoch=2, batch_size=4',
     'method="random")': 'method="random", epochs=1, steps_per_epoch=2, batch_size=4)',

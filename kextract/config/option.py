@@ -187,6 +187,9 @@ def _number(value: Any) -> float:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        # Numbers with commas between them on the command line, such as a range.
+        return ",".join(f"{_number(item):g}" for item in value)
     if not isinstance(value, str | Path):
         raise ValueError
     return str(value)

@@ -133,6 +133,13 @@ class Output:
         panel=PLACES,
         setting=False,
     )
+    extendable: bool = option(
+        False,
+        "Keep beside the output what it takes to train further: --resume with more --epochs"
+        " continues a finished run. Needs --schedule constant.",
+        panel=PLACES,
+        setting=False,
+    )
     skip_existing: bool = option(
         False,
         "Do nothing where the output is there already, and continue an unfinished run of it: for a"

@@ -10,6 +10,8 @@ Pixels = npt.NDArray[np.uint8]
 """Images (n, h, w, c), or one (h, w, c); c is 1 or 3."""
 Labels = npt.NDArray[np.int64]
 """Class indices (n,)."""
+ENOUGH_IMAGES = 100
+"""With fewer labelled images, accuracies that are points apart may be equal."""
 
 
 @dataclass(frozen=True)

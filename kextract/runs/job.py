@@ -95,8 +95,8 @@ def run_job(plan: Plan, place: Output, display: Display) -> None:
             for text in work.last_words(history):
                 display.note(text)
             info = work.describe(history)
-            write_checkpoint(path, work.model, info, overwrite=place.overwrite)
-            keeping.end()
+            write_checkpoint(path, work.model, info, overwrite=place.overwrite or resume)
+            keeping.end(extendable=place.extendable)
             display.finish(history, outcome(path, info.test))
 
 

@@ -32,9 +32,12 @@ _DEFAULTS = {
 class Keeping:
     """Keeps the last finished epoch of one run beside its output."""
 
-    def __init__(self, output: Path, earlier: Kept | None, command: str) -> None:
+    def __init__(
+        self, output: Path, earlier: Kept | None, command: str, *, extended: bool = False
+    ) -> None:
         self._output = output
         self._command = command
+        self._extended = extended
         self._path = resume_path(output)
         self._earlier = earlier
         self._request: Request = {}
@@ -66,10 +69,11 @@ class Keeping:
         write_resume(self._path, snapshot, self._request)
         self._epochs = snapshot.history[-1].epoch
 
-    def end(self) -> None:
-        """Give up what was kept: the checkpoint is written."""
+    def end(self, *, extendable: bool = False) -> None:
+        """Give up what was kept, unless the run may be extended: the checkpoint is written."""
         self._ended = True
-        self._give_up()
+        if not extendable:
+            self._give_up()
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -121,6 +125,11 @@ class Keeping:
                     f" {_option(name, kept)}, but asked for was {_option(name, asked)}: continue"
                     " the same, or start over with --overwrite and without --resume"
                 )
+        if self._extended and epochs == self._epochs:
+            raise RequestError(
+                f"--resume: '{self._output}' is finished, with {epochs} epochs; --epochs asks for"
+                " more"
+            )
         if epochs < self._epochs:
             raise RequestError(
                 f"--epochs {epochs}: the unfinished run of '{self._output}' has {self._epochs}"
@@ -134,15 +143,19 @@ def reserved(output: Path, *, resume: bool, overwrite: bool, command: str) -> It
 
     Raises RequestError, before any work, for an output that cannot be written or that another run
     is writing; for an unfinished run of it, unless to `resume` or to `overwrite`; and for nothing
-    to `resume`. `command` makes the run, without `--resume`.
+    to `resume`. A finished run is resumed where it was kept as one to be extended. `command` makes
+    the run, without `--resume`.
     """
-    path = resume_path(output)
-    if resume and os.path.exists(output) and not os.path.exists(path):  # noqa: PTH110
-        raise RequestError(f"--resume: '{output}' is finished, there is nothing to continue")
-    check_writable(output, overwrite)
+    finished = resume and os.path.exists(output)  # noqa: PTH110
+    if finished and not os.path.exists(resume_path(output)):  # noqa: PTH110
+        raise RequestError(
+            f"--resume: '{output}' is finished, there is nothing to continue; only what was begun"
+            " with --extendable can be trained further"
+        )
+    check_writable(output, overwrite or finished)
     with run_lock(output):
         earlier = _earlier(output, resume=resume, overwrite=overwrite)
-        keeping = Keeping(output, earlier, command)
+        keeping = Keeping(output, earlier, command, extended=finished and not overwrite)
         with keeping.explained():
             yield keeping
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kextract.config import Holdout
 from kextract.datasets.dataset import Dataset
-from kextract.datasets.images import Images
+from kextract.datasets.images import ENOUGH_IMAGES, Images
 from kextract.datasets.splits import split
 from kextract.errors import CheckpointError, DatasetError, RequestError
 from kextract.storage import CheckpointInfo
@@ -24,6 +24,17 @@ def cut(data: Dataset, part: str, holdout: Holdout) -> Images:
     training, validation = split(kept, holdout.fraction, holdout.seed)
     chosen = validation if part == "validation" else training
     return Images(everything.x[chosen], everything.y[chosen])
+
+
+def too_few_to_judge(validation: Images | None) -> tuple[str, ...]:
+    """Say in one line that accuracies on so few validation images mean little; else nothing."""
+    if validation is None or len(validation.x) >= ENOUGH_IMAGES:
+        return ()
+    count = len(validation.x)
+    return (
+        f"{count} validation image{'s are' if count > 1 else ' is'} too few to judge by: each moves"
+        f" the accuracy by {100 / count:.1f} points",
+    )
 
 
 def _images(data: Dataset, part: str, x: Any, y: Any) -> Images:

@@ -5,6 +5,7 @@ from typing import Any
 from kextract.config import DistillConfig
 from kextract.config.option import flag, table
 from kextract.config.resolve import Invocation
+from kextract.config.shared import Output
 from kextract.errors import RequestError
 from kextract.teachers import only_answers
 from kextract.transfer import method_specs
@@ -14,12 +15,22 @@ from kextract.transfer.registry import owners
 def check_distill(invocation: Invocation[Any]) -> None:
     """Raise RequestError, by the flag to change, for a combination that makes no sense."""
     config, images = invocation.request.config, invocation.request.images
+    check_extendable(invocation.request.output, config.schedule)
     _check_mix(config)
     _check_asking(invocation.request)
     _check_minutes(config.minutes, invocation.typed)
     _check_preset(config, invocation.request.preset)
     _check_methods(config, images)
     _check_unused(config, invocation.typed)
+
+
+def check_extendable(place: Output, schedule: str) -> None:
+    """Refuse to extend what ends by its schedule: a longer run would have begun otherwise."""
+    if place.extendable and schedule != "constant":
+        raise RequestError(
+            f"--extendable: needs --schedule constant, found {schedule}, which ends with the last"
+            " epoch"
+        )
 
 
 def _check_mix(config: DistillConfig) -> None:

@@ -20,6 +20,7 @@ from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.loaded import LoadedTeacher, kept_in, load_teacher
 from kextract.runs.opened import OpenedModel
 from kextract.runs.outputs import ledger_file
+from kextract.runs.parts import too_few_to_judge
 from kextract.runs.pictures import check_pictures, with_pictures
 from kextract.runs.requests import CHOSEN, DistillRequest
 from kextract.runs.settings import OPTIONS
@@ -167,14 +168,17 @@ class StudentPlan:
             )
 
         missing = f"no images to measure on, running without: {self.teacher.missing}"
-        notes = (self._choice(), None if self.teacher.data else missing, teacher.doubt)
+        notes = (
+            *(*self.teacher.notes, *too_few_to_judge(validation)),
+            *(self._choice(), None if self.teacher.data else missing, teacher.doubt),
+        )
         return Work(
             header=self._header(config),
             model=student,
             request=self._compared(config, teacher),
             events=events,
             describe=describe,
-            notes=(*self.teacher.notes, *(note for note in notes if note)),
+            notes=tuple(note for note in notes if note),
             last_words=lambda history: [
                 *([COLLAPSED] if "collapsed" in history[-1].details else []),
                 *([kept_in(ledger)] if ledger else []),

@@ -17,8 +17,9 @@ from kextract.records import EpochRecord
 from kextract.runs.job import Work, final_scores
 from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.outputs import output_path, stem, teacher_file
-from kextract.runs.parts import check_network, check_shift, cut
+from kextract.runs.parts import check_network, check_shift, cut, too_few_to_judge
 from kextract.runs.requests import TrainRequest
+from kextract.runs.rules import check_extendable
 from kextract.runs.settings import OPTIONS
 from kextract.storage import CheckpointInfo
 from kextract.storage.archive import load_archive
@@ -126,6 +127,7 @@ class TeacherPlan:
                 snapshots=True,
             ),
             describe=describe,
+            notes=too_few_to_judge(validation),
         )
 
     def _header(self, training: Images, precision: str) -> RunHeader:
@@ -148,6 +150,7 @@ def prepare_teacher(
     `network` is one that Python has in memory already, in place of a file or a name.
     """
     request = invocation.request
+    check_extendable(request.output, request.config.schedule)
     runtime.limit_threads(request.machine.threads)
     data = load_dataset(request.dataset, request.machine.data_dir)
     check_input_shape(data.input_shape)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kextract.datasets.images import Images
+from kextract.datasets.images import ENOUGH_IMAGES, Images
 from kextract.datasets.pixels import scale
 from kextract.errors import CheckpointError
 from kextract.training.evaluation import FloatArray, log_softmax
@@ -17,8 +17,6 @@ LEAST_SPREAD = 1e-3
 LEAST_SHARE = 1e-6
 """As much has to move in the softened answers; untrained networks move 5e-5 and more."""
 TEMPERATURE = 4.0
-ENOUGH_IMAGES = 100
-"""With fewer labelled images, an accuracy cannot be told from guessing."""
 
 _PROBES, _BATCH = 64, 16
 _CELLS = (0, 1, 2, 4, 8, 16, 3, 1)

@@ -118,7 +118,7 @@ def test_without_an_unfinished_run_there_is_nothing_to_go_on_with(tmp_path: Path
 
 def test_a_finished_run_is_called_finished(tmp_path: Path) -> None:
     (tmp_path / "model.weights.h5").touch()
-    with pytest.raises(RequestError, match=r"--resume: '.*model\.weights\.h5' is finished"):
+    with pytest.raises(RequestError, match=r"model\.weights\.h5' is finished.*--extendable"):
         go_on(tmp_path / "model.weights.h5", REQUEST)
 
 
@@ -266,6 +266,25 @@ def test_a_longer_run_goes_on_from_a_shorter_one(bench: Path) -> None:
     assert one is not None and other is not None
     assert one.sha256 == other.sha256
     assert not (bench / ".model.resume.h5").exists()
+
+
+def test_a_finished_run_that_is_extendable_is_trained_further(bench: Path) -> None:
+    words = (*TEACH, "--dataset", "shades.npz", "--extendable")
+    kextract(*words, "--epochs", "3", "--resume", cwd=bench)
+    refused = kextract(*words, "--epochs", "3", "--resume", cwd=bench).refusal()
+    assert "is finished, with 3 epochs; --epochs asks for more" in refused
+    extended = kextract(*words, "--epochs", "4", "--resume", cwd=bench)
+    assert epochs_of(extended.stdout) == [0, 1, 2, 3, 4]
+    kextract(*words, "--epochs", "4", "-o", "whole.weights.h5", cwd=bench)
+    one, other = (read_info(bench / f"{name}.weights.h5") for name in ("model", "whole"))
+    assert one is not None and other is not None
+    assert one.sha256 == other.sha256
+
+
+def test_what_ends_by_its_schedule_cannot_be_extended(bench: Path) -> None:
+    words = (*TEACH, "--dataset", "shades.npz", "--extendable", "--schedule", "cosine")
+    refused = kextract(*words, "--overwrite", cwd=bench).refusal()
+    assert "--extendable: needs --schedule constant" in refused
 
 
 def test_a_run_goes_on_with_another_number_of_threads(bench: Path) -> None:
