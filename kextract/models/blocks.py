@@ -5,6 +5,12 @@ import keras
 from kextract.models.batch_norm import BatchNormalization
 from kextract.models.naming import LayerNames
 
+NARROW = 16
+"""Channels below which oneDNN's strided 1x1 convolution may write beyond its memory.
+
+Seen to crash TensorFlow 2.20 with 3 to 8 channels and images of 64x64.
+"""
+
 
 class Blocks:
     """Makes layers whose names depend on the order of their creation only.
@@ -22,6 +28,10 @@ class Blocks:
         self, x: keras.KerasTensor, filters: int, kernel: int, stride: int = 1
     ) -> keras.KerasTensor:
         """Convolve features (n, h, w, c) to `filters` channels."""
+        if kernel == 1 and stride > 1 and x.shape[-1] < NARROW:
+            # The same numbers: a 1x1 kernel with a stride sees no other pixels.
+            x = keras.layers.AveragePooling2D(1, stride, name=self.name("average_pooling2d"))(x)
+            stride = 1
         return keras.layers.Conv2D(
             filters,
             kernel,

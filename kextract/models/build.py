@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import keras
 
+from kextract import runtime
 from kextract.models.registry import check_input_shape, model_pooling, model_spec
 from kextract.seeds import Stream, seed_number
 
@@ -32,6 +33,16 @@ def build_model(
     keras.utils.set_random_seed(seed)
     with precision_policy(precision):
         return spec.build(input_shape, classes, weight_decay=weight_decay, **chosen)
+
+
+def fastest_precision(requested: str, name: str | None) -> str:
+    """Turn `auto` into the arithmetic that a network is fastest in.
+
+    `name` is that of a registered architecture, None for any other.
+    """
+    if requested == "auto" and name is not None and not model_spec(name).fast_in_bfloat16:
+        return "float32"
+    return runtime.resolve_precision(requested)
 
 
 @contextmanager

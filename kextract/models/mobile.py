@@ -74,9 +74,11 @@ MOBILE = ModelSpec(
     "MobileNet-like, for phones",
     partial(separable, "mobile", 32, ((64, 1, 1), (128, 2, 2), (256, 3, 2))),
     cost=Cost(209_610, 20_867_584),
+    fast_in_bfloat16=False,
 )
 TINY = ModelSpec(
     "the same in small, for microcontrollers: less than 50 KB as int8",
     partial(separable, "tiny", 16, ((24, 1, 2), (48, 2, 2), (64, 2, 1))),
     cost=Cost(15_746, 1_364_096),
+    fast_in_bfloat16=False,
 )

@@ -40,7 +40,13 @@ def model_spec(name: str) -> ModelSpec:
     if not at:
         return _listed(name)
     spec = _listed(base)
-    return replace(spec, build=partial(spec.build, width=_width(name, width)), cost=None)
+    factor = _width(name, width)
+    return replace(
+        spec,
+        build=partial(spec.build, width=factor),
+        cost=None,
+        fast_in_bfloat16=spec.fast_in_bfloat16 and factor >= 1,
+    )
 
 
 def _listed(name: str) -> ModelSpec:

@@ -38,6 +38,10 @@ class ModelSpec:
     normalizes: bool = True
     """Whether it has batch normalizations."""
 
+    fast_in_bfloat16: bool = True
+    """Whether it is faster in bfloat16 where that is native; depthwise convolutions take twice as
+    long, and those of few channels up to twice."""
+
     @property
     def has_pooling(self) -> bool:
         """Whether the pooling before the classifier can be chosen."""

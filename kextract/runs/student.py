@@ -86,6 +86,7 @@ class StudentPlan:
         """Make the teacher, the student and the source of its images."""
         began = time.perf_counter()
         runtime.start()
+        from kextract.models.build import fastest_precision
         from kextract.models.frozen import frozen
         from kextract.training.alike import check_tells_apart
         from kextract.training.student import distill
@@ -99,6 +100,9 @@ class StudentPlan:
             precision=runtime.resolve_precision(asked.precision),
             flip=info.flip if asked.flip is None else asked.flip,
         )
+        # The student's own; the teacher and a generator are not kept from theirs by it.
+        registered = None if self.network is not None else self.architecture
+        precision = fastest_precision(asked.precision, registered)
         teacher = load_teacher(
             self.teacher,
             config,
@@ -118,7 +122,7 @@ class StudentPlan:
             return make_source(context, self.images)
 
         def trial(config: DistillConfig) -> Iterator[Event]:
-            student = self._student(config, copied=True)
+            student = self._student(config, precision, copied=True)
             source = source_for(student, config)
             return distill(
                 teacher.classifier, student, source, config, validation, teacher.validation_logits
@@ -128,7 +132,7 @@ class StudentPlan:
             config = continued(config, kept)
         elif config.minutes is not None:
             config = fitted(config, config.minutes, began, trial)
-        student = self._student(config)
+        student = self._student(config, precision)
         source = Watched(source_for(student, config))
 
         def events(earlier: Snapshot | None) -> Iterator[Event]:
@@ -158,7 +162,7 @@ class StudentPlan:
                 model=self.architecture,
                 pooling=self.pooling,
                 seed=config.seed,
-                precision=config.precision,
+                precision=precision,
                 config=self._stored_config(config)
                 | ({"ledger": ledger.summary()} if ledger else {}),
                 history=history,
@@ -173,7 +177,7 @@ class StudentPlan:
             *(self._choice(), None if self.teacher.data else missing, teacher.doubt),
         )
         return Work(
-            header=self._header(config),
+            header=self._header(config, precision),
             model=student,
             request=self._compared(config, teacher),
             events=events,
@@ -194,7 +198,9 @@ class StudentPlan:
         name = f"{self.invocation.request.config.method}{f', preset {preset}' if preset else ''}"
         return f"method {name}: {origin.removeprefix(CHOSEN)} (--method requests another one)"
 
-    def _student(self, config: DistillConfig, *, copied: bool = False) -> "keras.Model":
+    def _student(
+        self, config: DistillConfig, precision: str, *, copied: bool = False
+    ) -> "keras.Model":
         import keras
 
         from kextract.models.build import build_model, student_seed
@@ -206,7 +212,7 @@ class StudentPlan:
             self.teacher.info.input_shape,
             self.teacher.info.classes,
             pooling=self.pooling,
-            precision=config.precision,
+            precision=precision,
             seed=student_seed(config.seed),
         )
 
@@ -220,7 +226,6 @@ class StudentPlan:
             OPTIONS: self.invocation.settings(
                 student=request.student or self.architecture,
                 pooling=self.pooling if model_has_pooling(self.architecture) else None,
-                precision=config.precision,
                 flip=config.flip,
                 epochs=config.epochs,
                 steps_per_epoch=config.steps_per_epoch,
@@ -251,13 +256,13 @@ class StudentPlan:
             "transfer images with SHA-256": sha256_of_tensors(self.images) if self.images else None,
         }
 
-    def _header(self, config: DistillConfig) -> RunHeader:
+    def _header(self, config: DistillConfig, precision: str) -> RunHeader:
         specs = method_specs(config)
         return RunHeader(
             title=f"student {self.architecture} of {self.teacher.path.name},"
             f" by {' and '.join(specs)}",
             subtitle=f"{config.recipe} recipe, {config.epochs} epochs of {config.steps_per_epoch}"
-            f" updates of {config.batch_size} images, {config.precision}, seed {config.seed}",
+            f" updates of {config.batch_size} images, {precision}, seed {config.seed}",
             epochs=config.epochs,
             columns=columns(specs, measured=self.validation is not None),
             command=self.command,

@@ -67,10 +67,11 @@ class TeacherPlan:
         training, validation = (cut(data, part, holdout) for part in ("train", "validation"))
 
         runtime.start()
-        from kextract.models.build import build_model
+        from kextract.models.build import build_model, fastest_precision
         from kextract.training.teacher import train_teacher
 
-        config = replace(config, precision=runtime.resolve_precision(config.precision))
+        registered = None if self.network is not None else self.architecture
+        config = replace(config, precision=fastest_precision(config.precision, registered))
         network = self.network or build_model(
             self.architecture,
             data.input_shape,

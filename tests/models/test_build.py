@@ -5,8 +5,10 @@ import keras
 import numpy as np
 import pytest
 
+from kextract import runtime
 from kextract.models import MODELS
-from kextract.models.build import build_model, student_seed
+from kextract.models.blocks import Blocks
+from kextract.models.build import build_model, fastest_precision, student_seed
 
 
 @pytest.fixture(autouse=True)
@@ -126,3 +128,36 @@ def test_both_poolings_are_the_same_on_the_article_s_images(pooling: str) -> Non
     classifier = model.get_layer("dense")
     expected = maps.mean(axis=(1, 2)) @ classifier.kernel.numpy() + classifier.bias.numpy()
     np.testing.assert_allclose(model(images).numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("requested", "name", "chosen"),
+    [
+        ("auto", "resnet11", "bfloat16"),
+        ("auto", None, "bfloat16"),
+        ("auto", "wrn-16-1@1.5", "bfloat16"),
+        ("auto", "wrn-16-1@0.5", "float32"),
+        ("auto", "tiny", "float32"),
+        ("bfloat16", "tiny", "bfloat16"),
+    ],
+)
+def test_networks_that_bfloat16_would_slow_down_are_computed_in_float32(
+    requested: str, name: str | None, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "_processor_flags", lambda: {"avx512_bf16"})
+    assert fastest_precision(requested, name) == chosen
+
+
+def test_a_narrow_strided_convolution_sees_every_second_pixel() -> None:
+    inputs = keras.Input((5, 6, 3))
+    model = keras.Model(inputs, Blocks(0.0).convolution(inputs, 2, 1, stride=2))
+    images = np.random.default_rng(0).normal(size=(2, 5, 6, 3)).astype(np.float32)
+    expected = images[:, ::2, ::2] @ model.get_weights()[0][0, 0]
+    np.testing.assert_allclose(model(images), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_narrow_student_of_large_images_does_not_crash_tensorflow() -> None:
+    model = build_model("wrn-16-1@0.4", (64, 64, 1), 7)
+    images, labels = np.zeros((64, 64, 64, 1), np.float32), np.zeros(64, int)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert np.isfinite(model.train_on_batch(images, labels))
