@@ -15,6 +15,8 @@ LEAST_EPOCHS = 6
 """Epochs of a fitted schedule, so that progress shows and a stopped run loses little."""
 SMALLEST_SHIFTED = 24
 """Sides from which images bear a shift of 3 pixels."""
+LARGEST_DRAWING = 40
+"""Sides up to which grey images are taken for drawings, such as digits; others are photographs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +48,26 @@ class Choice:
 def choose_method(facts: Facts) -> Choice:
     """Choose the method that taught most in docs/results.md for a teacher like this one."""
     height, width, channels = facts.input_shape
-    is_grey = channels == 1
+    is_drawing = channels == 1 and max(height, width) <= LARGEST_DRAWING
     guided = facts.has_batch_norm and facts.has_gradients
     lacks = "batch normalization" if facts.has_gradients else "gradients"
-    shift = 3 if min(height, width) >= SMALLEST_SHIFTED and not is_grey else None
-    if guided and is_grey:
-        return Choice(
-            "inversion", {}, None, "the teacher's batch normalization says what its images are like"
-        )
+    shift = {} if min(height, width) >= SMALLEST_SHIFTED and not is_drawing else {"shift": 1}
     if guided:
-        return Choice(
-            "inversion",
-            {} if shift else {"shift": 1},
-            "photos",
-            "the teacher's batch normalization says what its colour images are like",
-        )
-    if is_grey and not facts.student_has_batch_norm:
+        known = "the teacher's batch normalization says what its images are like"
+        if is_drawing:
+            return Choice("inversion", {}, None, f"{known}, small and grey as digits are")
+        return Choice("inversion", shift, "photos", f"{known}, in colour or large")
+    if is_drawing and not facts.student_has_batch_norm:
         return Choice(
             "shapes",
             {"candidates": 4},
             None,
-            f"the teacher has no {lacks}, its images are grey and the student does not normalize",
+            f"the teacher has no {lacks}, its images are small and grey and the student does not"
+            " normalize",
         )
     return Choice(
         "leaves",
-        {} if shift else {"shift": 1},
+        shift,
         None,
         f"the teacher has no {lacks} to draw images by, so procedural ones are chosen by its"
         " answers",

@@ -8,10 +8,10 @@ from kextract.errors import RequestError
 from kextract.runs.requests import invoke
 from kextract.transfer.auto import Facts, choose_method, fit_schedule
 
-GREY, COLOUR = (28, 28, 1), (32, 32, 3)
+GREY, FACE, COLOUR = (28, 28, 1), (64, 64, 1), (32, 32, 3)
 EVERY_FACT = [
     Facts(shape, classes, normalized, gradients, student)
-    for shape in (GREY, COLOUR, (16, 16, 3))
+    for shape in (GREY, FACE, COLOUR, (16, 16, 3))
     for classes in (2, 100)
     for normalized in (True, False)
     for gradients in (True, False)
@@ -24,6 +24,7 @@ EVERY_FACT = [
     [
         (Facts(GREY, 10, has_batch_norm=True), "inversion", None),
         (Facts(COLOUR, 10, has_batch_norm=True), "inversion", "photos"),
+        (Facts(FACE, 7, has_batch_norm=True), "inversion", "photos"),
         (Facts(COLOUR, 10, has_batch_norm=False), "leaves", None),
         (Facts(COLOUR, 10, has_batch_norm=True, has_gradients=False), "leaves", None),
         (Facts(GREY, 10, has_batch_norm=False, student_has_batch_norm=False), "shapes", None),
