@@ -17,17 +17,18 @@ _LONGEST_NAME = 80
 
 @dataclass(frozen=True, slots=True)
 class EvaluationResult:
-    """How one checkpoint does on one set of labelled images."""
+    """How one checkpoint does on one set of images; what needs labels is None without them."""
 
     checkpoint: str
     dataset: str
-    split: str
+    """The data set, or where images without labels are from."""
+    split: str | None
     images: int
-    loss: float
+    loss: float | None = None
     """Cross-entropy plus weight penalty, nats."""
-    accuracy: float
+    accuracy: float | None = None
     """0 to 1."""
-    cross_entropy: float
+    cross_entropy: float | None = None
     """Nats."""
     per_class: tuple[tuple[str, int, float | None], ...] = ()
     """For each class its name, its images and the accuracy on them; None where it has none."""
@@ -41,20 +42,32 @@ class EvaluationResult:
 
 def evaluation_summary(results: Sequence[EvaluationResult]) -> Table:
     """Give a row for each checkpoint; the comparison's columns where any was compared."""
+    labelled = any(result.split is not None for result in results)
     compared = any(result.against is not None for result in results)
-    columns = ["checkpoint", "dataset", "split", "images", "loss", "accuracy", "cross-entropy"]
+    columns = ["checkpoint", "dataset", "split", "images"]
+    if labelled:
+        columns += ["loss", "accuracy", "cross-entropy"]
     if compared:
         columns += ["agreement", "kl", "against"]
-    rows = (_measured(result) + (_compared(result) if compared else ()) for result in results)
+    rows = (
+        (*_subject(result), *(_measured(result) if labelled else ()))
+        + (_compared(result) if compared else ())
+        for result in results
+    )
     return Table("evaluation", tuple(columns), tuple(rows))
+
+
+def _subject(result: EvaluationResult) -> tuple[Cell, ...]:
+    return (
+        name_cell(result.checkpoint),
+        name_cell(result.dataset),
+        name_cell(result.split or "--"),
+        figure_cell(result.images, _count),
+    )
 
 
 def _measured(result: EvaluationResult) -> tuple[Cell, ...]:
     return (
-        name_cell(result.checkpoint),
-        name_cell(result.dataset),
-        name_cell(result.split),
-        figure_cell(result.images, _count),
         figure_cell(result.loss, _nats),
         figure_cell(result.accuracy, _share),
         figure_cell(result.cross_entropy, _nats),

@@ -1,9 +1,15 @@
-"""Measuring checkpoints on labelled images, alone and against a teacher."""
+"""Measuring checkpoints on labelled images, alone and against a teacher, or on any by agreement."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kextract import runtime
+from kextract.datasets.images import Images
+from kextract.datasets.transfer_images import load_transfer_images
 from kextract.reports import EvaluationResult
 from kextract.runs.answering import answered_logits, check_answering_is_used, open_answering
 from kextract.runs.keeping import images_sha256
@@ -13,12 +19,18 @@ from kextract.runs.requests_of_finished import EvaluateRequest
 from kextract.teachers import only_answers
 
 if TYPE_CHECKING:
-    from kextract.datasets.images import Images
+    from kextract.datasets.images import Pixels
     from kextract.training.evaluation import FloatArray
 
 
-def run_evaluation(request: EvaluateRequest) -> list[EvaluationResult]:
-    """Measure each checkpoint on a part of its data set; all are opened before any is measured."""
+def run_evaluation(
+    request: EvaluateRequest, say: Callable[[str], object] = lambda text: None
+) -> list[EvaluationResult]:
+    """Measure each checkpoint; all are opened before any is measured.
+
+    That is on a part of its data set, or on `request.images`, which have no labels. `say` is given
+    what is worth a line before, such as which pixels a network of another program is given.
+    """
 
     def opened(path: Path) -> OpenedModel:
         if only_answers(path):
@@ -28,14 +40,14 @@ def run_evaluation(request: EvaluateRequest) -> list[EvaluationResult]:
                 request.answering,
                 request.machine,
                 dataset=request.dataset,
-                needs_data=True,
+                needs_data=request.images is None,
             )
         return open_model(
             path,
             request.foreign,
             request.machine,
             dataset=request.dataset,
-            data="needed",
+            data="needed" if request.images is None else "unwanted",
             precision=request.precision,
         )
 
@@ -46,29 +58,36 @@ def run_evaluation(request: EvaluateRequest) -> list[EvaluationResult]:
     check_answering_is_used(request.answering, *(model.path for model in opened_models))
     if all(model.answering is None for model in opened_models):
         check_range_is_used(request.foreign, *opened_models)
-    parts = [_images(model, request.split) for model in models]
+    for note in dict.fromkeys(note for model in opened_models for note in model.notes):
+        say(note)
+    parts = [_images(model, request) for model in models]
     runtime.start()
     precision = runtime.resolve_precision(request.precision)
     targets = _TeacherLogits(teacher, precision)
     return [
-        _measure(model, images, request.split, targets, precision)
+        _measure(model, images, request, targets, precision)
         for model, images in zip(models, parts, strict=True)
     ]
 
 
-def _images(opened: OpenedModel, split: str) -> "Images":
+def _images(opened: OpenedModel, request: EvaluateRequest) -> Images:
+    """Return the images to measure on; without labels there are none of these."""
+    if request.images is not None:
+        shape = opened.info.input_shape
+        found = load_transfer_images(request.images, request.machine.data_dir, shape)
+        return Images(found, np.zeros(0, np.int64))
     assert opened.data is not None, "open_model was told that data is needed"
-    return cut(opened.data, split, holdout_of(opened.info.config))
+    return cut(opened.data, request.split, holdout_of(opened.info.config))
 
 
-def _logits(opened: OpenedModel, images: "Images", precision: str) -> "tuple[FloatArray, float]":
+def _logits(opened: OpenedModel, images: "Pixels", precision: str) -> "tuple[FloatArray, float]":
     """Return a classifier's logits (n, k) on the images, and its weight penalty."""
     if opened.answering is not None:
-        return answered_logits(opened.answering, images.x), 0.0
+        return answered_logits(opened.answering, images), 0.0
     from kextract.training.evaluation import Predictor
 
     predictor = Predictor(opened.load(precision)[0])
-    return predictor.logits(images.x), predictor.penalty()
+    return predictor.logits(images), predictor.penalty()
 
 
 class _TeacherLogits:
@@ -79,35 +98,47 @@ class _TeacherLogits:
         self._precision = precision
         self._known: dict[str | None, FloatArray] = {}
 
-    def on(self, images: "Images") -> "FloatArray | None":
+    def on(self, images: Images) -> "FloatArray | None":
         """Return the logits (n, k) on the images; None without a teacher."""
         if self.teacher is None:
             return None
         digest = images_sha256(images)
         if digest not in self._known:
-            self._known[digest], _ = _logits(self.teacher, images, self._precision)
+            self._known[digest], _ = _logits(self.teacher, images.x, self._precision)
         return self._known[digest]
 
 
 def _measure(
-    opened: OpenedModel, images: "Images", split: str, targets: _TeacherLogits, precision: str
+    opened: OpenedModel,
+    images: Images,
+    request: EvaluateRequest,
+    targets: _TeacherLogits,
+    precision: str,
 ) -> EvaluationResult:
-    from kextract.training.evaluation import class_accuracies, score
+    from kextract.training.evaluation import class_accuracies, likeness, score
 
-    logits, penalty = _logits(opened, images, precision)
-    scores = score(logits, images.y, penalty=penalty, teacher=targets.on(images))
+    logits, penalty = _logits(opened, images.x, precision)
+    target = targets.on(images)
+    result = EvaluationResult(
+        checkpoint=str(opened.path),
+        dataset=request.images or (opened.data.name if opened.data else ""),
+        split=None,
+        images=len(images.x),
+        against=str(targets.teacher.path) if targets.teacher else None,
+    )
+    if target is not None:
+        agreement, kl = likeness(logits, target)
+        result = replace(result, agreement=agreement, kl=kl)
+    if request.images is not None:
+        return result
+    scores = score(logits, images.y, penalty=penalty)
     per_class = class_accuracies(logits, images.y, opened.info.classes)
     names = opened.info.class_names or [str(index) for index in range(opened.info.classes)]
-    return EvaluationResult(
-        checkpoint=str(opened.path),
-        dataset=opened.data.name if opened.data else "",
-        split=split,
-        images=len(images.x),
+    return replace(
+        result,
+        split=request.split,
         loss=scores.loss,
         accuracy=scores.accuracy,
         cross_entropy=scores.cross_entropy,
         per_class=tuple((name, *found) for name, found in zip(names, per_class, strict=True)),
-        agreement=scores.agreement,
-        kl=scores.kl,
-        against=str(targets.teacher.path) if targets.teacher else None,
     )

@@ -6,9 +6,10 @@ from pathlib import Path
 from kextract.config import (
     shared,
 )
-from kextract.config.option import Bounds, argument, option
+from kextract.config.option import Bounds, argument, flag, option
 from kextract.config.shared import PLACES, Answering, Foreign, Machine
 from kextract.datasets import dataset_names
+from kextract.errors import RequestError
 from kextract.exports.formats import FORMATS
 from kextract.models import MODELS
 from kextract.models.input_range import NAMED
@@ -32,6 +33,13 @@ class EvaluateRequest(Request):
         suggestions=dataset_names,
     )
     split: str = option("test", "Part of the data set.", choices=SPLITS)
+    images: str | None = option(
+        None,
+        "Images without labels, of any size, in place of a data set: agreement and KL divergence"
+        " with --against are measured alone.",
+        metavar="NAME|NPZ|FOLDER",
+        suggestions=dataset_names,
+    )
     against: Path | None = option(
         None,
         "A teacher to compare with, also one that only answers: agreement and KL divergence.",
@@ -41,11 +49,33 @@ class EvaluateRequest(Request):
         "Exit with 3 if any accuracy is below this, 0 to 1.",
         bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
     )
+    min_agreement: float | None = option(
+        None,
+        "Exit with 3 if any agreement with --against is below this, 0 to 1.",
+        bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
+    )
     foreign: Foreign = field(default_factory=Foreign)
     answering: Answering = field(default_factory=Answering)
     precision: str = shared.precision("float32")
     machine: Machine = field(default_factory=Machine)
     format: str = shared.table_format("table", "json")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.against is None:
+            for name in ("images", "min_agreement"):
+                if getattr(self, name) is not None:
+                    raise RequestError(
+                        f"{flag(name)}: needs a teacher to agree with; add --against"
+                    )
+        if self.images is None:
+            return
+        if self.dataset is not None:
+            raise RequestError("--images and --dataset exclude each other: leave one of them out")
+        if self.min_accuracy is not None:
+            raise RequestError(
+                "--min-accuracy: --images have no labels; --min-agreement is for them"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 1 << 28
 """Most pixels of a picture."""
+FOLLOWED = 0.5
+"""Share of images below which requests for classes were hardly heard."""
 
 
 def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -> None:
@@ -43,7 +45,14 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
     drawing = draw(request, opened)
     with display:
         display.start(_header(invocation, info))
+        for text in opened.notes:
+            display.note(text)
         drawn = _shown(display, drawing)
+        if request.generator.class_weight and drawn.metrics.requested < FOLLOWED:
+            display.note(
+                f"only {drawn.metrics.requested:.0%} of the images are answered as requested, and"
+                f" chance is {1 / info.classes:.0%}: try more --steps or a higher --class-weight"
+            )
         _write(path, drawn, info, request.synthesis, overwrite=request.overwrite)
         metrics = {
             name: value for name, value in asdict(drawn.metrics).items() if value is not None

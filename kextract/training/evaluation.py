@@ -78,14 +78,15 @@ def score(
     accuracy = float((predictions == labels).mean())
     if teacher is None:
         return Scores(cross_entropy + penalty, cross_entropy, accuracy)
+    return Scores(cross_entropy + penalty, cross_entropy, accuracy, *likeness(logits, teacher))
+
+
+def likeness(logits: FloatArray, teacher: FloatArray) -> tuple[float, float]:
+    """Return agreement, 0 to 1, and mean KL(teacher || student), nats, of logits (n, k)."""
     log_target = log_softmax(teacher)
-    return Scores(
-        cross_entropy + penalty,
-        cross_entropy,
-        accuracy,
-        agreement=float((predictions == teacher.argmax(axis=-1)).mean()),
-        kl=float((np.exp(log_target) * (log_target - log_probabilities)).sum(axis=-1).mean()),
-    )
+    divergence = (np.exp(log_target) * (log_target - log_softmax(logits))).sum(axis=-1)
+    same = logits.argmax(axis=-1) == teacher.argmax(axis=-1)
+    return float(same.mean()), float(divergence.mean())
 
 
 def class_accuracies(

@@ -14,12 +14,19 @@ from tests.cli.program import kextract
 pytestmark = pytest.mark.usefixtures("_few_strokes")
 
 RANDOM = ["distill", "teacher.weights.h5", "--method", "random"]
+AGAINST = ("evaluate", "teacher.weights.h5", "--against", "teacher.weights.h5")
 INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["evaluate", "teacher.weights.h5", "--images", "mnist"], "--images: needs a teacher"),
+        (
+            [*AGAINST, "--images", "mnist", "--min-accuracy", "0.5"],
+            "--min-accuracy: --images have no labels; --min-agreement",
+        ),
+        ([*AGAINST, "--images", "mnist", "--dataset", "mnist"], "--images and --dataset exclude"),
         (["distil"], "Did you mean 'distill'"),
         (
             ["distill", "--stuent", "lenet5"],

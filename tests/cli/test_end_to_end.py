@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import write_images
 from tests.cli.program import kextract
@@ -123,6 +124,39 @@ def test_evaluation_agrees_with_itself_as_table_and_json(student: Path, workshop
         assert f"{result[name]:.4f}" in table.stdout
     weighted = sum(entry["images"] * entry["accuracy"] for entry in result["per_class"])
     assert weighted / result["images"] == pytest.approx(result["accuracy"])
+
+
+def test_images_without_labels_give_the_agreement_that_labelled_ones_give(
+    student: Path, workshop: Path, tmp_path: Path
+) -> None:
+    with np.load(workshop / "shades.npz") as images:
+        np.savez(tmp_path / "unlabelled.npz", allow_pickle=False, x=images["x_test"])
+    words = ("evaluate", student, "--against", "teacher.weights.h5", "--format", "json")
+    labelled, unlabelled = (
+        json.loads(kextract(*words, *more, cwd=workshop).stdout)
+        for more in ((), ("--images", tmp_path / "unlabelled.npz"))
+    )
+    assert unlabelled["agreement"] == labelled["agreement"]
+    assert unlabelled["kl"] == pytest.approx(labelled["kl"])
+    assert (unlabelled["accuracy"], unlabelled["split"], unlabelled["per_class"]) == (
+        *(None, None, []),
+    )
+    (tmp_path / "photographs").mkdir()
+    Image.new("RGB", (50, 40), "teal").save(tmp_path / "photographs" / "1.png")
+    gated = kextract(
+        *("evaluate", "teacher.weights.h5", "--against", "teacher.weights.h5"),
+        *("--images", tmp_path / "photographs", "--min-agreement", "1"),
+        cwd=workshop,
+    )
+    assert gated.code == 0, gated.stderr
+    assert "accuracy" not in gated.stdout
+
+
+def test_an_agreement_below_the_gate_ends_with_3(student: Path, workshop: Path) -> None:
+    words = ("evaluate", student, "--against", "teacher.weights.h5", "--min-agreement", "1")
+    gated = kextract(*words, cwd=workshop)
+    assert gated.code == 3
+    assert "has an agreement of 0." in gated.stderr
 
 
 def test_a_checkpoint_agrees_with_its_own_record_of_the_test_images(workshop: Path) -> None:
