@@ -15,7 +15,7 @@ from kextract.exports.drop_in import drop_in
 from kextract.exports.formats import ExportTarget, check_installed, format_spec
 from kextract.exports.quantizing import with_extremes
 from kextract.exports.report import Comparison, ExportReport, check_agreement, compare
-from kextract.exports.runtimes import Answers, compiled, open_runtime
+from kextract.exports.runtimes import Answers, answers_of, open_runtime
 from kextract.exports.writing import quiet, write_model
 from kextract.models.cost import cost_of
 from kextract.storage.atomic import atomic_folder, atomic_write
@@ -68,7 +68,7 @@ def export_model(
     with publish(path, overwrite) as temporary:
         copy = drop_in(model, input_range=target.input_range, outputs=target.outputs)
         write_model(copy, temporary, target, calibration=seen)
-        answers, reference = open_runtime(temporary, target.format), compiled(model)
+        answers, reference = open_runtime(temporary, target.format), answers_of(model)
         comparisons = tuple(_compared(each, answers, reference, target) for each in checks)
         check_agreement(comparisons, target.arithmetic, target.least_agreement)
         cost, images = cost_of(model), scale(checks[0].images[:TIMED])

@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.exports.writing import quiet
+from kextract.graph import compiled
 
 Answers = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From float32 images (n, h, w, c), pixels as the file takes them, to float32 answers (n, k)."""
@@ -23,12 +24,11 @@ def open_runtime(path: Path, format: str) -> Answers:
         return _RUNTIMES[format](path)
 
 
-def compiled(model: keras.Model) -> Answers:
+def answers_of(model: keras.Model) -> Answers:
     """Give a checkpoint's own model, images of -1 to 1 in and logits out, in the same form."""
-    forward = tf.function(
+    forward = compiled(
         lambda images: model(images, training=False),
         input_signature=[tf.TensorSpec(model.input_shape, tf.float32)],
-        jit_compile=False,
     )
     return _batched(lambda images: forward(tf.constant(images)).numpy().astype(np.float32))
 
@@ -42,7 +42,7 @@ def _batched(answers: Answers) -> Answers:
 
 
 def _open_keras(path: Path) -> Answers:
-    return compiled(keras.models.load_model(path, safe_mode=True))
+    return answers_of(keras.models.load_model(path, safe_mode=True))
 
 
 def _open_savedmodel(path: Path) -> Answers:

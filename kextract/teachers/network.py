@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.pixels import scale
+from kextract.graph import compiled
 from kextract.models.statistics import batch_norm_layers
 from kextract.teachers.model_file import AT_ONCE
 from kextract.teachers.protocol import Shape
@@ -26,10 +27,9 @@ class KerasTeacher:
         height, width, channels = network.input_shape[1:]
         self.input_shape: Shape = (height, width, channels)
         self.classes = int(network.output_shape[-1])
-        self._forward = tf.function(
+        self._forward = compiled(
             lambda images: network(images, training=False),
             input_signature=[tf.TensorSpec(network.input_shape, tf.float32)],
-            jit_compile=False,
         )
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kextract.datasets.pixels import scale
+from kextract.graph import compiled
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer]
@@ -34,10 +35,9 @@ class Predictor:
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
-        self._forward = tf.function(
+        self._forward = compiled(
             lambda images: model(images, training=False),
             input_signature=[tf.TensorSpec(model.input_shape, tf.float32)],
-            jit_compile=False,
         )
 
     def batches(self, images: npt.NDArray[np.uint8]) -> Iterator[FloatArray]:

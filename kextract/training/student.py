@@ -10,6 +10,7 @@ import tensorflow as tf
 from kextract.config import DistillConfig
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
+from kextract.graph import compiled
 from kextract.losses import article_distillation, distance
 from kextract.optimizers import LearningRate, make_optimizer
 from kextract.records import EpochRecord, Event, Progress, Snapshot
@@ -103,7 +104,7 @@ def _compile_update(
     """Compile one update: a batch in; loss, and share of equal predictions, out."""
     distances = distance(config.distance, config.temperature)
 
-    @tf.function(jit_compile=False, reduce_retracing=True)
+    @compiled(reduce_retracing=True)
     def update(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         images, target = batch
         if target is None:

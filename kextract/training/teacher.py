@@ -14,6 +14,7 @@ from kextract.datasets.augment import augment
 from kextract.datasets.images import Images
 from kextract.datasets.pixels import centred
 from kextract.errors import NonFiniteError
+from kextract.graph import compiled
 from kextract.losses import cross_entropy
 from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_epoch
 from kextract.seeds import Stream, random_generator
@@ -120,8 +121,7 @@ def compile_update(
         optimizer = make_optimizer(model, config, total_steps)
     all_images, all_labels = tf.constant(train.x), tf.constant(train.y.astype(np.int32))
 
-    @tf.function(
-        jit_compile=False,
+    @compiled(
         input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32)],
     )
     def update(indices: tf.Tensor, epoch_and_step: tf.Tensor) -> tf.Tensor:

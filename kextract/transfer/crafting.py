@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kextract.graph import compiled
+
 # Adam's constants (Kingma & Ba 2015, algorithm 1), with Keras's epsilon.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
@@ -82,7 +84,7 @@ def _compile(
             loss, logits = losses(noise, classes)
         return loss, tape.gradient(loss, noise), logits
 
-    @tf.function(jit_compile=False, reduce_retracing=True)
+    @compiled(reduce_retracing=True)
     def begin(noise: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, ...]:
         loss, gradient, logits = step_up(noise, classes)
         mean, square = tf.zeros_like(noise), tf.zeros_like(noise)
@@ -90,7 +92,7 @@ def _compile(
         active, taken = tf.fill([batches], True), tf.zeros([batches], tf.int32)
         return tf.constant(0), noise, logits, loss, gradient, mean, square, active, taken
 
-    @tf.function(jit_compile=False, reduce_retracing=True)
+    @compiled(reduce_retracing=True)
     def go_on(
         state: tuple[tf.Tensor, ...], classes: tf.Tensor, steps_before: tf.Tensor, limit: tf.Tensor
     ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:

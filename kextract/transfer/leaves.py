@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.pixels import scale, unscale
+from kextract.graph import compiled
 from kextract.records import Event, Progress
 from kextract.seeds import Stream, random_generator
 from kextract.transfer.crops import GENES, Cutter, Genes, Pixels, mutated
@@ -139,7 +140,7 @@ def evenly(random: np.random.Generator, answers: Answers, count: int) -> NDArray
 
 
 def _compile_ask(context: SourceContext) -> Callable[[Pixels], Answers]:
-    @tf.function(jit_compile=False, reduce_retracing=True)
+    @compiled(reduce_retracing=True)
     def probabilities(images: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(tf.cast(context.required_classifier(images), tf.float32))
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.pixels import unscale
+from kextract.graph import compiled
 from kextract.records import Event, Progress
 from kextract.seeds import Stream, seed_sequence
 from kextract.transfer.source import SourceContext
@@ -76,7 +77,7 @@ def _compile_draw(context: SourceContext) -> Callable[[NDArray[np.int32]], tf.Te
     candidates = context.config.candidates
     height, width, channels = context.input_shape
 
-    @tf.function(jit_compile=False, input_signature=[tf.TensorSpec((2,), tf.int32)])
+    @compiled(input_signature=[tf.TensorSpec((2,), tf.int32)])
     def draw(seed: tf.Tensor) -> tf.Tensor:
         images = draw_shapes((candidates * DRAWN_AT_ONCE, height, width, channels), seed)
         if candidates == 1:

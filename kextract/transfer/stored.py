@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kextract.config import DistillConfig
 from kextract.datasets.augment import augment
 from kextract.datasets.pixels import centred
+from kextract.graph import compiled
 from kextract.transfer.noise import batch_generator
 
 
@@ -55,7 +56,7 @@ def sample(images: NDArray[np.uint8], config: DistillConfig, epoch: int, step: i
 
 
 # Traced for every size of images: relaxed ones would leave `augment` without their height.
-@tf.function(jit_compile=False)
+@compiled
 def _augmented(pixels: tf.Tensor, seed: tf.Tensor, *, shift: int, flip: bool) -> tf.Tensor:
     images = centred(tf.cast(pixels, tf.float32))
     return augment(images, shift=shift, flip=flip, seed=seed)

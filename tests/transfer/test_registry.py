@@ -16,6 +16,7 @@ def test_every_method_gives_float_batches_of_the_asked_shape(name: str, recipe: 
         steps_per_epoch=3,
         batch_size=2,
         noise_iterations=2,
+        leaves=12,
         precision="float32",
         inversion=SMALL_INVERSION,
     )

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kextract.graph import compiled
 from kextract.models.input_range import Preprocessing
 from kextract.models.statistics import layers_within
 from kextract.storage.archive.graph import weighted_layers
@@ -67,7 +68,7 @@ def check_runs(
     with _errors_refused("cannot be applied to images"):
         sizes = tuple(model.input_shape[1:])
         spec = tf.TensorSpec((1, *sizes), tf.float32)
-        traced = tf.function(lambda images: model(images, training=False), jit_compile=False)
+        traced = compiled(lambda images: model(images, training=False))
         for operation in traced.get_concrete_function(spec).graph.get_operations():
             for output in operation.outputs:
                 if output.shape.rank is not None and operation.type not in _OF_WEIGHTS:

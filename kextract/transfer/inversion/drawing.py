@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kextract.datasets.pixels import scale, unscale
 from kextract.errors import RequestError
+from kextract.graph import compiled
 from kextract.models.statistics import logits_and_inputs
 from kextract.records import Event, Note, Progress
 from kextract.transfer.inversion.health import diversity
@@ -133,7 +134,7 @@ class _Rows:
 def _make_look(context: SourceContext) -> Look:
     """Compile: images (n, h, w, c) in; probabilities (n, k) and statistics' distance out."""
 
-    @tf.function(jit_compile=False)
+    @compiled
     def look(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits, inputs = logits_and_inputs(context.teacher, images)
         return tf.nn.softmax(tf.cast(logits, tf.float32)), distance_to_stored(inputs)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.pixels import scale
+from kextract.graph import compiled
 from kextract.seeds import Stream, random_generator
 
 LOOKED_AT = 500
@@ -30,10 +31,9 @@ class Health:
 
     def __init__(self, teacher: keras.Model) -> None:
         self._classes = int(teacher.output_shape[-1])
-        self._answer = tf.function(
+        self._answer = compiled(
             lambda images: teacher(images, training=False),
             input_signature=[tf.TensorSpec((None, *teacher.input_shape[1:]), tf.float32)],
-            jit_compile=False,
         )
 
     def of(self, bank: NDArray[np.uint8], seed: int) -> dict[str, float]:

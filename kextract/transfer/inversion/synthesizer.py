@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kextract import losses
 from kextract.errors import NonFiniteError
+from kextract.graph import compiled
 from kextract.models.batch_norm import batch_moments
 from kextract.models.statistics import Normalized, logits_and_inputs
 from kextract.seeds import Stream, seed_number, seed_sequence
@@ -29,9 +30,7 @@ class Synthesizer:
         self._optimizer = keras.optimizers.Adam(self._rules.generator_learning_rate, beta_1=0.5)
         self._optimizer.build(self._generator.trainable_variables)
         self._step = self._compile_step()
-        self._draw = tf.function(
-            lambda codes: self._generator(codes, training=True), jit_compile=False
-        )
+        self._draw = compiled(lambda codes: self._generator(codes, training=True))
         self._restarts = 0
         self._drawn = 0
         self._steps = 0
@@ -156,7 +155,7 @@ class Synthesizer:
         distance = losses.distance(self._context.config.distance, self._context.config.temperature)
         variables = self._generator.trainable_variables
 
-        @tf.function(jit_compile=False)
+        @compiled
         def step(codes: tf.Tensor, labels: tf.Tensor, adversarial_weight: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 images = self._generator(codes, training=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.datasets.pixels import scale
+from kextract.graph import compiled
 from kextract.losses import distance
 from kextract.optimizers import make_optimizer
 from kextract.seeds import Stream, random_generator, seed_number
@@ -37,10 +38,9 @@ class Scout:
         self._variables = [*self._model.variables, *self._optimizer.variables]
         self._start = [np.array(variable.value.numpy()) for variable in self._variables]
         self._update = self._compile_update()
-        self._predict = tf.function(
+        self._predict = compiled(
             lambda images: tf.nn.softmax(self._model(images, training=False)),
             input_signature=[tf.TensorSpec(self._model.input_shape, tf.float32)],
-            jit_compile=False,
         )
 
     def learn(self, images: Pixels, logits: NDArray[np.float32], kind: str, number: int) -> None:
@@ -66,7 +66,7 @@ class Scout:
         distances = distance(self._config.distance, self._config.temperature)
         model, optimizer = self._model, self._optimizer
 
-        @tf.function(jit_compile=False)
+        @compiled
         def update(images: tf.Tensor, target: tf.Tensor) -> None:
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean(distances(target, model(images, training=True)))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kextract.datasets.augment import augment
 from kextract.datasets.pixels import unscale
 from kextract.errors import CheckpointError, TeacherError
+from kextract.graph import compiled
 from kextract.records import Event, Progress
 from kextract.seeds import Stream, random_generator
 from kextract.teachers.kinds import predictions
@@ -176,7 +177,7 @@ def round_ends(budget: int, first_share: float, rounds: int) -> list[int]:
 
 @cache
 def _compile_draw(shape: tuple[int, int, int, int]) -> Callable[[NDArray[np.int32]], tf.Tensor]:
-    @tf.function(jit_compile=False, input_signature=[tf.TensorSpec((2,), tf.int32)])
+    @compiled(input_signature=[tf.TensorSpec((2,), tf.int32)])
     def draw(seed: tf.Tensor) -> tf.Tensor:
         return draw_shapes(shape, seed)
 
@@ -184,7 +185,7 @@ def _compile_draw(shape: tuple[int, int, int, int]) -> Callable[[NDArray[np.int3
 
 
 # Traced for every size of images: relaxed ones would leave `augment` without their height.
-@tf.function(jit_compile=False)
+@compiled
 def _prepared(
     pixels: tf.Tensor,
     logits: tf.Tensor,
