@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 from kextract.config.option import POSITIVE, SHARE, Bounds, at_least, check, option
 
+QUESTIONS = {
+    "shapes": "blobs and strokes",
+    "leaves": "crops of dead leaves",
+    "images": "those of --images, and crops of them",
+}
 PANEL = "Queries"
 GROUP = "asking"
 
@@ -21,6 +26,15 @@ class QueryConfig:
         20_000,
         "Images that may be sent to the teacher in all, those that are sent again and those that"
         " are in the ledger already included.",
+    )
+    questions: str | None = option(
+        None,
+        "What questions are chosen from: blobs and strokes, crops of dead leaves, or the images of"
+        " --images and crops of them.",
+        panel=PANEL,
+        group=GROUP,
+        choices=QUESTIONS,
+        default_text="images with --images; else leaves, or shapes where images are small and grey",
     )
     query_batch: int = _count(256, "Images per call of the teacher.")
     query_attempts: int = _count(5, "Calls for one batch of images before the run gives up.")

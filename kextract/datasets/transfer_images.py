@@ -1,7 +1,8 @@
 """Images that a student is taught with and nobody needs to know the classes of."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,11 @@ from kextract.datasets.registry import DATASETS
 from kextract.datasets.resizing import fitted
 from kextract.errors import DatasetError, KextractError, UnknownNameError
 from kextract.text import one_line
+
+LARGEST_CANVAS = 512
+"""Most pixels along a side of what crops are cut out of."""
+CANVAS_BYTES = 128 << 20
+"""Most bytes of all such canvases, unless they are as small as the crops."""
 
 
 def load_transfer_images(
@@ -33,8 +39,42 @@ def load_transfer_images(
     `fitted` for what is done to the images. Raises DatasetError, naming the flag, for what cannot
     be used.
     """
+    with _refusing(reference, flag):
+        found = _find(reference, data_dir)
+        _check_room(one_line(reference), len(found), input_shape)
+        return _brought_to(found, input_shape)
+
+
+def load_canvases(
+    reference: str, data_dir: Path | None, input_shape: tuple[int, int, int]
+) -> Pixels:
+    """Load images to cut crops out of: squares, uint8 (n, side, side, c).
+
+    `reference` is as in `load_transfer_images`. The side is the longer one of `input_shape`,
+    doubled for as long as half of the images are that large, `LARGEST_CANVAS` is not passed, and
+    all find room in `CANVAS_BYTES`. Raises DatasetError, which names --images, for what cannot
+    be used.
+    """
+    with _refusing(reference, "--images"):
+        found = _find(reference, data_dir)
+        side, channels = max(input_shape[:2]), input_shape[2]
+        _check_room(one_line(reference), len(found), (side, side, channels))
+        if isinstance(found, np.ndarray):
+            typical = min(found.shape[1:3])
+        else:
+            files = [open_image(path) for path in found]
+            typical = int(np.median([min(file.height, file.width) for file in files]))
+        largest = min(typical, LARGEST_CANVAS)
+        while 2 * side <= largest and len(found) * (2 * side) ** 2 * channels <= CANVAS_BYTES:
+            side *= 2
+        return _brought_to(found, (side, side, channels))
+
+
+@contextmanager
+def _refusing(reference: str, flag: str) -> Iterator[None]:
+    """Name the flag in what cannot be used."""
     try:
-        return _load(reference, data_dir, input_shape)
+        yield
     except KextractError as error:
         raise DatasetError(f"{flag}: {error}") from error
     except OSError as error:  # a name that is too long, a folder that may not be looked into
@@ -42,40 +82,39 @@ def load_transfer_images(
         raise DatasetError(f"{flag}: {where}: cannot be read ({reason})") from error
 
 
-def _load(reference: str, data_dir: Path | None, shape: tuple[int, int, int]) -> Pixels:
+def _find(reference: str, data_dir: Path | None) -> Pixels | list[Path]:
+    """Return the images of a data set or an `.npz`, or the files of a folder."""
     # Unlike Path's own, it leaves the home of nobody as it is.
     path = Path(os.path.expanduser(reference))  # noqa: PTH111
     if reference in DATASETS:
         images = load_dataset(reference, data_dir).x_train
         if images is None:
             raise DatasetError(f"data set '{reference}' has no training images")
-    elif reference and path.is_dir():
-        return _read_folder(path, shape)
-    elif path.is_file() and path.suffix.lower() == ".npz":
-        images = read_images(path)
-    elif not reference or not (path.exists() or path.suffix or path.name != reference):
+        return images
+    if reference and path.is_dir():
+        return image_paths(path / "train" if (path / "train").is_dir() else path)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return read_images(path)
+    if not reference or not (path.exists() or path.suffix or path.name != reference):
         raise UnknownNameError("data set", one_line(reference), DATASETS)
-    else:
-        found = "another kind of file" if path.exists() else "nothing there"
-        raise DatasetError(
-            f"{one_line(path)}: expected the name of a data set, an .npz file or a folder of"
-            f" images, found {found}"
-        )
-    _check_room(one_line(reference), len(images), shape)
-    return fitted(images, shape)
-
-
-def _read_folder(root: Path, shape: tuple[int, int, int]) -> Pixels:
-    folder = root / "train" if (root / "train").is_dir() else root
-    paths = image_paths(folder)
-    _check_room(one_line(folder), len(paths), shape)
-    return read_files(paths, shape)
+    found = "another kind of file" if path.exists() else "nothing there"
+    raise DatasetError(
+        f"{one_line(path)}: expected the name of a data set, an .npz file or a folder of"
+        f" images, found {found}"
+    )
 
 
 def read_files(paths: Sequence[Path], shape: tuple[int, int, int]) -> Pixels:
     """Read image files of any size as uint8 (n, *shape). Raises DatasetError."""
+    return _brought_to(paths, shape)
+
+
+def _brought_to(found: Pixels | Sequence[Path], shape: tuple[int, int, int]) -> Pixels:
+    """Return images, or those of files, as uint8 (n, *shape)."""
+    if isinstance(found, np.ndarray):
+        return fitted(found, shape)
     # All headers are looked at before the first image is decoded: that is what takes long.
-    files = [open_image(path) for path in paths]
+    files = [open_image(path) for path in found]
     images = np.empty((len(files), *shape), np.uint8)
     for target, file in zip(images, files, strict=True):
         target[...] = fitted(file.decode()[None], shape)[0]

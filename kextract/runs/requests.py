@@ -86,7 +86,8 @@ class DistillRequest(Request):
     )
     images: str | None = option(
         None,
-        "Images of the method surrogate: a data set, an .npz file or a folder of images; resized.",
+        "Images to learn from or, with queries, to choose questions from: a data set, an .npz file"
+        " or a folder of images; resized.",
         metavar="NAME|NPZ|FOLDER",
     )
     dataset: str | None = shared.dataset(

@@ -56,6 +56,16 @@ def _check_asking(request: Any) -> None:
     asking = [name for name, spec in specs.items() if spec.asks]
     if asking and config.mix is not None:
         raise RequestError(f"--mix {config.mix}: the images of --method queries cannot be mixed")
+    questions = config.queries.questions
+    if asking and questions is not None and (questions == "images") != (request.images is not None):
+        raise RequestError(
+            f"--questions {questions}: "
+            + (
+                "needs --images, the name of a data set, an .npz file or a folder of images"
+                if request.images is None
+                else f"has no use for --images {request.images}; leave one of them out"
+            )
+        )
     if asking and access == "labels" and config.distance == "l1":
         raise RequestError("--distance l1: is for logits, and --access labels has none")
     if request.ledger is not None and not asking:
@@ -102,10 +112,10 @@ def _check_methods(config: DistillConfig, images: str | None) -> None:
                 f"--{'mix' if name == config.mix else 'method'} {name}: needs --images, the name of"
                 " a data set, an .npz file or a folder of images"
             )
-    if images is not None and all(spec.images != "given" for spec in specs.values()):
+    if images is not None and all(spec.images in (None, "own") for spec in specs.values()):
         raise RequestError(
-            f"--images {images}: is for --method surrogate, not for '{config.method}'; leave"
-            " --images out"
+            f"--images {images}: is for --method surrogate or queries, not for '{config.method}';"
+            " leave --images out"
         )
 
 

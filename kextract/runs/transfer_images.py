@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.config import DistillConfig, Holdout
-from kextract.datasets.transfer_images import load_transfer_images
+from kextract.datasets.transfer_images import load_canvases, load_transfer_images
 from kextract.errors import RequestError
 from kextract.runs.opened import OpenedModel
 from kextract.runs.parts import cut
@@ -34,4 +34,6 @@ def transfer_images(
             found[name] = cut(opened.data, "train", holdout).x
         elif spec.images == "given" and images is not None:
             found[name] = load_transfer_images(images, data_dir, opened.info.input_shape)
+        elif spec.images == "canvases" and images is not None:
+            found[name] = load_canvases(images, data_dir, opened.info.input_shape)
     return found

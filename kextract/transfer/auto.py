@@ -45,13 +45,20 @@ class Choice:
     """One line, without a full stop."""
 
 
+def are_drawings(shape: tuple[int, int, int]) -> bool:
+    """Tell whether images of this shape are taken for drawings, not for photographs."""
+    height, width, channels = shape
+    return channels == 1 and max(height, width) <= LARGEST_DRAWING
+
+
 def choose_method(facts: Facts) -> Choice:
     """Choose the method that taught most in docs/results.md for a teacher like this one."""
-    height, width, channels = facts.input_shape
-    is_drawing = channels == 1 and max(height, width) <= LARGEST_DRAWING
+    is_drawing = are_drawings(facts.input_shape)
     guided = facts.has_batch_norm and facts.has_gradients
     lacks = "batch normalization" if facts.has_gradients else "gradients"
-    shift = {} if min(height, width) >= SMALLEST_SHIFTED and not is_drawing else {"shift": 1}
+    shift = (
+        {} if min(facts.input_shape[:2]) >= SMALLEST_SHIFTED and not is_drawing else {"shift": 1}
+    )
     if guided:
         known = "the teacher's batch normalization says what its images are like"
         if is_drawing:

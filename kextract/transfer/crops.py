@@ -28,9 +28,15 @@ CUT_AT_ONCE = 512
 class Cutter:
     """Canvases at several resolutions, to cut from without coarse pixels or flickering."""
 
-    def __init__(self, canvases: Pixels, height: int, width: int) -> None:
-        """Take canvases (n, side, side, c), side a power of 2, and the size of the crops."""
+    def __init__(
+        self, canvases: Pixels, height: int, width: int, smallest_area: float = SMALLEST_AREA
+    ) -> None:
+        """Take canvases (n, side, side, c), the size of the crops and the area of the smallest.
+
+        As long as it is more than twice that of the crops, the side must be even when halved.
+        """
         self._size = (height, width)
+        self._smallest_area = smallest_area
         self._levels = [canvases]
         while self._levels[-1].shape[1] > 2 * max(height, width):
             self._levels.append(_halved(self._levels[-1]))
@@ -40,7 +46,7 @@ class Cutter:
         channels = self._levels[0].shape[-1]
         crops = np.empty((len(genes), *self._size, channels), np.uint8)
         side = self._levels[0].shape[1]
-        share = np.sqrt(SMALLEST_AREA ** (1 - genes[:, 3]))
+        share = np.sqrt(self._smallest_area ** (1 - genes[:, 3]))
         level = np.log2(share * side / max(self._size)).clip(0, len(self._levels) - 1).astype(int)
         for number, canvases in enumerate(self._levels):
             for places in _parts(np.flatnonzero(level == number)):

@@ -6,7 +6,7 @@ are chosen uniformly by the teacher's answer; that a missing answer is looked fo
 those that came nearest to it is ours.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -80,12 +80,8 @@ class Leaves:
         """Draw as many crops as the pool holds, then search for answers that are missing."""
         count = self._config.leaves
         random = random_generator(Stream.LEAVES, self._config.seed)
-        number_of_canvases = min(MOST_CANVASES, -(-count // CROPS_OF_A_CANVAS))
-        canvases = []
-        for number in range(number_of_canvases):
-            canvases.append(unscale(canvas(random, CANVAS_SIDE, self._shape[-1])))
-            yield Progress(epoch, "painting leaves", number + 1, number_of_canvases, 0)
-        cutter = Cutter(np.stack(canvases), *self._shape[:2])
+        canvases = yield from painted(random, count, self._shape[-1], epoch)
+        cutter = Cutter(canvases, *self._shape[:2])
         genes = random.random((count, GENES))
         answers = np.zeros((0, self._answers.shape[1]), np.float32)
         total = count + SEARCHES * (count // 2)
@@ -99,6 +95,18 @@ class Leaves:
         chosen = evenly(random, answers, count)
         self._answers = answers[chosen]
         self._pool = cutter.cut(genes[chosen])
+
+
+def painted(
+    random: np.random.Generator, crops: int, channels: int, epoch: int
+) -> Generator[Event, None, Pixels]:
+    """Paint canvases for so many crops and return them, uint8 (n, side, side, channels)."""
+    count = min(MOST_CANVASES, -(-crops // CROPS_OF_A_CANVAS))
+    canvases = []
+    for number in range(count):
+        canvases.append(unscale(canvas(random, CANVAS_SIDE, channels)))
+        yield Progress(epoch, "painting leaves", number + 1, count, 0)
+    return np.stack(canvases)
 
 
 def children(random: np.random.Generator, genes: Genes, answers: Answers, count: int) -> Genes:

@@ -29,7 +29,8 @@ class MethodSpec:
     columns: tuple[str, ...] = ()
     """What an epoch's row shows of the images, `kextract.columns`, what matters first."""
     images: str | None = None
-    """Which images the context must hold: `given` with --images, or the teacher's `own`."""
+    """Which images the context holds: `given` with --images, the teacher's `own`, or `canvases` to
+    cut crops out of, where --images gives some."""
     recipes: tuple[str, ...] = ("corrected",)
     uses: frozenset[str] = frozenset()
     """Groups of options (`Option.group`) that it has a use for."""
@@ -163,6 +164,7 @@ METHODS: dict[str, MethodSpec] = {
     "queries": MethodSpec(
         "questions under a budget, each answer kept: for teachers that only answer",
         _queries,
+        images="canvases",
         columns=("questions", "class_shares", "entropy"),
         uses=frozenset({"moving", "asking"}),
         asks=True,

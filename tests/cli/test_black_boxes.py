@@ -97,6 +97,18 @@ def test_labels_are_enough(bench: Path) -> None:
     assert sum(about["class_shares"]) == pytest.approx(1)
 
 
+def test_questions_are_chosen_from_images_that_are_at_hand(bench: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4000, 16, 16, 1), np.uint8)
+    np.savez(bench / "mine.npz", x=images)
+    words = ("distill", "python:dimness:answer", *TEACHER, *SHORT, "--images", "mine.npz")
+    done = kextract(*words, cwd=bench)
+    assert done.code == 0, done.stderr
+    with Ledger(bench / "out.ledger.h5", read_only=True) as ledger:
+        asked = {question.tobytes() for question in ledger.questions}
+    assert len(asked) == 60
+    assert asked < {image.tobytes() for image in images}
+
+
 def test_inspect_shows_a_ledger_as_a_table(bench: Path) -> None:
     assert kextract("distill", "python:dimness:answer", *TEACHER, *SHORT, cwd=bench).code == 0
     shown = kextract("inspect", "out.ledger.h5", cwd=bench)

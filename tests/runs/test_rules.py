@@ -55,7 +55,18 @@ def test_an_option_of_another_method_is_refused(
         ({"minutes": 3.0, "epochs": 2}, "--minutes 3: fits the number of updates; leave --epochs"),
         ({"method": "surrogate"}, "--method surrogate: needs --images"),
         ({"mix": "surrogate"}, "--mix surrogate: needs --images"),
-        ({"images": "mnist"}, "--images mnist: is for --method surrogate, not for 'adversarial'"),
+        (
+            {"images": "mnist"},
+            "--images mnist: is for --method surrogate or queries, not for 'adversarial'; leave",
+        ),
+        (
+            {"method": "queries", "questions": "images"},
+            "--questions images: needs --images, the name of a data set",
+        ),
+        (
+            {"method": "queries", "questions": "shapes", "images": "mnist"},
+            "--questions shapes: has no use for --images mnist; leave one of them out",
+        ),
         (
             {"method": "shapes", "recipe": "article"},
             "--recipe article: is for noise, not for ",
@@ -76,6 +87,9 @@ def test_an_option_that_another_one_makes_meaningless_is_refused(
         {"method": "random", "mix": "inversion", "warm_up": 3, "shift": 1, "mix_share": 0.5},
         {"method": "real", "shift": 1, "flip": True},
         {"method": "inversion", "temperature": 3.0, "preset": "fast"},
+        {"method": "queries", "images": "mnist"},
+        {"method": "queries", "images": "mnist", "questions": "images"},
+        {"method": "queries", "questions": "leaves"},
     ],
 )
 def test_what_plays_a_part_is_not(options: Mapping[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """The transfer source of teachers that only answer: asks under a budget, then teaches."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from functools import cache
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,17 +8,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.augment import augment
-from kextract.datasets.pixels import unscale
 from kextract.errors import CheckpointError, TeacherError
 from kextract.graph import compiled
 from kextract.records import Event, Progress
 from kextract.seeds import Stream, random_generator
 from kextract.teachers.kinds import predictions
 from kextract.transfer.noise import batch_generator
+from kextract.transfer.queries.candidates import fingerprint, make_candidates
 from kextract.transfer.queries.choosing import most_telling
 from kextract.transfer.queries.scouts import Scout
 from kextract.transfer.queries.targets import sampling, target_logits
-from kextract.transfer.shapes import draw_shapes
 from kextract.transfer.source import Batch, SourceContext
 
 CHOSEN_AT_ONCE = 512
@@ -31,7 +29,7 @@ Pixels = NDArray[np.uint8]
 class Queries:
     """All questions are asked before the first update; then the student learns the answers.
 
-    The first share of the budget goes to procedural images as they come. Each round after that
+    The first share of the budget goes to candidates as they come. Each round after that
     teaches two scouts what is known and asks what they disagree on, as many images of every class
     that they predict. A round follows from the answers before it and from the seed, so that a run
     that was stopped asks what it would have asked; what is in the ledger is never asked again.
@@ -42,9 +40,9 @@ class Queries:
         self._asking = context.asking
         self._student = context.student
         self._config, self._rules = context.config, context.config.queries
-        self._shape, self._classes = context.input_shape, context.classes
+        self._classes = context.classes
         self._kind = self._asking.ledger.heading.answers
-        self._draw = _compile_draw((self._rules.query_choice * CHOSEN_AT_ONCE, *self._shape))
+        self._candidates = make_candidates(self._config, context.input_shape, context.images)
         self._step = (0, 0)
         self._rows = 0
         self._logits = np.zeros((0, self._classes), np.float32)
@@ -128,7 +126,7 @@ class Queries:
                     scouts = tuple(Scout(self._student, self._config, which) for which in (0, 1))
                 if number:
                     yield from self._teach(scouts, place, epoch, number)
-                images = yield from self._choose(scouts, end - place, epoch, number)
+                images = yield from self._choose(scouts, place, end, epoch, number)
                 for done in self._asking.ask(images, place):
                     asked = place + done
                     total = self._rules.query_budget
@@ -150,14 +148,17 @@ class Queries:
             yield Progress(epoch, "teaching scouts", done, len(scouts), rows)
 
     def _choose(
-        self, scouts: tuple[Scout, ...], count: int, epoch: int, number: int
+        self, scouts: tuple[Scout, ...], place: int, end: int, epoch: int, number: int
     ) -> Generator[Event, None, Pixels]:
-        """Choose `count` images for a round and return them, uint8 (count, h, w, c)."""
+        """Choose the images of a round, which begins at `place`: uint8 (end - place, h, w, c)."""
+        count = end - place
+        yield from self._candidates.prepare(epoch)
         parts, drawings = [], -(-count // CHOSEN_AT_ONCE)
+        known = {fingerprint(image) for image in self._asking.ledger.questions[:place]}
         for drawing in range(drawings):
             wanted = min(CHOSEN_AT_ONCE, count - drawing * CHOSEN_AT_ONCE)
             random = random_generator(Stream.QUESTIONS, self._config.seed, number, drawing)
-            images = unscale(self._draw(random.integers(0, 2**31, 2, np.int32)).numpy())
+            images = self._candidates.draw(random, self._rules.query_choice * CHOSEN_AT_ONCE, known)
             if scouts:
                 one, other = (scout.probabilities(images) for scout in scouts)
                 chosen = most_telling(one, other, wanted)
@@ -165,6 +166,7 @@ class Queries:
                 chosen = np.arange(wanted)
             # In no order of classes: a budget may end in the middle of a round.
             parts.append(images[random.permutation(chosen)])
+            known.update(fingerprint(image) for image in parts[-1])
             yield Progress(epoch, "choosing questions", drawing + 1, drawings, len(images))
         return np.concatenate(parts)
 
@@ -173,15 +175,6 @@ def round_ends(budget: int, first_share: float, rounds: int) -> list[int]:
     """Return at which question each round ends: the first one's share, then equal parts."""
     first = max(1, round(budget * first_share))
     return [first + (budget - first) * number // rounds for number in range(rounds + 1)]
-
-
-@cache
-def _compile_draw(shape: tuple[int, int, int, int]) -> Callable[[NDArray[np.int32]], tf.Tensor]:
-    @compiled(input_signature=[tf.TensorSpec((2,), tf.int32)])
-    def draw(seed: tf.Tensor) -> tf.Tensor:
-        return draw_shapes(shape, seed)
-
-    return draw  # type: ignore[no-any-return]
 
 
 # Traced for every size of images: relaxed ones would leave `augment` without their height.

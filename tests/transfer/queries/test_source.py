@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from kextract.config import DistillConfig, QueryConfig
 from kextract.datasets.pixels import unscale
@@ -16,6 +17,7 @@ from kextract.transfer.queries import Queries
 from kextract.transfer.queries.source import round_ends
 from kextract.transfer.queries.targets import target_logits
 from kextract.transfer.source import SourceContext
+from tests.datasets.images import random_images
 from tests.teachers.examples import Brightness
 from tests.training.examples import CLASSES, SHAPE, tiny_network
 
@@ -42,19 +44,28 @@ class Stopped(BaseException):
 
 
 def source(
-    folder: Path, teacher: Brightness | None = None, config: DistillConfig = CONFIG
+    folder: Path,
+    teacher: Brightness | None = None,
+    config: DistillConfig = CONFIG,
+    images: NDArray[np.uint8] | None = None,
 ) -> tuple[Queries, Ledger]:
     teacher = teacher or Corners()
     budget = config.queries.query_budget
     ledger = open_ledger(folder / "x.ledger.h5", heading_of(teacher), budget)
     rules = AskingRules(budget, config.queries.query_batch)
     asking = Asking(teacher, ledger, rules, sleep=lambda seconds: None)
-    return Queries(SourceContext(None, None, tiny_network(2), config, asking=asking)), ledger
+    context = SourceContext(None, None, tiny_network(2), config, images, asking)
+    return Queries(context), ledger
 
 
-def asked(folder: Path, teacher: Brightness | None = None, **changes: Any) -> Any:
+def asked(
+    folder: Path,
+    teacher: Brightness | None = None,
+    images: NDArray[np.uint8] | None = None,
+    **changes: Any,
+) -> Any:
     """All questions of a run that comes to its first update, as bytes."""
-    made, ledger = source(folder, teacher, replace(CONFIG, **changes))
+    made, ledger = source(folder, teacher, replace(CONFIG, **changes), images)
     with ledger:
         for _ in made.refresh(1, 0):
             pass
@@ -112,6 +123,22 @@ def test_a_run_that_was_stopped_asks_what_it_would_have_asked(
     again = teacher.received - len(set(teacher.seen))
     assert 0 < again <= 5
     assert found == whole[: 24 - again]
+
+
+@pytest.mark.parametrize(("given", "whole_ones"), [(10, 6), (4000, 24)])
+def test_a_run_from_images_asks_no_image_twice_and_the_same_after_a_stop(
+    tmp_path: Path, given: int, whole_ones: int
+) -> None:
+    images = random_images(given, *SHAPE)
+    one, other = folders(tmp_path, "ab")
+    whole = asked(one, images=images)
+    assert len(set(whole)) == 24
+    assert len(set(whole) & {image.tobytes() for image in images}) >= whole_ones
+    with pytest.raises(Stopped):
+        asked(other, Corners(faults=[None] * 3 + [Stopped()]), images)
+    found = asked(other, images=images)
+    assert len(found) >= 24 - 5
+    assert found == whole[: len(found)]
 
 
 def test_a_second_run_from_a_full_ledger_asks_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from kextract.config import DistillConfig, QueryConfig
+from kextract.records import Progress
+from kextract.transfer import leaves
+from kextract.transfer.queries.candidates import (
+    Candidates,
+    Given,
+    Leaves,
+    Shapes,
+    fingerprint,
+    make_candidates,
+)
+from tests.datasets.images import random_images
+
+GREY, COLOUR = (8, 8, 1), (8, 8, 3)
+
+
+@pytest.fixture(autouse=True)
+def small_canvases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaves, "MOST_CANVASES", 2)
+    monkeypatch.setattr(leaves, "CANVAS_SIDE", 32)
+
+
+def drawn(candidates: Candidates, count: int, known: set[int] | None = None) -> list[bytes]:
+    list(candidates.prepare(1))
+    images = candidates.draw(np.random.default_rng(0), count, known or set())
+    assert images.dtype == np.uint8 and len(images) == count
+    return [image.tobytes() for image in images]
+
+
+@pytest.mark.parametrize(
+    ("shape", "named", "kind"),
+    [
+        (GREY, None, Shapes),
+        ((48, 48, 1), None, Leaves),
+        (COLOUR, None, Leaves),
+        (GREY, "leaves", Leaves),
+        (COLOUR, "shapes", Shapes),
+    ],
+)
+def test_photographs_are_asked_about_leaves_and_drawings_about_shapes_unless_told_otherwise(
+    shape: tuple[int, int, int], named: str | None, kind: type
+) -> None:
+    config = DistillConfig(method="queries", queries=QueryConfig(questions=named))
+    assert type(make_candidates(config, shape, None)) is kind
+
+
+def test_given_images_are_asked_about_whatever_their_colours() -> None:
+    config = DistillConfig(method="queries")
+    assert type(make_candidates(config, COLOUR, random_images(5, *COLOUR))) is Given
+
+
+@pytest.mark.parametrize(
+    "candidates",
+    [Shapes(COLOUR), Leaves(COLOUR, 0, 600), Given(random_images(3, 32, 32, 3), COLOUR)],
+)
+def test_candidates_follow_from_the_random_numbers_and_none_comes_twice(
+    candidates: Candidates,
+) -> None:
+    first = drawn(candidates, 40)
+    assert drawn(candidates, 40) == first
+    assert len(set(first)) == 40
+
+
+def test_leaves_are_painted_once_and_tell_their_progress() -> None:
+    candidates = Leaves(COLOUR, 0, 600)
+    events = list(candidates.prepare(1))
+    assert [(event.done, event.total) for event in events if isinstance(event, Progress)] == [
+        (1, 2),
+        (2, 2),
+    ]
+    assert list(candidates.prepare(1)) == []
+
+
+def test_given_images_come_as_they_are_while_there_are_enough() -> None:
+    images = random_images(50, *COLOUR)
+    assert set(drawn(Given(images, COLOUR), 40)) < {image.tobytes() for image in images}
+
+
+def test_where_there_are_too_few_each_comes_once_beside_crops() -> None:
+    images = random_images(7, *COLOUR)
+    given = {image.tobytes() for image in images}
+    found = drawn(Given(images, COLOUR), 40)
+    assert set(found[:7]) == given
+    assert not given & set(found[7:])
+
+
+def test_an_image_that_was_asked_about_does_not_come_again() -> None:
+    images = random_images(7, *COLOUR)
+    known = {fingerprint(image) for image in images[:5]}
+    found = drawn(Given(images, COLOUR), 40, known)
+    assert set(found[:2]) == {image.tobytes() for image in images[5:]}
+    assert not {image.tobytes() for image in images[:5]} & set(found)
+
+
+def test_two_given_images_that_are_alike_count_as_one() -> None:
+    images = np.repeat(random_images(1, *COLOUR), 9, axis=0)
+    assert len(set(drawn(Given(images, COLOUR), 4))) == 4
+
+
+def test_large_images_come_smaller_and_crops_of_them_show_a_part() -> None:
+    """The left half of the picture is black and the right half white."""
+    picture = np.zeros((1, 128, 128, 3), np.uint8)
+    picture[:, :, 64:] = 255
+    candidates = Given(picture, COLOUR)
+    crops = candidates.draw(np.random.default_rng(1), 400, set())
+    whole, parts = crops[0], crops[1:]
+    assert whole[:, :3].max() == 0 and whole[:, 5:].min() == 255
+    plain = (parts.std(axis=(1, 2, 3)) < 1).mean()
+    assert 0.1 < plain < 0.9
