@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 
 from kextract.config import DistillConfig
@@ -15,6 +17,21 @@ TRIAL_UPDATES = 41
 """Enough for two rounds of a generator at its default, after the first update."""
 EVALUATIONS = 15
 """About as many epochs as a fitted schedule has, each of which is measured."""
+TOLD_EVERY = 10.0
+"""Seconds between two lines about what a trial does before it teaches."""
+
+Tell = Callable[[str], None]
+_listening: ContextVar[Tell] = ContextVar("listening", default=lambda text: None)
+
+
+@contextmanager
+def trials_told_to(tell: Tell) -> Iterator[None]:
+    """Give `tell` a line now and then about a trial that takes long: the display has not begun."""
+    token = _listening.set(tell)
+    try:
+        yield
+    finally:
+        _listening.reset(token)
 
 
 def fitted(
@@ -32,13 +49,24 @@ def fitted(
     started = time.perf_counter()
     updates: list[float] = []
     evaluation = 0.0
+    told, asked = float("-inf"), started
     for event in trial(replace(config, epochs=1, steps_per_epoch=TRIAL_UPDATES)):
         if isinstance(event, EpochRecord):
             evaluation = event.details.get("evaluation_seconds", 0.0)
         elif isinstance(event, Progress) and event.phase == "teaching":
             updates.append(time.perf_counter())
+        elif isinstance(event, Progress):
+            now = time.perf_counter()
+            if event.phase == "asking the teacher":
+                asked = now
+            if now - told >= TOLD_EVERY:
+                told = now
+                _listening.get()(
+                    f"before the minutes are fitted: {event.phase}, {event.done} of {event.total}"
+                )
     per_update = (updates[-1] - updates[0]) / (len(updates) - 1)
-    first = updates[0] - started
+    # What was asked is in the ledger: the run itself will not ask again.
+    first = updates[0] - asked
     spent = time.perf_counter() - began
     epochs, steps = fit_schedule(
         per_update, minutes, other_seconds=spent + first + EVALUATIONS * evaluation

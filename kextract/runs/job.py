@@ -14,6 +14,7 @@ from kextract.config.shared import Output
 from kextract.datasets.dataset import Dataset
 from kextract.display import Display, RunHeader
 from kextract.records import EpochRecord, Event, Note, Snapshot
+from kextract.runs.fitting import trials_told_to
 from kextract.runs.keeping import reserved
 from kextract.runs.listeners import with_listeners
 from kextract.storage import CheckpointInfo, write_checkpoint
@@ -85,7 +86,8 @@ def run_job(plan: Plan, place: Output, display: Display) -> None:
     with reserved(path, resume=resume, overwrite=place.overwrite, command=plan.command) as keeping:
         plan.check_output(replace=place.overwrite or resume)
         display = with_listeners(display, place, plan.names, resume=resume)
-        work = plan.build(keeping.earlier_request)
+        with trials_told_to(display.note):
+            work = plan.build(keeping.earlier_request)
         earlier = keeping.begin(work.request, work.header.epochs)
         with display:
             display.start(work.header)
