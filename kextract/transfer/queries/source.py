@@ -152,7 +152,7 @@ class Queries:
     ) -> Generator[Event, None, Pixels]:
         """Choose the images of a round, which begins at `place`: uint8 (end - place, h, w, c)."""
         count = end - place
-        yield from self._candidates.prepare(epoch)
+        yield from self._candidates.begin(epoch)
         parts, drawings = [], -(-count // CHOSEN_AT_ONCE)
         known = {fingerprint(image) for image in self._asking.ledger.questions[:place]}
         for drawing in range(drawings):
@@ -161,6 +161,7 @@ class Queries:
             images = self._candidates.draw(random, self._rules.query_choice * CHOSEN_AT_ONCE, known)
             if scouts:
                 one, other = (scout.probabilities(images) for scout in scouts)
+                self._candidates.hear((one + other) / 2)
                 chosen = most_telling(one, other, wanted)
             else:
                 chosen = np.arange(wanted)

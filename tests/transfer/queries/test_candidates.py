@@ -24,7 +24,7 @@ def small_canvases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drawn(candidates: Candidates, count: int, known: set[int] | None = None) -> list[bytes]:
-    list(candidates.prepare(1))
+    list(candidates.begin(1))
     images = candidates.draw(np.random.default_rng(0), count, known or set())
     assert images.dtype == np.uint8 and len(images) == count
     return [image.tobytes() for image in images]
@@ -66,12 +66,12 @@ def test_candidates_follow_from_the_random_numbers_and_none_comes_twice(
 
 def test_leaves_are_painted_once_and_tell_their_progress() -> None:
     candidates = Leaves(COLOUR, 0, 600)
-    events = list(candidates.prepare(1))
+    events = list(candidates.begin(1))
     assert [(event.done, event.total) for event in events if isinstance(event, Progress)] == [
         (1, 2),
         (2, 2),
     ]
-    assert list(candidates.prepare(1)) == []
+    assert list(candidates.begin(1)) == []
 
 
 def test_given_images_come_as_they_are_while_there_are_enough() -> None:
@@ -110,3 +110,22 @@ def test_large_images_come_smaller_and_crops_of_them_show_a_part() -> None:
     assert whole[:, :3].max() == 0 and whole[:, 5:].min() == 255
     plain = (parts.std(axis=(1, 2, 3)) < 1).mean()
     assert 0.1 < plain < 0.9
+
+
+def test_crops_of_a_rare_class_are_cut_more_often_once_they_were_heard_of() -> None:
+    """Of a black picture with one white corner, white crops are rare."""
+    picture = np.zeros((1, 128, 128, 3), np.uint8)
+    picture[:, :24, :24] = 255
+    candidates, random = Given(picture, COLOUR), np.random.default_rng(0)
+
+    def share_of_white() -> float:
+        images = candidates.draw(random, 1000, set())
+        white = images.mean(axis=(1, 2, 3)) / 255
+        candidates.hear(np.stack([white, 1 - white], axis=1))
+        return float((white > 0.5).mean())
+
+    first = share_of_white()
+    assert 0 < first < 0.1
+    assert np.mean([share_of_white() for _ in range(3)]) > 2 * first
+    candidates.begin(1)
+    assert share_of_white() < 1.5 * first
