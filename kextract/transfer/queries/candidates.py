@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kextract.config import DistillConfig
 from kextract.datasets.pixels import unscale
 from kextract.datasets.resizing import fitted
+from kextract.graph import compiled
 from kextract.records import Event
 from kextract.seeds import Stream, random_generator
 from kextract.teachers.protocol import Shape
@@ -183,7 +184,7 @@ class Given:
 
 @cache
 def _compile_draw(shape: tuple[int, int, int, int]) -> Callable[[NDArray[np.int32]], tf.Tensor]:
-    @tf.function(jit_compile=False, input_signature=[tf.TensorSpec((2,), tf.int32)])
+    @compiled(input_signature=[tf.TensorSpec((2,), tf.int32)])
     def draw(seed: tf.Tensor) -> tf.Tensor:
         return draw_shapes(shape, seed)
 
