@@ -98,6 +98,7 @@ COLUMNS: Mapping[str, Column[Any]] = _registry(
     _metric("accuracy", "accuracy", 8, lambda record: record.accuracy),
     _metric("agreement", "agreement", 9, lambda record: record.agreement),
     _metric("loss", "loss", 6, lambda record: record.loss),
+    _metric("unseen_agreement", "unseen", 6, _detail("unseen_agreement")),
     _metric("transfer_agreement", "transfer agreement", 18, _detail("transfer_agreement")),
     _time("seconds", "time", lambda record: record.seconds),
     _metric("questions", "questions", 9, _detail("questions"), digits=0),

@@ -50,6 +50,8 @@ class Stream(Enum):
     """Which given images an export is calibrated with, and which it is checked on."""
     MADE_UP = (16, 1)
     """Images that are like photographs to look at, grey (0) or drawn (1)."""
+    UNSEEN = (17, 0)
+    """Which made-up images a student is measured on."""
 
     def __init__(self, number: int, counts: int) -> None:
         self.number = number

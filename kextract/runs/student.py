@@ -90,6 +90,7 @@ class StudentPlan:
         from kextract.models.frozen import frozen
         from kextract.training.alike import check_tells_apart
         from kextract.training.student import distill
+        from kextract.training.unseen import Unseen
         from kextract.transfer.source import SourceContext
         from kextract.transfer.watched import Watched
 
@@ -114,6 +115,9 @@ class StudentPlan:
             taken = str(self.teacher.input_range)
             check_tells_apart(teacher.classifier, self.teacher.path, info.input_shape, taken)
         ledger = teacher.asking.ledger if teacher.asking else None
+        unseen = None
+        if validation is None and teacher.classifier is not None:
+            unseen = Unseen(teacher.classifier, info.input_shape)
 
         def source_for(student: "keras.Model", config: DistillConfig) -> "TransferSource":
             context = SourceContext(
@@ -143,6 +147,7 @@ class StudentPlan:
                 config,
                 validation,
                 teacher.validation_logits,
+                unseen=unseen,
                 resume=earlier,
                 snapshots=True,
             )
@@ -289,7 +294,8 @@ def model_has_pooling(architecture: str) -> bool:
 
 def columns(specs: Mapping[str, MethodSpec], *, measured: bool) -> tuple[str, ...]:
     """Name what an epoch shows, what matters first: a narrow terminal leaves out the last."""
-    quality = ("loss", "accuracy", "agreement") if measured else ("transfer_agreement",)
+    labelled, others = ("loss", "accuracy", "agreement"), ("unseen_agreement", "transfer_agreement")
+    quality = labelled if measured else others
     # A metric of two methods is shown once, see `Mixed.metrics`.
     drawn = dict.fromkeys(name for spec in specs.values() for name in spec.columns)
     return ("epoch", *quality, *TIMES, *drawn, "train_loss", "seconds")

@@ -17,6 +17,7 @@ from kextract.records import EpochRecord, Event, Progress, Snapshot
 from kextract.training.evaluation import FloatArray, Predictor, score
 from kextract.training.mixing import CutMix
 from kextract.training.state import put_back, put_back_source, take, take_source
+from kextract.training.unseen import Unseen
 from kextract.transfer.crafting import Classifier
 from kextract.transfer.source import Batch, TransferSource, as_batch
 
@@ -32,16 +33,17 @@ def distill(
     validation: Images | None,
     teacher_logits: FloatArray | None,
     *,
+    unseen: Unseen | None = None,
     resume: Snapshot | None = None,
     snapshots: bool = False,
 ) -> Iterator[Event]:
     """Train `student` in place and yield what happens: progress, and a record an epoch from 0 on.
 
     `teacher` maps images (n, h, w, c) to logits (n, k) and is never changed; it is not needed where
-    every batch of `source` comes with logits. The validation images,
-    with the teacher's logits (n, k) on them, are measured on only; without them the records hold
-    what needs no data. The student keeps the weights of the last epoch. Raises NonFiniteError where
-    the loss is not finite.
+    every batch of `source` comes with logits. The validation images, with the teacher's logits
+    (n, k) on them, are measured on only; without them `unseen` images are, where there are any, and
+    the records hold what needs no data. The student keeps the weights of the last epoch. Raises
+    NonFiniteError where the loss is not finite.
 
     With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
     it has kept every epoch that was ever shown. With `resume`, teaching goes on after the
@@ -50,7 +52,7 @@ def distill(
     """
     optimizer = make_optimizer(config.optimizer, student, _learning_rate(config))
     update = _compile_update(teacher, student, config, optimizer)
-    examiner = _Examiner(student, validation, teacher_logits)
+    examiner = _Examiner(student, validation, teacher_logits, unseen)
     cutmix = CutMix(config.cutmix, config.seed)
     steps = config.steps_per_epoch
     if resume is None:
@@ -148,9 +150,14 @@ class _Examiner:
     """Measures the student after each epoch."""
 
     def __init__(
-        self, student: keras.Model, validation: Images | None, teacher_logits: FloatArray | None
+        self,
+        student: keras.Model,
+        validation: Images | None,
+        teacher_logits: FloatArray | None,
+        unseen: Unseen | None,
     ) -> None:
         self._predictor = Predictor(student)
+        self._unseen = unseen
         self._validation = validation
         self._teacher_logits = teacher_logits
 
@@ -164,6 +171,8 @@ class _Examiner:
         """Make the record of an epoch that began at this `perf_counter` time."""
         details = details or {}
         if self._validation is None:
+            if self._unseen is not None:
+                details = {**details, **self._unseen.measure(self._predictor)}
             seconds = time.perf_counter() - began
             return EpochRecord(epoch, train_loss=train_loss, seconds=seconds, details=details)
         evaluation_began = time.perf_counter()
