@@ -85,7 +85,7 @@ def information_entropy_loss(logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.math.xlogy(mean, mean)) + tf.math.log(classes)
 
 
-def variation(images: tf.Tensor) -> tf.Tensor:
+def total_variation(images: tf.Tensor) -> tf.Tensor:
     """Return the mean absolute difference of neighbouring pixels, over both axes, of (n, h, w, c).
 
     Source: Mahendran & Vedaldi 2015, "Understanding deep image representations by inverting them",

@@ -14,7 +14,7 @@ from kextract.losses import (
     information_entropy_loss,
     logit_distance,
     statistics_distance,
-    variation,
+    total_variation,
 )
 
 Array = NDArray[np.float64]
@@ -214,13 +214,13 @@ def test_the_gradient_of_imbalance_is_that_of_its_values() -> None:
 def test_variation_is_the_mean_difference_of_neighbours_down_and_across() -> None:
     images = RANDOM.normal(size=(2, 4, 5, 3))
     down, across = (np.abs(np.diff(images, axis=axis)).mean() for axis in (1, 2))
-    assert float(variation(constant(images))) == pytest.approx(down + across, rel=1e-5)
+    assert float(total_variation(constant(images))) == pytest.approx(down + across, rel=1e-5)
 
 
 def test_variation_of_stripes_is_known() -> None:
     """Rows of -1 and 1 in turn differ by 2 from the next row, and by nothing across."""
     stripes = np.broadcast_to([[[[-1.0]], [[1.0]]]], (1, 2, 6, 1))
-    assert float(variation(constant(stripes))) == 2.0
+    assert float(total_variation(constant(stripes))) == 2.0
 
 
 AGREED = np.array([[3.0, 1.0], [1.0, 3.0], [2.0, 0.0]])

@@ -29,9 +29,9 @@ def augment(images: "tf.Tensor", *, shift: int, flip: bool, seed: "tf.Tensor") -
     if flip:
         columns = tf.where(draws[:, 2:] < 0.5, width - 1 - columns, columns)
     # One gather of whole pixels is faster than padding and cropping, or than a gather per axis.
-    places = tf.reshape(rows[:, :, None] * width + columns[:, None, :], (count, height * width))
+    indices = tf.reshape(rows[:, :, None] * width + columns[:, None, :], (count, height * width))
     pixels = tf.reshape(images, (count, height * width, channels))
-    moved = tf.gather(pixels, places, batch_dims=1)
+    moved = tf.gather(pixels, indices, batch_dims=1)
     return tf.reshape(moved, (count, height, width, channels))
 
 

@@ -7,7 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kextract.display.pace import Clock, Pace, Standing
+from kextract.display.pace import Clock, Pace, RunState
 from kextract.records import EpochRecord
 from kextract.text import decimals, one_line, time_left
 
@@ -69,32 +69,32 @@ class Footer:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the two lines."""
         # Read once: the training loop replaces it from another thread.
-        standing = self._pace.standing
-        lines = [self._epoch_line(standing), self._run_line(standing)]
+        state = self._pace.state
+        lines = [self._epoch_line(state), self._run_line(state)]
         # Bars must not jump as phases of 8 and of 1,688 steps take turns: never narrower again.
         self._count = max(self._count, *(len(line.count) for line in lines))
         layout = fit(lines, self._count, options.max_width - _SPARE)
         yield _grid(lines, layout)
 
-    def _epoch_line(self, standing: Standing | None) -> Line:
-        if standing is None:
+    def _epoch_line(self, state: RunState | None) -> Line:
+        if state is None:
             label = "starting" if self._ended is None else "working"
             return Line(label, 0, None, "", ("", "", ""), "")
-        progress = standing.progress
-        speed, loss = _speed(standing.images_per_second), _loss(standing.loss)
+        progress = state.progress
+        speed, loss = _speed(state.images_per_second), _loss(state.loss)
         return Line(
             one_line(progress.phase),
             progress.done,
             progress.total,
             f"{progress.done}/{progress.total}",
             (f"{speed}  {loss}", loss, ""),
-            self._left(standing.epoch_left, standing),
+            self._left(state.epoch_left, state),
         )
 
-    def _run_line(self, standing: Standing | None) -> Line:
+    def _run_line(self, state: RunState | None) -> Line:
         ended = self._ended or 0
-        epoch = ended if standing is None else standing.progress.epoch
-        share = standing.share if standing is not None and epoch > 0 else 0.0
+        epoch = ended if state is None else state.progress.epoch
+        share = state.share if state is not None and epoch > 0 else 0.0
         done = (ended + share) / max(self._epochs, 1)
         return Line(
             f"epoch {epoch}/{self._epochs}" if self._epochs else "in all",
@@ -102,13 +102,13 @@ class Footer:
             _RUN_STEPS,
             f"{done:.0%}",
             _best_bodies(self._best),
-            "" if standing is None else self._left(standing.run_left, standing),
+            "" if state is None else self._left(state.run_left, state),
         )
 
-    def _left(self, seconds: float | None, standing: Standing) -> str:
+    def _left(self, seconds: float | None, state: RunState) -> str:
         if seconds is None:
             return ""
-        return f"{time_left(max(seconds - (self._clock() - standing.time), 0.0))} left"
+        return f"{time_left(max(seconds - (self._clock() - state.time), 0.0))} left"
 
 
 def _speed(images: float | None) -> str:

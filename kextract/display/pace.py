@@ -66,7 +66,7 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunState:
     """Where a run stands at one moment; whole at once, so that another thread may read it."""
 
     progress: Progress
@@ -95,7 +95,7 @@ class Pace:
         self._meters: dict[str, Meter] = {}
         self._after: dict[str, float] = {}
         self._lengths: deque[float] = deque(maxlen=_EPOCHS)
-        self.standing: Standing | None = None
+        self.state: RunState | None = None
         """The latest; None between epochs."""
 
     def add(self, progress: Progress) -> None:
@@ -115,7 +115,7 @@ class Pace:
             self._share = max(self._share, gone / (gone + left))
         if progress.loss is not None:
             self._loss = progress.loss
-        self.standing = Standing(
+        self.state = RunState(
             progress,
             time=now,
             images_per_second=meter.images_per_second,
@@ -136,7 +136,7 @@ class Pace:
         self._began = self._free_since = now
         self._share = 0.0
         self._loss = None
-        self.standing = None
+        self.state = None
 
     def _epoch_left(self, progress: Progress, meter: Meter) -> float | None:
         """Count this phase's steps that are to come, and what came after the phase last time."""

@@ -58,7 +58,7 @@ def procedural_images(
 
 
 def most_confident(probabilities: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """Return `count` different places in probabilities (n, k), the most confident predictions.
+    """Return `count` different indices in probabilities (n, k), the most confident predictions.
 
     Of every class as many, where there are as many; the rest is filled regardless of class.
     """

@@ -22,6 +22,6 @@ def confusion_of(
 ) -> Confusion:
     """Count predictions (n,) against labels (n,), both from 0 to k - 1 for k class names."""
     classes = len(class_names)
-    places = labels.astype(np.int64) * classes + predictions
-    counts = np.bincount(places, minlength=classes * classes).reshape(classes, classes)
+    indices = labels.astype(np.int64) * classes + predictions
+    counts = np.bincount(indices, minlength=classes * classes).reshape(classes, classes)
     return Confusion(counts.astype(np.int64), class_names)

@@ -30,8 +30,8 @@ class Bank:
     def add(self, images: NDArray[np.float32]) -> None:
         """Store images (n, h, w, c) in [-1, 1], rounded to 256 levels."""
         size = len(self._images)
-        places = (self._added + np.arange(len(images))) % size
-        self._images[places] = unscale(images)
+        indices = (self._added + np.arange(len(images))) % size
+        self._images[indices] = unscale(images)
         self._added += len(images)
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -49,9 +49,9 @@ class Cutter:
         share = np.sqrt(self._smallest_area ** (1 - genes[:, 3]))
         level = np.log2(share * side / max(self._size)).clip(0, len(self._levels) - 1).astype(int)
         for number, canvases in enumerate(self._levels):
-            for places in _parts(np.flatnonzero(level == number)):
-                cut = self._sampled(canvases, genes[places], share[places])
-                crops[places] = unscale(_relit(cut, genes[places]))
+            for rows in _parts(np.flatnonzero(level == number)):
+                cut = self._sampled(canvases, genes[rows], share[rows])
+                crops[rows] = unscale(_relit(cut, genes[rows]))
         return crops
 
     def _sampled(self, canvases: Pixels, genes: Genes, share: Genes) -> Floats:
@@ -127,12 +127,12 @@ def _halved(images: Pixels) -> Pixels:
 
 
 def _reflected(index: Floats, size: int) -> Floats:
-    """Send places beyond a canvas back inside, as often as it takes."""
+    """Send indices beyond a canvas back inside, as often as it takes."""
     last = np.float32(size - 1)
     inside: Floats = last - np.abs(last - np.abs(index) % (2 * last))
     return inside
 
 
-def _parts(places: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, len(places), CUT_AT_ONCE):
-        yield places[start : start + CUT_AT_ONCE]
+def _parts(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(rows), CUT_AT_ONCE):
+        yield rows[start : start + CUT_AT_ONCE]

@@ -45,18 +45,18 @@ class Leaves:
         self._ask = _compile_ask(context)
         self._pool: Pixels | None = None
         self._answers = np.zeros((0, context.classes), np.float32)
-        self._moment = (0, 0)
+        self._step = (0, 0)
 
     def refresh(self, epoch: int, step: int) -> Iterator[Event]:
         """Draw the pool, if there is none."""
-        self._moment = (epoch, step)
+        self._step = (epoch, step)
         if self._pool is None:
             yield from self._fill(epoch)
 
     def batch(self) -> tf.Tensor:
         """Return float32 images (n, h, w, c) in [-1, 1], shifted and mirrored at random."""
         assert self._pool is not None, "refreshed before"
-        return sample(self._pool, self._config, *self._moment)
+        return sample(self._pool, self._config, *self._step)
 
     def metrics(self) -> dict[str, float]:
         """Return the shares of the pool's answers, and their entropy as a share of log k."""
@@ -126,7 +126,7 @@ def children(random: np.random.Generator, genes: Genes, answers: Answers, count:
 
 
 def evenly(random: np.random.Generator, answers: Answers, count: int) -> NDArray[np.int64]:
-    """Return `count` places in probabilities (n, k), as many of each class as there can be.
+    """Return `count` indices in probabilities (n, k), as many of each class as there can be.
 
     A class that fewer are answered with gets those that came nearest to it; which of its own are
     taken, sure ones or not, is left to chance.

@@ -28,16 +28,16 @@ class RandomNoise:
     def __init__(self, shape: tuple[int, int, int, int], seed: int) -> None:
         self._shape = shape
         self._seed = seed
-        self._moment = (0, 0)
+        self._step = (0, 0)
 
     def refresh(self, epoch: int, step: int) -> tuple[()]:
         """Note which batch comes next; there is nothing to prepare."""
-        self._moment = (epoch, step)
+        self._step = (epoch, step)
         return ()
 
     def batch(self) -> tf.Tensor:
         """Return float32 noise (n, h, w, c) in [-1, 1]."""
-        return tf.constant(clipped_noise(batch_generator(self._seed, *self._moment), self._shape))
+        return tf.constant(clipped_noise(batch_generator(self._seed, *self._step), self._shape))
 
     def metrics(self) -> dict[str, float]:
         """Return nothing: random noise is always the same."""

@@ -41,11 +41,11 @@ class RandomShapes:
         self._draw = _compile_draw(context)
         self._pool = np.zeros((0, *context.input_shape), np.uint8)
         self._number = -1
-        self._moment = (0, 0)
+        self._step = (0, 0)
 
     def refresh(self, epoch: int, step: int) -> Iterator[Event]:
         """Draw a new pool, if it is time."""
-        self._moment = (epoch, step)
+        self._step = (epoch, step)
         number = ((epoch - 1) * self._config.steps_per_epoch + step) // POOL_UPDATES
         if number == self._number:
             return
@@ -59,7 +59,7 @@ class RandomShapes:
 
     def batch(self) -> tf.Tensor:
         """Return float32 images (n, h, w, c) in [-1, 1], shifted and mirrored at random."""
-        return sample(self._pool, self._config, *self._moment)
+        return sample(self._pool, self._config, *self._step)
 
     def metrics(self) -> dict[str, float]:
         """Return nothing: random shapes are always alike."""
@@ -119,13 +119,13 @@ def draw_shapes(shape: tuple[int, int, int, int], seed: tf.Tensor) -> tf.Tensor:
 def most_confident(logits: tf.Tensor, count: int) -> tf.Tensor:
     """Return int32 indices (count,) into logits (n, k): top confidence, as many of each class.
 
-    What is left over, and what a class has too little of, is filled with the first places.
+    What is left over, and what a class has too little of, is filled with the first indices.
     """
     classes = logits.shape[-1]
     confidence = tf.reduce_max(tf.nn.softmax(logits), axis=-1)
     answered = tf.one_hot(tf.argmax(logits, axis=-1), classes, axis=0)
-    places = tf.math.top_k(answered * confidence, count // classes).indices
-    return tf.concat([tf.reshape(places, [-1]), tf.range(count % classes)], axis=0)
+    indices = tf.math.top_k(answered * confidence, count // classes).indices
+    return tf.concat([tf.reshape(indices, [-1]), tf.range(count % classes)], axis=0)
 
 
 def _smooth_fields(
@@ -141,6 +141,6 @@ def _smooth_fields(
         noise = tf.random.stateless_normal((len(part), side, side, 1), seed + number)
         field = tf.image.resize(noise, (height, width), method="bicubic")
         fields.append(field / tf.math.reduce_std(field, axis=[1, 2, 3], keepdims=True))
-    # In random order, so that the first places are of all sizes.
+    # In random order, so that the first indices are of all sizes.
     order = tf.random.experimental.stateless_shuffle(tf.range(count), seed)
     return tf.gather(tf.concat(fields, axis=0), order)

@@ -20,16 +20,16 @@ class StoredImages:
     def __init__(self, images: NDArray[np.uint8], config: DistillConfig) -> None:
         self._images = images
         self._config = config
-        self._moment = (0, 0)
+        self._step = (0, 0)
 
     def refresh(self, epoch: int, step: int) -> tuple[()]:
         """Note which batch comes next; there is nothing to prepare."""
-        self._moment = (epoch, step)
+        self._step = (epoch, step)
         return ()
 
     def batch(self) -> tf.Tensor:
         """Return float32 images (n, h, w, c) in [-1, 1]."""
-        return sample(self._images, self._config, *self._moment)
+        return sample(self._images, self._config, *self._step)
 
     def metrics(self) -> dict[str, float]:
         """Return nothing: the images are always the same."""

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from kextract.display.pace import Meter, Pace, Standing
+from kextract.display.pace import Meter, Pace, RunState
 from kextract.records import EpochRecord, Progress
 
 
@@ -14,21 +14,21 @@ class Clock:
         return self.now
 
 
-def steady(pace: Pace, clock: Clock, epoch: int, *, until: int = 10) -> Standing:
+def steady(pace: Pace, clock: Clock, epoch: int, *, until: int = 10) -> RunState:
     """Ten steps of 32 images, two seconds each."""
     for done in range(until + 1):
         pace.add(Progress(epoch, "training", done, 10, done * 32, loss=1.5))
         clock.now += 2.0 if done < until else 0.0
-    assert pace.standing is not None
-    return pace.standing
+    assert pace.state is not None
+    return pace.state
 
 
 def test_the_speed_and_the_time_left_follow_from_the_steps_so_far() -> None:
     clock = Clock()
-    standing = steady(Pace(3, clock), clock, 1, until=4)
-    assert standing.images_per_second == pytest.approx(16.0)
-    assert standing.epoch_left == pytest.approx(12.0)
-    assert standing.share == pytest.approx(0.4)
+    state = steady(Pace(3, clock), clock, 1, until=4)
+    assert state.images_per_second == pytest.approx(16.0)
+    assert state.epoch_left == pytest.approx(12.0)
+    assert state.share == pytest.approx(0.4)
 
 
 def test_before_an_epoch_has_ended_the_run_is_counted_in_epochs_like_this_one() -> None:
@@ -43,16 +43,16 @@ def test_after_an_epoch_the_phases_to_come_and_the_true_length_count() -> None:
     pace.add(Progress(1, "evaluating", 0, 1, 0))
     clock.now += 5.0
     pace.end_epoch(EpochRecord(1, seconds=25.0))
-    standing = steady(pace, clock, 2, until=4)
-    assert standing.epoch_left == pytest.approx(12.0 + 5.0)
-    assert standing.run_left == pytest.approx(17.0 + 25.0)
+    state = steady(pace, clock, 2, until=4)
+    assert state.epoch_left == pytest.approx(12.0 + 5.0)
+    assert state.run_left == pytest.approx(17.0 + 25.0)
 
 
 def test_nothing_is_told_before_anything_moved() -> None:
     pace = Pace(3, Clock())
     pace.add(Progress(1, "training", 0, 10, 0))
-    assert pace.standing is not None
-    assert (pace.standing.images_per_second, pace.standing.epoch_left) == (None, None)
+    assert pace.state is not None
+    assert (pace.state.images_per_second, pace.state.epoch_left) == (None, None)
 
 
 def test_the_evaluation_before_training_tells_nothing_of_the_run() -> None:
@@ -65,8 +65,8 @@ def test_the_loss_stays_while_a_phase_without_one_goes_on() -> None:
     pace = Pace(3, clock)
     steady(pace, clock, 1)
     pace.add(Progress(1, "evaluating", 0, 8, 0))
-    assert pace.standing is not None
-    assert pace.standing.loss == 1.5
+    assert pace.state is not None
+    assert pace.state.loss == 1.5
 
 
 def test_a_speed_forgets_what_was_long_ago() -> None:
@@ -89,9 +89,9 @@ def test_phases_that_take_turns_are_as_fast_as_both_together() -> None:
     for done in range(1, 5):
         clock.now += 0.5
         pace.add(Progress(1, "teaching", done, 12, done * 32))
-    assert pace.standing is not None
-    assert pace.standing.epoch_left == pytest.approx(24.0)
-    assert pace.standing.share == pytest.approx(1 / 3)
+    assert pace.state is not None
+    assert pace.state.epoch_left == pytest.approx(24.0)
+    assert pace.state.share == pytest.approx(1 / 3)
 
 
 def test_a_phase_that_is_over_does_not_slow_down_the_next() -> None:
@@ -102,5 +102,5 @@ def test_a_phase_that_is_over_does_not_slow_down_the_next() -> None:
     for done in range(1, 4):
         clock.now += 1.0
         pace.add(Progress(1, "teaching", done, 10, done * 32))
-    assert pace.standing is not None
-    assert pace.standing.epoch_left == pytest.approx(7.0)
+    assert pace.state is not None
+    assert pace.state.epoch_left == pytest.approx(7.0)

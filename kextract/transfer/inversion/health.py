@@ -44,8 +44,8 @@ class Health:
         spread of a pixel within a class, pixels being -1 to 1; `class_shares/3` is the share of
         images that are predicted to be of class 3.
         """
-        places = random_generator(Stream.HEALTH, seed).permutation(len(bank))[:LOOKED_AT]
-        images = scale(bank[places])
+        indices = random_generator(Stream.HEALTH, seed).permutation(len(bank))[:LOOKED_AT]
+        images = scale(bank[indices])
         probabilities = tf.nn.softmax(self._answer(tf.constant(images))).numpy().astype(np.float64)
         predictions = probabilities.argmax(axis=-1)
         shares = np.bincount(predictions, minlength=self._classes) / len(predictions)

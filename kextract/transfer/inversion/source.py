@@ -47,14 +47,14 @@ class Inversion:
         self._synthesizer = Synthesizer(context)
         self._health = Health(context.teacher)
         self._bank = Bank(self._rules.bank_size, context.input_shape)
-        self._moment = (0, 0)
+        self._step = (0, 0)
         self._ill = False
         self._followed = False
         self._failed_in = 0
 
     def refresh(self, epoch: int, step: int) -> Iterator[Event]:
         """Train the generator and draw new images, if a round begins with this update."""
-        self._moment = (epoch, step)
+        self._step = (epoch, step)
         if self._ill:
             self._ill = False
             yield self._restart(epoch, "had collapsed (its images look or are answered alike)")
@@ -66,7 +66,7 @@ class Inversion:
 
     def batch(self) -> tf.Tensor:
         """Return images of the bank, shifted and mirrored at random: float32 (n, h, w, c)."""
-        return sample(self._bank.images, self._config, *self._moment)
+        return sample(self._bank.images, self._config, *self._step)
 
     def metrics(self) -> dict[str, float]:
         """Return the health of the bank and of the generator, which needs no data to be told.

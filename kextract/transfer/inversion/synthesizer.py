@@ -166,7 +166,7 @@ class Synthesizer:
                 if rules.balance_weight:
                     loss += rules.balance_weight * losses.information_entropy_loss(teacher_logits)
                 if rules.variation_weight:
-                    loss += rules.variation_weight * losses.variation(images)
+                    loss += rules.variation_weight * losses.total_variation(images)
                 if student is not None:
                     student_logits = student(images, training=False)
                     loss -= adversarial_weight * losses.disagreement(

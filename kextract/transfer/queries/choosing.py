@@ -15,7 +15,7 @@ def disagreement(one: Floats, other: Floats) -> Floats:
 
 
 def most_telling(one: Floats, other: Floats, count: int) -> NDArray[np.integer]:
-    """Return places (count,) where two students' probabilities (n, k) disagree most.
+    """Return indices (count,) where two students' probabilities (n, k) disagree most.
 
     As many for each class that they predict together; what a class has too little of is shared
     among those that have more. Source: Rosenthal et al. 2023, "DisGUIDE", for questions on which
