@@ -46,7 +46,8 @@ def open_answering(
     )
     info = info_without_architecture(path, data, teacher.input_shape, teacher.classes)
     missing = "" if data else f"name them with --dataset; '{path}' only answers"
-    return OpenedModel(path, info, data, missing, answering=teacher)
+    outputs = "logits" if teacher.answers == "logits" else "probabilities"
+    return OpenedModel(path, info, data, missing, answering=teacher, outputs=outputs)
 
 
 def check_answering_is_used(answering: Answering, *paths: Path) -> None:

@@ -22,7 +22,7 @@ from kextract.records import Event
 from kextract.runs.opened import OpenedModel, open_model
 from kextract.runs.outputs import export_file
 from kextract.runs.requests_of_finished import ExportRequest
-from kextract.runs.settings import OPTIONS
+from kextract.runs.settings import OPTIONS, OUTPUTS
 from kextract.seeds import Stream, random_generator
 from kextract.storage import check_place
 from kextract.storage.atomic import check_folder
@@ -87,7 +87,7 @@ def prepare_export(request: ExportRequest, opened: OpenedModel | None = None) ->
     target = ExportTarget(
         format,
         arithmetic,
-        "probabilities" if request.softmax else "logits",
+        _outputs(request, opened),
         taken,
         opened.info.class_names,
         request.min_agreement,
@@ -152,6 +152,14 @@ def _input_range(request: ExportRequest, opened: OpenedModel) -> Preprocessing:
     if isinstance(taken, str):
         return parse_input_range(taken)
     return opened.input_range or PIXELS
+
+
+def _outputs(request: ExportRequest, opened: OpenedModel) -> str:
+    """Say what the file gives: the requested, or what the teacher, or the network itself, gave."""
+    if request.softmax is not None:
+        return "probabilities" if request.softmax else "logits"
+    known = opened.info.config.get(OUTPUTS, opened.outputs)
+    return "probabilities" if known == "probabilities" else "logits"
 
 
 def _images(

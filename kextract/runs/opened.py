@@ -46,6 +46,8 @@ class OpenedModel:
     """What is worth a line before anything is done with it."""
     answering: "Teacher | None" = None
     """A teacher that only answers, and cannot be loaded."""
+    outputs: str = "logits"
+    """What its own program gets of it, `logits` or `probabilities`; here it gives logits."""
 
     def load(self, precision: str) -> "tuple[keras.Model, str]":
         """Give the model, which maps images in [-1, 1] to logits, and the hash over its tensors."""
@@ -90,7 +92,11 @@ def open_model(
         opened = _whole(
             path, network, about.sha256, labelled, about.input_shape, about.classes, taken
         )
-        opened = replace(opened, notes=about_pixels(path, input_range, about.guess))
+        opened = replace(
+            opened,
+            notes=about_pixels(path, input_range, about.guess),
+            outputs=_outputs(about.head),
+        )
         return _named(opened, foreign.class_names)
     info = identified.info
     if info is None:
@@ -178,11 +184,16 @@ def in_memory(
     chosen.check_fits(shape)
     probes = chosen.apply((probe_images(shape) / 127.5 - 1).astype("float32"))
     outputs = model(probes.reshape(-1, *model.input_shape[1:]), training=False).numpy()
-    network = adapt(model, shape, head=guess_head(outputs), input_range=chosen)
+    head = guess_head(outputs)
+    network = adapt(model, shape, head=head, input_range=chosen)
     digest = model_sha256(network)
     classes = int(network.output_shape[-1])
     opened = _whole(name, network, digest, labelled, shape, classes, chosen)
-    return replace(opened, notes=about_pixels(name, chosen, guess))
+    return replace(opened, notes=about_pixels(name, chosen, guess), outputs=_outputs(head))
+
+
+def _outputs(head: str) -> str:
+    return "logits" if head == "logits" else "probabilities"
 
 
 def _whole(

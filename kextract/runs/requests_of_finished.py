@@ -97,7 +97,10 @@ class ExportRequest(Request):
         default_text="drawn out of the network itself",
     )
     softmax: bool | None = option(
-        None, "Give probabilities, or logits.", off="--logits", default_text="logits"
+        None,
+        "Give probabilities, or logits.",
+        off="--logits",
+        default_text="what a student's teacher gave",
     )
     input_range: str | None = option(
         None,

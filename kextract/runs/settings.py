@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 OPTIONS = "options"
 """Where a checkpoint's configuration holds all options of the command, by name."""
+OUTPUTS = "teacher_outputs"
+"""Where it says what the teacher's own program got of it: `logits` or `probabilities`."""
 
 
 def settings_of_checkpoint(info: "CheckpointInfo") -> str:

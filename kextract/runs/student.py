@@ -23,7 +23,7 @@ from kextract.runs.outputs import ledger_file
 from kextract.runs.parts import too_few_to_judge
 from kextract.runs.pictures import check_pictures, with_pictures
 from kextract.runs.requests import CHOSEN, DistillRequest
-from kextract.runs.settings import OPTIONS
+from kextract.runs.settings import OPTIONS, OUTPUTS
 from kextract.runs.transfer_images import TransferImages
 from kextract.storage import CheckpointInfo, sha256_of_tensors
 from kextract.storage.info import OWN_ARCHITECTURE
@@ -226,6 +226,7 @@ class StudentPlan:
         return {
             **asdict(config),
             "images": request.images,
+            OUTPUTS: self.teacher.outputs,
             "holdout": asdict(self.holdout),
             "command": self.command,
             OPTIONS: self.invocation.settings(

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+import kextract as kextract_api
 from tests.cli.program import kextract
 from tests.schema import check
 
@@ -42,6 +43,20 @@ def test_the_ending_of_the_output_says_the_format_and_the_tables_what_came_of_it
     answers = keras.models.load_model(folder / "a.keras")(pixels).numpy()
     np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
     assert float(accuracy) == pytest.approx((answers.argmax(axis=1) == labels).mean(), abs=5e-5)
+
+
+def test_a_student_gives_what_its_teacher_gave(folder: Path) -> None:
+    inputs = keras.Input((16, 16, 1))
+    answers = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(inputs))
+    teacher = keras.Model(inputs, answers)
+    run = kextract_api.distill(
+        teacher, "lenet5", method="random", epochs=1, steps_per_epoch=1, input_range=(0, 255)
+    )
+    run.save(folder / "student.weights.h5")
+    for more, given in (((), "probabilities"), (("--logits",), "logits")):
+        words = ("export", "student.weights.h5", "--json", "-o", f"{given}.keras", *more)
+        report = json.loads(kextract(*words, *ONE, cwd=folder).stdout)
+        assert report["outputs"] == given
 
 
 def test_json_is_all_that_is_printed(folder: Path) -> None:
