@@ -64,6 +64,19 @@ def test_muon_makes_the_singular_values_of_a_hidden_kernel_s_step_alike(
     np.testing.assert_allclose(step, muon_step(gradient), atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(40, 6), (6, 6), (6, 40)], ids=str)
+def test_muon_is_exact_where_a_gradient_s_singular_values_are_far_apart(shape: Any) -> None:
+    model = keras.Sequential([keras.Input(shape[:1]), *map(keras.layers.Dense, (shape[1], 2))])
+    left, _, right = np.linalg.svd(np.random.default_rng(0).normal(size=shape), full_matrices=False)
+    gradient = ((left * np.logspace(0, -6, 6)) @ right).astype(np.float32)
+    kernel = model.layers[0].kernel
+    before = kernel.numpy()
+    rest = [tf.zeros(variable.shape) for variable in model.trainable_variables[1:]]
+    make_optimizer("muon", model, RATE).apply([gradient, *rest], model.trainable_variables)
+    found, expected = kernel.numpy() - before, muon_step(gradient)
+    assert np.linalg.norm(found - expected) < 2e-3 * np.linalg.norm(expected)
+
+
 def test_muon_leaves_all_the_rest_to_adam_whose_first_step_is_the_sign(first_step: Any) -> None:
     rest = first_step.keys() - {"convolution/kernel", "hidden/kernel"}
     assert {"depthwise/kernel", "normalization/gamma", "convolution/bias", "last/kernel"} < rest

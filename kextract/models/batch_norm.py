@@ -33,17 +33,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
     ) -> tf.Tensor:
         """Normalize images with batch statistics if `training`, else with the moving averages."""
         del mask
-        uses_batch = bool(training) and self.trainable
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=self.gamma.value,
-            offset=self.beta.value,
-            mean=self.moving_mean.value,
-            variance=self.moving_variance.value,
-            epsilon=self.epsilon,
-            is_training=uses_batch,
-        )
-        if uses_batch and self.moves_statistics:
+        variables = self.gamma, self.beta, self.moving_mean, self.moving_variance
+        parameters = tuple(tf.convert_to_tensor(variable.value) for variable in variables)
+        if not (training and self.trainable):
+            return _normalized(inputs, parameters, self.epsilon)
+        outputs, mean, variance, *_ = _fused(inputs, parameters, self.epsilon, training=True)
+        if self.moves_statistics:
             for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 average.assign(average * self.momentum + value * (1.0 - self.momentum))
         return outputs
@@ -59,6 +54,67 @@ def hold_statistics(model: keras.Model) -> None:
             layer.moves_statistics = False
 
 
+Parameters = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+"""Scale, offset, mean and variance of each channel, float32 (c,) each."""
+
+
+def _fused(features: tf.Tensor, parameters: Parameters, epsilon: float, *, training: bool) -> Any:
+    scale, offset, mean, variance = parameters
+    return tf.raw_ops.FusedBatchNormV3(
+        x=features,
+        scale=scale,
+        offset=offset,
+        mean=mean,
+        variance=variance,
+        epsilon=epsilon,
+        is_training=training,
+    )
+
+
+def _normalized(features: tf.Tensor, parameters: Parameters, epsilon: float) -> tf.Tensor:
+    """Normalize features (n, h, w, c) by statistics that are not theirs.
+
+    With a gradient of one pass. The kernel's own always finds those of scale and offset too; in a
+    `tf.function` they are left out here unless they are asked for.
+    """
+    _, _, mean, variance = parameters
+
+    @tf.custom_gradient
+    def normalize(features: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> Any:
+        outputs, *_ = _fused(features, (scale, offset, mean, variance), epsilon, training=False)
+
+        def gradient(of_outputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            _, of_scale, of_offset, *_ = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=of_outputs,
+                x=features,
+                scale=scale,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=tf.zeros(0),
+                epsilon=epsilon,
+                is_training=False,
+            )
+            slope = scale * tf.math.rsqrt(variance + epsilon)
+            return _affine(of_outputs, slope, tf.zeros_like(slope)), of_scale, of_offset
+
+        return outputs, gradient
+
+    return normalize(features, *parameters[:2])
+
+
+def _affine(features: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+    """Return features (n, h, w, c) times `scale` (c,) plus `offset` (c,).
+
+    One pass of the fused kernel: a third of the time of a product and a sum in bfloat16, and
+    rounded once instead of twice.
+    """
+    mean = tf.zeros_like(scale)
+    # Together exactly 1; the kernels of GPUs take no epsilon much smaller than this.
+    variance, epsilon = mean + (1 - 2.0**-10), 2.0**-10
+    outputs, *_ = _fused(features, (scale, offset, mean, variance), epsilon, training=False)
+    return outputs
+
+
 @tf.custom_gradient
 def batch_moments(features: tf.Tensor) -> tuple[Any, Any]:
     """Return the mean and the variance of each channel, float32 (c,), of features (n, ..., c).
@@ -69,19 +125,14 @@ def batch_moments(features: tf.Tensor) -> tuple[Any, Any]:
     """
     channels = features.shape[-1]
     count = tf.cast(tf.size(features) // channels, tf.float32)
-    _, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=_as_images(features),
-        scale=tf.ones(channels),
-        offset=tf.zeros(channels),
-        mean=tf.zeros(0),
-        variance=tf.zeros(0),
-        is_training=True,
-    )
+    unused = tf.zeros(0)
+    parameters = tf.ones(channels), tf.zeros(channels), unused, unused
+    _, mean, variance, *_ = _fused(_as_images(features), parameters, 1e-4, training=True)
 
     def gradient(of_mean: tf.Tensor, of_variance: tf.Tensor) -> tf.Tensor:
         slope = 2.0 * of_variance / (count - 1.0)
         offset = of_mean / count - slope * mean
-        return features * tf.cast(slope, features.dtype) + tf.cast(offset, features.dtype)
+        return tf.reshape(_affine(_as_images(features), slope, offset), tf.shape(features))
 
     return (mean, variance), gradient
 

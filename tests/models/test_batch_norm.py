@@ -85,18 +85,29 @@ def test_it_answers_as_keras_s_own_layer(training: bool) -> None:
     close(layer()(IMAGES, training=training), theirs)
 
 
-def test_its_gradients_are_those_of_keras_s_own_layer() -> None:
+@pytest.mark.parametrize("training", [True, False])
+def test_its_gradients_are_those_of_keras_s_own_layer(training: bool) -> None:
     def gradients(kind: Any) -> Any:
         used, images = layer(kind), tf.constant(IMAGES)
         with tf.GradientTape() as tape:
             tape.watch(images)
-            loss = tf.reduce_sum(used(images, training=True) ** 3)
+            loss = tf.reduce_sum(used(images, training=training) ** 3)
         return tape.gradient(loss, [images, used.gamma.value, used.beta.value])
 
     ours, theirs = gradients(BatchNormalization), gradients(keras.layers.BatchNormalization)
     for mine, other in zip(ours, theirs, strict=True):
         scale = np.abs(other).max()
         np.testing.assert_allclose(mine / scale, other / scale, atol=1e-5)
+
+
+def test_bfloat16_gradients_of_inference_are_rounded_once() -> None:
+    used, images = layer(dtype="mixed_bfloat16"), tf.cast(IMAGES, tf.bfloat16)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        total = tf.reduce_sum(tf.cast(used(images, training=False), tf.float32))
+    slope = GAMMA / np.sqrt(MOVING_VARIANCE + EPSILON)
+    found = tf.cast(tape.gradient(total, images), tf.float32).numpy()
+    np.testing.assert_allclose(found, np.broadcast_to(slope, found.shape), rtol=2.0**-8)
 
 
 def test_bfloat16_images_give_float32_statistics() -> None:
