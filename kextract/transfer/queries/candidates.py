@@ -108,8 +108,8 @@ class Crops:
         for axis in (1, 2):
             size = crops.shape[axis]
             side = size * random.uniform(0.25, 0.75, (count, 1))
-            places = np.arange(size) + 0.5 - (size - side) * random.random((count, 1))
-            inside = inside & np.expand_dims((places > 0) & (places < side), 3 - axis)
+            rows = np.arange(size) + 0.5 - (size - side) * random.random((count, 1))
+            inside = inside & np.expand_dims((rows > 0) & (rows < side), 3 - axis)
         pasted: Pixels = np.where(inside[..., None], np.roll(crops, 1, axis=0), crops)
         return pasted
 
@@ -159,7 +159,7 @@ class Given:
         """Take squares (n, side, side, c) and the shape of the images that are drawn."""
         self._images = fitted(canvases, shape)
         numbers = np.array([fingerprint(image) for image in self._images])
-        self._numbers, self._places = np.unique(numbers, return_index=True)
+        self._numbers, self._indices = np.unique(numbers, return_index=True)
         height, width = shape[:2]
         # No crop is of much fewer pixels than it gets, nor all of the same part of an image.
         area = np.clip(height * width / canvases.shape[1] ** 2 / 2, SMALLEST_AREA, 0.25)
@@ -172,7 +172,7 @@ class Given:
 
     def draw(self, random: np.random.Generator, count: int, known: Collection[int]) -> Pixels:
         """Draw images that nobody asked about, and cut crops where they are too few."""
-        fresh = self._places[[number not in known for number in self._numbers.tolist()]]
+        fresh = self._indices[[number not in known for number in self._numbers.tolist()]]
         # By place, not by number: those of another process are others.
         whole = self._images[random.permutation(np.sort(fresh))[:count]]
         return np.concatenate([whole, self._crops.cut(random, count - len(whole))])
