@@ -1,0 +1,118 @@
+"""A teacher's training step is several times as fast as Keras's `fit`.
+
+uv run python -m benchmarks.training [--rounds N] [--threads N] [--clock wall|processor]
+
+All train a resnet11 on the same eight batches of 128 images, 32x32x3. The last contender is the
+whole loop with its live display, the one before it the step alone.
+"""
+
+import io
+from unittest.mock import patch
+
+import numpy as np
+
+from benchmarks.timing import Timed, begin, compare
+from kextract import runtime
+
+BATCH = 128
+STEPS = 8
+SHAPE = (32, 32, 3)
+
+
+def images() -> tuple[np.ndarray, np.ndarray]:
+    """Return uint8 images and their classes."""
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (BATCH * STEPS, *SHAPE)).astype(np.uint8)
+    return pixels, random.integers(0, 10, BATCH * STEPS)
+
+
+def network(precision: str, *, fused: bool = True) -> "keras.Model":  # type: ignore[name-defined] # noqa: F821
+    """Build a resnet11, with Keras's own batch normalization unless `fused`."""
+    import keras
+
+    from kextract.models.batch_norm import BatchNormalization
+    from kextract.models.build import build_model
+
+    layer = BatchNormalization if fused else keras.layers.BatchNormalization
+    with patch("kextract.models.blocks.BatchNormalization", layer):
+        return build_model("resnet11", SHAPE, 10, precision=precision)
+
+
+def fit() -> Timed:
+    """Train as most do."""
+    import keras
+
+    from kextract.datasets.pixels import scale
+
+    model = network("float32", fused=False)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    x, y = images()
+    scaled = scale(x)
+    return lambda: model.fit(scaled, y, batch_size=BATCH, epochs=1, verbose=0)
+
+
+def step(precision: str, *, fused: bool = True) -> Timed:
+    """Train by our own step."""
+    from kextract.config import TeacherConfig
+    from kextract.datasets.images import Images
+    from kextract.training.teacher import compile_update
+
+    update = compile_update(
+        network(precision, fused=fused), Images(*images()), TeacherConfig(), STEPS, flip=False
+    )
+    order = np.arange(BATCH * STEPS, dtype=np.int32).reshape(STEPS, BATCH)
+
+    def run() -> None:
+        for number, indices in enumerate(order):
+            float(update(indices, np.array([0, number], np.int32)))
+
+    return run
+
+
+def loop(precision: str) -> Timed:
+    """Train by the loop of `kextract train-teacher` with its live display, an epoch each time.
+
+    The epoch ends with a validation, here of one image.
+    """
+    from kextract.config import TeacherConfig
+    from kextract.datasets.images import Images
+    from kextract.display import RunHeader
+    from kextract.display.live import LiveDisplay
+    from kextract.records import EpochRecord
+    from kextract.training.teacher import train_teacher
+
+    x, y = images()
+    config = TeacherConfig(epochs=1000, patience=0, augment=False, batch_size=BATCH)
+    validation = Images(x[:1], y[:1])
+    events = train_teacher(network(precision), Images(x, y), validation, config, flip=False)
+    header = RunHeader("teacher", "benchmark", 1000, ("epoch", "loss", "accuracy"), "none")
+
+    def run() -> None:
+        # Closed before the table is printed: a live display keeps stdout to itself.
+        with LiveDisplay(io.StringIO(), io.StringIO()) as display:
+            display.start(header)
+            for event in events:
+                display.show(event)
+                if isinstance(event, EpochRecord) and event.epoch:
+                    return
+
+    return run
+
+
+def main() -> None:
+    """Print the table."""
+    options = begin(__doc__)
+    native = runtime.resolve_precision("auto")
+    contenders = {
+        "Keras `fit`, float32": fit(),
+        "compiled step": step("float32", fused=False),
+        "and fused normalization": step("float32"),
+        f"and {native}": step(native),
+        "the loop, with its display": loop(native),
+    }
+    compare("eight training steps, resnet11, 32x32x3, batch 128", contenders, options)
+
+
+if __name__ == "__main__":
+    main()
