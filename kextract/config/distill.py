@@ -99,8 +99,7 @@ class DistillConfig:
     )
     cutmix: float = option(
         0.0,
-        "Share of images that a part of another image is pasted into before the teacher answers; of"
-        " one that only answers, probabilities are mixed instead.",
+        "Share of images that a part of another image is pasted into before the teacher answers.",
         panel=IMAGES,
         group="mixing",
         bounds=SHARE_OF_ALL,

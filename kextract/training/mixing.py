@@ -4,19 +4,17 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kextract.errors import RequestError
 from kextract.seeds import Stream, random_generator
 from kextract.transfer.source import Batch
-
-LEAST = 1e-12
-"""A probability of 0 has no logarithm."""
 
 
 class CutMix:
     """Pastes a rectangle of the next image of the batch into a share of the images.
 
-    Source: Yun et al. 2019, "CutMix", section 3.1, here with a rectangle for each image. The
-    teacher answers what came out, as in Beyer et al. 2022, "Knowledge distillation: a good teacher
-    is patient and consistent", section 3; where it cannot be asked again, probabilities are mixed.
+    Source: Yun et al. 2019, "CutMix", section 3.1, here with a rectangle for each image. Labels are
+    not mixed: the teacher answers what came out, as in Beyer et al. 2022, "Knowledge distillation:
+    a good teacher is patient and consistent", section 3.
     """
 
     def __init__(self, share: float, seed: int) -> None:
@@ -26,22 +24,22 @@ class CutMix:
     def mixed(self, batch: Batch, epoch: int, step: int) -> Batch:
         """Return the batch, mixed as seed, epoch and step alone decide.
 
-        Of images that come with logits (n, k) the probabilities are mixed, by area.
+        Raises RequestError for a batch that comes with logits: nobody has asked the teacher about
+        what would come out.
         """
         if not self._share:
             return batch
         images, logits = batch
+        if logits is not None:
+            raise RequestError(
+                f"--cutmix {self._share:g}: asks the teacher about mixed images, but the images"
+                " come with logits that it gave before; leave it out"
+            )
         random = random_generator(Stream.MIXING, self._seed, epoch, step)
         count, height, width, _ = images.shape
         pasted = rectangles(random, count, height, width)
         pasted &= (random.random(count) < self._share)[:, None, None]
-        images = tf.where(pasted[..., None], tf.roll(images, 1, axis=0), images)
-        if logits is None:
-            return Batch(images)
-        area = pasted.mean(axis=(1, 2)).astype(np.float32)[:, None]
-        own = tf.nn.softmax(logits)
-        probabilities = (1 - area) * own + area * tf.roll(own, 1, axis=0)
-        return Batch(images, tf.math.log(tf.maximum(probabilities, LEAST)))
+        return Batch(tf.where(pasted[..., None], tf.roll(images, 1, axis=0), images))
 
 
 def rectangles(

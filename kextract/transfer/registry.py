@@ -166,7 +166,7 @@ METHODS: dict[str, MethodSpec] = {
         _queries,
         images="canvases",
         columns=("questions", "class_shares", "entropy"),
-        uses=frozenset({"moving", "mixing", "asking"}),
+        uses=frozenset({"moving", "asking"}),
         asks=True,
         defaults={**PICTURES, "steps_per_epoch": 250, "distance": "kl", "shift": 0},
     ),
