@@ -35,6 +35,11 @@ def limit_threads(threads: int | None) -> None:
         os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
 
 
+def threads() -> int:
+    """Return how many processor threads an operation may use."""
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1)
+
+
 @cache
 def start() -> None:
     """Import TensorFlow quietly; must come before any other import of it, and may come again.

@@ -76,12 +76,14 @@ def _threads_unset(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_thread_limit_is_told_to_tensorflow() -> None:
     limit_threads(3)
     assert [os.environ.get(name) for name in THREADS] == ["3", "3"]
+    assert runtime.threads() == 3
 
 
 @pytest.mark.usefixtures("_threads_unset")
 def test_without_a_thread_limit_tensorflow_decides() -> None:
     limit_threads(None)
     assert [os.environ.get(name) for name in THREADS] == [None, None]
+    assert runtime.threads() == os.cpu_count()
 
 
 def started_with(tensorflow: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from kextract import runtime
 from kextract.config import DistillConfig
 from kextract.config.option import table
 from kextract.errors import UnknownNameError
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from kextract.transfer.source import SourceContext, TransferSource
 
 CRAFTED_TOGETHER = 4
-"""Batches crafted at once: enough to fill two cores, few enough that progress shows."""
+"""Batches crafted at once by several threads: enough to fill them, few enough that progress shows.
+
+One thread crafts one at a time, so that more of it stays in the processor's cache.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def _adversarial(context: SourceContext) -> TransferSource:
         steps_per_epoch=config.steps_per_epoch,
         seed=config.seed,
         shared_counter=article,
-        together=CRAFTED_TOGETHER,
+        together=CRAFTED_TOGETHER if runtime.threads() > 1 else 1,
     )
 
 
