@@ -13,7 +13,7 @@ from kextract.graph import compiled
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer]
-EVALUATION_BATCH = 64
+EVALUATION_BATCH = 100
 """Few enough that most of what a layer makes is still in the processor's cache for the next."""
 EVALUATION_PIXELS = 500 * 64 * 64
 """The most pixels at a time: large images come in smaller batches, for the memory's sake."""
