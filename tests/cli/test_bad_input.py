@@ -78,7 +78,7 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
         (["distill", "teacher.weights.h5", "--mix", "rando"], "(--mix) 'rando': did you mean"),
         (
             [*RANDOM, "--images", "shades.npz"],
-            "--images shades.npz: is for --method surrogate, not for 'random'",
+            "--images shades.npz: is for --method surrogate or queries, not for 'random'",
         ),
         (
             ["distill", "teacher.weights.h5", "--method", "surrogate", "--images", "mnits"],
