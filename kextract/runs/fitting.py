@@ -1,7 +1,7 @@
 """The schedule that fits a number of minutes, measured on a trial of the same run."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -15,6 +15,8 @@ from kextract.transfer.auto import fit_schedule
 
 TRIAL_UPDATES = 41
 """Enough for two rounds of a generator at its default, after the first update."""
+WARM_UP_TRIED = 20
+"""Steps of a generator's warm-up that a trial makes, to know how long all of them take."""
 EVALUATIONS = 15
 """About as many epochs as a fitted schedule has, each of which is measured."""
 TOLD_EVERY = 10.0
@@ -47,10 +49,14 @@ def fitted(
     update fits.
     """
     started = time.perf_counter()
+    warm_up = config.inversion.warm_up
+    inversion = replace(config.inversion, warm_up=min(warm_up, WARM_UP_TRIED))
+    tried = replace(config, epochs=1, steps_per_epoch=TRIAL_UPDATES, inversion=inversion)
     updates: list[float] = []
+    generator_steps: list[float] = []
     evaluation = 0.0
     told, asked = float("-inf"), started
-    for event in trial(replace(config, epochs=1, steps_per_epoch=TRIAL_UPDATES)):
+    for event in trial(tried):
         if isinstance(event, EpochRecord):
             evaluation = event.details.get("evaluation_seconds", 0.0)
         elif isinstance(event, Progress) and event.phase == "teaching":
@@ -59,19 +65,25 @@ def fitted(
             now = time.perf_counter()
             if event.phase == "asking the teacher":
                 asked = now
+            if event.phase == "inverting":
+                generator_steps.append(now)
             if now - told >= TOLD_EVERY:
                 told = now
                 _listening.get()(
                     f"before the minutes are fitted: {event.phase}, {event.done} of {event.total}"
                 )
-    per_update = (updates[-1] - updates[0]) / (len(updates) - 1)
+    per_update = _mean_gap(updates)
     # What was asked is in the ledger: the run itself will not ask again.
-    first = updates[0] - asked
+    first = updates[0] - asked + (warm_up - inversion.warm_up) * _mean_gap(generator_steps)
     spent = time.perf_counter() - began
     epochs, steps = fit_schedule(
         per_update, minutes, other_seconds=spent + first + EVALUATIONS * evaluation
     )
     return replace(config, epochs=epochs, steps_per_epoch=steps)
+
+
+def _mean_gap(times: Sequence[float]) -> float:
+    return (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
 
 
 def continued(config: DistillConfig, kept: Request) -> DistillConfig:

@@ -71,3 +71,22 @@ def test_time_for_questions_counts_once_because_the_run_does_not_ask_again() -> 
     """Of 600 seconds 40 are for questions, twice 1 for the first update, 41 for the trial's."""
     config = fitted(DistillConfig(), 10, 0.0, trial)
     assert 500 <= config.epochs * config.steps_per_epoch <= 600 - 40 - 41
+
+
+def test_a_trial_makes_a_part_of_the_warm_up_and_leaves_time_for_all_of_it() -> None:
+    """Of 600 seconds the trial takes 1 for each of 20 steps and 41 updates, the warm-up 100."""
+
+    def inverting(config: DistillConfig) -> Iterator[Event]:
+        steps = config.inversion.warm_up
+        for step in range(1, steps + 1):
+            yield Progress(1, "inverting", step, steps, step)
+        yield from teaching(config)
+
+    def teaching(config: DistillConfig) -> Iterator[Event]:
+        for step in range(1, config.steps_per_epoch + 1):
+            yield Progress(1, "teaching", step, config.steps_per_epoch, step)
+        yield EpochRecord(1)
+
+    config = fitted(DistillConfig(method="inversion"), 10, 0.0, inverting)
+    assert config.inversion.warm_up == 100
+    assert 420 <= config.epochs * config.steps_per_epoch <= 600 - 20 - 41 - 100
