@@ -8,9 +8,7 @@ same updates in one compiled loop that never comes back to Python.
 
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import patch
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -18,7 +16,7 @@ from benchmarks.timing import Timed, begin, compare
 from kextract.config import DistillConfig
 from kextract.models.build import build_model, fastest_precision
 from kextract.models.frozen import frozen
-from kextract.optimizers import Muon, make_optimizer
+from kextract.optimizers import make_optimizer
 from kextract.records import Progress
 from kextract.training.student import _compile_update as compile_update
 from kextract.training.student import distill
@@ -98,20 +96,14 @@ class Student:
         update = compile_update(self.teacher, self.model, self.config, optimizer)
         images = self._batch()
         batch = Batch(images, None if asking else self.teacher(images))
-        # Traced while what is patched for it still is.
         update(batch)
         return update, batch
 
 
 def parts(shape: tuple[int, int, int]) -> dict[str, Timed]:
     """Take an update of a resnet11 apart."""
-    with patch.object(
-        Muon, "zeropower_via_newtonschulz5", keras.optimizers.Muon.zeropower_via_newtonschulz5
-    ):
-        by_keras = Student("resnet11", shape).update()
     student = Student("resnet11", shape)
     return {
-        "an update, with Keras's iterations of Muon": by_keras,
         "an update": student.update(),
         "with Adam": Student("resnet11", shape, "adam").update(),
         "without asking the teacher": student.update(asking=False),

@@ -49,19 +49,3 @@ class Muon(keras.optimizers.Muon):
         rows = tf.reshape(gradient + self.momentum * m, (-1, variable.shape[-1]))
         step = self.lr_adjust(self.zeropower_via_newtonschulz5(rows, self.ns_steps))
         variable.assign_sub(lr * tf.reshape(step, variable.shape))
-
-    def zeropower_via_newtonschulz5(self, x: tf.Tensor, steps: int) -> tf.Tensor:
-        """Bring the singular values of a matrix (m, n) near to 1 by this many iterations.
-
-        Each iteration multiplies by a polynomial of the smaller Gram matrix, which it also makes
-        the next one from: the matrix itself is needed only at both ends.
-        """
-        is_tall = x.shape[0] >= x.shape[1]
-        x /= tf.norm(x) + 1e-7
-        gram = tf.matmul(x, x, transpose_a=is_tall, transpose_b=not is_tall)
-        identity = product = tf.eye(min(x.shape))
-        for _ in range(steps):
-            factor = self.muon_a * identity + self.muon_b * gram + self.muon_c * (gram @ gram)
-            product = product @ factor
-            gram = factor @ gram @ factor
-        return x @ product if is_tall else product @ x
