@@ -10,7 +10,8 @@ import pytest
 from tests.cli.program import kextract
 
 FOLDER = Path(__file__).parents[1] / "experiments"
-STUDIES = sorted(path for path in FOLDER.glob("*.sh") if path.name != "common.sh")
+TEACHER = FOLDER.parent / "checkpoints" / "strokes-resnet11.weights.h5"
+STUDIES = sorted(path for path in FOLDER.glob("*.sh") if path.name not in {"common.sh", "sweep.sh"})
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
@@ -36,3 +37,53 @@ def test_every_command_of_a_study_is_one_that_the_program_takes(
     for words in commands:
         parsed = kextract(*words, "--dry-run", cwd=tmp_path)
         assert parsed.code == 0, (words, parsed.stderr)
+
+
+def swept(
+    folder: Path, **settings: str
+) -> tuple[subprocess.CompletedProcess[str], list[list[str]]]:
+    """Sweep two configuration files, one with a blank in its name, with a stub of the program."""
+    stub = folder / "kextract"
+    stub.write_text(f'#!/usr/bin/env bash\necho "${{@@Q}}" >>{folder}/commands\n')
+    stub.chmod(0o755)
+    (folder / "a.toml").write_text('[distill]\nmethod = "shapes"\n')
+    (folder / "b c.toml").write_text("[distill]\nepochs = 2\n")
+    done = subprocess.run(
+        ["bash", FOLDER / "sweep.sh", TEACHER, folder / "out", "a.toml", "b c.toml"],
+        cwd=folder,
+        env={**os.environ, "KEXTRACT": str(stub), "SEEDS": "0 1", "JOBS": "1", **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    commands = folder / "commands"
+    lines = commands.read_text().splitlines() if commands.exists() else []
+    return done, [shlex.split(line) for line in lines]
+
+
+def test_a_sweep_makes_one_student_for_each_configuration_and_seed(tmp_path: Path) -> None:
+    done, (*students, last) = swept(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert last[0] == "compare"
+    for words in students:
+        assert words[:2] == ["distill", str(TEACHER)]
+        assert kextract(*words, "--dry-run", cwd=tmp_path).code == 0
+    made = [
+        (words[words.index("--config") + 1], words[words.index("--seed") + 1]) for words in students
+    ]
+    assert made == [("a.toml", "0"), ("b c.toml", "0"), ("a.toml", "1"), ("b c.toml", "1")]
+    assert len({words[-1] for words in students}) == 4
+
+
+def test_a_task_of_a_slurm_array_makes_the_student_of_its_number(tmp_path: Path) -> None:
+    done, (student,) = swept(tmp_path, SLURM_ARRAY_TASK_ID="2")
+    assert done.returncode == 0, done.stderr
+    assert student[student.index("--config") + 1] == "a.toml"
+    assert student[student.index("--seed") + 1] == "1"
+
+
+def test_a_task_beyond_the_last_student_fails_and_says_so(tmp_path: Path) -> None:
+    done, students = swept(tmp_path, SLURM_ARRAY_TASK_ID="4")
+    assert (done.returncode, students) == (1, [])
+    assert "no student 4: there are 4" in done.stderr
