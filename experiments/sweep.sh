@@ -2,7 +2,7 @@
 # One student for each configuration file and seed, on the cores of one machine or of many.
 #
 #   experiments/sweep.sh TEACHER OUTPUT_FOLDER CONFIG.toml...
-#   sbatch --array=0-5 experiments/sweep.sh TEACHER OUTPUT_FOLDER a.toml b.toml
+#   sbatch -a 0-5 experiments/sweep.sh TEACHER OUTPUT_FOLDER a.toml b.toml
 #
 # SEEDS     seeds of every configuration                (default: 0 1 2)
 # JOBS      runs side by side, without Slurm            (default: the number of cores)
