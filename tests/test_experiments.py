@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,13 +15,19 @@ TEACHER = FOLDER.parent / "checkpoints" / "strokes-resnet11.weights.h5"
 STUDIES = sorted(path for path in FOLDER.glob("*.sh") if path.name not in {"common.sh", "sweep.sh"})
 
 
+def noting_its_commands(folder: Path) -> Path:
+    """Make a program that does nothing but write what it was called with to folder/commands."""
+    program = folder / "kextract"
+    program.write_text(f'#!/usr/bin/env bash\necho "${{@@Q}}" >>{folder}/commands\n')
+    program.chmod(0o755)
+    return program
+
+
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
 def test_every_command_of_a_study_is_one_that_the_program_takes(
     study: Path, tmp_path: Path
 ) -> None:
-    stub = tmp_path / "kextract"
-    stub.write_text(f'#!/usr/bin/env bash\necho "${{@@Q}}" >>{tmp_path}/commands\n')
-    stub.chmod(0o755)
+    stub = noting_its_commands(tmp_path)
     done = subprocess.run(
         ["bash", study, tmp_path / "out"],
         cwd=FOLDER.parent,
@@ -40,16 +47,14 @@ def test_every_command_of_a_study_is_one_that_the_program_takes(
 
 
 def swept(
-    folder: Path, **settings: str
+    folder: Path, script: Path = FOLDER / "sweep.sh", **settings: str
 ) -> tuple[subprocess.CompletedProcess[str], list[list[str]]]:
     """Sweep two configuration files, one with a blank in its name, with a stub of the program."""
-    stub = folder / "kextract"
-    stub.write_text(f'#!/usr/bin/env bash\necho "${{@@Q}}" >>{folder}/commands\n')
-    stub.chmod(0o755)
+    stub = noting_its_commands(folder)
     (folder / "a.toml").write_text('[distill]\nmethod = "shapes"\n')
     (folder / "b c.toml").write_text("[distill]\nepochs = 2\n")
     done = subprocess.run(
-        ["bash", FOLDER / "sweep.sh", TEACHER, folder / "out", "a.toml", "b c.toml"],
+        ["bash", script, TEACHER, folder / "out", "a.toml", "b c.toml"],
         cwd=folder,
         env={**os.environ, "KEXTRACT": str(stub), "SEEDS": "0 1", "JOBS": "1", **settings},
         capture_output=True,
@@ -77,7 +82,10 @@ def test_a_sweep_makes_one_student_for_each_configuration_and_seed(tmp_path: Pat
 
 
 def test_a_task_of_a_slurm_array_makes_the_student_of_its_number(tmp_path: Path) -> None:
-    done, (student,) = swept(tmp_path, SLURM_ARRAY_TASK_ID="2")
+    copy = Path(shutil.copy(FOLDER / "sweep.sh", tmp_path / "slurm_script"))
+    done, (student,) = swept(
+        tmp_path, copy, SLURM_ARRAY_TASK_ID="2", SLURM_SUBMIT_DIR=str(FOLDER.parent)
+    )
     assert done.returncode == 0, done.stderr
     assert student[student.index("--config") + 1] == "a.toml"
     assert student[student.index("--seed") + 1] == "1"
