@@ -208,10 +208,12 @@ class StudentPlan:
     ) -> "keras.Model":
         import keras
 
+        from kextract.models.blocks import without_narrow_strides
         from kextract.models.build import build_model, student_seed
 
         if self.network is not None:
-            return keras.models.clone_model(self.network) if copied else self.network
+            network = keras.models.clone_model(self.network) if copied else self.network
+            return without_narrow_strides(network)
         return build_model(
             self.architecture,
             self.teacher.info.input_shape,

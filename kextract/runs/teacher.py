@@ -67,19 +67,23 @@ class TeacherPlan:
         training, validation = (cut(data, part, holdout) for part in ("train", "validation"))
 
         runtime.start()
+        from kextract.models.blocks import without_narrow_strides
         from kextract.models.build import build_model, fastest_precision
         from kextract.training.teacher import train_teacher
 
         registered = None if self.network is not None else self.architecture
         config = replace(config, precision=fastest_precision(config.precision, registered))
-        network = self.network or build_model(
-            self.architecture,
-            data.input_shape,
-            data.classes,
-            pooling=self.pooling,
-            weight_decay=config.weight_decay,
-            precision=config.precision,
-            seed=config.seed,
+        network = without_narrow_strides(
+            self.network
+            or build_model(
+                self.architecture,
+                data.input_shape,
+                data.classes,
+                pooling=self.pooling,
+                weight_decay=config.weight_decay,
+                precision=config.precision,
+                seed=config.seed,
+            )
         )
 
         def describe(history: tuple[EpochRecord, ...]) -> CheckpointInfo:
