@@ -22,6 +22,11 @@ export KEXTRACT=${KEXTRACT:-uv run kextract}
 JOBS=${JOBS:-$(nproc)}
 configs=("${@:3}")
 : "${configs[0]:?then the configuration files}"
+same=$(basename -a "${configs[@]}" | sort | uniq -d)
+if [[ $same ]]; then
+    echo "two configurations are called $same, and so would their students be: rename one" >&2
+    exit 1
+fi
 mkdir -p "$OUT"
 # Slurm runs a copy of this file, in a folder of its own.
 here=${SLURM_SUBMIT_DIR:+$SLURM_SUBMIT_DIR/experiments}

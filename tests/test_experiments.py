@@ -47,14 +47,17 @@ def test_every_command_of_a_study_is_one_that_the_program_takes(
 
 
 def swept(
-    folder: Path, script: Path = FOLDER / "sweep.sh", **settings: str
+    folder: Path,
+    script: Path = FOLDER / "sweep.sh",
+    configs: tuple[str, ...] = ("a.toml", "b c.toml"),
+    **settings: str,
 ) -> tuple[subprocess.CompletedProcess[str], list[list[str]]]:
     """Sweep two configuration files, one with a blank in its name, with a stub of the program."""
     stub = noting_its_commands(folder)
     (folder / "a.toml").write_text('[distill]\nmethod = "shapes"\n')
     (folder / "b c.toml").write_text("[distill]\nepochs = 2\n")
     done = subprocess.run(
-        ["bash", script, TEACHER, folder / "out", "a.toml", "b c.toml"],
+        ["bash", script, TEACHER, folder / "out", *configs],
         cwd=folder,
         env={**os.environ, "KEXTRACT": str(stub), "SEEDS": "0 1", "JOBS": "1", **settings},
         capture_output=True,
@@ -95,3 +98,9 @@ def test_a_task_beyond_the_last_student_fails_and_says_so(tmp_path: Path) -> Non
     done, students = swept(tmp_path, SLURM_ARRAY_TASK_ID="4")
     assert (done.returncode, students) == (1, [])
     assert "no student 4: there are 4" in done.stderr
+
+
+def test_two_configurations_of_the_same_name_are_refused(tmp_path: Path) -> None:
+    done, students = swept(tmp_path, configs=("a.toml", "other/a.toml"))
+    assert (done.returncode, students) == (1, [])
+    assert "two configurations are called a.toml" in done.stderr
