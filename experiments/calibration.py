@@ -2,9 +2,10 @@
 
     uv run python experiments/calibration.py CHECKPOINT DATASET [SEED]
 
-One line of JSON for each kind of images: drawn out of the network, real ones, procedural ones that
-the network is sure of, and clipped Gaussian noise; 512 of each. DATASET is a name, an .npz file or
-a folder. Files are written to a temporary folder.
+One line of JSON for each kind of images: what `kextract export --int8` makes up, half of it drawn
+and half procedural; drawn out of the network, real ones, procedural ones that the network is sure
+of, and clipped Gaussian noise; 512 of each. DATASET is a name, an .npz file or a folder. Files are
+written to a temporary folder.
 """
 
 import json
@@ -35,6 +36,7 @@ def main(checkpoint: str, dataset: str, seed: int = 0) -> None:
     from kextract.exports.calibration import calibration_images, procedural_images
     from kextract.exports.exporting import CheckImages, export_model
     from kextract.models.frozen import frozen
+    from kextract.transfer.inversion.drawing import draw_classes
     from kextract.transfer.source import SourceContext
 
     folder = os.environ.get("KEXTRACT_DATA")
@@ -46,8 +48,10 @@ def main(checkpoint: str, dataset: str, seed: int = 0) -> None:
     real = data.x_train[random.permutation(len(data.x_train))[:COUNT]]
     noise = random.normal(size=(COUNT, *data.input_shape)).astype(np.float32)
     steps = SynthesisConfig().steps
+    drawn = finished(draw_classes(context, steps, -(-COUNT // context.classes))).images
     kinds = {
-        "drawn": finished(calibration_images(context, COUNT, steps=steps)),
+        "made up": finished(calibration_images(context, COUNT, steps=steps)),
+        "drawn": drawn[random.permutation(len(drawn))[:COUNT]],
         "real": real,
         "procedural": finished(procedural_images(context, COUNT)),
         "noise": unscale(noise),

@@ -11,7 +11,7 @@ def export(invocation: Invocation[ExportRequest]) -> None:
     """Write a checkpoint as .keras, SavedModel, TFLite or ONNX, of stock layers only.
 
     The file's own runtime runs it at once, and it is written only if it answers as the checkpoint
-    does. --int8 needs no data: it is calibrated on images drawn out of the network.
+    does. --int8 needs no data: it is calibrated on images that are made up.
     """
     from kextract.display import make_display
     from kextract.reports.export import export_comparisons, export_summary

@@ -22,18 +22,22 @@ KEPT_AT_ONCE = 64
 def calibration_images(
     context: SourceContext, count: int, *, steps: int
 ) -> Generator[Event, None, NDArray[np.uint8]]:
-    """Draw `count` images out of `context.teacher`, which may be a student just as well.
+    """Make `count` images out of `context.teacher`, which may be a student just as well.
 
     Returns uint8 (count, h, w, c) of all classes in random order, and yields progress on the way.
     A network with batch normalization is inverted by `steps` of a new generator, as `synthesize`
-    does it; one without is shown random shapes, of which those are kept of the top confidence.
-    Raises NonFiniteError.
+    does it, for half of them: such images alone keep features in a range that real ones leave. The
+    others, and all of a network without, are random shapes that it is sure of. Raises
+    NonFiniteError.
     """
-    if not batch_norm_layers(context.teacher):
-        return (yield from procedural_images(context, count))
-    drawn = yield from draw_classes(context, steps, -(-count // context.classes))
-    order = _random(context, 0).permutation(len(drawn.images))
-    return drawn.images[order[:count]]
+    inverted = count // 2 if batch_norm_layers(context.teacher) else 0
+    images = yield from procedural_images(context, count - inverted)
+    if not inverted:
+        return images
+    drawn = yield from draw_classes(context, steps, -(-inverted // context.classes))
+    random = _random(context, 0)
+    some = random.permutation(len(drawn.images))[:inverted]
+    return np.concatenate([images, drawn.images[some]])[random.permutation(count)]
 
 
 def procedural_images(

@@ -184,7 +184,7 @@ def _images(
         return (yield from procedural_images(context, CHECKED)), None, "procedural"
     steps = SynthesisConfig().steps
     drawn = yield from calibration_images(context, CALIBRATED + CHECKED, steps=steps)
-    kind = "drawn" if batch_norm_layers(network) else "procedural"
+    kind = "drawn and procedural" if batch_norm_layers(network) else "procedural"
     return drawn[:CHECKED], drawn[CHECKED:], kind
 
 

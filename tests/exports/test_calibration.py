@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kextract.config import DistillConfig, InversionConfig
 from kextract.datasets.pixels import unscale
-from kextract.exports.calibration import calibration_images, most_confident
+from kextract.exports.calibration import calibration_images, most_confident, procedural_images
 from kextract.models.build import build_model
 from kextract.models.frozen import frozen
 from kextract.records import Event, Progress
@@ -39,6 +39,13 @@ def test_as_many_images_are_drawn_as_are_requested(name: str) -> None:
     assert (images.shape, images.dtype) == ((70, 16, 16, 1), np.uint8)
     assert len(np.unique(images.reshape(70, -1), axis=0)) == 70
     assert any(isinstance(event, Progress) for event in events)
+
+
+def test_half_of_the_images_are_shapes_that_keep_features_in_a_wider_range() -> None:
+    with_shapes, _ = drawn(calibration_images(context("tiny@0.25"), 64, steps=1))
+    shapes, _ = drawn(procedural_images(context("tiny@0.25"), 32))
+    common = {image.tobytes() for image in with_shapes} & {image.tobytes() for image in shapes}
+    assert len(common) == 32
 
 
 def test_without_batch_normalization_shapes_are_kept_that_the_network_is_sure_of() -> None:
