@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kextract import load, runtime
 from kextract.config import DistillConfig, SynthesisConfig
@@ -73,7 +72,7 @@ def main(checkpoint: str, dataset: str, seed: int = 0) -> None:
         print(json.dumps(found), flush=True)
 
 
-def finished(drawing: Generator[Event, None, NDArray[np.uint8]]) -> Any:
+def finished(drawing: Generator[Event, None, Any]) -> Any:
     """Return what a drawing returns, without showing its progress."""
     while True:
         try:
