@@ -15,6 +15,7 @@ from kextract.datasets.npz import read_images
 from kextract.datasets.npz_members import MAX_BYTES
 from kextract.datasets.registry import DATASETS
 from kextract.datasets.resizing import fitted
+from kextract.datasets.streamed import StoredPixels, StreamedImages
 from kextract.errors import DatasetError, KextractError, UnknownNameError
 from kextract.text import one_line
 
@@ -22,6 +23,20 @@ LARGEST_CANVAS = 512
 """Most pixels along a side of what crops are cut out of."""
 CANVAS_BYTES = 128 << 20
 """Most bytes of all such canvases, unless they are as small as the crops."""
+
+MEMORY = 1 << 30
+"""Bytes of pixels up to which a folder is read into memory, to be fast."""
+
+
+def stream_transfer_images(
+    reference: str, data_dir: Path | None, input_shape: tuple[int, int, int]
+) -> StoredPixels:
+    """Do as `load_transfer_images`, but leave the files of a folder larger than `MEMORY` unread."""
+    with _refusing(reference, "--images"):
+        found = _find(reference, data_dir)
+        if isinstance(found, list) and len(found) * int(np.prod(input_shape)) > MEMORY:
+            return StreamedImages(found, input_shape)
+    return load_transfer_images(reference, data_dir, input_shape)
 
 
 def load_transfer_images(

@@ -24,8 +24,8 @@ from kextract.runs.parts import too_few_to_judge
 from kextract.runs.pictures import check_pictures, with_pictures
 from kextract.runs.requests import CHOSEN, DistillRequest
 from kextract.runs.settings import OPTIONS, OUTPUTS
-from kextract.runs.transfer_images import TransferImages
-from kextract.storage import CheckpointInfo, sha256_of_tensors
+from kextract.runs.transfer_images import TransferImages, transfer_images_sha256
+from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.resume import Request
 from kextract.transfer import MethodSpec, make_source, method_spec, method_specs
@@ -261,7 +261,7 @@ class StudentPlan:
             "teacher with SHA-256": teacher.sha256,
             **({"teacher": teacher.asking.ledger.heading.teacher} if teacher.asking else {}),
             "images with SHA-256": images_sha256(self.validation),
-            "transfer images with SHA-256": sha256_of_tensors(self.images) if self.images else None,
+            "transfer images with SHA-256": transfer_images_sha256(self.images),
         }
 
     def _header(self, config: DistillConfig, precision: str) -> RunHeader:

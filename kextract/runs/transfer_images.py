@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kextract.config import DistillConfig, Holdout
-from kextract.datasets.transfer_images import load_canvases, load_transfer_images
+from kextract.datasets.streamed import StoredPixels, StreamedImages
+from kextract.datasets.transfer_images import load_canvases, stream_transfer_images
 from kextract.errors import RequestError
 from kextract.runs.opened import OpenedModel
 from kextract.runs.parts import cut
+from kextract.storage.hashing import sha256_of_tensors
 from kextract.transfer import method_specs
 
-TransferImages = Mapping[str, NDArray[np.uint8]]
+TransferImages = Mapping[str, StoredPixels]
 """Images (n, h, w, c) by the name of the method that is taught with them."""
 
 
@@ -25,7 +24,7 @@ def transfer_images(
     data_dir: Path | None,
 ) -> TransferImages:
     """Load the images that methods are taught with, as large and as colourful as the teacher's."""
-    found = {}
+    found: dict[str, StoredPixels] = {}
     for name, spec in method_specs(config).items():
         if spec.images == "own":
             if opened.data is None:
@@ -33,7 +32,16 @@ def transfer_images(
                 raise RequestError(f"{flag} {name}: needs the teacher's images: {opened.missing}")
             found[name] = cut(opened.data, "train", holdout).x
         elif spec.images == "given" and images is not None:
-            found[name] = load_transfer_images(images, data_dir, opened.info.input_shape)
+            found[name] = stream_transfer_images(images, data_dir, opened.info.input_shape)
         elif spec.images == "canvases" and images is not None:
             found[name] = load_canvases(images, data_dir, opened.info.input_shape)
     return found
+
+
+def transfer_images_sha256(images: TransferImages) -> str | None:
+    """Hash what a student is taught with: a run on others is another run. None for nothing."""
+    known = {
+        name: given.digest() if isinstance(given, StreamedImages) else given
+        for name, given in images.items()
+    }
+    return sha256_of_tensors(known) if known else None

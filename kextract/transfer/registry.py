@@ -12,9 +12,7 @@ from kextract.config.option import table
 from kextract.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from kextract.datasets.streamed import StoredPixels
     from kextract.transfer.source import SourceContext, TransferSource
 
 CRAFTED_TOGETHER = 4
@@ -213,7 +211,7 @@ def owners(name: str) -> list[str]:
     return [method for method, spec in METHODS.items() if group in spec.uses] if group else []
 
 
-def make_source(context: SourceContext, images: Mapping[str, NDArray[np.uint8]]) -> TransferSource:
+def make_source(context: SourceContext, images: Mapping[str, StoredPixels]) -> TransferSource:
     """Make the source that a context's configuration asks for: a method's, or a mix of two.
 
     `images` are those (n, h, w, c) of each method that needs some, by the method's name.

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import keras
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
+from kextract.datasets.streamed import StoredPixels
 from kextract.records import Event
 from kextract.teachers.asking import Asking
 from kextract.teachers.ledger_file import Heading
@@ -32,7 +32,7 @@ class SourceContext:
     student: keras.Model | None
     """None where nobody is taught; nothing is then made to look for gaps in its knowledge."""
     config: DistillConfig
-    images: NDArray[np.uint8] | None = None
+    images: StoredPixels | None = None
     """Given images (n, h, w, c), for the methods that need some."""
     asking: Asking | None = None
     """A teacher with the ledger of what it was asked, for the methods that ask."""

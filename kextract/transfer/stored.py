@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.datasets.augment import augment
 from kextract.datasets.pixels import centred
+from kextract.datasets.streamed import StoredPixels
 from kextract.graph import compiled
 from kextract.transfer.noise import batch_generator
 
@@ -17,7 +17,7 @@ from kextract.transfer.noise import batch_generator
 class StoredImages:
     """Batches drawn from uint8 images (n, h, w, c), shifted and mirrored at random."""
 
-    def __init__(self, images: NDArray[np.uint8], config: DistillConfig) -> None:
+    def __init__(self, images: StoredPixels, config: DistillConfig) -> None:
         self._images = images
         self._config = config
         self._step = (0, 0)
@@ -43,7 +43,7 @@ class StoredImages:
         """Do nothing: there is nothing to remember."""
 
 
-def sample(images: NDArray[np.uint8], config: DistillConfig, epoch: int, step: int) -> tf.Tensor:
+def sample(images: StoredPixels, config: DistillConfig, epoch: int, step: int) -> tf.Tensor:
     """Draw a batch from uint8 images (n, h, w, c), with replacement, and augment it.
 
     Returns float32 (`config.batch_size`, h, w, c) in [-1, 1]; which images they are, and how they

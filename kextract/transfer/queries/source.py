@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.augment import augment
+from kextract.datasets.streamed import StreamedImages
 from kextract.errors import CheckpointError, TeacherError
 from kextract.graph import compiled
 from kextract.records import Event, Progress
@@ -42,7 +43,9 @@ class Queries:
         self._config, self._rules = context.config, context.config.queries
         self._classes = context.classes
         self._kind = self._asking.ledger.heading.answers
-        self._candidates = make_candidates(self._config, context.input_shape, context.images)
+        canvases = context.images
+        assert not isinstance(canvases, StreamedImages), "canvases have a place in memory"
+        self._candidates = make_candidates(self._config, context.input_shape, canvases)
         self._step = (0, 0)
         self._rows = 0
         self._logits = np.zeros((0, self._classes), np.float32)
