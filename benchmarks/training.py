@@ -1,17 +1,21 @@
 """A teacher's training step is several times as fast as Keras's `fit`.
 
 uv run python -m benchmarks.training [--rounds N] [--threads N] [--clock wall|processor]
+uv run --with torch python -m benchmarks.training --pytorch python
 
-All train a resnet11 on the same eight batches of 128 images, 32x32x3. The last contender is the
-whole loop with its live display, the one before it the step alone.
+All train a resnet11 on eight batches of 128 images, 32x32x3. The last of ours is the whole loop
+with its live display, the one before it the step alone. PyTorch trains the same network in a
+process of its own, by the Python that is named.
 """
 
+import argparse
 import io
+import subprocess
 from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.timing import Timed, begin, compare
+from benchmarks.timing import CLOCKS, Timed, begin, compare, parser
 from kextract import runtime
 
 BATCH = 128
@@ -100,9 +104,50 @@ def loop(precision: str) -> Timed:
     return run
 
 
+def products() -> Timed:
+    """Multiply bfloat16 matrices, as many operations as the training steps: the machine's peak.
+
+    A step is three forward passes of 34.5 million multiply-adds an image.
+    """
+    import tensorflow as tf
+
+    random = np.random.default_rng(0).uniform(-1, 1, (2, 2064, 2064))
+    one, other = (tf.constant(matrix, tf.bfloat16) for matrix in random)
+    multiply = tf.function(tf.matmul)
+
+    def run() -> None:
+        for _ in range(12):
+            multiply(one, other)[0, 0].numpy()
+
+    return run
+
+
+def pytorch(options: argparse.Namespace) -> Timed:
+    """Train by PyTorch, as many threads and by the same clock."""
+    threads = ["--threads", str(options.threads)] if options.threads else []
+    process = subprocess.Popen(
+        [options.pytorch, "-m", "benchmarks.pytorch_step", *threads],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None and process.stdout is not None, "they were asked for"
+    asked, answers = process.stdin, process.stdout
+    print(f"PyTorch {answers.readline().strip()}", end="\n\n")
+
+    def run() -> float:
+        print(file=asked, flush=True)
+        found = dict(zip(CLOCKS, map(float, answers.readline().split()), strict=True))
+        return found[options.clock]
+
+    return run
+
+
 def main() -> None:
     """Print the table."""
-    options = begin(__doc__)
+    reading = parser(__doc__)
+    reading.add_argument("--pytorch", metavar="PYTHON", help="a Python that has PyTorch")
+    options = begin(__doc__, reading=reading)
     native = runtime.resolve_precision("auto")
     contenders = {
         "Keras `fit`, float32": fit(),
@@ -110,7 +155,10 @@ def main() -> None:
         "and fused normalization": step("float32"),
         f"and {native}": step(native),
         "the loop, with its display": loop(native),
+        "as many operations in bfloat16 matrix products": products(),
     }
+    if options.pytorch:
+        contenders["PyTorch, channels last, bfloat16"] = pytorch(options)
     compare("eight training steps, resnet11, 32x32x3, batch 128", contenders, options)
 
 
