@@ -52,7 +52,10 @@ class Run:
     def __iter__(self) -> Iterator[Event]:
         """Continue the training; what was yielded before is not yielded again."""
         if self._events is None:
+            from kextract.runs.job import check_workers
+
             self._work = self._plan.build()
+            check_workers(self._plan, self._work)
             self._events = self._work.events(None)
         for event in self._events:
             if isinstance(event, EpochRecord):

@@ -4,6 +4,7 @@ KextractError                1  the work failed
 ├── StorageError             1  a file could not be written (full disk, read-only folder)
 ├── NonFiniteError           1  a loss became NaN or infinite
 ├── TeacherError             1  a teacher that only answers failed, or answered nonsense
+├── WorkerError              1  another process that shares the work is gone
 ├── RequestError             2  what was asked for cannot be done
 │   ├── UnknownNameError     2  no such data set, model, method, ...
 │   ├── DatasetError         2  images or labels that are missing or unusable
@@ -45,6 +46,10 @@ class NonFiniteError(KextractError):
 
 class TeacherError(KextractError):
     """A teacher that only answers failed again and again, or what it answers makes no sense."""
+
+
+class WorkerError(KextractError):
+    """Another process that shares the work of a run is gone, or never came."""
 
 
 class RequestError(KextractError):

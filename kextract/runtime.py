@@ -1,12 +1,18 @@
 """Starts TensorFlow: without its chatter, with the requested threads and precision."""
 
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from kextract.errors import RequestError, WorkerError
+from kextract.replicas import Cluster, cluster_of, meet
 
 
 @contextmanager
@@ -40,12 +46,32 @@ def threads() -> int:
     return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1)
 
 
+_joined: dict[Cluster, Any] = {}
+"""The cluster that `start` is to join and, once it has, TensorFlow's strategy for it."""
+
+
+def join(cluster: Cluster | None) -> None:
+    """Let `start` join the other workers of a run; must come before it. Raises RequestError."""
+    if cluster is None or cluster in _joined:
+        return
+    if start.cache_info().currsize:
+        raise RequestError(
+            "--strategy multiworker: TensorFlow has started already, and joins others only when it"
+            " starts: give networks as files, or --strategy none"
+        )
+    _joined.clear()
+    _joined[cluster] = None
+
+
 @cache
 def start() -> None:
     """Import TensorFlow quietly; must come before any other import of it, and may come again.
 
     Operations are made deterministic, so that a seed repeats a run bit for bit on one machine.
+    Raises WorkerError where the other workers of a run do not come.
     """
+    for cluster in _joined:
+        meet(cluster)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with native_stderr_held():
@@ -53,8 +79,48 @@ def start() -> None:
 
         tf.get_logger().setLevel("ERROR")
         tf.config.experimental.enable_op_determinism()
+        for cluster in _joined:
+            _joined[cluster] = _multiworker(tf)
         # The first operation starts the devices, which write their greetings.
         tf.zeros(())
+
+
+def _multiworker(tf: Any) -> Any:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise WorkerError(f"--strategy multiworker: {error}") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            # TensorFlow puts its own in place of them.
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+
+def strategy(requested: str) -> Any:
+    """Return the `tf.distribute.Strategy` to share the work by, None for one device.
+
+    `requested` is one of `STRATEGIES`. Raises RequestError for `mirrored` on a single device.
+    """
+    cluster = cluster_of(requested)
+    if cluster is not None:
+        return _joined[cluster]
+    if requested not in ("auto", "mirrored"):
+        return None
+    import tensorflow as tf
+
+    devices = tf.config.list_logical_devices("GPU")
+    if requested == "mirrored" and not devices:
+        devices = tf.config.list_logical_devices("CPU")
+    if len(devices) > 1:
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if requested == "mirrored":
+        raise RequestError(
+            f"--strategy mirrored: needs two or more GPUs, found"
+            f" {len(tf.config.list_physical_devices('GPU'))}; leave it out"
+        )
+    return None
 
 
 def resolve_precision(requested: str) -> str:

@@ -8,6 +8,7 @@ from kextract.config.option import POSITIVE, Bounds, at_least, check, option
 from kextract.errors import RequestError
 from kextract.models import MODELS, POOLINGS
 from kextract.models.input_range import NAMED
+from kextract.replicas import STRATEGIES
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("constant", "cosine")
@@ -48,6 +49,18 @@ def precision(default: str = "auto") -> Any:
         "Arithmetic; auto is bfloat16 where the hardware computes it natively, else float32.",
         panel=MACHINE,
         choices=PRECISIONS,
+    )
+
+
+def strategy() -> Any:
+    """Declare which devices and processes share the work."""
+    return option(
+        "auto",
+        "What shares the work of a batch: mirrored, the GPUs of this machine; multiworker, the"
+        " processes that TF_CONFIG names; auto, whichever there are.",
+        panel=MACHINE,
+        choices=STRATEGIES,
+        setting=False,
     )
 
 

@@ -19,7 +19,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     It has the same variables and the same class name, hence the same place in a weights file.
     Images may be float32 or bfloat16; statistics are float32, taken over all axes but the last.
     The variance that enters the moving average has Bessel's correction, as in TensorFlow 1 and 2,
-    and so in files of that time; Keras 3 averages the uncorrected one.
+    and so in files of that time; Keras 3 averages the uncorrected one. Where replicas of a
+    `tf.distribute` strategy share a batch, statistics are those of the whole batch.
     """
 
     # So that Keras writes it into a `.keras` file as its own, and anybody's Keras can read it.
@@ -37,7 +38,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         parameters = tuple(tf.convert_to_tensor(variable.value) for variable in variables)
         if not (training and self.trainable):
             return _normalized(inputs, parameters, self.epsilon)
-        outputs, mean, variance, *_ = _fused(inputs, parameters, self.epsilon, training=True)
+        replica = tf.distribute.get_replica_context()
+        if replica is not None and replica.num_replicas_in_sync > 1:
+            mean, variance, uncorrected = _shared_moments(inputs, replica)
+            slope = parameters[0] * tf.math.rsqrt(uncorrected + self.epsilon)
+            outputs = _affine(inputs, slope, parameters[1] - mean * slope)
+        else:
+            outputs, mean, variance, *_ = _fused(inputs, parameters, self.epsilon, training=True)
         if self.moves_statistics:
             for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 average.assign(average * self.momentum + value * (1.0 - self.momentum))
@@ -135,6 +142,27 @@ def batch_moments(features: tf.Tensor) -> tuple[Any, Any]:
         return tf.reshape(_affine(_as_images(features), slope, offset), tf.shape(features))
 
     return (mean, variance), gradient
+
+
+def _shared_moments(features: tf.Tensor, replica: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return the moments (c,) of all replicas' features: mean, variance, and that uncorrected.
+
+    Sums of squares of parts about their own means add up as in Chan et al. 1983, "Algorithms for
+    computing the sample variance". One exchange between replicas forwards, one backwards.
+    """
+    mean, variance = batch_moments(features)
+    count = tf.cast(tf.size(features) // features.shape[-1], tf.float32)
+    sums = tf.stack(
+        [
+            count * mean,
+            (count - 1.0) * variance + count * tf.square(mean),
+            tf.fill(tf.shape(mean), count),
+        ]
+    )
+    total, squares, counts = tf.unstack(replica.all_reduce(tf.distribute.ReduceOp.SUM, sums))
+    mean = total / counts
+    uncorrected = tf.maximum(squares / counts - tf.square(mean), 0.0)
+    return mean, uncorrected * counts / (counts - 1.0), uncorrected
 
 
 def _as_images(features: tf.Tensor) -> tf.Tensor:

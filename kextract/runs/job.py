@@ -4,7 +4,10 @@ Three acts: `prepare_teacher` or `prepare_student` refuse what cannot be and nee
 `Plan.build` makes the networks; `run_job` locks the output, keeps, shows and publishes.
 """
 
+import hashlib
+import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,12 +16,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kextract.config.shared import Output
 from kextract.datasets.dataset import Dataset
 from kextract.display import Display, RunHeader
+from kextract.errors import WorkerError
 from kextract.records import EpochRecord, Event, Note, Snapshot
+from kextract.replicas import Cluster, cluster_of
 from kextract.runs.fitting import trials_told_to
-from kextract.runs.keeping import reserved
+from kextract.runs.keeping import earlier_run, reserved
 from kextract.runs.listeners import with_listeners
 from kextract.storage import CheckpointInfo, write_checkpoint
 from kextract.storage.resume import Request, resume_path
+from kextract.text import one_line
 
 if TYPE_CHECKING:
     import keras
@@ -57,6 +63,10 @@ class Plan(Protocol):
         """The command that makes this run."""
 
     @property
+    def strategy(self) -> str:
+        """What shares the work, as it was asked for."""
+
+    @property
     def names(self) -> Mapping[str, Any]:
         """What may stand in braces in the name of a file."""
 
@@ -77,18 +87,25 @@ def run_job(plan: Plan, place: Output, display: Display) -> None:
     is one, and a finished one is left alone.
     """
     path = plan.output
+    cluster = cluster_of(plan.strategy)
+    resume = place.resume or (place.skip_existing and os.path.lexists(resume_path(path)))
+    if cluster is not None and not cluster.is_chief:
+        _assist(plan, place, cluster, resume=resume)
+        return
     if place.skip_existing and os.path.lexists(path):
         with display:
             display.note(f"'{path}' is there already: skipped")
             display.finish((), {"checkpoint": str(path)})
         return
-    resume = place.resume or (place.skip_existing and os.path.lexists(resume_path(path)))
     with reserved(path, resume=resume, overwrite=place.overwrite, command=plan.command) as keeping:
         plan.check_output(replace=place.overwrite or resume)
         display = with_listeners(display, place, plan.names, resume=resume)
+        if cluster is not None:
+            display.note(f"chief of {len(cluster.workers)} workers, with {_listed(cluster)}")
         with trials_told_to(display.note):
             work = plan.build(keeping.earlier_request)
         earlier = keeping.begin(work.request, work.header.epochs)
+        check_workers(plan, work, earlier)
         with display:
             display.start(work.header)
             for text in work.notes:
@@ -100,6 +117,43 @@ def run_job(plan: Plan, place: Output, display: Display) -> None:
             write_checkpoint(path, work.model, info, overwrite=place.overwrite or resume)
             keeping.end(extendable=place.extendable)
             display.finish(history, outcome(path, info.test))
+
+
+def _assist(plan: Plan, place: Output, cluster: Cluster, *, resume: bool) -> None:
+    """Compute along with the chief of several workers, who alone shows the run and writes files.
+
+    An unfinished run is read from the chief's file.
+    """
+    if place.skip_existing and os.path.lexists(plan.output):
+        return
+    text = f"worker {cluster.index} of {len(cluster.workers)}, with {_listed(cluster)}"
+    print(text, file=sys.stderr, flush=True)
+    try:
+        kept = earlier_run(plan.output, resume=resume, overwrite=place.overwrite)
+        work = plan.build(kept.request if kept else None)
+        earlier = kept.snapshot if kept else None
+        check_workers(plan, work, earlier)
+        for _ in work.events(earlier):
+            pass
+    except WorkerError as error:
+        raise WorkerError(f"{error}; the chief keeps the finished epochs") from error
+
+
+def check_workers(plan: Plan, work: Work, earlier: Snapshot | None = None) -> None:
+    """Raise RequestError unless all workers do the same, from the same epoch on."""
+    if cluster_of(plan.strategy) is None:
+        return
+    from kextract import runtime
+    from kextract.training.updating import check_alike
+
+    begun = earlier.history[-1].epoch if earlier else 0
+    text = json.dumps([*sorted(work.request.items()), begun])
+    digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
+    check_alike(runtime.strategy(plan.strategy), digest)
+
+
+def _listed(cluster: Cluster) -> str:
+    return ", ".join(map(one_line, cluster.others))
 
 
 def follow(

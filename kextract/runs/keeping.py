@@ -154,7 +154,7 @@ def reserved(output: Path, *, resume: bool, overwrite: bool, command: str) -> It
         )
     check_writable(output, overwrite or finished)
     with run_lock(output):
-        earlier = _earlier(output, resume=resume, overwrite=overwrite)
+        earlier = earlier_run(output, resume=resume, overwrite=overwrite)
         keeping = Keeping(output, earlier, command, extended=finished and not overwrite)
         with keeping.explained():
             yield keeping
@@ -182,7 +182,11 @@ def images_sha256(*parts: Images | None) -> str | None:
     return sha256_of_tensors(arrays) if arrays else None
 
 
-def _earlier(output: Path, *, resume: bool, overwrite: bool) -> Kept | None:
+def earlier_run(output: Path, *, resume: bool, overwrite: bool) -> Kept | None:
+    """Return what is kept of an output's unfinished run, where it is to be continued.
+
+    Raises RequestError where there is one and nothing says what to do with it, or none to `resume`.
+    """
     path = resume_path(output)
     if not os.path.lexists(path):
         if resume:

@@ -7,6 +7,7 @@ from kextract import runtime
 from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
 from kextract.models import model_pooling
+from kextract.replicas import cluster_of
 from kextract.runs.answering import check_answering_is_used, open_answering
 from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.outputs import output_path, student_file
@@ -37,6 +38,7 @@ def prepare_student(
     """
     request, config = invocation.request, invocation.request.config
     runtime.limit_threads(request.machine.threads)
+    runtime.join(cluster_of(request.strategy))
     if teacher is None:
         teacher = _open_teacher(request)
     info, data = teacher.info, teacher.data

@@ -59,6 +59,7 @@ class TrainRequest(Request):
     )
     pooling: str | None = shared.pooling()
     machine: Machine = field(default_factory=Machine)
+    strategy: str = shared.strategy()
     output: Output = field(default_factory=Output)
     format: str = shared.display()
 
@@ -98,6 +99,7 @@ class DistillRequest(Request):
     foreign: Foreign = field(default_factory=Foreign)
     answering: Answering = field(default_factory=Answering)
     machine: Machine = field(default_factory=Machine)
+    strategy: str = shared.strategy()
     output: Output = field(default_factory=Output)
     ledger: Path | None = option(
         None,

@@ -7,6 +7,7 @@ from kextract.config.option import flag, table
 from kextract.config.resolve import Invocation
 from kextract.config.shared import Output
 from kextract.errors import RequestError
+from kextract.replicas import cluster_of
 from kextract.teachers import only_answers
 from kextract.transfer import method_specs
 from kextract.transfer.registry import owners
@@ -19,6 +20,7 @@ def check_distill(invocation: Invocation[Any]) -> None:
     _check_mix(config)
     _check_asking(invocation.request)
     _check_minutes(config.minutes, invocation.typed)
+    _check_workers(invocation.request)
     _check_preset(config, invocation.request.preset)
     _check_methods(config, images)
     _check_unused(config, invocation.typed)
@@ -90,6 +92,22 @@ def _check_minutes(minutes: float | None, typed: set[str]) -> None:
             raise RequestError(
                 f"--minutes {minutes:g}: fits the number of updates; leave {flag(name)} out"
             )
+
+
+def _check_workers(request: Any) -> None:
+    """Refuse what several processes cannot do alike."""
+    if cluster_of(request.strategy) is None:
+        return
+    if any(spec.asks for spec in method_specs(request.config).values()):
+        raise RequestError(
+            f"--method {request.config.method}: only one process may ask the teacher, and TF_CONFIG"
+            " names several; add --strategy none"
+        )
+    if request.config.minutes is not None:
+        raise RequestError(
+            f"--minutes {request.config.minutes:g}: each of several workers would measure another"
+            " speed; give --epochs and --steps-per-epoch instead, or --strategy none"
+        )
 
 
 def _check_preset(config: DistillConfig, preset: str | None) -> None:

@@ -14,6 +14,7 @@ from kextract.datasets.images import Images
 from kextract.display import RunHeader
 from kextract.models import model_spec
 from kextract.records import EpochRecord, Event, Snapshot
+from kextract.replicas import cluster_of
 from kextract.runs.fitting import continued, fitted
 from kextract.runs.job import Work, final_scores
 from kextract.runs.keeping import comparable, images_sha256
@@ -72,6 +73,11 @@ class StudentPlan:
         return request.ledger or ledger_file(self.output)
 
     @property
+    def strategy(self) -> str:
+        """What shares the work, as it was asked for."""
+        return self.invocation.request.strategy
+
+    @property
     def names(self) -> Mapping[str, Any]:
         """What may stand in braces in the name of a file."""
         return names_of_student(self.invocation, self.teacher, self.architecture)
@@ -94,6 +100,7 @@ class StudentPlan:
         from kextract.transfer.source import SourceContext
         from kextract.transfer.watched import Watched
 
+        strategy, cluster = runtime.strategy(self.strategy), cluster_of(self.strategy)
         request, info, validation = self.invocation.request, self.teacher.info, self.validation
         asked = request.config
         config = replace(
@@ -129,7 +136,13 @@ class StudentPlan:
             student = self._student(config, precision, copied=True)
             source = source_for(student, config)
             return distill(
-                teacher.classifier, student, source, config, validation, teacher.validation_logits
+                teacher.classifier,
+                student,
+                source,
+                config,
+                validation,
+                teacher.validation_logits,
+                strategy=strategy,
             )
 
         if config.minutes is not None and kept is not None:
@@ -150,8 +163,11 @@ class StudentPlan:
                 unseen=unseen,
                 resume=earlier,
                 snapshots=True,
+                strategy=strategy,
             )
             every = request.save_images or (1 if request.output.tensorboard else 0)
+            if cluster is not None and not cluster.is_chief:
+                every = 0
             beside = self.output if request.save_images else None
             if every:
                 # Pictures are no reason to ask: without a teacher at hand the student says more.

@@ -14,6 +14,7 @@ from kextract.datasets.loading import load_dataset
 from kextract.display import RunHeader
 from kextract.models import check_input_shape, model_pooling
 from kextract.records import EpochRecord
+from kextract.replicas import cluster_of
 from kextract.runs.job import Work, final_scores
 from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.outputs import output_path, stem, teacher_file
@@ -52,6 +53,11 @@ class TeacherPlan:
         return self.invocation.command_line()
 
     @property
+    def strategy(self) -> str:
+        """What shares the work, as it was asked for."""
+        return self.invocation.request.strategy
+
+    @property
     def names(self) -> Mapping[str, Any]:
         """What may stand in braces in the name of a file."""
         return names_of_teacher(self.invocation, self.data)
@@ -71,6 +77,7 @@ class TeacherPlan:
         from kextract.models.build import build_model, fastest_precision
         from kextract.training.teacher import train_teacher
 
+        strategy = runtime.strategy(self.strategy)
         registered = None if self.network is not None else self.architecture
         config = replace(config, precision=fastest_precision(config.precision, registered))
         network = without_narrow_strides(
@@ -130,6 +137,7 @@ class TeacherPlan:
                 flip=data.flip,
                 resume=earlier,
                 snapshots=True,
+                strategy=strategy,
             ),
             describe=describe,
             notes=too_few_to_judge(validation),
@@ -157,6 +165,7 @@ def prepare_teacher(
     request = invocation.request
     check_extendable(request.output, request.config.schedule)
     runtime.limit_threads(request.machine.threads)
+    runtime.join(cluster_of(request.strategy))
     data = load_dataset(request.dataset, request.machine.data_dir)
     check_input_shape(data.input_shape)
     check_shift(request.config.shift, data.input_shape)

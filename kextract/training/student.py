@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from kextract.training.evaluation import FloatArray, Predictor, score
 from kextract.training.mixing import CutMix
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.training.unseen import Unseen
+from kextract.training.updating import descend, synchronize, told
 from kextract.transfer.crafting import Classifier
 from kextract.transfer.source import Batch, TransferSource, as_batch
 
@@ -36,6 +38,7 @@ def distill(
     unseen: Unseen | None = None,
     resume: Snapshot | None = None,
     snapshots: bool = False,
+    strategy: Any = None,
 ) -> Iterator[Event]:
     """Train `student` in place and yield what happens: progress, and a record an epoch from 0 on.
 
@@ -48,10 +51,12 @@ def distill(
     With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
     it has kept every epoch that was ever shown. With `resume`, teaching goes on after the
     snapshot's last epoch, to the same end as if it had never stopped. Raises CheckpointError for
-    the snapshot of another student or source.
+    the snapshot of another student or source. A `tf.distribute` strategy shares every update among
+    its replicas, each of which has all of the source's images; WorkerError says that one is gone.
     """
     optimizer = make_optimizer(config.optimizer, student, _learning_rate(config))
-    update = _compile_update(teacher, student, config, optimizer)
+    synchronize(student, strategy)
+    update = _compile_update(teacher, student, config, optimizer, strategy)
     examiner = _Examiner(student, validation, teacher_logits, unseen)
     cutmix = CutMix(config.cutmix, config.seed)
     steps = config.steps_per_epoch
@@ -102,28 +107,30 @@ def _compile_update(
     student: keras.Model,
     config: DistillConfig,
     optimizer: keras.optimizers.Optimizer,
+    strategy: Any = None,
 ) -> Callable[[Batch], tuple[tf.Tensor, tf.Tensor]]:
     """Compile one update: a batch in; loss, and share of equal predictions, out."""
     distances = distance(config.distance, config.temperature)
 
     @compiled(reduce_retracing=True)
     def update(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        images, target = batch
+        given = [tensor for tensor in batch if tensor is not None]
+        loss, agreement = descend(student, optimizer, measure, given, strategy)
+        return loss, agreement
+
+    def measure(images: tf.Tensor, target: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         if target is None:
             assert teacher is not None, "a source without logits needs a teacher"
-            target = teacher(images)
-        with tf.GradientTape() as tape:
-            logits = student(images, training=True)
-            if config.recipe == "article":
-                loss = article_distillation(target, logits)
-            else:
-                loss = tf.reduce_mean(distances(target, logits))
-        variables = student.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
+            target = tf.stop_gradient(teacher(images))
+        logits = student(images, training=True)
+        if config.recipe == "article":
+            loss = article_distillation(target, logits)
+        else:
+            loss = tf.reduce_mean(distances(target, logits))
         same = tf.equal(tf.argmax(target, axis=-1), tf.argmax(logits, axis=-1))
         return loss, tf.reduce_mean(tf.cast(same, tf.float32))
 
-    return update  # type: ignore[no-any-return]
+    return told(update, strategy)  # type: ignore[no-any-return]
 
 
 def _learning_rate(config: DistillConfig) -> LearningRate:

@@ -20,6 +20,7 @@ from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_
 from kextract.seeds import Stream, random_generator
 from kextract.training.evaluation import Predictor, score
 from kextract.training.state import matching, put_back, take
+from kextract.training.updating import descend, synchronize, told
 
 Update = Callable[[np.ndarray, np.ndarray], tf.Tensor]
 
@@ -33,6 +34,7 @@ def train_teacher(
     flip: bool,
     resume: Snapshot | None = None,
     snapshots: bool = False,
+    strategy: Any = None,
 ) -> Iterator[Event]:
     """Train `model` in place and yield what happens: progress, and a record an epoch from 0 on.
 
@@ -43,13 +45,21 @@ def train_teacher(
     With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
     it has kept every epoch that was ever shown. With `resume`, training goes on after the
     snapshot's last epoch, to the same end as if it had never stopped. Raises CheckpointError for
-    the snapshot of another model.
+    the snapshot of another model. A `tf.distribute` strategy shares every batch among its replicas;
+    WorkerError says that one of them is gone.
     """
     evaluator = Predictor(model)
     steps = -(-len(train.x) // config.batch_size)
     optimizer = make_optimizer(model, config, steps * config.epochs)
+    synchronize(model, strategy)
     update = compile_update(
-        model, train, config, steps * config.epochs, flip=flip, optimizer=optimizer
+        model,
+        train,
+        config,
+        steps * config.epochs,
+        flip=flip,
+        optimizer=optimizer,
+        strategy=strategy,
     )
     if resume is None:
         history = [_validate(evaluator, validation, 0, time.perf_counter())]
@@ -115,6 +125,7 @@ def compile_update(
     *,
     flip: bool,
     optimizer: keras.optimizers.Optimizer | None = None,
+    strategy: Any = None,
 ) -> Update:
     """Compile one update: int32 indices (n,) and [epoch, step] in, mean loss out."""
     if optimizer is None:
@@ -129,15 +140,15 @@ def compile_update(
         if config.augment:
             seed = tf.random.experimental.stateless_fold_in(epoch_and_step, config.seed)
             images = augment(images, shift=config.shift, flip=flip, seed=seed)
-        with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            loss = cross_entropy(tf.gather(all_labels, indices), logits)
-            penalized = loss + tf.add_n(model.losses) if model.losses else loss
-        variables = model.trainable_variables
-        optimizer.apply(tape.gradient(penalized, variables), variables)
-        return penalized
+        labels = tf.gather(all_labels, indices)
+        (loss,) = descend(model, optimizer, measure, (images, labels), strategy)
+        return loss
 
-    return update  # type: ignore[no-any-return]
+    def measure(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor]:
+        loss = cross_entropy(labels, model(images, training=True))
+        return (loss + tf.add_n(model.losses) if model.losses else loss,)
+
+    return told(update, strategy)  # type: ignore[no-any-return]
 
 
 def _train_epoch(
