@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kextract.config.resolve import Invocation
 from kextract.config.shared import Output
 from kextract.datasets.dataset import Dataset
 from kextract.display import Display, RunHeader
@@ -63,8 +64,8 @@ class Plan(Protocol):
         """The command that makes this run."""
 
     @property
-    def strategy(self) -> str:
-        """What shares the work, as it was asked for."""
+    def invocation(self) -> Invocation[Any]:
+        """All that was asked for, by option."""
 
     @property
     def names(self) -> Mapping[str, Any]:
@@ -87,7 +88,7 @@ def run_job(plan: Plan, place: Output, display: Display) -> None:
     is one, and a finished one is left alone.
     """
     path = plan.output
-    cluster = cluster_of(plan.strategy)
+    cluster = cluster_of(plan.invocation.request.strategy)
     resume = place.resume or (place.skip_existing and os.path.lexists(resume_path(path)))
     if cluster is not None and not cluster.is_chief:
         _assist(plan, place, cluster, resume=resume)
@@ -141,7 +142,8 @@ def _assist(plan: Plan, place: Output, cluster: Cluster, *, resume: bool) -> Non
 
 def check_workers(plan: Plan, work: Work, earlier: Snapshot | None = None) -> None:
     """Raise RequestError unless all workers do the same, from the same epoch on."""
-    if cluster_of(plan.strategy) is None:
+    strategy = plan.invocation.request.strategy
+    if cluster_of(strategy) is None:
         return
     from kextract import runtime
     from kextract.training.updating import check_alike
@@ -149,7 +151,7 @@ def check_workers(plan: Plan, work: Work, earlier: Snapshot | None = None) -> No
     begun = earlier.history[-1].epoch if earlier else 0
     text = json.dumps([*sorted(work.request.items()), begun])
     digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
-    check_alike(runtime.strategy(plan.strategy), digest)
+    check_alike(runtime.strategy(strategy), digest)
 
 
 def _listed(cluster: Cluster) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,11 +74,6 @@ class StudentPlan:
         return request.ledger or ledger_file(self.output)
 
     @property
-    def strategy(self) -> str:
-        """What shares the work, as it was asked for."""
-        return self.invocation.request.strategy
-
-    @property
     def names(self) -> Mapping[str, Any]:
         """What may stand in braces in the name of a file."""
         return names_of_student(self.invocation, self.teacher, self.architecture)
@@ -100,8 +96,8 @@ class StudentPlan:
         from kextract.transfer.source import SourceContext
         from kextract.transfer.watched import Watched
 
-        strategy, cluster = runtime.strategy(self.strategy), cluster_of(self.strategy)
         request, info, validation = self.invocation.request, self.teacher.info, self.validation
+        teach = partial(distill, strategy=runtime.strategy(request.strategy))
         asked = request.config
         config = replace(
             asked,
@@ -135,14 +131,8 @@ class StudentPlan:
         def trial(config: DistillConfig) -> Iterator[Event]:
             student = self._student(config, precision, copied=True)
             source = source_for(student, config)
-            return distill(
-                teacher.classifier,
-                student,
-                source,
-                config,
-                validation,
-                teacher.validation_logits,
-                strategy=strategy,
+            return teach(
+                teacher.classifier, student, source, config, validation, teacher.validation_logits
             )
 
         if config.minutes is not None and kept is not None:
@@ -153,7 +143,7 @@ class StudentPlan:
         source = Watched(source_for(student, config))
 
         def events(earlier: Snapshot | None) -> Iterator[Event]:
-            running = distill(
+            running = teach(
                 teacher.classifier,
                 student,
                 source,
@@ -163,13 +153,11 @@ class StudentPlan:
                 unseen=unseen,
                 resume=earlier,
                 snapshots=True,
-                strategy=strategy,
             )
             every = request.save_images or (1 if request.output.tensorboard else 0)
-            if cluster is not None and not cluster.is_chief:
-                every = 0
             beside = self.output if request.save_images else None
-            if every:
+            cluster = cluster_of(request.strategy)
+            if every and (cluster is None or cluster.is_chief):
                 # Pictures are no reason to ask: without a teacher at hand the student says more.
                 judge = teacher.classifier or frozen(student, batch_statistics=False)
                 running = with_pictures(running, source, judge, beside, every)

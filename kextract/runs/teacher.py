@@ -53,11 +53,6 @@ class TeacherPlan:
         return self.invocation.command_line()
 
     @property
-    def strategy(self) -> str:
-        """What shares the work, as it was asked for."""
-        return self.invocation.request.strategy
-
-    @property
     def names(self) -> Mapping[str, Any]:
         """What may stand in braces in the name of a file."""
         return names_of_teacher(self.invocation, self.data)
@@ -77,7 +72,7 @@ class TeacherPlan:
         from kextract.models.build import build_model, fastest_precision
         from kextract.training.teacher import train_teacher
 
-        strategy = runtime.strategy(self.strategy)
+        strategy = runtime.strategy(request.strategy)
         registered = None if self.network is not None else self.architecture
         config = replace(config, precision=fastest_precision(config.precision, registered))
         network = without_narrow_strides(
