@@ -11,12 +11,12 @@ from tests.cli.program import Finished
 class Running:
     """A run of the program that has been started; ended, if need be, when the block is left."""
 
-    def __init__(self, *words: object, cwd: Path) -> None:
+    def __init__(self, *words: object, cwd: Path, **settings: str) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("KEXTRACT_")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "kextract", *(str(word) for word in words)],
             cwd=cwd,
-            env=environment,
+            env=environment | settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

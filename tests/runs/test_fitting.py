@@ -2,6 +2,7 @@ import io
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -52,6 +53,7 @@ def test_a_run_shows_on_stderr_what_its_trial_asks(tmp_path: Path) -> None:
     class Fitting:
         output = tmp_path / "student.weights.h5"
         command = "kextract distill"
+        invocation: Any = SimpleNamespace(request=SimpleNamespace(strategy="none"))
         names: ClassVar[dict[str, Any]] = {}
 
         def check_output(self, *, replace: bool) -> None:

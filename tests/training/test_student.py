@@ -83,6 +83,7 @@ def lessons(
     source: Any = None,
     *,
     validation: Images | None = VALIDATION,
+    strategy: Any = None,
     **changes: Any,
 ) -> Iterator[Event]:
     config = replace(CONFIG, **changes)
@@ -91,7 +92,7 @@ def lessons(
     if source is None:
         context = SourceContext(answers, teacher, student, config, easy_images(9, seed=5).x)
         source = method_spec(config.method).make(context)
-    return distill(answers, student, source, config, validation, logits)
+    return distill(answers, student, source, config, validation, logits, strategy=strategy)
 
 
 @dataclass(frozen=True)
