@@ -106,21 +106,17 @@ def strategy(requested: str) -> Any:
     cluster = cluster_of(requested)
     if cluster is not None:
         return _joined[cluster]
-    if requested not in ("auto", "mirrored"):
+    if requested != "mirrored":
         return None
     import tensorflow as tf
 
-    devices = tf.config.list_logical_devices("GPU")
-    if requested == "mirrored" and not devices:
-        devices = tf.config.list_logical_devices("CPU")
-    if len(devices) > 1:
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
-    if requested == "mirrored":
+    gpus, processors = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
+    devices = gpus or processors
+    if len(devices) < 2:
         raise RequestError(
-            f"--strategy mirrored: needs two or more GPUs, found"
-            f" {len(tf.config.list_physical_devices('GPU'))}; leave it out"
+            f"--strategy mirrored: needs two or more GPUs, found {len(gpus)}; leave it out"
         )
-    return None
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
 def resolve_precision(requested: str) -> str:

@@ -57,7 +57,7 @@ def strategy() -> Any:
     return option(
         "auto",
         "What shares the work of a batch: mirrored, the GPUs of this machine; multiworker, the"
-        " processes that TF_CONFIG names; auto, whichever there are.",
+        " processes that TF_CONFIG names; auto, those processes if there are several.",
         panel=MACHINE,
         choices=STRATEGIES,
         setting=False,
