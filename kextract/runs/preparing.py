@@ -1,7 +1,7 @@
 """All that can be refused of a distillation before its work begins; TensorFlow is not needed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
 from kextract.config.resolve import Invocation
@@ -13,7 +13,7 @@ from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.outputs import output_path, student_file
 from kextract.runs.parts import check_network, check_shift, cut, holdout_of
 from kextract.runs.requests import DistillRequest
-from kextract.runs.student import StudentPlan, names_of_student
+from kextract.runs.student import StudentPlan
 from kextract.runs.transfer_images import transfer_images
 from kextract.storage import CheckpointInfo
 from kextract.storage.archive import load_archive
@@ -56,19 +56,18 @@ def prepare_student(
     validation = (
         cut(data, "validation", holdout) if data is not None and data.x_train is not None else None
     )
+    names = _names(invocation, teacher, architecture)
+    default = student_file(teacher.path, request.student, config)
     return StudentPlan(
         invocation,
-        output_path(
-            request.output.output,
-            student_file(teacher.path, request.student, config),
-            names_of_student(invocation, teacher, architecture),
-        ),
+        output_path(request.output.output, default, names),
         teacher,
         architecture,
         pooling,
         holdout,
         validation,
         transfer_images(config, request.images, teacher, holdout, request.machine.data_dir),
+        names,
         student,
     )
 
@@ -111,6 +110,19 @@ def _check_architecture(
             f"--recipe article: it normalizes by batch statistics, as is done with kextract's own"
             f" networks only; leave --recipe out for '{teacher.path}'"
         )
+
+
+def _names(
+    invocation: Invocation[DistillRequest], teacher: OpenedModel, architecture: str
+) -> dict[str, Any]:
+    """Give what may stand in braces in a file's name: the options, as far as they are known."""
+    student = invocation.request.student
+    return {
+        **invocation.values,
+        "teacher": teacher.path,
+        "student": Path(student) if student is not None else architecture,
+        "dataset": teacher.data.name if teacher.data else teacher.info.dataset,
+    }
 
 
 def _pooling(info: CheckpointInfo, architecture: str, requested: str | None) -> str:

@@ -57,6 +57,8 @@ class StudentPlan:
     holdout: Holdout
     validation: Images | None
     images: TransferImages
+    names: Mapping[str, Any]
+    """What may stand in braces in the name of a file."""
     network: "keras.Model | None" = None
     """A student whose architecture is not in the registry."""
 
@@ -72,11 +74,6 @@ class StudentPlan:
         if not method_spec(request.config.method).asks:
             return None
         return request.ledger or ledger_file(self.output)
-
-    @property
-    def names(self) -> Mapping[str, Any]:
-        """What may stand in braces in the name of a file."""
-        return names_of_student(self.invocation, self.teacher, self.architecture)
 
     def check_output(self, *, replace: bool) -> None:
         """Refuse, before the work begins, to replace the pictures of an earlier run."""
@@ -279,19 +276,6 @@ class StudentPlan:
             columns=columns(specs, measured=self.validation is not None),
             command=self.command,
         )
-
-
-def names_of_student(
-    invocation: Invocation[DistillRequest], teacher: OpenedModel, architecture: str
-) -> dict[str, Any]:
-    """Give what may stand in braces in a file's name: the options, as far as they are known."""
-    student = invocation.request.student
-    return {
-        **invocation.values,
-        "teacher": teacher.path,
-        "student": Path(student) if student is not None else architecture,
-        "dataset": teacher.data.name if teacher.data else teacher.info.dataset,
-    }
 
 
 def model_has_pooling(architecture: str) -> bool:
