@@ -110,5 +110,5 @@ def _address(worker: str) -> tuple[str, int]:
 def _unusable(problem: str) -> RequestError:
     return RequestError(
         f"--strategy multiworker: the environment variable TF_CONFIG {problem}; set it for every"
-        f" worker, such as {EXAMPLE}"
+        f" worker, such as {EXAMPLE}, or run alone with --strategy none"
     )
