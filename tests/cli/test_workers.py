@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -64,15 +65,27 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def network_without_noise() -> Any:
+    """A small network that is trained to the same weights in whatever order its sums are taken.
+
+    Its convolution has no bias: the gradient of one before a batch normalization is zero but for
+    rounding, which Adam makes steps of.
+    """
+    import keras
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((16, 16, 1))
+    x = keras.layers.Conv2D(4, 3, strides=4, use_bias=False)(inputs)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
+    return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+
+
 @pytest.fixture
 def folders(tmp_path: Path, tensorflow: ModuleType) -> tuple[Path, Path, Path]:
     """Of the chief, of a worker, and of one alone, with the same images and network in them."""
     del tensorflow
-    from kextract.models.plain import plain
-    from tests.training.examples import tiny_network
-
     made = tmp_path / "chief", tmp_path / "worker", tmp_path / "one"
-    network = plain(tiny_network())
+    network = network_without_noise()
     for folder in made:
         (folder / "out").mkdir(parents=True)
         write_images(folder / "shades.npz")
@@ -115,7 +128,7 @@ def test_a_killed_worker_ends_a_run_that_two_go_on_with_to_the_curve_of_one(
     assert len(helped.stderr.splitlines()) == 1
     assert everything(second) == before
     assert {*everything(first)} == {"shades.npz", "own.keras", str(OUTPUT)}
-    assert losses(first / OUTPUT)[: len(expected)] == pytest.approx(expected, rel=1e-4)
+    assert losses(first / OUTPUT)[: len(expected)] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(
