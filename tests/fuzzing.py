@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 SECONDS = 5.0
-"""Longer than this is called a hang; allowed is `SLOW`."""
+"""Longer than this is called a hang."""
 SLOW = 2.0
+"""Seconds of processor time that a file may take, whatever else the machine is doing."""
 MEGABYTES = 200
 """How much a file may make the reader's memory grow."""
 
@@ -81,9 +82,9 @@ def _child(connection: Connection, family: Family, folder: Path) -> None:
         base, mutation = family.make(number, folder)
         connection.send("made")
         forget_peak()
-        before, started = megabytes("VmRSS"), time.perf_counter()
+        before, started = megabytes("VmRSS"), time.process_time()
         what, message = family.read()
-        seconds, grown = time.perf_counter() - started, megabytes("VmHWM") - before
+        seconds, grown = time.process_time() - started, megabytes("VmHWM") - before
         connection.send(Outcome(number, base, mutation, what, seconds, grown, message))
 
 
