@@ -42,9 +42,13 @@ def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
     if invocation.request.config:
         print(settings_of_checkpoint(info), end="")
     elif format == "json":
-        print(json_text(dict(sorted(asdict(info).items()))))
+        print(json_text(dict(sorted(_facts(info).items()))))
     else:
         print_table(_table(checkpoint, info))
+
+
+def _facts(info: "CheckpointInfo") -> dict[str, Any]:
+    return {name: value for name, value in asdict(info).items() if name != "architecture"}
 
 
 def _print_facts(title: str, facts: dict[str, Any], format: str) -> None:
@@ -59,7 +63,7 @@ def _print_facts(title: str, facts: dict[str, Any], format: str) -> None:
 
 def _table(path: Path, info: "CheckpointInfo") -> "Table":
     facts: dict[str, Any] = {
-        name: value for name, value in asdict(info).items() if name not in ("history", "config")
+        name: value for name, value in _facts(info).items() if name not in ("history", "config")
     }
     facts["input_shape"] = "x".join(str(side) for side in info.input_shape)
     facts["class_names"] = ", ".join(info.class_names)

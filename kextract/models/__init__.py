@@ -1,6 +1,12 @@
 """Architectures: images in [-1, 1] in, logits out; `models.build` makes them."""
 
-from kextract.models.registry import MODELS, check_input_shape, model_pooling, model_spec
+from kextract.models.registry import (
+    MODELS,
+    check_input_shape,
+    model_pooling,
+    model_spec,
+    share_of_teacher,
+)
 from kextract.models.spec import POOLINGS, Cost, ModelSpec
 
 __all__ = [
@@ -11,4 +17,5 @@ __all__ = [
     "check_input_shape",
     "model_pooling",
     "model_spec",
+    "share_of_teacher",
 ]

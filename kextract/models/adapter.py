@@ -37,7 +37,7 @@ def adapt(
     outputs = network(x)
     if len(outputs.shape) > 2:
         outputs = keras.layers.Flatten(dtype="float32")(outputs)
-    return keras.Model(images, _logits(keras.ops.cast(outputs, "float32"), head))
+    return keras.Model(images, _logits(_in_float32(outputs), head))
 
 
 def image_shape(network: keras.Model) -> tuple[int, int, int]:
@@ -64,6 +64,11 @@ def guess_head(outputs: NDArray[np.floating]) -> str:
     inside = rows.min() >= -1e-6 and rows.max() <= 1 + 1e-6
     summed = rows.shape[1] == 1 or np.abs(rows.sum(axis=1) - 1).max() < 1e-3
     return "probabilities" if inside and summed else "logits"
+
+
+def _in_float32(outputs: keras.KerasTensor) -> keras.KerasTensor:
+    """Cast by a layer: a file that holds the network would not be read with a bare operation."""
+    return keras.layers.Activation("linear", dtype="float32")(outputs)
 
 
 def _logits(outputs: keras.KerasTensor, head: str) -> keras.KerasTensor:

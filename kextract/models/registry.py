@@ -14,6 +14,9 @@ from kextract.models.wide_resnet import wide_resnet_spec
 MINIMUM_SIDE = 16
 WIDTHS = (0.1, 4.0)
 """The least and the largest multiplier of an architecture's width."""
+TEACHER = "teacher"
+SHARES = (0.05, 0.95)
+"""The least and the largest share of its teacher's parameters that a student can begin with."""
 
 MODELS: dict[str, ModelSpec] = {
     "resnet11": resnet_spec(
@@ -74,6 +77,25 @@ def _width(name: str, text: str) -> float:
             f" from {least:g} to {most:g}, such as '{name.partition('@')[0]}@0.5'"
         )
     return width
+
+
+def share_of_teacher(name: str) -> float | None:
+    """Read `teacher@SHARE`, the teacher's own network with that share of its parameters left.
+
+    None for any other name. Raises RequestError for a share that is no number from 0.05 to 0.95.
+    """
+    base, _, text = name.partition("@")
+    if base != TEACHER:
+        return None
+    least, most = SHARES
+    share = float(text) if re.fullmatch(r"0?\.[0-9]{1,3}", text) else 0.0
+    if not least <= share <= most:
+        raise RequestError(
+            f"unknown model '{name}': what follows the @ is the share of the teacher's parameters"
+            f" that is left and must be a number from {least:g} to {most:g}, such as"
+            f" '{TEACHER}@0.5'"
+        )
+    return share
 
 
 def model_pooling(name: str, input_shape: tuple[int, int, int], requested: str | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kextract.models import model_spec
+from kextract.models import model_spec, share_of_teacher
 from kextract.teachers import only_answers
 from kextract.transfer.auto import Choice, Facts, choose_method
 
@@ -65,5 +65,7 @@ def _normalizes(name: str | None, unknown: bool) -> bool:
     from kextract.storage.info import OWN_ARCHITECTURE
 
     if name is None or name == OWN_ARCHITECTURE or name.endswith(".keras"):
+        return unknown
+    if share_of_teacher(name) is not None:
         return unknown
     return model_spec(name).normalizes

@@ -8,7 +8,7 @@ from kextract.config.shared import Foreign, Machine
 from kextract.datasets.class_names import read_class_names
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.loading import load_dataset
-from kextract.errors import DatasetError, RequestError
+from kextract.errors import DatasetError, RequestError, UnknownNameError
 from kextract.models import check_input_shape
 from kextract.models.input_range import (
     PIXELS,
@@ -118,7 +118,8 @@ def open_model(
         return OpenedModel(path, info, missing=str(_nameless(path)))
     try:
         labelled = load_dataset(dataset or info.dataset, machine.data_dir)
-    except DatasetError as error:
+    except (DatasetError, UnknownNameError) as error:
+        # A file of images is known to a checkpoint by its name alone.
         if dataset is not None or data == "needed":
             raise
         return OpenedModel(path, info, missing=str(error))

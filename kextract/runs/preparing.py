@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from kextract import runtime
 from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
-from kextract.models import model_pooling
+from kextract.models import model_pooling, share_of_teacher
 from kextract.replicas import cluster_of
 from kextract.runs.answering import check_answering_is_used, open_answering
+from kextract.runs.choosing import RESTRICTED
 from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.outputs import output_path, student_file
 from kextract.runs.parts import check_network, check_shift, cut, holdout_of
@@ -46,8 +47,12 @@ def prepare_student(
     check_shift(config.shift, info.input_shape)
     if student is None and request.student and names_model(request.student):
         student, _ = load_archive(Path(request.student), precision=config.precision)
+    share = None if student or request.student is None else share_of_teacher(request.student)
     if student is not None:
         check_network(student, "--student", info.input_shape, info.classes)
+        architecture, pooling = OWN_ARCHITECTURE, "none"
+    elif share is not None:
+        _check_kernels_are_at_hand(request)
         architecture, pooling = OWN_ARCHITECTURE, "none"
     else:
         architecture = request.student or info.model
@@ -69,6 +74,7 @@ def prepare_student(
         transfer_images(config, request.images, teacher, holdout, request.machine.data_dir),
         names,
         student,
+        share,
     )
 
 
@@ -103,12 +109,21 @@ def _check_architecture(
     if request.student is None and student is None:
         raise RequestError(
             f"'{teacher.path}' holds an architecture of its own: name the student's with --student,"
-            " such as --student lenet5"
+            " such as --student lenet5, or --student teacher@0.5 for its own at half the parameters"
         )
     if request.config.recipe == "article":
         raise RequestError(
             f"--recipe article: it normalizes by batch statistics, as is done with kextract's own"
             f" networks only; leave --recipe out for '{teacher.path}'"
+        )
+
+
+def _check_kernels_are_at_hand(request: DistillRequest) -> None:
+    """Refuse to take a network apart that only answers."""
+    if only_answers(request.teacher) or request.answering.access in RESTRICTED:
+        raise RequestError(
+            f"--student {request.student}: the teacher only answers, so that its kernels cannot be"
+            " had; name an architecture, such as --student lenet5"
         )
 
 

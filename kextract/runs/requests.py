@@ -17,7 +17,7 @@ from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import Invocation, Layer, resolve
 from kextract.config.shared import PLACES, Answering, Foreign, Machine, Output
 from kextract.datasets import dataset_names
-from kextract.models import MODELS
+from kextract.models import MODELS, share_of_teacher
 from kextract.runs import rules
 from kextract.runs.choosing import choose
 from kextract.runs.outputs import FOLDER
@@ -129,6 +129,7 @@ class DistillRequest(Request):
             return [
                 *_defaults_of(given["method"], given.get("preset")),
                 *_defaults_for(given["method"], given.get("access")),
+                *_defaults_of_student(given.get("student")),
             ]
         choice = choose(given)
         chosen = {"method": choice.method, "preset": choice.preset, **choice.settings}
@@ -136,6 +137,7 @@ class DistillRequest(Request):
             *_defaults_of(choice.method, given.get("preset") or choice.preset),
             *_defaults_for(choice.method, given.get("access")),
             Layer(f"{CHOSEN}{choice.reason}", chosen),
+            *_defaults_of_student(given.get("student")),
         ]
 
     @classmethod
@@ -154,6 +156,13 @@ def _defaults_for(method: str, access: str | None) -> list[Layer]:
     if access != "labels" or not method_spec(method).asks:
         return []
     return [Layer("access labels", {"temperature": 1.0, "first_share": 0.05, "query_rounds": 12})]
+
+
+def _defaults_of_student(name: str | None) -> list[Layer]:
+    """A student that begins as its teacher is corrected by small steps."""
+    if name is None or share_of_teacher(name) is None:
+        return []
+    return [Layer(f"student {name}", {"optimizer": "muon", "learning_rate": 0.002})]
 
 
 def _defaults_of(method: str, name: str | None) -> list[Layer]:

@@ -61,11 +61,17 @@ class StudentPlan:
     """What may stand in braces in the name of a file."""
     network: "keras.Model | None" = None
     """A student whose architecture is not in the registry."""
+    share: float | None = None
+    """The student begins as the teacher, with that share of its parameters."""
 
     @property
     def command(self) -> str:
         """The command that makes this run."""
         return self.invocation.command_line()
+
+    @property
+    def _called(self) -> str:
+        return self.invocation.request.student or self.architecture
 
     @property
     def ledger(self) -> Path | None:
@@ -85,8 +91,11 @@ class StudentPlan:
         """Make the teacher, the student and the source of its images."""
         began = time.perf_counter()
         runtime.start()
+        import keras
+
         from kextract.models.build import fastest_precision
         from kextract.models.frozen import frozen
+        from kextract.models.low_rank import smaller
         from kextract.training.alike import check_tells_apart
         from kextract.training.student import distill
         from kextract.training.unseen import Unseen
@@ -102,7 +111,7 @@ class StudentPlan:
             flip=info.flip if asked.flip is None else asked.flip,
         )
         # The student's own; the teacher and a generator are not kept from theirs by it.
-        registered = None if self.network is not None else self.architecture
+        registered = None if self.architecture == OWN_ARCHITECTURE else self.architecture
         precision = fastest_precision(asked.precision, registered)
         teacher = load_teacher(
             self.teacher,
@@ -115,6 +124,7 @@ class StudentPlan:
             taken = str(self.teacher.input_range)
             check_tells_apart(teacher.classifier, self.teacher.path, info.input_shape, taken)
         ledger = teacher.asking.ledger if teacher.asking else None
+        own = self.network if self.share is None else smaller(teacher.network, self.share)
         unseen = None
         if validation is None and teacher.classifier is not None:
             unseen = Unseen(teacher.classifier, info.input_shape)
@@ -126,7 +136,8 @@ class StudentPlan:
             return make_source(context, self.images)
 
         def trial(config: DistillConfig) -> Iterator[Event]:
-            student = self._student(config, precision, copied=True)
+            copy = keras.models.clone_model(own) if own else None
+            student = self._student(copy, config, precision)
             source = source_for(student, config)
             return teach(
                 teacher.classifier, student, source, config, validation, teacher.validation_logits
@@ -136,7 +147,7 @@ class StudentPlan:
             config = continued(config, kept)
         elif config.minutes is not None:
             config = fitted(config, config.minutes, began, trial)
-        student = self._student(config, precision)
+        student = self._student(own, config, precision)
         source = Watched(source_for(student, config))
 
         def events(earlier: Snapshot | None) -> Iterator[Event]:
@@ -205,16 +216,13 @@ class StudentPlan:
         return f"method {name}: {origin.removeprefix(CHOSEN)} (--method requests another one)"
 
     def _student(
-        self, config: DistillConfig, precision: str, *, copied: bool = False
+        self, own: "keras.Model | None", config: DistillConfig, precision: str
     ) -> "keras.Model":
-        import keras
-
         from kextract.models.blocks import without_narrow_strides
         from kextract.models.build import build_model, student_seed
 
-        if self.network is not None:
-            network = keras.models.clone_model(self.network) if copied else self.network
-            return without_narrow_strides(network)
+        if own is not None:
+            return without_narrow_strides(own)
         return build_model(
             self.architecture,
             self.teacher.info.input_shape,
@@ -233,7 +241,7 @@ class StudentPlan:
             "holdout": asdict(self.holdout),
             "command": self.command,
             OPTIONS: self.invocation.settings(
-                student=request.student or self.architecture,
+                student=self._called,
                 pooling=self.pooling if model_has_pooling(self.architecture) else None,
                 flip=config.flip,
                 epochs=config.epochs,
@@ -268,8 +276,7 @@ class StudentPlan:
     def _header(self, config: DistillConfig, precision: str) -> RunHeader:
         specs = method_specs(config)
         return RunHeader(
-            title=f"student {self.architecture} of {self.teacher.path.name},"
-            f" by {' and '.join(specs)}",
+            title=f"student {self._called} of {self.teacher.path.name}, by {' and '.join(specs)}",
             subtitle=f"{config.recipe} recipe, {config.epochs} epochs of {config.steps_per_epoch}"
             f" updates of {config.batch_size} images, {precision}, seed {config.seed}",
             epochs=config.epochs,

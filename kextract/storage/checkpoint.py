@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kextract.errors import CheckpointError, NonFiniteError, StorageError
 from kextract.storage.atomic import atomic_write
 from kextract.storage.hashing import sha256_of_tensors
-from kextract.storage.info import CheckpointInfo
+from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
 from kextract.storage.legacy import is_legacy, legacy_names, read_legacy
 from kextract.storage.metadata import prepare, read_metadata, write_metadata
 from kextract.storage.refusal import Refused
@@ -50,6 +50,7 @@ def write_checkpoint(
     info = prepare(
         replace(
             info,
+            architecture=described(model) if info.model == OWN_ARCHITECTURE else None,
             keras_version=version("keras"),
             tensorflow_version=version("tensorflow"),
             sha256=sha256_of_tensors(tensors),
@@ -61,6 +62,16 @@ def write_checkpoint(
         temporary.write_bytes(image)
         _check_copy(path, temporary, tensors)
     return info
+
+
+def described(model: "keras.Model") -> dict[str, Any]:
+    """Return Keras's own description of a model, of its own layers only, as JSON can hold it."""
+    import keras
+
+    from kextract.models.plain import plain
+
+    description: dict[str, Any] = keras.saving.serialize_keras_object(plain(model))
+    return description
 
 
 def read_info(path: Path) -> CheckpointInfo | None:

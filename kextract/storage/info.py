@@ -67,6 +67,8 @@ class CheckpointInfo:
     """In a student: the file name of its teacher."""
     test: Mapping[str, float] = field(default_factory=dict)
     """Final metrics on the test set by name; empty where it was not measured."""
+    architecture: Mapping[str, Any] | None = None
+    """Keras's description of a model that is not in the registry; filled in by writing."""
 
     schema: int = 0
     """Version of the format; this and all below is filled in by writing or reading."""

@@ -5,15 +5,23 @@ from typing import TYPE_CHECKING
 
 from kextract.errors import RequestError
 from kextract.models import model_pooling, model_spec
+from kextract.storage.archive import build_described
 from kextract.storage.checkpoint import load_weights
-from kextract.storage.info import CheckpointInfo
+from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
 
 if TYPE_CHECKING:
     import keras
 
 
 def load_model(path: Path, info: CheckpointInfo, *, precision: str) -> "keras.Model":
-    """Build the model that `info` describes and fill it from the file, at this precision."""
+    """Build the model that `info` describes and fill it from the file.
+
+    At this precision, where it is one of the registry.
+    """
+    if info.model == OWN_ARCHITECTURE:
+        model = build_described(path, info.architecture)
+        load_weights(path, model)
+        return model
     from kextract.models.build import build_model
 
     weight_decay = info.config.get("weight_decay", 1e-4)

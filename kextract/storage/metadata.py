@@ -44,6 +44,7 @@ _OPTIONAL_TEXTS = ("teacher", "teacher_sha256")
 _NUMBERS = ("classes", "seed")
 _HASH = "metadata_sha256"
 _DOCUMENTS = ("config", "class_names", "test")
+_ARCHITECTURE = "architecture"
 _COLUMNS = ("loss", "accuracy", "train_loss", "agreement", "kl", "seconds")
 _NEVER_ABSENT = "seconds"
 _HISTORY = f"{GROUP}/history"
@@ -94,8 +95,9 @@ def write_metadata(file: h5py.File, info: CheckpointInfo) -> None:
             file.attrs[name] = _text(name, document[name])
     file.attrs[_HASH] = _text(_HASH, _digest(document))
     group = file.create_group(GROUP)
-    for name in _DOCUMENTS:
-        group[name] = _text(name, _json(document[name]))
+    for name in (*_DOCUMENTS, _ARCHITECTURE):
+        if name in document:
+            group[name] = _text(name, _json(document[name]))
     _write_history(group.create_group("history"), info.history)
 
 
@@ -132,14 +134,17 @@ def _document(info: CheckpointInfo) -> dict[str, Any]:
     document["class_names"] = list(info.class_names)
     document["config"], document["test"] = dict(info.config), dict(info.test)
     document["history"] = [row.to_dict() for row in info.history]
+    if info.architecture is not None:
+        document[_ARCHITECTURE] = dict(info.architecture)
     return document
 
 
 def _from_document(document: Mapping[str, Any]) -> CheckpointInfo:
     fields = dict(document)
     fields["schema"] = fields.pop(MARK)
-    for name, kind in (("config", dict), ("test", dict), ("class_names", list)):
-        if not isinstance(fields[name], kind):
+    kinds = {"config": dict, "test": dict, "class_names": list, _ARCHITECTURE: dict}
+    for name, kind in kinds.items():
+        if name in fields and not isinstance(fields[name], kind):
             raise Refused(f"'{GROUP}/{name}' is not a JSON {kind.__name__}")
     fields["input_shape"] = tuple(fields["input_shape"])
     fields["class_names"] = tuple(fields["class_names"])
@@ -174,6 +179,8 @@ def _read_document(file: CheckedFile, schema: int) -> dict[str, Any]:
         document[name] = file.text_attribute(name) if file.has_attribute(name) else None
     for name in _DOCUMENTS:
         document[name] = _read_json(file, f"{GROUP}/{name}")
+    if f"{GROUP}/{_ARCHITECTURE}" in file.datasets:
+        document[_ARCHITECTURE] = _read_json(file, f"{GROUP}/{_ARCHITECTURE}")
     document["history"] = [row.to_dict() for row in _read_history(file)]
     return document
 

@@ -159,3 +159,42 @@ def test_a_range_is_refused_for_a_checkpoint_that_says_its_own(workshop: Path) -
     for command in ("distill", "evaluate"):
         refused = kextract(command, "teacher.weights.h5", "--input-range", "0,1", cwd=workshop)
         assert "leave --input-range out" in refused.refusal()
+
+
+def test_a_student_begins_as_its_teacher_with_fewer_parameters(folder: Path) -> None:
+    """And its file is all that is needed to measure it, to export it, and to teach by it."""
+    made = kextract(
+        *("distill", "mine.keras", *SHORT, *RANGE, "--dataset", "shades.npz"),
+        *("--student", "teacher@0.9", "-o", "part.weights.h5", "--format", "json"),
+        cwd=folder,
+    )
+    assert made.code == 0, made.stderr
+    events = [json.loads(line) for line in made.stdout.splitlines()]
+    untrained = next(event for event in events if event["event"] == "epoch")
+    assert untrained["agreement"] > 0.9
+    shared = ("part.weights.h5", "--dataset", "shades.npz", "--format", "json")
+    measured = kextract("evaluate", *shared, "--against", "mine.keras", *RANGE, cwd=folder)
+    assert measured.code == 0, measured.stderr
+    exported = kextract("export", "part.weights.h5", "-o", "part.keras", cwd=folder)
+    assert exported.code == 0, exported.stderr
+    of_whole, of_part = (facts(name, folder)["parameters"] for name in ("mine.keras", "part.keras"))
+    assert of_part <= 0.9 * of_whole  # type: ignore[operator]
+    again = (*SHORT, "--dataset", "shades.npz", "-o", "next.weights.h5")
+    taught = kextract("distill", "part.weights.h5", *again, cwd=folder)
+    assert taught.code == 0, taught.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--student", "teacher@2"), "share of the teacher's parameters"),
+        (("--student", "teacher@0.5", "--access", "labels"), "the teacher only answers"),
+        (("--student", "teacher@0.05"), "ask for teacher@"),
+    ],
+)
+def test_a_part_of_the_teacher_that_cannot_be_had_is_refused(
+    words: tuple[str, ...], says: str, folder: Path
+) -> None:
+    more = ("--method", "random") if "--access" not in words else ("--query-budget", "100")
+    refused = kextract("distill", "mine.keras", *words, *RANGE, *more, cwd=folder)
+    assert says in refused.refusal()

@@ -1,6 +1,6 @@
 """Whole Keras models (`.keras`) of others, read as hostile input."""
 
 from kextract.storage.archive.container import is_archive
-from kextract.storage.archive.loading import ArchiveInfo, load_archive
+from kextract.storage.archive.loading import ArchiveInfo, build_described, load_archive
 
-__all__ = ["ArchiveInfo", "is_archive", "load_archive"]
+__all__ = ["ArchiveInfo", "build_described", "is_archive", "load_archive"]

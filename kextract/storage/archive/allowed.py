@@ -47,13 +47,13 @@ OPERATIONS = {
         """
         Absolute Add Clip Concatenate Divide Exp ExpandDims Flip GetItem Log Max Maximum Mean
         Minimum Multiply Negative Power Reshape Sqrt Square Squeeze Stack Subtract Sum Tanh
-        Transpose TrueDivide
+        Transpose TrueDivide ZerosLike
         """
     ),
     "keras.src.ops.nn": _names(
         """
-        Elu Gelu HardSigmoid HardSilu LeakyRelu LogSoftmax Relu Relu6 Selu Sigmoid Silu Softmax
-        Softplus
+        Elu Gelu HardSigmoid HardSilu LeakyRelu LogSigmoid LogSoftmax Relu Relu6 Selu Sigmoid Silu
+        Softmax Softplus
         """
     ),
 }

@@ -126,6 +126,24 @@ def load_archive(
         return adapt(network, shape, head=head, input_range=taken), info
 
 
+def build_described(path: Path, description: Any) -> "keras.Model":
+    """Build the network, of float32, that a checkpoint in `path` describes; it gives logits.
+
+    The description is trusted no more than a file of somebody else. Raises CheckpointError.
+    """
+    with _refused(path), open_checked(path) as file:
+        if description is None:
+            raise Refused("is too old to say what its network is like: train it again")
+        cleaned = clean_model(description)
+        image_shape(cleaned)
+        check_graph(cleaned)
+        runtime.start()
+        from kextract.storage.archive.build import build
+
+        network, _ = build(cleaned, TensorsByPath(file))
+        return network
+
+
 @dataclass(frozen=True)
 class _Source:
     """What one of the two formats says, before any of it is believed."""
