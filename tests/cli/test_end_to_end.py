@@ -68,7 +68,10 @@ def test_distilling_leaves_the_teachers_file_as_it_was(recipe: str, workshop: Pa
     assert teacher.read_bytes() == before
 
 
-@pytest.mark.parametrize("given", [(), ("--preset", "dafl", "--student", "resnet11")])
+@pytest.mark.parametrize(
+    "given",
+    [(), pytest.param(("--preset", "dafl", "--student", "resnet11"), marks=pytest.mark.slow)],
+)
 def test_a_student_is_taught_with_images_that_are_drawn_out_of_its_teacher(
     given: tuple[str, ...], workshop: Path
 ) -> None:
@@ -210,7 +213,7 @@ def test_plain_weights_of_keras_serve_as_a_teacher(workshop: Path, tmp_path: Pat
         del file["kextract"]
     made = kextract(
         *("distill", foreign, *SHORT, "--model", "lenet5", "--dataset", workshop / "shades.npz"),
-        *("--output", "student.weights.h5"),
+        *("--method", "random", "--output", "student.weights.h5"),
         cwd=tmp_path,
     )
     assert made.code == 0, made.stderr
@@ -219,12 +222,12 @@ def test_plain_weights_of_keras_serve_as_a_teacher(workshop: Path, tmp_path: Pat
 def test_three_colours_augmentation_and_a_schedule_work_as_well(tmp_path: Path) -> None:
     write_images(tmp_path / "colour.npz", channels=3, side=20)
     made = kextract(
-        *("train-teacher", "--dataset", "colour.npz", "--model", "wrn-16-1", "--epochs", "1"),
+        *("train-teacher", "--dataset", "colour.npz", "--model", "lenet5", "--epochs", "1"),
         *("--augment", "--shift", "2", "--schedule", "cosine", "--format", "quiet"),
         cwd=tmp_path,
     )
     assert made.code == 0, made.stderr
-    assert made.stdout.strip() == "checkpoints/colour-wrn-16-1.weights.h5"
+    assert made.stdout.strip() == "checkpoints/colour-lenet5.weights.h5"
 
 
 def test_options_can_be_set_by_the_environment(workshop: Path) -> None:
