@@ -80,6 +80,7 @@ def test_the_distance_is_that_between_the_batch_and_the_stored_statistics() -> N
     assert drawn.metrics.batch_norm_distance == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_generator_learns_to_draw_what_was_requested() -> None:
     teacher = network(normalized=False)
     one, other = (run(context(teacher, synthesis_batch_size=12), n, 4)[0] for n in (1, 60))
@@ -87,10 +88,10 @@ def test_a_generator_learns_to_draw_what_was_requested() -> None:
     assert other.metrics.confidence > one.metrics.confidence
 
 
-def test_the_seed_decides_the_images() -> None:
-    first, same, other = (run(context(network(), seed))[0].images for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first, same)
-    assert (first != other).mean() > 0.5
+def test_the_seed_decides_the_images(made: tuple[Drawn, list[Event]]) -> None:
+    same, other = (run(context(network(), seed), steps=4, per_class=5)[0].images for seed in (0, 1))
+    np.testing.assert_array_equal(made[0].images, same)
+    assert (made[0].images != other).mean() > 0.5
 
 
 def test_progress_ends_at_all_steps_and_all_images(made: tuple[Drawn, list[Event]]) -> None:

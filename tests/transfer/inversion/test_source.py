@@ -145,7 +145,7 @@ def taught(teacher: Any, student: Any, rules: InversionConfig = TINY_RULES) -> E
 @pytest.mark.parametrize(
     ("teacher", "student", "shape", "classes"),
     [
-        ("lenet5", "lenet5-half", (16, 16, 1), 2),
+        pytest.param("lenet5", "lenet5-half", (16, 16, 1), 2, marks=pytest.mark.slow),
         pytest.param("lenet5", "resnet11", (17, 22, 1), 10, marks=pytest.mark.slow),
         ("resnet11", "lenet5", (16, 16, 3), 100),
     ],
@@ -164,7 +164,8 @@ def test_any_teacher_teaches_any_student(
 
 
 @pytest.mark.parametrize(
-    ("normalized", "weight", "told"), [(False, 1.0, 1), (False, 0.0, 0), (True, 1.0, 0)]
+    ("normalized", "weight", "told"),
+    [(False, 1.0, 1), pytest.param(False, 0.0, 0, marks=pytest.mark.slow), (True, 1.0, 0)],
 )
 def test_a_teacher_that_has_no_statistics_to_be_near_to_is_told_of_once(
     normalized: bool, weight: float, told: int

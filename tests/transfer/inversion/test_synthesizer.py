@@ -131,15 +131,23 @@ def between_neighbours(teacher: Any, images: Any, labels: Any) -> float:
     return float(np.abs(np.diff(images, axis=1)).mean() + np.abs(np.diff(images, axis=2)).mean())
 
 
-@pytest.mark.parametrize(
-    ("weight", "part"),
-    [
-        ("class_weight", cross_entropy),
-        ("batch_norm_weight", from_stored_statistics),
-        ("balance_weight", from_balance),
-        ("variation_weight", between_neighbours),
-    ],
-)
+PARTS: list[tuple[str, Callable[[Any, Any, Any], float]]] = [
+    ("class_weight", cross_entropy),
+    ("batch_norm_weight", from_stored_statistics),
+    ("balance_weight", from_balance),
+    ("variation_weight", between_neighbours),
+]
+
+
+def test_the_loss_is_the_sum_of_its_parts_by_their_weights(teacher: Any) -> None:
+    weights = {name: 2.0 + place for place, (name, _) in enumerate(PARTS)}
+    images, labels = first_images(teacher)
+    expected = sum(weights[name] * part(teacher, images, labels) for name, part in PARTS)
+    assert first_loss(teacher, **weights) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("weight", "part"), PARTS)
 def test_every_weight_is_that_of_its_part_of_the_loss(
     weight: str, part: Callable[[Any, Any, Any], float], teacher: Any
 ) -> None:
@@ -286,12 +294,14 @@ def test_after_a_restart_the_optimizer_begins_anew_at_the_same_rate(
         np.testing.assert_array_equal(mine, other)
 
 
-def test_every_restart_begins_elsewhere_and_the_same_way_again(teacher: Any) -> None:
+def test_every_restart_begins_elsewhere_and_the_same_way_again(synthesizer: Synthesizer) -> None:
+    beginning = beginning_of(synthesizer)
+
     def restarted(times: int) -> Any:
-        synthesizer = trained(teacher, 0)
+        synthesizer.restore(beginning)
         for _ in range(times):
             synthesizer.restart()
-        return synthesizer.state()["0"]
+        return np.array(synthesizer.state()["0"])
 
     np.testing.assert_array_equal(restarted(1), restarted(1))
     assert len({restarted(times).tobytes() for times in range(3)}) == 3
@@ -310,22 +320,20 @@ def test_it_goes_on_from_its_state_to_the_same_bits(teacher: Any, synthesizer: S
     assert remembered(one) == remembered(other)
 
 
+@pytest.fixture(scope="module")
 def broken(teacher: Any) -> Synthesizer:
-    return Synthesizer(context(teacher, generator_learning_rate=1e38))
+    """One that its first step has destroyed."""
+    return trained(teacher, 1, generator_learning_rate=1e38)
 
 
 MESSAGE = re.escape("try a smaller --generator-learning-rate than 1e+38")
 
 
-def test_a_step_that_is_no_number_is_refused_with_its_number(teacher: Any) -> None:
-    synthesizer = broken(teacher)
-    synthesizer.learn(0.0)
+def test_a_step_that_is_no_number_is_refused_with_its_number(broken: Synthesizer) -> None:
     with pytest.raises(NonFiniteError, match=f"step 2 of the generator: {MESSAGE}"):
-        synthesizer.learn(0.0)
+        broken.learn(0.0)
 
 
-def test_images_that_are_no_numbers_are_refused(teacher: Any) -> None:
-    synthesizer = broken(teacher)
-    synthesizer.learn(0.0)
+def test_images_that_are_no_numbers_are_refused(broken: Synthesizer) -> None:
     with pytest.raises(NonFiniteError, match=MESSAGE):
-        synthesizer.draw()
+        broken.draw()
