@@ -152,7 +152,10 @@ def test_a_student_goes_on_to_the_same_end_with_every_optimizer(optimizer: str) 
     assert resumed(teaching, kept[1], method="random", optimizer=optimizer) == whole
 
 
-@pytest.mark.parametrize("accuracies", [[0.1, 0.5, 0.4, 0.3], [0.5, 0.1, 0.2, 0.3]])
+@pytest.mark.parametrize(
+    "accuracies",
+    [pytest.param([0.1, 0.5, 0.4, 0.3], marks=pytest.mark.slow), [0.5, 0.1, 0.2, 0.3]],
+)
 def test_the_best_weights_are_remembered_over_a_stop(
     monkeypatch: pytest.MonkeyPatch, accuracies: list[float]
 ) -> None:
@@ -175,11 +178,10 @@ def test_a_teacher_that_had_stopped_early_stops_again_at_once() -> None:
 
 
 def test_a_finished_student_has_nothing_left_to_do() -> None:
-    model = tiny_network(2)
-    _, kept = watched(teaching(model, method="random"), model)
+    (_, weights), kept = whole("random", "corrected", None)
     again = tiny_network(3)
     assert list(teaching(again, kept[-1], method="random")) == []
-    assert snapshot(again) == snapshot(model)
+    assert snapshot(again) == weights
 
 
 def test_a_snapshot_comes_before_the_record_that_it_holds() -> None:
@@ -227,7 +229,6 @@ def test_arrays_are_put_back_to_the_bit() -> None:
 
 
 def test_the_snapshot_of_another_method_is_refused() -> None:
-    model = tiny_network(2)
-    kept = next(e for e in teaching(model, method="adversarial") if isinstance(e, Snapshot))
+    _, (kept, *_) = whole("adversarial", "article", None)
     with pytest.raises(CheckpointError, match="steps_made"):
         next(teaching(tiny_network(2), kept, method="random"))
