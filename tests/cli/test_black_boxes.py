@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 TEACHER = ("--input-shape", "16,16,1", "--classes", "3")
 SHORT = (
     *("--student", "lenet5", "--query-budget", "60", "--query-batch", "16", "--query-choice", "2"),
-    *("--scout-updates", "2", "--query-rounds", "1", "--steps-per-epoch", "3", "--batch-size", "4"),
+    *("--scout-updates", "2", "--query-rounds", "2", "--steps-per-epoch", "3", "--batch-size", "4"),
     *("--epochs", "2", "--precision", "float32", "--format", "plain", "-o", "out.weights.h5"),
 )
 MODULE = '''
