@@ -1,5 +1,6 @@
 """What tests of several folders share; nothing here imports TensorFlow until a test asks for it."""
 
+import gc
 import os
 import signal
 from types import ModuleType
@@ -18,6 +19,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # Scripts start what runs in the background with Ctrl-C ignored, and so would theirs be.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave out what was imported, which TensorFlow makes a lot of."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

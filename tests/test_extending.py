@@ -80,6 +80,7 @@ def test_help_says_what_the_method_departs_in_and_names_the_architecture() -> No
     assert ", linear." in shown
 
 
+@pytest.mark.usefixtures("_few_strokes")
 def test_a_student_of_the_architecture_is_taught_by_the_method(tmp_path: Path) -> None:
     words = ("distill", TEACHER, "--method", "grey", "--student", "linear", *SHORT, "-o", OUTPUT)
     done = kextract(*words, cwd=tmp_path)

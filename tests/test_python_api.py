@@ -17,6 +17,7 @@ from kextract.storage import read_info
 
 ROOT = Path(__file__).parents[1]
 TEACHER = ROOT / "checkpoints" / "strokes-resnet11.weights.h5"
+pytestmark = pytest.mark.usefixtures("_few_strokes")
 QUICK: dict[str, Any] = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 4, "seed": 3}
 
 

@@ -14,7 +14,10 @@ from tests.cli.conftest import write_images
 from tests.cli.program import kextract
 
 SHORT = ("--epochs", "2", "--steps-per-epoch", "2", "--batch-size", "4", "--precision", "float32")
-NOISE = ("distill", "teacher.weights.h5", "--method", "adversarial", *SHORT)
+NOISE = (
+    *("distill", "teacher.weights.h5", "--method", "adversarial", *SHORT),
+    *("--noise-iterations", "5"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,7 @@ def test_json_lines_hold_the_numbers_of_the_table(student: Path, workshop: Path)
         assert (loss, accuracy) == (f"{epoch['loss']:.4f}", f"{epoch['accuracy']:.4f}")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_student_again(student: Path, workshop: Path) -> None:
     kextract(*NOISE, "-o", "again.weights.h5", cwd=workshop)
     first, again = (
@@ -55,7 +59,7 @@ def test_the_same_seed_gives_the_same_student_again(student: Path, workshop: Pat
         assert [one["loss"], one["accuracy"]] == [other["loss"], other["accuracy"]]
 
 
-@pytest.mark.parametrize("recipe", ["article", "corrected"])
+@pytest.mark.parametrize("recipe", ["article", pytest.param("corrected", marks=pytest.mark.slow)])
 def test_distilling_leaves_the_teachers_file_as_it_was(recipe: str, workshop: Path) -> None:
     teacher = workshop / "teacher.weights.h5"
     before = teacher.read_bytes()
@@ -68,6 +72,7 @@ def test_distilling_leaves_the_teachers_file_as_it_was(recipe: str, workshop: Pa
     assert teacher.read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [(), ("--preset", "dafl", "--student", "resnet11")])
 def test_a_student_is_taught_with_images_that_are_drawn_out_of_its_teacher(
     given: tuple[str, ...], workshop: Path
@@ -91,7 +96,7 @@ def test_a_student_is_taught_with_images_that_are_drawn_out_of_its_teacher(
 def test_a_generator_that_has_collapsed_in_the_end_is_told_of(workshop: Path) -> None:
     """One that is to avoid every difference between neighbouring pixels draws one grey."""
     made = kextract(
-        *("distill", "teacher.weights.h5", *SHORT, "--method", "inversion", "--warm-up", "100"),
+        *("distill", "teacher.weights.h5", *SHORT, "--method", "inversion", "--warm-up", "60"),
         *("--class-weight", "0", "--variation-weight", "100", "--generator-channels", "2"),
         *("--generator-learning-rate", "0.05", "--synthesis-batch-size", "6", "--epochs", "1"),
         *("--output", "collapsed.weights.h5"),
@@ -182,7 +187,8 @@ def test_without_the_data_set_a_student_is_taught_all_the_same(
     workshop: Path, tmp_path: Path
 ) -> None:
     made = kextract(
-        *("distill", workshop / "teacher.weights.h5", *SHORT, "--output", "blind.weights.h5"),
+        *("distill", workshop / "teacher.weights.h5", *SHORT, "--method", "random"),
+        *("--output", "blind.weights.h5"),
         cwd=tmp_path,
     )
     assert made.code == 0, made.stderr
@@ -210,7 +216,7 @@ def test_plain_weights_of_keras_serve_as_a_teacher(workshop: Path, tmp_path: Pat
         del file["kextract"]
     made = kextract(
         *("distill", foreign, *SHORT, "--model", "lenet5", "--dataset", workshop / "shades.npz"),
-        *("--output", "student.weights.h5"),
+        *("--method", "random", "--output", "student.weights.h5"),
         cwd=tmp_path,
     )
     assert made.code == 0, made.stderr
@@ -219,12 +225,12 @@ def test_plain_weights_of_keras_serve_as_a_teacher(workshop: Path, tmp_path: Pat
 def test_three_colours_augmentation_and_a_schedule_work_as_well(tmp_path: Path) -> None:
     write_images(tmp_path / "colour.npz", channels=3, side=20)
     made = kextract(
-        *("train-teacher", "--dataset", "colour.npz", "--model", "wrn-16-1", "--epochs", "1"),
+        *("train-teacher", "--dataset", "colour.npz", "--model", "lenet5", "--epochs", "1"),
         *("--augment", "--shift", "2", "--schedule", "cosine", "--format", "quiet"),
         cwd=tmp_path,
     )
     assert made.code == 0, made.stderr
-    assert made.stdout.strip() == "checkpoints/colour-wrn-16-1.weights.h5"
+    assert made.stdout.strip() == "checkpoints/colour-lenet5.weights.h5"
 
 
 def test_options_can_be_set_by_the_environment(workshop: Path) -> None:

@@ -92,8 +92,14 @@ def terminated(*words: object, cwd: Path) -> Finished:
 
 @pytest.mark.parametrize(
     ("words", "stop", "code", "says"),
-    [(TEACH, interrupted, 130, "interrupted"), (DISTILL, terminated, 143, "terminated")],
-    ids=["a teacher, Ctrl-C", "a student, SIGTERM"],
+    [
+        pytest.param(TEACH, interrupted, 130, "interrupted", id="a teacher, Ctrl-C"),
+        pytest.param(
+            *(DISTILL, terminated, 143, "terminated"),
+            id="a student, SIGTERM",
+            marks=pytest.mark.slow,
+        ),
+    ],
 )
 def test_a_stopped_run_says_how_to_go_on_and_then_ends_as_if_never_stopped(
     words: tuple[str, ...], stop: Callable[..., Finished], code: int, says: str, bench: Path

@@ -287,6 +287,7 @@ def test_what_ends_by_its_schedule_cannot_be_extended(bench: Path) -> None:
     assert "--extendable: needs --schedule constant" in refused
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_threads(bench: Path) -> None:
     """The bits of a sum depend on how many threads share it, so only the run is compared."""
     words = (*TEACH, "--dataset", "shades.npz", "--epochs", "4", "--resume", "--threads", "1")

@@ -55,6 +55,7 @@ def whole(unwritten: Path) -> Path:
     return unwritten / "whole.weights.h5"
 
 
+@pytest.mark.slow
 def test_a_mix_that_was_stopped_ends_as_one_that_was_not_pictures_or_none(
     bench: Path, whole: Path
 ) -> None:

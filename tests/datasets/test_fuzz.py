@@ -11,16 +11,16 @@ from tests.datasets.mutations_of_images import write_sound_folder
 
 
 def test_damaged_npz_files_are_refused_or_hold_images() -> None:
-    report = fuzzing.run(NpzFiles(seed=2020), count=150)
+    report = fuzzing.run(NpzFiles(seed=2020), count=60)
     assert not report.failures
-    assert report.counts["bytes", "refused"] > 30
-    assert report.counts["content", "refused"] > 30
+    assert report.counts["bytes", "refused"] > 12
+    assert report.counts["content", "refused"] > 12
 
 
 def test_damaged_image_folders_are_refused_or_hold_images() -> None:
-    report = fuzzing.run(ImageFolders(seed=2020), count=60)
+    report = fuzzing.run(ImageFolders(seed=2020), count=30)
     assert not report.failures
-    assert min(report.counts["files", "refused"], report.counts["files", "other images"]) > 5
+    assert min(report.counts["files", "refused"], report.counts["files", "other images"]) > 2
 
 
 @pytest.mark.parametrize("family", [NpzFiles(seed=1), ImageFolders(seed=1)])

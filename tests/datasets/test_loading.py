@@ -50,6 +50,7 @@ def test_a_data_folder_that_is_none_is_refused(tmp_path: Path) -> None:
         load_dataset("mnist", tmp_path / "absent")
 
 
+@pytest.mark.usefixtures("_few_strokes")
 def test_strokes_needs_no_data_folder(tmp_path: Path) -> None:
     assert load_dataset("strokes", tmp_path / "absent").name == "strokes"
 

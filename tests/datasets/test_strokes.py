@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kextract.datasets.dataset import Dataset
 from kextract.datasets.glyphs import GLYPHS, SAMPLES, sampling_matrix
 from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.pixels import scale
-from kextract.datasets.strokes import draw_digits, load_strokes
+from kextract.datasets.strokes import draw_digits
 
 Halves = tuple[Pixels, Labels, Pixels, Labels]
 Floats = NDArray[np.float32]
@@ -14,12 +15,18 @@ TRAIN_MEAN, TEST_MEAN = 38.71, 38.86
 
 
 @pytest.fixture(scope="module")
-def strokes() -> Halves:
-    return load_strokes()
+def data() -> Dataset:
+    return load_dataset("strokes")
 
 
-def test_strokes_is_a_data_set_of_ten_balanced_classes(strokes: Halves) -> None:
-    data = load_dataset("strokes")
+@pytest.fixture(scope="module")
+def strokes(data: Dataset) -> Halves:
+    assert data.x_train is not None and data.y_train is not None
+    assert data.x_test is not None and data.y_test is not None
+    return data.x_train, data.y_train, data.x_test, data.y_test
+
+
+def test_strokes_is_a_data_set_of_ten_balanced_classes(data: Dataset, strokes: Halves) -> None:
     assert (data.input_shape, data.classes, data.flip) == ((28, 28, 1), 10, False)
     np.testing.assert_array_equal(np.bincount(strokes[1]), [1200] * 10)
     np.testing.assert_array_equal(np.bincount(strokes[3]), [200] * 10)

@@ -36,6 +36,7 @@ def refusal_of(reference: object, shape: tuple[int, int, int] = GREY) -> str:
     return str(refusal.value)
 
 
+@pytest.mark.usefixtures("_few_strokes")
 def test_a_name_gives_the_training_images(tmp_path: Path) -> None:
     strokes = load_dataset("strokes").x_train
     assert strokes is not None

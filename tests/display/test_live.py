@@ -67,8 +67,8 @@ def test_the_cursor_is_back_at_the_end(hundred: Shown) -> None:
     [
         (57, "epoch    loss  accuracy  train loss  agreement    time"),
         (56, "epoch    loss  accuracy  agreement    time"),
-        (40, "epoch    loss  accuracy  agreement"),
-        (20, "epoch  accuracy"),
+        pytest.param(40, "epoch    loss  accuracy  agreement", marks=pytest.mark.slow),
+        pytest.param(20, "epoch  accuracy", marks=pytest.mark.slow),
         (12, "epoch"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -10,9 +11,11 @@ from tests.display.emulator import ROOT, environment
 from tests.display.simulated import CHECKPOINT
 
 
-def piped(format: str, epochs: int = 8) -> subprocess.CompletedProcess[bytes]:
+@cache
+def piped(format: str) -> subprocess.CompletedProcess[bytes]:
+    """What a run of eight epochs writes in a format."""
     return subprocess.run(
-        [sys.executable, "-m", "tests.display.simulated", format, str(epochs)],
+        [sys.executable, "-m", "tests.display.simulated", format, "8"],
         capture_output=True,
         env=environment(FORCE_COLOR="1", TTY_COMPATIBLE="1"),
         cwd=ROOT,
@@ -23,7 +26,7 @@ def piped(format: str, epochs: int = 8) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.mark.parametrize("format", ["auto", "live", "plain", "json", "quiet"])
 def test_a_pipe_gets_no_escape_codes_even_where_colour_is_forced(format: str) -> None:
-    done = piped(format, 3)
+    done = piped(format)
     assert not {b"\x1b", b"\r"} & {bytes([byte]) for byte in done.stdout + done.stderr}
 
 
@@ -38,7 +41,7 @@ def test_auto_writes_plain_rows_below_the_column_names() -> None:
 
 
 def test_title_and_notes_go_to_stderr() -> None:
-    assert piped("auto", 3).stderr.decode().splitlines() == [
+    assert piped("auto").stderr.decode().splitlines() == [
         "student of [bold]teacher[/]",
         "seed 0",
         r"a [red]note[/] with \x1b[31man escape",
@@ -46,13 +49,13 @@ def test_title_and_notes_go_to_stderr() -> None:
 
 
 def test_live_without_a_terminal_says_that_it_is_plain() -> None:
-    done = piped("live", 3)
-    assert done.stdout == piped("plain", 3).stdout
+    done = piped("live")
+    assert done.stdout == piped("plain").stdout
     assert done.stderr.startswith(b"stdout is no terminal")
 
 
 def test_quiet_writes_the_path_alone() -> None:
-    assert piped("quiet", 3).stdout.decode() == f"{CHECKPOINT}\n"
+    assert piped("quiet").stdout.decode() == f"{CHECKPOINT}\n"
 
 
 def test_json_lines_hold_the_numbers_of_the_table_in_full() -> None:

@@ -33,24 +33,39 @@ def drawn(events: Generator[Event, None, Any]) -> tuple[Any, list[Event]]:
             return end.value, seen
 
 
+@pytest.fixture(scope="module")
+def seventy() -> dict[str, tuple[Any, list[Event]]]:
+    """Images for a network with batch normalization and for one without, and what was told."""
+    return {
+        name: drawn(calibration_images(context(name), 70, steps=2))
+        for name in ("tiny@0.25", "lenet5-half")
+    }
+
+
 @pytest.mark.parametrize("name", ["tiny@0.25", "lenet5-half"])
-def test_as_many_images_are_drawn_as_are_requested(name: str) -> None:
-    images, events = drawn(calibration_images(context(name), 70, steps=2))
+def test_as_many_images_are_drawn_as_are_requested(
+    name: str, seventy: dict[str, tuple[Any, list[Event]]]
+) -> None:
+    images, events = seventy[name]
     assert (images.shape, images.dtype) == ((70, 16, 16, 1), np.uint8)
     assert len(np.unique(images.reshape(70, -1), axis=0)) == 70
     assert any(isinstance(event, Progress) for event in events)
 
 
-def test_half_of_the_images_are_shapes_that_keep_features_in_a_wider_range() -> None:
-    with_shapes, _ = drawn(calibration_images(context("tiny@0.25"), 64, steps=1))
-    shapes, _ = drawn(procedural_images(context("tiny@0.25"), 32))
+def test_half_of_the_images_are_shapes_that_keep_features_in_a_wider_range(
+    seventy: dict[str, tuple[Any, list[Event]]],
+) -> None:
+    with_shapes, _ = seventy["tiny@0.25"]
+    shapes, _ = drawn(procedural_images(context("tiny@0.25"), 35))
     common = {image.tobytes() for image in with_shapes} & {image.tobytes() for image in shapes}
-    assert len(common) == 32
+    assert len(common) == 35
 
 
-def test_without_batch_normalization_shapes_are_kept_that_the_network_is_sure_of() -> None:
+def test_without_batch_normalization_shapes_are_kept_that_the_network_is_sure_of(
+    seventy: dict[str, tuple[Any, list[Event]]],
+) -> None:
     given = context("lenet5-half")
-    images, _ = drawn(calibration_images(given, 64, steps=1))
+    images, _ = seventy["lenet5-half"]
 
     def confidence(pixels: Any) -> float:
         assert given.teacher is not None

@@ -10,6 +10,9 @@ from kextract.models import MODELS
 from kextract.models.blocks import Blocks
 from kextract.models.build import build_model, fastest_precision, student_seed
 
+DEEP = {"resnet20", "resnet29", "wrn-16-2", "wrn-40-2"}
+"""Networks of the blocks that shallower or narrower ones are made of."""
+
 
 @pytest.fixture(autouse=True)
 def _policy_of_the_process() -> Iterator[None]:
@@ -19,7 +22,7 @@ def _policy_of_the_process() -> Iterator[None]:
 
 
 def weights(seed: int) -> list[Any]:
-    found: list[Any] = build_model("resnet11", (16, 16, 1), 3, seed=seed).get_weights()
+    found: list[Any] = build_model("tiny", (16, 16, 1), 3, seed=seed).get_weights()
     return found
 
 
@@ -29,7 +32,10 @@ def kernels(seed: int) -> list[Any]:
 
 
 @pytest.mark.parametrize(("channels", "precision"), [(1, "float32"), (3, "bfloat16")])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in DEEP else ()) for name in MODELS],
+)
 def test_every_model_answers_small_images_with_float32_logits(
     name: str, channels: int, precision: str
 ) -> None:

@@ -10,7 +10,7 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (6, 16, 16, 1)).astype(np.float
 
 
 def teacher() -> Any:
-    return build_model("wrn-16-1", (16, 16, 1), 3)
+    return build_model("tiny", (16, 16, 1), 3)
 
 
 @pytest.mark.parametrize("batch_statistics", [True, False])

@@ -23,6 +23,9 @@ def photographs() -> Any:
     return np.clip(patches + light + generator.normal(0, 5, patches.shape), 0, 255)
 
 
+few_strokes = pytest.mark.usefixtures("_few_strokes")
+
+
 def drawings() -> Any:
     found = load_dataset("strokes", None).x_test
     assert found is not None
@@ -57,6 +60,7 @@ def test_statistics_of_photographs_tell_their_range(name: str, first: Callable[[
     assert guess.preprocessing == NAMED[name]
 
 
+@few_strokes
 @pytest.mark.parametrize("name", ["0..255", "0..1", "-1..1"])
 def test_statistics_of_drawings_tell_their_range(name: str) -> None:
     images = NAMED[name].apply(drawings() / 127.5 - 1)
@@ -114,6 +118,7 @@ def test_an_untrained_normalization_tells_nothing() -> None:
     assert "never trained" in guess.reason
 
 
+@few_strokes
 def test_images_without_an_axis_for_channels_are_given_as_they_are() -> None:
     image = keras.Input((28, 28))
     x = L.BatchNormalization(momentum=0.0)(L.Reshape((28, 28, 1))(image))

@@ -10,7 +10,7 @@ def test_the_article_s_network_has_the_article_s_parameter_count() -> None:
     assert build_model("resnet11", (32, 32, 3), 10).count_params() == 299_178
 
 
-@pytest.mark.parametrize("depth", [11, 20, 29])
+@pytest.mark.parametrize("depth", [11, 20, pytest.param(29, marks=pytest.mark.slow)])
 def test_a_resnet_counts_as_its_description_does(depth: int) -> None:
     model = build_model(f"resnet{depth}", (32, 32, 3), 10)
     assert model.count_params() == counts.resnet(depth, (32, 32, 3), 10, pooled=True)
@@ -39,7 +39,8 @@ def test_half_a_lenet5_has_half_of_every_width() -> None:
 
 
 @pytest.mark.parametrize(
-    ("depth", "width", "published_millions"), [(16, 1, 0.2), (16, 2, 0.7), (40, 2, 2.2)]
+    ("depth", "width", "published_millions"),
+    [(16, 1, 0.2), (16, 2, 0.7), pytest.param(40, 2, 2.2, marks=pytest.mark.slow)],
 )
 def test_a_wide_resnet_counts_as_its_description_and_as_published(
     depth: int, width: int, published_millions: float

@@ -6,9 +6,9 @@ from tests.storage.mutations_of_models import MODELS
 
 
 def test_damaged_models_are_refused_or_hold_a_model() -> None:
-    report = run(count=100, seed=2020)
+    report = run(count=50, seed=2020)
     assert not report.failures
-    assert report.counts["graph", "refused"] > 10
+    assert report.counts["graph", "refused"] > 5
 
 
 def test_the_same_seed_makes_the_same_files(tmp_path: Path) -> None:

@@ -32,8 +32,15 @@ def lenet(change: Any = None, layer: str = "logits") -> Any:
     return model
 
 
-@pytest.mark.parametrize("recipe", ["corrected", "article"])
-@pytest.mark.parametrize("name", ["strokes-resnet11", "mnist-resnet11"])
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("strokes-resnet11", "corrected"),
+        ("mnist-resnet11", "article"),
+        pytest.param("strokes-resnet11", "article", marks=pytest.mark.slow),
+        pytest.param("mnist-resnet11", "corrected", marks=pytest.mark.slow),
+    ],
+)
 def test_a_trained_teacher_is_not_doubted(name: str, recipe: str) -> None:
     """Although it gives the same class to all plain noise."""
     path = ROOT / "checkpoints" / f"{name}.weights.h5"
@@ -43,7 +50,7 @@ def test_a_trained_teacher_is_not_doubted(name: str, recipe: str) -> None:
     assert doubt(model, info.input_shape, recipe) is None
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 @pytest.mark.parametrize("name", ["lenet5", "lenet5-half", "resnet11", "wrn-16-1"])
 def test_an_untrained_network_is_not_called_dead(name: str, seed: int) -> None:
     assert doubt(build_model(name, SHAPE, 10, seed=seed)) is None

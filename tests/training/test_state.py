@@ -91,12 +91,11 @@ def resumed(loop: Any, kept: Snapshot, **changes: Any) -> Any:
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"schedule": "cosine"},
-        {"schedule": "cosine", "augment": True},
-        {"patience": 1, "learning_rate": 0.05},
+        pytest.param({}, id="constant", marks=pytest.mark.slow),
+        pytest.param({"schedule": "cosine"}, id="cosine", marks=pytest.mark.slow),
+        pytest.param({"schedule": "cosine", "augment": True}, id="cosine and augmented"),
+        pytest.param({"patience": 1, "learning_rate": 0.05}, id="early stop"),
     ],
-    ids=["constant", "cosine", "cosine and augmented", "early stop"],
 )
 def test_a_teacher_goes_on_to_the_same_end(changes: dict[str, Any]) -> None:
     model = tiny_network()
@@ -116,15 +115,24 @@ def whole(method: str, recipe: str, mix: str | None) -> tuple[Any, list[Snapshot
     return watched(teaching(model, method=method, recipe=recipe, mix=mix, mix_share=0.25), model)
 
 
+TELLING = [
+    ("random", "corrected", None),
+    ("adversarial", "article", None),
+    ("leaves", "corrected", None),
+    ("inversion", "corrected", "adversarial"),
+]
+"""Method, recipe and mix of students that between them remember all that there is to remember."""
+OTHERS = [
+    *((*way, None) for way in WAYS if (*way, None) not in TELLING),
+    ("surrogate", "corrected", "inversion"),
+    ("adversarial", "corrected", "random"),
+]
+
+
 @pytest.mark.parametrize("stop", STOPS)
 @pytest.mark.parametrize(
     ("method", "recipe", "mix"),
-    [
-        *((*way, None) for way in WAYS),
-        ("surrogate", "corrected", "inversion"),
-        ("inversion", "corrected", "adversarial"),
-        ("adversarial", "corrected", "random"),
-    ],
+    [*TELLING, *(pytest.param(*each, marks=pytest.mark.slow) for each in OTHERS)],
 )
 def test_a_student_goes_on_to_the_same_end(
     method: str, recipe: str, mix: str | None, stop: int
@@ -134,14 +142,20 @@ def test_a_student_goes_on_to_the_same_end(
     assert resumed(teaching, kept[stop], **changes) == end
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [pytest.param(name, marks=() if name == "muon" else pytest.mark.slow) for name in OPTIMIZERS],
+)
 def test_a_student_goes_on_to_the_same_end_with_every_optimizer(optimizer: str) -> None:
     model = tiny_network(2)
     whole, kept = watched(teaching(model, method="random", optimizer=optimizer), model)
     assert resumed(teaching, kept[1], method="random", optimizer=optimizer) == whole
 
 
-@pytest.mark.parametrize("accuracies", [[0.1, 0.5, 0.4, 0.3], [0.5, 0.1, 0.2, 0.3]])
+@pytest.mark.parametrize(
+    "accuracies",
+    [pytest.param([0.1, 0.5, 0.4, 0.3], marks=pytest.mark.slow), [0.5, 0.1, 0.2, 0.3]],
+)
 def test_the_best_weights_are_remembered_over_a_stop(
     monkeypatch: pytest.MonkeyPatch, accuracies: list[float]
 ) -> None:
@@ -164,11 +178,10 @@ def test_a_teacher_that_had_stopped_early_stops_again_at_once() -> None:
 
 
 def test_a_finished_student_has_nothing_left_to_do() -> None:
-    model = tiny_network(2)
-    _, kept = watched(teaching(model, method="random"), model)
+    (_, weights), kept = whole("random", "corrected", None)
     again = tiny_network(3)
     assert list(teaching(again, kept[-1], method="random")) == []
-    assert snapshot(again) == snapshot(model)
+    assert snapshot(again) == weights
 
 
 def test_a_snapshot_comes_before_the_record_that_it_holds() -> None:
@@ -216,7 +229,6 @@ def test_arrays_are_put_back_to_the_bit() -> None:
 
 
 def test_the_snapshot_of_another_method_is_refused() -> None:
-    model = tiny_network(2)
-    kept = next(e for e in teaching(model, method="adversarial") if isinstance(e, Snapshot))
+    _, (kept, *_) = whole("adversarial", "article", None)
     with pytest.raises(CheckpointError, match="steps_made"):
         next(teaching(tiny_network(2), kept, method="random"))

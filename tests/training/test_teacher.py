@@ -42,6 +42,12 @@ def run(seed: int = 0, **changes: Any) -> tuple[list[dict[str, Any]], list[bytes
 first_run = cache(run)
 
 
+@pytest.fixture(scope="module")
+def one_epoch() -> list[Event]:
+    """All that a training of one epoch tells."""
+    return train(tiny_network(), epochs=1)
+
+
 def script(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) -> None:
     """Let the epochs, 0 first, have these validation accuracies."""
     remaining = iter(accuracies)
@@ -64,21 +70,23 @@ def test_epoch_zero_measures_the_model_before_training() -> None:
     logits = model(pixels, training=False).numpy().astype(np.float64)
     right = np.exp(logits[np.arange(12), VALIDATION.y]) / np.exp(logits).sum(axis=1)
     penalty = 1e-3 * (model.get_layer("conv2d").kernel.numpy() ** 2).sum()
-    before = records(train(model))[0]
+    events = train_teacher(model, TRAIN, VALIDATION, CONFIG, flip=False)
+    before = next(event for event in events if isinstance(event, EpochRecord))
     assert before.loss == pytest.approx(-np.log(right).mean() + penalty, rel=1e-5)
     assert before.accuracy == (logits.argmax(axis=1) == VALIDATION.y).mean()
     assert before.train_loss is None
 
 
-def test_progress_counts_steps_and_images_up_to_the_last_small_batch() -> None:
-    progress = [event for event in train(tiny_network(), epochs=1) if isinstance(event, Progress)]
+def test_progress_counts_steps_and_images_up_to_the_last_small_batch(
+    one_epoch: list[Event],
+) -> None:
+    progress = [event for event in one_epoch if isinstance(event, Progress)]
     assert [(p.done, p.total, p.images) for p in progress] == [(1, 3, 8), (2, 3, 16), (3, 3, 20)]
 
 
-def test_the_training_loss_is_the_mean_over_the_updates() -> None:
-    events = train(tiny_network(), epochs=1)
-    progress = [event for event in events if isinstance(event, Progress)]
-    assert records(events)[1].train_loss == progress[-1].loss
+def test_the_training_loss_is_the_mean_over_the_updates(one_epoch: list[Event]) -> None:
+    progress = [event for event in one_epoch if isinstance(event, Progress)]
+    assert records(one_epoch)[1].train_loss == progress[-1].loss
 
 
 def test_the_first_training_loss_is_that_of_the_untrained_model() -> None:
@@ -92,20 +100,19 @@ def test_the_first_training_loss_is_that_of_the_untrained_model() -> None:
     assert record.train_loss == pytest.approx(-np.log(right).mean() + penalty, rel=1e-5)
 
 
-@pytest.mark.parametrize("patience", [1, 3])
-def test_training_stops_after_so_many_epochs_without_a_better_accuracy(patience: int) -> None:
-    history = records(train(tiny_network(), flat_images(6), epochs=6, patience=patience))
-    assert [record.accuracy for record in history] == [1 / 3] * (1 + patience)
+@pytest.mark.parametrize("patience", [pytest.param(1, marks=pytest.mark.slow), 3])
+def test_training_stops_with_a_note_after_so_many_epochs_without_a_better_accuracy(
+    patience: int,
+) -> None:
+    events = train(tiny_network(), flat_images(6), epochs=6, patience=patience)
+    assert [record.accuracy for record in records(events)] == [1 / 3] * (1 + patience)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert any("--patience" in text for text in notes)
 
 
 def test_patience_zero_trains_to_the_end() -> None:
     history = records(train(tiny_network(), flat_images(6), epochs=4, patience=0))
     assert history[-1].epoch == 4
-
-
-def test_an_early_stop_is_said_with_its_flag() -> None:
-    notes = [e.text for e in train(tiny_network(), flat_images(6), patience=1) if type(e) is Note]
-    assert any("--patience" in text for text in notes)
 
 
 def test_patience_counts_from_the_best_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,8 +123,11 @@ def test_patience_counts_from_the_best_epoch(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     ("accuracies", "best"),
-    [([0.1, 0.5, 0.4, 0.2], 1), ([0.1, 0.5, 0.5, 0.2], 2), ([0.5, 0.1, 0.1, 0.1], 0)],
-    ids=["middle", "latest of equals", "untrained"],
+    [
+        pytest.param([0.1, 0.5, 0.4, 0.2], 1, id="middle", marks=pytest.mark.slow),
+        pytest.param([0.1, 0.5, 0.5, 0.2], 2, id="latest of equals"),
+        pytest.param([0.5, 0.1, 0.1, 0.1], 0, id="untrained"),
+    ],
 )
 def test_the_model_ends_with_the_weights_of_its_best_epoch(
     monkeypatch: pytest.MonkeyPatch, accuracies: list[float], best: int
@@ -136,12 +146,12 @@ def test_a_best_last_epoch_is_kept_without_a_word(monkeypatch: pytest.MonkeyPatc
     assert not [event for event in train(tiny_network()) if isinstance(event, Note)]
 
 
-@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("augment", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_same_seed_trains_the_same_way_to_the_bit(augment: bool) -> None:
     assert first_run(augment=augment) == run(augment=augment)
 
 
-@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("augment", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_another_seed_trains_the_same_model_another_way(augment: bool) -> None:
     (before, *history), _ = first_run(augment=augment)
     (other_before, *other_history), _ = run(seed=1, augment=augment)
@@ -178,15 +188,10 @@ def test_the_schedule_decides_the_rate_at_the_end(
     assert float(made[0].learning_rate) == pytest.approx(last_rate, abs=1e-8)
 
 
-def test_a_loss_that_is_no_number_is_refused_with_its_epoch_and_step() -> None:
-    with pytest.raises(NonFiniteError, match=r"epoch 1, step 2\b.*--learning-rate than 1e\+30"):
-        train(tiny_network(), learning_rate=1e30)
-
-
-def test_after_a_loss_that_is_no_number_the_model_has_its_best_weights() -> None:
+def test_a_loss_that_is_no_number_is_refused_with_its_place_and_leaves_the_best_weights() -> None:
     model = tiny_network()
     before = snapshot(model)
-    with pytest.raises(NonFiniteError):
+    with pytest.raises(NonFiniteError, match=r"epoch 1, step 2\b.*--learning-rate than 1e\+30"):
         train(model, learning_rate=1e30)
     assert snapshot(model) == before
 

@@ -7,6 +7,7 @@ import pytest
 from kextract.config import DistillConfig
 from kextract.errors import RequestError, UnknownNameError
 from kextract.models.frozen import frozen
+from kextract.records import Event, Progress
 from kextract.transfer import make_source, method_specs
 from kextract.transfer.mixed import Mixed, shares
 from kextract.transfer.source import SourceContext, TransferSource, as_batch
@@ -62,39 +63,48 @@ def test_two_kinds_of_noise_do_not_begin_alike() -> None:
     assert np.isclose(random, pushed, atol=1e-4).mean() < 0.15
 
 
-def test_the_health_of_drawn_images_is_among_the_figures() -> None:
-    source = made(replace(CONFIG, mix="inversion"))
-    batches(source)
-    assert {"confidence", "entropy", "diversity"} <= source.metrics().keys()
-
-
-def test_a_figure_that_both_have_is_told_of_each() -> None:
+@pytest.fixture(scope="module")
+def played() -> tuple[TransferSource, list[Event], dict[str, float]]:
+    """Drawn images and crafted noise after an epoch, what was told on the way, and the figures."""
     source = made(replace(CONFIG, method="inversion", mix="adversarial"))
+    events = list(source.refresh(1, 0))
     batches(source)
-    metrics = source.metrics()
+    return source, events, source.metrics()
+
+
+def test_a_figure_that_both_have_is_told_of_each(
+    played: tuple[TransferSource, list[Event], dict[str, float]],
+) -> None:
+    metrics = played[2]
     assert {"confidence", "adversarial/confidence", "iterations"} <= metrics.keys()
     assert metrics["confidence"] != metrics["adversarial/confidence"]
 
 
-def test_what_both_remember_is_kept_apart_and_given_back() -> None:
-    config = replace(CONFIG, method="adversarial", mix="inversion")
-    source, other = made(config), made(config)
-    batches(source)
-    source.metrics()
-    batches(other)
-    other.metrics()
-    state = {name: np.array(value) for name, value in other.state().items()}
+def test_the_health_of_drawn_images_is_among_the_figures(
+    played: tuple[TransferSource, list[Event], dict[str, float]],
+) -> None:
+    assert {"confidence", "entropy", "diversity"} <= played[2].keys()
+
+
+def test_events_of_both_are_passed_on(
+    played: tuple[TransferSource, list[Event], dict[str, float]],
+) -> None:
+    source, events, _ = played
+    assert isinstance(source, Mixed)
+    phases = [event.phase for event in events if isinstance(event, Progress)]
+    assert phases.count("inverting") == SMALL_INVERSION.warm_up
+    assert "crafting noise" in phases
+
+
+def test_what_both_remember_is_kept_apart_and_given_back(
+    played: tuple[TransferSource, list[Event], dict[str, float]],
+) -> None:
+    source = played[0]
+    again = made(replace(CONFIG, method="inversion", mix="adversarial"))
+    state = {name: np.array(value) for name, value in source.state().items()}
     assert {name.split("/")[0] for name in state} == {"adversarial", "inversion"}
-    again = made(config)
     again.restore(state)
     np.testing.assert_array_equal(batches(again, 2), batches(source, 2))
-
-
-def test_events_of_both_are_passed_on() -> None:
-    source = made(replace(CONFIG, mix="inversion"))
-    assert isinstance(source, Mixed)
-    events = list(source.refresh(1, 0))
-    assert len(events) == SMALL_INVERSION.warm_up
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ from kextract.transfer.source import SourceContext, as_batch
 from tests.training.examples import SHAPE, SMALL_INVERSION, WAYS, easy_images, tiny_network
 
 
-@pytest.mark.parametrize(("name", "recipe"), WAYS)
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [pytest.param(*way, marks=() if "corrected" in way else pytest.mark.slow) for way in WAYS],
+)
 def test_every_method_gives_float_batches_of_the_asked_shape(name: str, recipe: str) -> None:
     config = DistillConfig(
         recipe=recipe,

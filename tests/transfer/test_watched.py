@@ -56,7 +56,9 @@ def test_the_newest_images_of_a_generator_are_shown() -> None:
     np.testing.assert_array_equal(source.samples(7), expected)
 
 
-@pytest.mark.parametrize("method", ["random", "adversarial", "inversion"])
+@pytest.mark.parametrize(
+    "method", ["random", "adversarial", pytest.param("inversion", marks=pytest.mark.slow)]
+)
 def test_nothing_is_changed_by_looking(method: str) -> None:
     watched, alone = Watched(made(method)), made(method)
     for number in (1, 2):

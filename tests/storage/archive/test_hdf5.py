@@ -28,7 +28,17 @@ REAL = Path(os.environ.get("KEXTRACT_DATA", "")) / "fer-emotion.hdf5"
 OLD = sorted(set(TUTORIALS) - {"transferred", "dictionary_of_one_output"})
 
 
-@pytest.mark.parametrize(("name", "version"), [*zip(OLD, cycle(["2.0.5", "2.4.0"]))])
+TELLING = {"first_steps", "fine_tuned", "residual", "rescaled"}
+"""A plain one, one inside another, one with branches, and one that scales pixels itself."""
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        pytest.param(name, version, marks=() if name in TELLING else pytest.mark.slow)
+        for name, version in zip(OLD, cycle(["2.0.5", "2.4.0"]))
+    ],
+)
 def test_a_file_of_keras_2_gives_the_logits_of_the_network_in_it(
     name: str, version: str, tmp_path: Path
 ) -> None:

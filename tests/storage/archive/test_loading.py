@@ -29,7 +29,10 @@ def softmax(logits: Any) -> Any:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-@pytest.mark.parametrize("build", [user_cnn, examples.nested, examples.mobilenet])
+@pytest.mark.parametrize(
+    "build",
+    [user_cnn, examples.nested, pytest.param(examples.mobilenet, marks=pytest.mark.slow)],
+)
 def test_a_saved_classifier_answers_as_it_does_in_keras(
     build: Callable[[], Any], tmp_path: Path
 ) -> None:

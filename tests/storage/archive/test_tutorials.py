@@ -32,8 +32,16 @@ def logits_of(model: Any, images: Any) -> Any:
     return found if found.shape[1] > 1 else np.concatenate([0 * found, found], axis=1)
 
 
-@pytest.mark.parametrize("ending", [".keras", ".h5"])
-@pytest.mark.parametrize("name", sorted(TUTORIALS))
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        *((name, ".keras") for name in sorted(TUTORIALS)),
+        *(
+            pytest.param(name, ".h5", marks=() if name == "first_steps" else pytest.mark.slow)
+            for name in sorted(TUTORIALS)
+        ),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_a_tutorials_network_gives_the_logits_that_it_gives_in_keras(
     name: str, ending: str, tmp_path: Path

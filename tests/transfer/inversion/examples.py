@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from kextract.config import DistillConfig, InversionConfig, TeacherConfig
 from kextract.models.batch_norm import BatchNormalization
@@ -12,6 +14,7 @@ from kextract.models.frozen import frozen
 from kextract.records import Event
 from kextract.training.teacher import train_teacher
 from kextract.transfer.inversion.source import Inversion
+from kextract.transfer.inversion.synthesizer import Synthesizer
 from kextract.transfer.source import SourceContext
 from tests.training.examples import easy_images, tiny_network
 
@@ -60,6 +63,11 @@ def context(teacher: Any, student: Any = None, seed: int = 0, **rules: Any) -> S
 def inversion(**rules: Any) -> Inversion:
     """A source whose teacher has learned nothing, which is enough where nothing is to be seen."""
     return Inversion(context(tiny_network(1), **rules))
+
+
+def beginning_of(part: Inversion | Synthesizer) -> dict[str, NDArray[Any]]:
+    """Return what a source or its generator remembers, to begin anew with."""
+    return {name: np.array(value) for name, value in part.state().items()}
 
 
 def followed(source: Inversion, epochs: int = 1, first: int = 1) -> Iterator[Event]:

@@ -46,11 +46,13 @@ def rounds(source: Inversion, calls: list[Any], epochs: int = 2) -> list[tuple[i
     return found
 
 
-def test_the_first_round_warms_up_and_the_others_come_when_they_are_due(calls: list[Any]) -> None:
+def test_the_first_round_warms_up_and_the_others_come_when_they_are_due(
+    calls: list[Any], source: Inversion
+) -> None:
     """Every four updates, counted over epochs of six; 24 first images are two batches of 12."""
     expected = [(0, 0)] * 12
     expected[0], expected[4], expected[8] = (5, 2), (3, 1), (3, 1)
-    assert rounds(inversion(), calls) == expected
+    assert rounds(source, calls) == expected
 
 
 def test_images_come_in_whole_batches(calls: list[Any]) -> None:
@@ -69,16 +71,15 @@ def test_an_adversarial_loss_that_begins_at_once_does(calls: list[Any]) -> None:
     assert set(calls) - {"draw"} == {0.5}
 
 
-def test_the_bank_grows_to_its_size_and_no_further() -> None:
-    source, sizes = inversion(), []
+def test_the_bank_grows_to_its_size_and_no_further(source: Inversion) -> None:
+    sizes = []
     for epoch in range(1, 4):
         list(followed(source, first=epoch))
         sizes.append(len(source._bank.images))
     assert sizes == [24 + 12, 48, 48]
 
 
-def test_the_student_s_images_are_from_the_bank() -> None:
-    source = inversion()
+def test_the_student_s_images_are_from_the_bank(source: Inversion) -> None:
     list(source.refresh(1, 0))
     batch = source.batch().numpy()
     assert batch.shape == (CONFIG.batch_size, 16, 16, 1)
@@ -87,23 +88,21 @@ def test_the_student_s_images_are_from_the_bank() -> None:
         assert (source._bank.images == image).all(axis=(1, 2, 3)).any()
 
 
-def test_the_warm_up_tells_its_progress_and_later_rounds_are_silent() -> None:
-    events = list(followed(inversion()))
+def test_the_warm_up_tells_its_progress_and_later_rounds_are_silent(source: Inversion) -> None:
+    events = list(followed(source))
     assert all(isinstance(event, Progress) for event in events)
     told = [(e.epoch, e.phase, e.done, e.total, e.images) for e in events]  # type: ignore[union-attr]
     size = RULES.synthesis_batch_size
     assert told == [(1, "inverting", n, 5, n * size) for n in range(1, 6)]
 
 
-def test_progress_is_told_while_the_generator_learns() -> None:
-    source = inversion()
+def test_progress_is_told_while_the_generator_learns(source: Inversion) -> None:
     events = iter(source.refresh(1, 0))
     next(events)
     assert source._synthesizer.steps == 1
 
 
-def test_figures_tell_of_the_bank_and_of_the_generator() -> None:
-    source = inversion()
+def test_figures_tell_of_the_bank_and_of_the_generator(source: Inversion) -> None:
     list(followed(source))
     metrics = source.metrics()
     learned = {"generator_loss", "requested", "batch_norm_distance"}
@@ -146,8 +145,8 @@ def taught(teacher: Any, student: Any, rules: InversionConfig = TINY_RULES) -> E
 @pytest.mark.parametrize(
     ("teacher", "student", "shape", "classes"),
     [
-        ("lenet5", "lenet5-half", (16, 16, 1), 2),
-        ("lenet5", "resnet11", (17, 22, 1), 10),
+        pytest.param("lenet5", "lenet5-half", (16, 16, 1), 2, marks=pytest.mark.slow),
+        pytest.param("lenet5", "resnet11", (17, 22, 1), 10, marks=pytest.mark.slow),
         ("resnet11", "lenet5", (16, 16, 3), 100),
     ],
 )
@@ -165,7 +164,8 @@ def test_any_teacher_teaches_any_student(
 
 
 @pytest.mark.parametrize(
-    ("normalized", "weight", "told"), [(False, 1.0, 1), (False, 0.0, 0), (True, 1.0, 0)]
+    ("normalized", "weight", "told"),
+    [(False, 1.0, 1), pytest.param(False, 0.0, 0, marks=pytest.mark.slow), (True, 1.0, 0)],
 )
 def test_a_teacher_that_has_no_statistics_to_be_near_to_is_told_of_once(
     normalized: bool, weight: float, told: int

@@ -10,7 +10,7 @@ from kextract.errors import NonFiniteError
 from kextract.transfer.inversion.generator import build_generator
 from kextract.transfer.inversion.synthesizer import MEASURES, Synthesizer
 from tests.training.examples import CLASSES, SHAPE, snapshot, tiny_network
-from tests.transfer.inversion.examples import RULES, context, taught_network
+from tests.transfer.inversion.examples import RULES, beginning_of, context, taught_network
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +25,35 @@ def trained(teacher: Any, steps: int, **options: Any) -> Synthesizer:
     return synthesizer
 
 
+@pytest.fixture(scope="module")
+def shared(teacher: Any) -> tuple[Synthesizer, dict[str, Any]]:
+    """A synthesizer that tests share, and what it remembered when it was new."""
+    synthesizer = trained(teacher, 0)
+    return synthesizer, beginning_of(synthesizer)
+
+
+@pytest.fixture
+def synthesizer(shared: tuple[Synthesizer, dict[str, Any]]) -> Synthesizer:
+    """One by the usual rules, which does as a new one does."""
+    synthesizer, beginning = shared
+    synthesizer.restore(beginning)
+    synthesizer.metrics()
+    return synthesizer
+
+
 def remembered(synthesizer: Synthesizer) -> dict[str, bytes]:
     return {name: value.tobytes() for name, value in synthesizer.state().items()}
 
 
 @pytest.fixture(scope="module")
-def early_and_late(teacher: Any) -> tuple[dict[str, float], dict[str, float]]:
-    synthesizer = trained(teacher, 5)
+def early_and_late(
+    shared: tuple[Synthesizer, dict[str, Any]],
+) -> tuple[dict[str, float], dict[str, float]]:
+    synthesizer, beginning = shared
+    synthesizer.restore(beginning)
+    synthesizer.metrics()
+    for _ in range(5):
+        synthesizer.learn(0.0)
     early = synthesizer.metrics()
     for _ in range(120):
         synthesizer.learn(0.0)
@@ -109,15 +131,23 @@ def between_neighbours(teacher: Any, images: Any, labels: Any) -> float:
     return float(np.abs(np.diff(images, axis=1)).mean() + np.abs(np.diff(images, axis=2)).mean())
 
 
-@pytest.mark.parametrize(
-    ("weight", "part"),
-    [
-        ("class_weight", cross_entropy),
-        ("batch_norm_weight", from_stored_statistics),
-        ("balance_weight", from_balance),
-        ("variation_weight", between_neighbours),
-    ],
-)
+PARTS: list[tuple[str, Callable[[Any, Any, Any], float]]] = [
+    ("class_weight", cross_entropy),
+    ("batch_norm_weight", from_stored_statistics),
+    ("balance_weight", from_balance),
+    ("variation_weight", between_neighbours),
+]
+
+
+def test_the_loss_is_the_sum_of_its_parts_by_their_weights(teacher: Any) -> None:
+    weights = {name: 2.0 + place for place, (name, _) in enumerate(PARTS)}
+    images, labels = first_images(teacher)
+    expected = sum(weights[name] * part(teacher, images, labels) for name, part in PARTS)
+    assert first_loss(teacher, **weights) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("weight", "part"), PARTS)
 def test_every_weight_is_that_of_its_part_of_the_loss(
     weight: str, part: Callable[[Any, Any, Any], float], teacher: Any
 ) -> None:
@@ -164,9 +194,8 @@ def parts_of(synthesizer: Synthesizer) -> tuple[list[Any], list[Any]]:
     return values[: len(generator.variables)], values[len(generator.variables) :]
 
 
-def test_a_first_step_moves_every_kernel_as_far_as_adam_does(teacher: Any) -> None:
+def test_a_first_step_moves_every_kernel_as_far_as_adam_does(synthesizer: Synthesizer) -> None:
     """By the learning rate, whatever the gradient: Kingma & Ba 2015, section 2.1."""
-    synthesizer = trained(teacher, 0)
     before, _ = parts_of(synthesizer)
     synthesizer.learn(0.0)
     after, _ = parts_of(synthesizer)
@@ -176,15 +205,16 @@ def test_a_first_step_moves_every_kernel_as_far_as_adam_does(teacher: Any) -> No
     assert kernels == pytest.approx([RULES.generator_learning_rate] * len(kernels), rel=1e-2)
 
 
-def test_images_are_float32_pixels_in_batches_of_the_asked_size(teacher: Any) -> None:
-    images = trained(teacher, 0).draw()[0]
+def test_images_are_float32_pixels_in_batches_of_the_asked_size(
+    synthesizer: Synthesizer,
+) -> None:
+    images = synthesizer.draw()[0]
     assert images.shape == (RULES.synthesis_batch_size, *SHAPE)
     assert images.dtype == np.float32
     assert np.abs(images).max() <= 1
 
 
-def test_every_draw_is_another_one(teacher: Any) -> None:
-    synthesizer = trained(teacher, 0)
+def test_every_draw_is_another_one(synthesizer: Synthesizer) -> None:
     assert (synthesizer.draw()[0] != synthesizer.draw()[0]).any()
 
 
@@ -211,8 +241,7 @@ def test_batches_smaller_than_the_classes_still_ask_every_second_one_for_all_cla
     assert set(np.concatenate(asked).tolist()) == set(range(CLASSES))
 
 
-def test_a_new_one_has_made_no_step(teacher: Any) -> None:
-    synthesizer = trained(teacher, 0)
+def test_a_new_one_has_made_no_step(synthesizer: Synthesizer) -> None:
     assert (synthesizer.steps, synthesizer.is_new) == (0, True)
     synthesizer.learn(0.0)
     assert (synthesizer.steps, synthesizer.is_new) == (1, False)
@@ -223,21 +252,27 @@ def test_a_new_one_has_no_figures(teacher: Any) -> None:
     assert trained(teacher, 0).requested() is None
 
 
-def test_what_was_requested_is_judged_by_the_last_steps_only(teacher: Any) -> None:
-    synthesizer, ahead = (trained(teacher, 0, generator_steps=2) for _ in range(2))
-    shares = []
+def test_what_was_requested_is_judged_by_the_last_steps_only(
+    teacher: Any, synthesizer: Synthesizer
+) -> None:
+    ahead, shares = trained(teacher, 0), []
     for _ in range(6):
         ahead.restore({name: np.array(value) for name, value in synthesizer.state().items()})
         images, labels = ahead.draw()
         shares.append((outputs(teacher, images).argmax(axis=1) == labels).mean())
         synthesizer.learn(0.0)
-    assert np.mean(shares[-2:]) != pytest.approx(np.mean(shares)), "no test of which are meant"
-    assert synthesizer.requested() == pytest.approx(np.mean(shares[-2:]))
+    assert np.mean(shares[-RULES.generator_steps :]) != pytest.approx(np.mean(shares)), (
+        "no test of which are meant"
+    )
+    assert synthesizer.requested() == pytest.approx(np.mean(shares[-RULES.generator_steps :]))
     assert synthesizer.metrics()["requested"] == pytest.approx(np.mean(shares))
 
 
-def test_after_an_epoch_without_a_step_nothing_is_known_of_requests(teacher: Any) -> None:
-    synthesizer = trained(teacher, 3)
+def test_after_an_epoch_without_a_step_nothing_is_known_of_requests(
+    synthesizer: Synthesizer,
+) -> None:
+    for _ in range(3):
+        synthesizer.learn(0.0)
     synthesizer.metrics()
     assert (synthesizer.requested(), synthesizer.metrics()) == (None, {})
 
@@ -248,27 +283,34 @@ def test_a_generator_that_is_not_asked_for_classes_is_not_judged_by_them(teacher
     assert "requested" not in synthesizer.metrics()
 
 
-def test_after_a_restart_the_optimizer_begins_anew_at_the_same_rate(teacher: Any) -> None:
-    used, fresh = trained(teacher, 2), trained(teacher, 0)
-    used.restart()
-    assert used.is_new
-    for mine, other in zip(parts_of(used)[1], parts_of(fresh)[1], strict=True):
+def test_after_a_restart_the_optimizer_begins_anew_at_the_same_rate(
+    teacher: Any, synthesizer: Synthesizer
+) -> None:
+    for _ in range(2):
+        synthesizer.learn(0.0)
+    synthesizer.restart()
+    assert synthesizer.is_new
+    for mine, other in zip(parts_of(synthesizer)[1], parts_of(trained(teacher, 0))[1], strict=True):
         np.testing.assert_array_equal(mine, other)
 
 
-def test_every_restart_begins_elsewhere_and_the_same_way_again(teacher: Any) -> None:
+def test_every_restart_begins_elsewhere_and_the_same_way_again(synthesizer: Synthesizer) -> None:
+    beginning = beginning_of(synthesizer)
+
     def restarted(times: int) -> Any:
-        synthesizer = trained(teacher, 0)
+        synthesizer.restore(beginning)
         for _ in range(times):
             synthesizer.restart()
-        return synthesizer.state()["0"]
+        return np.array(synthesizer.state()["0"])
 
     np.testing.assert_array_equal(restarted(1), restarted(1))
     assert len({restarted(times).tobytes() for times in range(3)}) == 3
 
 
-def test_it_goes_on_from_its_state_to_the_same_bits(teacher: Any) -> None:
-    one, other = trained(teacher, 3, seed=4), trained(teacher, 1, seed=4)
+def test_it_goes_on_from_its_state_to_the_same_bits(teacher: Any, synthesizer: Synthesizer) -> None:
+    one, other = synthesizer, trained(teacher, 1)
+    for _ in range(3):
+        one.learn(0.0)
     one.restart()
     one.learn(0.0)
     other.restore({name: np.array(value) for name, value in one.state().items()})
@@ -278,22 +320,20 @@ def test_it_goes_on_from_its_state_to_the_same_bits(teacher: Any) -> None:
     assert remembered(one) == remembered(other)
 
 
+@pytest.fixture(scope="module")
 def broken(teacher: Any) -> Synthesizer:
-    return Synthesizer(context(teacher, generator_learning_rate=1e38))
+    """One that its first step has destroyed."""
+    return trained(teacher, 1, generator_learning_rate=1e38)
 
 
 MESSAGE = re.escape("try a smaller --generator-learning-rate than 1e+38")
 
 
-def test_a_step_that_is_no_number_is_refused_with_its_number(teacher: Any) -> None:
-    synthesizer = broken(teacher)
-    synthesizer.learn(0.0)
+def test_a_step_that_is_no_number_is_refused_with_its_number(broken: Synthesizer) -> None:
     with pytest.raises(NonFiniteError, match=f"step 2 of the generator: {MESSAGE}"):
-        synthesizer.learn(0.0)
+        broken.learn(0.0)
 
 
-def test_images_that_are_no_numbers_are_refused(teacher: Any) -> None:
-    synthesizer = broken(teacher)
-    synthesizer.learn(0.0)
+def test_images_that_are_no_numbers_are_refused(broken: Synthesizer) -> None:
     with pytest.raises(NonFiniteError, match=MESSAGE):
-        synthesizer.draw()
+        broken.draw()

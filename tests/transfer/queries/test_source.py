@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -73,10 +74,23 @@ def asked(
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """The questions of a run that nothing stops."""
-    found: list[bytes] = asked(tmp_path_factory.mktemp("whole"))
-    return found
+def unstopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[bytes]]:
+    """The folder of a run that nothing stops, and its questions."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, asked(folder)
+
+
+@pytest.fixture
+def whole(unstopped: tuple[Path, list[bytes]]) -> list[bytes]:
+    """The questions of that run."""
+    return unstopped[1]
+
+
+@pytest.fixture
+def full(unstopped: tuple[Path, list[bytes]], tmp_path: Path) -> Path:
+    """A folder with a copy of that run's ledger."""
+    shutil.copy(unstopped[0] / "x.ledger.h5", tmp_path)
+    return tmp_path
 
 
 def folders(root: Path, names: Iterable[str]) -> list[Path]:
@@ -111,7 +125,7 @@ def test_the_same_seed_asks_the_same_and_another_one_something_else(
     assert not set(asked(other, seed=1)) & set(whole)
 
 
-@pytest.mark.parametrize("calls", [1, 4])
+@pytest.mark.parametrize("calls", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_a_run_that_was_stopped_asks_what_it_would_have_asked(
     tmp_path: Path, calls: int, whole: list[bytes]
 ) -> None:
@@ -125,7 +139,9 @@ def test_a_run_that_was_stopped_asks_what_it_would_have_asked(
     assert found == whole[: 24 - again]
 
 
-@pytest.mark.parametrize(("given", "whole_ones"), [(10, 6), (4000, 24)])
+@pytest.mark.parametrize(
+    ("given", "whole_ones"), [(10, 6), pytest.param(4000, 24, marks=pytest.mark.slow)]
+)
 def test_a_run_from_images_asks_no_image_twice_and_the_same_after_a_stop(
     tmp_path: Path, given: int, whole_ones: int
 ) -> None:
@@ -141,30 +157,29 @@ def test_a_run_from_images_asks_no_image_twice_and_the_same_after_a_stop(
     assert found == whole[: len(found)]
 
 
-def test_a_second_run_from_a_full_ledger_asks_nothing(tmp_path: Path) -> None:
-    first, teacher = asked(tmp_path), Corners()
-    assert asked(tmp_path, teacher) == first
+def test_a_second_run_from_a_full_ledger_asks_nothing(full: Path, whole: list[bytes]) -> None:
+    teacher = Corners()
+    assert asked(full, teacher) == whole
     assert teacher.received == 0
 
 
-def test_a_larger_budget_asks_the_rest_only(tmp_path: Path) -> None:
-    first, teacher = asked(tmp_path), Corners()
-    more = asked(tmp_path, teacher, queries=replace(RULES, query_budget=40))
-    assert more[:24] == first
+def test_a_larger_budget_asks_the_rest_only(full: Path, whole: list[bytes]) -> None:
+    teacher = Corners()
+    more = asked(full, teacher, queries=replace(RULES, query_budget=40))
+    assert more[:24] == whole
     assert teacher.received == 16
 
 
-def test_a_smaller_budget_learns_from_the_first_answers_only(tmp_path: Path) -> None:
-    asked(tmp_path)
-    made, ledger = source(tmp_path, config=replace(CONFIG, queries=replace(RULES, query_budget=10)))
+def test_a_smaller_budget_learns_from_the_first_answers_only(full: Path) -> None:
+    made, ledger = source(full, config=replace(CONFIG, queries=replace(RULES, query_budget=10)))
     with ledger:
         for _ in made.refresh(1, 0):
             pass
         assert int(made.state()["rows"]) == 10
 
 
-def test_a_batch_is_of_questions_with_what_the_teacher_said_of_them(tmp_path: Path) -> None:
-    made, ledger = source(tmp_path)
+def test_a_batch_is_of_questions_with_what_the_teacher_said_of_them(full: Path) -> None:
+    made, ledger = source(full)
     with ledger:
         for _ in made.refresh(1, 0):
             pass
@@ -188,8 +203,8 @@ def test_mixed_images_have_mixed_targets(tmp_path: Path) -> None:
     assert not known & {image.tobytes() for image in unscale(batch.images.numpy())}
 
 
-def test_batches_follow_from_their_place_in_the_run(tmp_path: Path) -> None:
-    made, ledger = source(tmp_path)
+def test_batches_follow_from_their_place_in_the_run(full: Path) -> None:
+    made, ledger = source(full)
     with ledger:
         for _ in made.refresh(2, 3):
             pass
@@ -237,7 +252,7 @@ def test_a_budget_that_was_spent_on_failures_is_an_error(tmp_path: Path) -> None
         asked(tmp_path, teacher)
 
 
-@pytest.mark.parametrize("answers", ["labels", "logits"])
+@pytest.mark.parametrize("answers", ["labels", pytest.param("logits", marks=pytest.mark.slow)])
 def test_labels_and_logits_teach_too(tmp_path: Path, answers: str) -> None:
     made, ledger = source(tmp_path, Corners(answers))
     with ledger:
