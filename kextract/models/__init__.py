@@ -2,6 +2,7 @@
 
 from kextract.models.registry import (
     MODELS,
+    TEACHER,
     check_input_shape,
     model_pooling,
     model_spec,
@@ -12,6 +13,7 @@ from kextract.models.spec import POOLINGS, Cost, ModelSpec
 __all__ = [
     "MODELS",
     "POOLINGS",
+    "TEACHER",
     "Cost",
     "ModelSpec",
     "check_input_shape",

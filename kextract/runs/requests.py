@@ -17,7 +17,7 @@ from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import Invocation, Layer, resolve
 from kextract.config.shared import PLACES, Answering, Foreign, Machine, Output
 from kextract.datasets import dataset_names
-from kextract.models import MODELS, share_of_teacher
+from kextract.models import MODELS, TEACHER, share_of_teacher
 from kextract.runs import rules
 from kextract.runs.choosing import choose
 from kextract.runs.outputs import FOLDER
@@ -74,8 +74,9 @@ class DistillRequest(Request):
     )
     student: str | None = option(
         None,
-        "Architecture of the student: a name, or a .keras file with a network of your own.",
-        suggestions=MODELS,
+        "Architecture of the student: a name, a .keras file with a network of your own, or the"
+        " teacher's own with a share of its parameters left, such as teacher@0.5.",
+        suggestions=(*MODELS, f"{TEACHER}@0.5"),
         default_text="the teacher's architecture",
     )
     config: DistillConfig = field(default_factory=DistillConfig)

@@ -136,7 +136,7 @@ class StudentPlan:
             return make_source(context, self.images)
 
         def trial(config: DistillConfig) -> Iterator[Event]:
-            copy = keras.models.clone_model(own) if own else None
+            copy = None if own is None else keras.models.clone_model(own)
             student = self._student(copy, config, precision)
             source = source_for(student, config)
             return teach(
@@ -260,7 +260,7 @@ class StudentPlan:
         """Name all that the result depends on, by flag."""
         data = self.teacher.data
         return {
-            "--student": self.architecture,
+            "--student": self.architecture if self.share is None else self._called,
             "--pooling": self.pooling,
             "--dataset": data.name if data and self.validation else None,
             **comparable(config),
