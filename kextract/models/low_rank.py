@@ -23,7 +23,7 @@ from kextract.models.statistics import batch_norm_layers, heard, layers_within
 Floats = NDArray[np.float64]
 IMAGES, BATCH = 256, 32
 WIDEST = 2048
-"""Channels of an input, above which a layer is left as it is: few images tell of so many."""
+"""Channels of an input above which all directions count alike: few images tell of so many."""
 TINY = 1e-9
 """Share of the largest second moment below which a direction counts as never seen."""
 NOTHING = 1e-6
@@ -93,14 +93,17 @@ def low_rank_copy(network: keras.Model, share: float, images: NDArray[np.float32
 
 def _factors(network: keras.Model, batches: Sequence[NDArray[np.float32]]) -> list[Factors]:
     """Factorize every kernel by the second moments of what its layer is given."""
-    moments: dict[int, tuple[keras.Layer, Floats]] = {}
+    moments: dict[int, tuple[keras.Layer, Floats | None]] = {}
 
     def note(layer: keras.Layer, given: tf.Tensor, _: tf.Tensor) -> None:
+        if given.shape[-1] > WIDEST:
+            moments[id(layer)] = layer, None
+            return
         features = tf.cast(_mixed(layer, given), tf.float32)
         rows = tf.reshape(features, (-1, features.shape[-1]))
         moment = tf.matmul(rows, rows, transpose_a=True).numpy().astype(np.float64)
-        _, before = moments.get(id(layer), (layer, 0.0))
-        moments[id(layer)] = layer, before + moment
+        _, before = moments.get(id(layer), (layer, None))
+        moments[id(layer)] = layer, moment if before is None else before + moment
 
     layers = [layer for layer in layers_within(network) if _can_be_split(layer)]
     with heard(layers, note):
@@ -109,14 +112,20 @@ def _factors(network: keras.Model, batches: Sequence[NDArray[np.float32]]) -> li
     return [_factorized(layer, moment) for layer, moment in moments.values()]
 
 
-def _factorized(layer: keras.Layer, moment: Floats) -> Factors:
+def _factorized(layer: keras.Layer, moment: Floats | None) -> Factors:
     """Factorize X W so that cutting it short is nearest to it, `moment` (c, c) being X'X."""
-    values, vectors = np.linalg.eigh(moment)
-    scales = np.sqrt(np.maximum(values, TINY * values.max() + np.finfo(np.float64).tiny))
-    root, inverse = (vectors * scales) @ vectors.T, (vectors / scales) @ vectors.T
-    left, energies, right = np.linalg.svd(root @ _matrix(layer), full_matrices=False)
+    kernel = _matrix(layer)
+    if moment is None:
+        first, energies, right = np.linalg.svd(kernel, full_matrices=False)
+    else:
+        values, vectors = np.linalg.eigh(moment)
+        scales = np.sqrt(np.maximum(values, TINY * values.max() + np.finfo(np.float64).tiny))
+        left, energies, right = np.linalg.svd(
+            (vectors * scales) @ (vectors.T @ kernel), full_matrices=False
+        )
+        first = (vectors / scales) @ (vectors.T @ left)
+    second = energies[:, None] * right
     lost = np.append(np.cumsum(energies[::-1] ** 2)[::-1], 0.0)
-    first, second = inverse @ left, energies[:, None] * right
     # As large as each other, so that steps of training move both alike.
     scale = np.sqrt(np.linalg.norm(second, axis=1) / np.linalg.norm(first, axis=0))
     return Factors(layer, first * scale, second / np.maximum(scale, TINY)[:, None], lost)
@@ -240,7 +249,7 @@ def _can_be_split(layer: keras.Layer) -> bool:
         return bool(layer.depth_multiplier == 1 and layer.data_format == "channels_last")
     if type(layer) is keras.layers.Conv2D:
         return bool(layer.groups == 1 and layer.data_format == "channels_last")
-    return type(layer) is keras.layers.Dense and layer.kernel.shape[0] <= WIDEST
+    return type(layer) is keras.layers.Dense
 
 
 def _mixed(layer: keras.Layer, given: tf.Tensor) -> tf.Tensor:

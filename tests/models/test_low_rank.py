@@ -113,3 +113,11 @@ def test_too_small_a_share_is_refused_and_the_least_possible_one_works() -> None
         low_rank_copy(network, 0.05, images())
     least = float(str(no.value).partition("ask for teacher@")[2].split()[0])
     assert low_rank_copy(network, least, images()).count_params() < network.count_params()
+
+
+def test_a_kernel_of_many_inputs_is_cut_by_itself() -> None:
+    inputs = keras.Input((40, 40, 2))
+    outputs = keras.layers.Dense(8)(keras.layers.Flatten()(inputs))
+    network, seen = of_rank(keras.Model(inputs, outputs), 2), images(8, (40, 40, 2))
+    copy = low_rank_copy(network, 0.4, seen)
+    np.testing.assert_allclose(copy(seen), network(seen), rtol=1e-3, atol=1e-3)
