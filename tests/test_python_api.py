@@ -123,7 +123,7 @@ SHORT = {
     'method="inversion"': 'method="random", epochs=1, steps_per_epoch=2, batch_size=4',
     'method="random")': 'method="random", epochs=1, steps_per_epoch=2, batch_size=4)',
     "epochs=2)": "epochs=1, steps_per_epoch=2, batch_size=4)",
-    "steps=50": "steps=2, synthesis_batch_size=20",
+    "steps=50": "steps=2, per_class=1, synthesis_batch_size=10, generator_channels=2",
     "epochs=1)": "epochs=1, limit=50)",
 }
 """Makes the blocks of the docs short; each has to stand in them."""

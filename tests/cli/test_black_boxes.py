@@ -102,6 +102,7 @@ def test_a_second_student_learns_from_the_same_answers_without_asking(
     assert not (bench / "other.ledger.h5").exists()
 
 
+@pytest.mark.slow
 def test_labels_are_enough(bench: Path) -> None:
     words = ("distill", "python:dimness:labels", *TEACHER, *SHORT, "--access", "labels")
     done = kextract(*words, cwd=bench)

@@ -93,6 +93,7 @@ def test_a_student_is_taught_with_images_that_are_drawn_out_of_its_teacher(
         assert {"entropy", "diversity", "confidence", "batch_norm_distance"} <= set(epoch)
 
 
+@pytest.mark.slow
 def test_a_generator_that_has_collapsed_in_the_end_is_told_of(workshop: Path) -> None:
     """One that is to avoid every difference between neighbouring pixels draws one grey."""
     made = kextract(

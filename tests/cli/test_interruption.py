@@ -209,8 +209,15 @@ def stubborn(how: str, same_press: float = 0.1) -> "subprocess.Popen[str]":
     return process
 
 
-@pytest.mark.parametrize("how", ["computing", "cleaning up"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("how", "number", "code"),
+    [
+        ("computing", signal.SIGINT, 130),
+        ("cleaning up", signal.SIGTERM, 143),
+        pytest.param("computing", signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param("cleaning up", signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
+)
 def test_a_second_signal_ends_at_once(how: str, number: int, code: int) -> None:
     with stubborn(how) as process:
         for _ in range(2):

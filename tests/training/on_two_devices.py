@@ -8,10 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from kextract import runtime
-from kextract.config import TeacherConfig
 from kextract.losses import cross_entropy
 from kextract.models.batch_norm import BatchNormalization
-from kextract.training.teacher import train_teacher
 from kextract.training.updating import descend, synchronize
 from tests.training.examples import CLASSES, SHAPE, easy_images, figures, records, tiny_network
 from tests.training.test_student import lessons
@@ -56,15 +54,11 @@ def moved(kind: Any, count: int, strategy: Any) -> list[Any]:
 
 def work(strategy: Any) -> dict[str, Any]:
     """All that is compared, by name."""
-    config = TeacherConfig(epochs=2, batch_size=8, patience=0, augment=True, precision="float32")
-    model, images = tiny_network(), easy_images(21)
-    events = train_teacher(model, images, images, config, flip=True, strategy=strategy)
     teacher, student = tiny_network(1), tiny_network(2)
     return {
         "step of our layers": moved(BatchNormalization, 33, strategy),
         "step on fewer images than devices": moved(BatchNormalization, 1, strategy)[:1],
         "step of stock layers": moved(keras.layers.BatchNormalization, 33, strategy),
-        "teacher": [row["train_loss"] for row in figures(records(events))[1:]],
         "student": [
             (row["train_loss"], row["details"]["transfer_agreement"])
             for row in figures(records(lessons(teacher, student, strategy=strategy)))[1:]

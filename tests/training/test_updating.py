@@ -25,7 +25,6 @@ def found() -> list[dict[str, Any]]:
         "step of our layers",
         "step on fewer images than devices",
         "step of stock layers",
-        "teacher",
         "student",
     ],
 )
