@@ -43,7 +43,7 @@ def model_spec(name: str) -> ModelSpec:
     if not at:
         return _listed(name)
     spec = _listed(base)
-    factor = _width(name, width)
+    factor = _after_at(name, width, WIDTHS, "multiplies the width")
     return replace(
         spec,
         build=partial(spec.build, width=factor),
@@ -68,34 +68,26 @@ def _listed(name: str) -> ModelSpec:
     return resnet_spec(depth)
 
 
-def _width(name: str, text: str) -> float:
-    least, most = WIDTHS
-    width = float(text) if re.fullmatch(r"[0-9](\.[0-9]{1,3})?", text) else 0.0
-    if not least <= width <= most:
-        raise RequestError(
-            f"unknown model '{name}': what follows the @ multiplies the width and must be a number"
-            f" from {least:g} to {most:g}, such as '{name.partition('@')[0]}@0.5'"
-        )
-    return width
-
-
 def share_of_teacher(name: str) -> float | None:
     """Read `teacher@SHARE`, the teacher's own network with that share of its parameters left.
 
-    None for any other name. Raises RequestError for a share that is no number from 0.05 to 0.95.
+    None for any other name. Raises RequestError for anything but a number from 0.05 to 0.95.
     """
     base, _, text = name.partition("@")
     if base != TEACHER:
         return None
-    least, most = SHARES
-    share = float(text) if re.fullmatch(r"0?\.[0-9]{1,3}", text) else 0.0
-    if not least <= share <= most:
+    return _after_at(name, text, SHARES, "is the share of the teacher's parameters that is left")
+
+
+def _after_at(name: str, text: str, bounds: tuple[float, float], meaning: str) -> float:
+    least, most = bounds
+    value = float(text) if re.fullmatch(r"[0-9](\.[0-9]{1,3})?", text) else 0.0
+    if not least <= value <= most:
         raise RequestError(
-            f"unknown model '{name}': what follows the @ is the share of the teacher's parameters"
-            f" that is left and must be a number from {least:g} to {most:g}, such as"
-            f" '{TEACHER}@0.5'"
+            f"unknown model '{name}': what follows the @ {meaning} and must be a number"
+            f" from {least:g} to {most:g}, such as '{name.partition('@')[0]}@0.5'"
         )
-    return share
+    return value
 
 
 def model_pooling(name: str, input_shape: tuple[int, int, int], requested: str | None) -> str:

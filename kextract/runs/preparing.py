@@ -47,12 +47,12 @@ def prepare_student(
     check_shift(config.shift, info.input_shape)
     if student is None and request.student and names_model(request.student):
         student, _ = load_archive(Path(request.student), precision=config.precision)
-    share = None if student or request.student is None else share_of_teacher(request.student)
+    share = share_of_teacher(request.student) if request.student and student is None else None
     if student is not None:
         check_network(student, "--student", info.input_shape, info.classes)
-        architecture, pooling = OWN_ARCHITECTURE, "none"
-    elif share is not None:
+    if share is not None:
         _check_kernels_are_at_hand(request)
+    if student is not None or share is not None:
         architecture, pooling = OWN_ARCHITECTURE, "none"
     else:
         architecture = request.student or info.model
