@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
+from kextract.models.axes import Shape, image_shape, is_channels_first
 from kextract.models.input_range import PIXELS, Preprocessing
 
 LEAST_PROBABILITY = 1e-7
@@ -12,11 +13,11 @@ LEAST_PROBABILITY = 1e-7
 
 
 def adapt(
-    network: keras.Model, shape: tuple[int, int, int], *, head: str, input_range: Preprocessing
+    network: keras.Model, shape: Shape, *, head: str, input_range: Preprocessing
 ) -> keras.Model:
     """Wrap a network; the result maps float32 images (n, h, w, c) in [-1, 1] to float32 logits.
 
-    The network takes pixels as `input_range` says, in images (h, w, c), or (h, w) where c is 1.
+    The network takes pixels as `input_range` says, in axes as `kextract.models.axes` reads them.
     `head` says what its outputs (n, k) are: `logits`; what is left of them without a final
     `softmax` or `sigmoid`; or `probabilities`. One number per image is that of the second of two
     classes. The logits are (n, max(k, 2)).
@@ -32,27 +33,30 @@ def adapt(
             for value in (input_range.scale, input_range.offset)
         )
         x = keras.layers.Rescaling(scale, offset, dtype="float32")(x)
-    if len(network.input_shape) == 3:
-        x = keras.layers.Reshape(shape[:2], dtype="float32")(x)
+    axes = network.input_shape[1:]
+    if is_channels_first(shape, axes):
+        x = keras.layers.Permute((3, 1, 2), dtype="float32")(x)
+    elif axes != shape:
+        x = keras.layers.Reshape(axes, dtype="float32")(x)
     outputs = network(x)
     if len(outputs.shape) > 2:
         outputs = keras.layers.Flatten(dtype="float32")(outputs)
     return keras.Model(images, _logits(_in_float32(outputs), head))
 
 
-def image_shape(network: keras.Model) -> tuple[int, int, int]:
-    """Return height, width and channels of a network's images, 1 where they are (height, width).
+def shape_of_images(network: keras.Model) -> Shape:
+    """Return height, width and channels of a network's images.
 
     Raises RequestError for a network that takes something else.
     """
-    shape = network.input_shape
-    if not isinstance(shape, tuple) or len(shape) not in (3, 4) or None in shape[1:]:
+    taken = network.input_shape
+    shape = image_shape(taken[1:]) if isinstance(taken, tuple) else None
+    if shape is None:
         raise RequestError(
-            f"the model '{network.name}' takes {shape}: expected images of a fixed size,"
+            f"the model '{network.name}' takes {taken}: expected images of a fixed size,"
             " (None, height, width, channels)"
         )
-    height, width, channels = (*shape[1:], 1)[:3]
-    return height, width, channels
+    return shape
 
 
 def guess_head(outputs: NDArray[np.floating]) -> str:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.models.axes import arranged
 from kextract.models.input_range import NAMED, Preprocessing, RangeGuess
 from kextract.models.leading import leading_scaling
 from kextract.models.made_up_images import drawings, photographs
@@ -37,7 +38,7 @@ _NEAR = 0.3
 
 
 def guess_input_range(network: keras.Model, shape: tuple[int, int, int]) -> RangeGuess:
-    """Guess what a network takes that has images of this shape (h, w, c), or (h, w) if c is 1.
+    """Guess what a network takes that has images of this shape (h, w, c).
 
     Takes less than a second for a small network, as only its first layers are applied.
     """
@@ -76,7 +77,7 @@ def _by_statistics(
     distances: dict[str, float] = {}
     for images in _made_up(shape):
         for name, known in candidates.items():
-            taken = known.apply(2 * images - 1).reshape(len(images), *network.input_shape[1:])
+            taken = arranged(known.apply(2 * images - 1), network.input_shape[1:])
             found = first_normalized(network, taken)
             if found is None:
                 return RangeGuess(None, "nothing in it tells", False)

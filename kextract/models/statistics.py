@@ -41,9 +41,20 @@ def logits_and_inputs(model: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor,
     tensor that it normalized, before it did. A layer that is applied twice is there twice.
     """
     seen: list[Normalized] = []
-    with heard(batch_norm_layers(model), lambda layer, given, _: seen.append((layer, given))):
+
+    def note(layer: Any, given: tf.Tensor, _: tf.Tensor) -> None:
+        seen.append((layer, _channels_last(layer, given)))
+
+    with heard(batch_norm_layers(model), note):
         logits = model(images, training=False)
     return logits, seen
+
+
+def _channels_last(layer: keras.layers.BatchNormalization, given: tf.Tensor) -> tf.Tensor:
+    """Move the axis that a layer normalizes along to the end."""
+    axis = layer.axis % given.shape.rank
+    last = given.shape.rank - 1
+    return given if axis == last else keras.ops.moveaxis(given, axis, last)
 
 
 class _Seen(Exception):  # noqa: N818 - it never leaves this module
@@ -59,7 +70,7 @@ def first_normalized(model: keras.Model, images: Any) -> Normalized | None:
     seen: list[Normalized] = []
 
     def stop(layer: Any, given: tf.Tensor, _: tf.Tensor) -> None:
-        seen.append((layer, given))
+        seen.append((layer, _channels_last(layer, given)))
         raise _Seen
 
     try:

@@ -174,17 +174,18 @@ def in_memory(
     It takes pixels in `input_range` and gives logits, or probabilities, which are told apart by
     trying it on made-up images. Raises RequestError for a model of another kind.
     """
-    from kextract.models.adapter import adapt, guess_head, image_shape
+    from kextract.models.adapter import adapt, guess_head, shape_of_images
+    from kextract.models.axes import arranged
     from kextract.models.range_guess import guess_input_range
     from kextract.training.sanity import probe_images
 
-    shape, name = image_shape(model), Path(model.name)
+    shape, name = shape_of_images(model), Path(model.name)
     labelled = own_data(name, dataset, machine, needed=False)
     guess = guess_input_range(model, shape)
     chosen = input_range or PIXELS
     chosen.check_fits(shape)
     probes = chosen.apply((probe_images(shape) / 127.5 - 1).astype("float32"))
-    outputs = model(probes.reshape(-1, *model.input_shape[1:]), training=False).numpy()
+    outputs = model(arranged(probes, model.input_shape[1:]), training=False).numpy()
     head = guess_head(outputs)
     network = adapt(model, shape, head=head, input_range=chosen)
     digest = model_sha256(network)

@@ -1,5 +1,6 @@
 """How a model file wants its images: axes, batch size, numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +9,10 @@ from numpy.typing import NDArray
 
 from kextract.datasets.pixels import scale
 from kextract.errors import RequestError
+from kextract.models.axes import CHANNELS, Shape, image_shape
 from kextract.models.input_range import PIXELS, Preprocessing
-from kextract.teachers.protocol import Shape
 
 Dims = tuple[int | None, ...]
-CHANNELS = (1, 3)
-"""What tells the channels from a side, where a file names all its axes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,8 @@ class Layout:
 
     shape: Shape
     """Height, width and channels of an image."""
-    channels_first: bool
+    axes: tuple[int, ...]
+    """How the network wants them: (h, w, c), (c, h, w), (h, w) or (n,)."""
     batch: int | None
     """The only batch size that it takes; None for any."""
 
@@ -33,18 +33,16 @@ def layouts(dims: Dims, given: Shape | None, path: object) -> tuple[Layout, ...]
     None in `dims` is an axis that the file leaves open; `given` is `--input-shape`. Raises
     RequestError for what is no image, and where --input-shape is missing or does not fit.
     """
-    if len(dims) != 4:
+    if not 2 <= len(dims) <= 4:
         raise RequestError(
-            f"'{path}' takes an input of {len(dims)} axes; a classifier of images has 4"
+            f"'{path}' takes an input of {len(dims)} axes; a classifier of images has 2 to 4"
         )
     batch, *axes = dims
     found = [
-        Layout(shape, first, batch)
-        for first, (height, width, channels) in (
-            (True, (axes[1], axes[2], axes[0])),
-            (False, (axes[0], axes[1], axes[2])),
-        )
-        if (shape := _filled((height, width, channels), given))
+        Layout(shape, order, batch)
+        for shape in ([given] if given else _shapes(axes))
+        for order in _orders(shape, len(axes))
+        if all(axis in (None, size) for axis, size in zip(axes, order, strict=True))
     ]
     if given is None:
         found = [layout for layout in found if layout.shape[2] in CHANNELS] or found
@@ -62,13 +60,23 @@ def layouts(dims: Dims, given: Shape | None, path: object) -> tuple[Layout, ...]
     return tuple(found)
 
 
-def _filled(axes: tuple[int | None, ...], given: Shape | None) -> Shape | None:
-    """Return the axes where they are all known and as given, else None."""
-    if given is None:
-        height, width, channels = axes
-        return None if None in axes else (height, width, channels)  # type: ignore[return-value]
-    fits = all(axis in (None, size) for axis, size in zip(axes, given, strict=True))
-    return given if fits else None
+def _shapes(axes: Sequence[int | None]) -> list[Shape]:
+    """List the shapes that images of these axes can have; none where one of them is open."""
+    match axes:
+        case [int(first), int(second), int(third)]:
+            return [(second, third, first), (first, second, third)]
+    shape = image_shape(axes)
+    return [shape] if shape else []
+
+
+def _orders(shape: Shape, count: int) -> list[tuple[int, ...]]:
+    """List the ways in which so many axes can hold images of a shape."""
+    height, width, channels = shape
+    if count == 3:
+        return [(channels, height, width), shape]
+    if count == 2:
+        return [(height, width)] if channels == 1 else []
+    return [(height * width * channels,)]
 
 
 @dataclass(frozen=True, slots=True)

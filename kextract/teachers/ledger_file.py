@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from kextract import __version__
 from kextract.errors import CheckpointError
+from kextract.models.axes import Shape
 from kextract.storage.atomic import atomic_write
 from kextract.storage.refusal import Refused, printable
 from kextract.storage.safe_hdf5 import CheckedFile, open_checked
 from kextract.teachers.checking import NonsenseError, checked
-from kextract.teachers.protocol import ANSWERS, Shape
+from kextract.teachers.protocol import ANSWERS
 
 SCHEMA = 1
 MARK = "kextract_ledger"

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
+from kextract.models.axes import Shape, arranged
 from kextract.models.input_range import Preprocessing
 from kextract.storage.atomic import reason
 from kextract.teachers.kinds import as_rows
 from kextract.teachers.layout import Dims, Layout, Numbers, layouts
-from kextract.teachers.protocol import Shape
 
 AT_ONCE = 256
 """Images per call where a network takes any number."""
@@ -106,9 +106,7 @@ class ModelFile:
             if layout.batch and count < size:
                 part = np.concatenate([part, np.repeat(part[-1:], size - count, axis=0)])
             numbers = self._network.numbers.encoded(part, self._input_range)
-            if layout.channels_first:
-                numbers = np.ascontiguousarray(numbers.transpose(0, 3, 1, 2))
-            answers = self._network.run(numbers)
+            answers = self._network.run(arranged(numbers, layout.axes))
             if len(answers) != len(part):
                 raise ValueError(f"{len(answers)} answers to {len(part)} images")
             parts.append(answers[:count])

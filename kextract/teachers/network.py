@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from kextract.datasets.pixels import scale
 from kextract.graph import compiled
+from kextract.models.axes import Shape
 from kextract.models.statistics import batch_norm_layers
 from kextract.teachers.model_file import AT_ONCE
-from kextract.teachers.protocol import Shape
 
 
 class KerasTeacher:

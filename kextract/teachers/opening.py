@@ -4,8 +4,9 @@ from pathlib import Path
 
 from kextract.config.shared import ACCESS
 from kextract.errors import CheckpointError, RequestError, UnknownNameError
+from kextract.models.axes import Shape
 from kextract.models.input_range import Preprocessing
-from kextract.teachers.protocol import FUNCTION, TIMEOUT, Shape, Teacher
+from kextract.teachers.protocol import FUNCTION, TIMEOUT, Teacher
 
 
 def only_answers(where: str | Path) -> bool:

@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from kextract.models.axes import Shape
+
 ANSWERS = ("logits", "probabilities", "labels")
 """What a teacher may answer, the most telling first."""
 FUNCTION = "python:"
 """How the name of a teacher that is a function begins."""
 TIMEOUT = 60.0
 """Seconds that a call of a function may take."""
-Shape = tuple[int, int, int]
-"""Height, width and channels of an image."""
 
 
 class Teacher(Protocol):

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
+from kextract.models.axes import Shape
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.teachers.layout import Numbers
 from kextract.teachers.model_file import one_line
-from kextract.teachers.protocol import FUNCTION, TIMEOUT, Shape
+from kextract.teachers.protocol import FUNCTION, TIMEOUT
 
 Function = Callable[[NDArray[np.float32]], Any]
 

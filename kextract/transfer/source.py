@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.datasets.streamed import StoredPixels
+from kextract.models.axes import Shape
 from kextract.records import Event
 from kextract.teachers.asking import Asking
 from kextract.teachers.ledger_file import Heading
-from kextract.teachers.protocol import Shape
 from kextract.transfer.crafting import Classifier
 
 T = TypeVar("T")

@@ -68,6 +68,15 @@ def test_inputs_inside_a_tf_function_are_those_outside(name: str) -> None:
         np.testing.assert_allclose(inside, outside, rtol=1e-5, atol=1e-6)
 
 
+def test_inputs_have_channels_last_whatever_axis_a_layer_normalizes_along() -> None:
+    images = keras.Input(IMAGES.shape[1:])
+    layer = keras.layers.BatchNormalization(axis=1)
+    x = layer(keras.layers.Permute((3, 1, 2))(images))
+    model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+    _, [(_, given)] = logits_and_inputs(model, tf.constant(IMAGES))
+    np.testing.assert_array_equal(given, IMAGES)
+
+
 def test_each_input_is_what_the_layer_normalized() -> None:
     model = nested()
     for layer in batch_norm_layers(model):

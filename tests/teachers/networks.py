@@ -34,15 +34,22 @@ def answers(model: Any, pixels: Any) -> Any:
 
 
 def write_onnx(
-    path: Path, model: Any, *, channels_first: bool = False, batch: int | None = None
+    path: Path,
+    model: Any,
+    *,
+    channels_first: bool = False,
+    flat: bool = False,
+    batch: int | None = None,
 ) -> Path:
     """Write the model as ONNX; with `batch`, for batches of that size only."""
     with quiet():
         import tf2onnx
 
-    shape = (SHAPE[2], *SHAPE[:2]) if channels_first else SHAPE
+    shape: tuple[int, ...] = (SHAPE[2], *SHAPE[:2]) if channels_first else SHAPE
+    shape = (int(np.prod(SHAPE)),) if flat else shape
 
     def function(x: Any) -> Any:
+        x = tf.reshape(x, (-1, *SHAPE)) if flat else x
         return model(tf.transpose(x, (0, 2, 3, 1)) if channels_first else x)
 
     signature = [tf.TensorSpec((batch, *shape), tf.float32, name="x")]

@@ -25,6 +25,7 @@ WAYS: dict[str, Callable[[Path], Path]] = {
     "five.onnx": lambda path: write_onnx(
         path, network("probabilities"), channels_first=True, batch=5
     ),
+    "flat.onnx": lambda path: write_onnx(path, network(), flat=True),
     "plain.tflite": lambda path: write_tflite(path, network()),
     "five.tflite": lambda path: write_tflite(path, network("probabilities"), batch=5),
     "uint8.tflite": lambda path: write_tflite(path, network("probabilities"), "uint8"),

@@ -15,6 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.graph import compiled
+from kextract.models.axes import arranged
 from kextract.models.input_range import Preprocessing
 from kextract.models.statistics import layers_within
 from kextract.storage.archive.graph import weighted_layers
@@ -74,7 +75,7 @@ def check_runs(
                 if output.shape.rank is not None and operation.type not in _OF_WEIGHTS:
                     check_size(tuple(output.shape))
         noise = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype(np.float32)
-        images = input_range.apply(noise).reshape(2, *sizes)
+        images = arranged(input_range.apply(noise), sizes)
         answers: NDArray[Any] = model(images, training=False).numpy()
     if not np.isfinite(answers).all():
         raise Refused("answers images with a NaN or an infinity")

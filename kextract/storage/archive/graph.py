@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from kextract.models.axes import Shape, image_shape
 from kextract.storage.archive.allowed import WEIGHTED_LAYERS
 from kextract.storage.archive.values import Json
 from kextract.storage.refusal import Refused, printable
@@ -12,24 +13,21 @@ MAX_CALLS = 1_500
 _MAX_PASSES = 16
 
 
-def image_shape(model: Json) -> tuple[int, int, int]:
-    """Give height, width and channels of the one image that a model takes. Raises Refused.
-
-    Images of shape (h, w) have one channel.
-    """
+def shape_of_images(model: Json) -> Shape:
+    """Give height, width and channels of the one image that a model takes. Raises Refused."""
     inputs = [layer for layer in layers_of(model) if layer["class_name"] == "InputLayer"]
     if not inputs:
         raise Refused("does not say of which size its images are: call the model, then save it")
     if len(inputs) > 1 or (is_graph(model) and len(_ends(model, "input_layers")) != 1):
         raise Refused("takes more than one input; read are models of one image")
-    shape = inputs[0]["config"]["batch_shape"][1:]
-    if len(shape) == 2:
-        shape = [*shape, 1]
-    if len(shape) != 3 or None in shape:
-        sizes = "x".join("?" if size is None else str(size) for size in shape)
-        raise Refused(f"takes inputs of {sizes}; needed are images of a fixed HxWxC")
-    height, width, channels = shape
-    return height, width, channels
+    axes = inputs[0]["config"]["batch_shape"][1:]
+    shape = image_shape(axes)
+    if shape is None:
+        sizes = "x".join("?" if size is None else str(size) for size in axes)
+        raise Refused(
+            f"takes inputs of {sizes}; needed are images of a fixed HxWxC, or square ones as a row"
+        )
+    return shape
 
 
 def check_graph(model: Json) -> None:

@@ -23,7 +23,7 @@ from kextract.storage.archive.container import (
     is_archive,
     open_container,
 )
-from kextract.storage.archive.graph import check_graph, image_shape
+from kextract.storage.archive.graph import check_graph, shape_of_images
 from kextract.storage.archive.head import take_head
 from kextract.storage.archive.legacy import upgrade
 from kextract.storage.archive.tensors import Tensors, TensorsByLayer, TensorsByPath
@@ -83,7 +83,7 @@ def load_archive(
     """
     with _refused(path), _opened(path) as source:
         description = clean_model(source.config)
-        shape = image_shape(description)
+        shape = shape_of_images(description)
         check_graph(description)
         if input_range is not None:
             input_range.check_fits(shape)
@@ -135,7 +135,7 @@ def build_described(path: Path, description: Any) -> "keras.Model":
         if description is None:
             raise Refused("is too old to say what its network is like: train it again")
         cleaned = clean_model(description)
-        image_shape(cleaned)
+        shape_of_images(cleaned)
         check_graph(cleaned)
         runtime.start()
         from kextract.storage.archive.build import build

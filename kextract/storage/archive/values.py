@@ -37,11 +37,6 @@ def layer_config(config: Json, where: str) -> Json:
             cleaned[key] = None if key.startswith("activity") else _regularizer(value, what)
         elif key == "activation":
             cleaned[key] = _activation(value, where)
-        elif (key, value) == ("data_format", "channels_first"):
-            raise Refused(
-                f"{where} takes channels first, which processors do not compute: save the network"
-                " with channels last"
-            )
         elif key in _NEVER_SET:
             if value is not None:
                 raise Refused(f"{where} is quantized or adapted ('{key}'), which is not read")

@@ -12,9 +12,9 @@ from kextract.config import DistillConfig
 from kextract.datasets.pixels import unscale
 from kextract.datasets.resizing import fitted
 from kextract.graph import compiled
+from kextract.models.axes import Shape
 from kextract.records import Event
 from kextract.seeds import Stream, random_generator
-from kextract.teachers.protocol import Shape
 from kextract.transfer.auto import are_drawings
 from kextract.transfer.crops import GENES, SMALLEST_AREA, Cutter
 from kextract.transfer.leaves import children, painted

@@ -15,7 +15,7 @@ from kextract.storage.archive import is_archive, load_archive
 from kextract.storage.archive.allowed import RANDOM_LAYERS
 from kextract.storage.weights import model_sha256
 from tests.storage.archive import examples
-from tests.storage.archive.examples import packed, parts_of, save, user_cnn
+from tests.storage.archive.examples import filled, packed, parts_of, save, user_cnn
 
 L = keras.layers
 
@@ -173,6 +173,28 @@ def test_a_map_of_one_pixel_is_an_answer(tmp_path: Path) -> None:
     model, info = load_archive(save(saved, tmp_path / "x.keras"))
     assert info.classes == 4
     assert model(pixels((16, 16, 1))).shape == (5, 4)
+
+
+def test_channels_may_come_first(tmp_path: Path) -> None:
+    """A row of green pixels, which has no other place in another order of the axes."""
+    first: Any = {"data_format": "channels_first"}
+    saved = filled(
+        model_of(
+            (3, 16, 20),
+            L.Conv2D(4, 3, **first),
+            L.BatchNormalization(axis=1),
+            L.MaxPooling2D(**first),
+            L.GlobalAveragePooling2D(**first),
+            L.Dense(5),
+        )
+    )
+    model, info = load_archive(save(saved, tmp_path / "x.keras"))
+    images = np.zeros((1, 16, 20, 3), np.float32)
+    images[0, 5, :, 1] = 1
+    given = np.zeros((1, 3, 16, 20), np.float32)
+    given[0, 1, 5, :] = 1
+    assert info.input_shape == (16, 20, 3)
+    np.testing.assert_allclose(model(images), saved(given), rtol=1e-5, atol=1e-6)
 
 
 def test_a_trained_model_is_read_without_its_optimizer(tmp_path: Path) -> None:

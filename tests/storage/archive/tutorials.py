@@ -1,4 +1,4 @@
-"""Twelve classifiers as people write them, following tutorials."""
+"""Classifiers as people write them, following tutorials."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +20,13 @@ def first_steps() -> Any:
             L.Dropout(0.2),
             L.Dense(10, activation="softmax"),
         ]
+    )
+
+
+def rows_of_pixels() -> Any:
+    """Digits of 28x28 pixels in a row, as pages without convolutions have them."""
+    return keras.Sequential(
+        [keras.Input((784,)), L.Dense(16, activation="relu"), L.Dense(10, activation="softmax")]
     )
 
 
@@ -171,6 +178,7 @@ TUTORIALS: dict[str, Callable[[], Any]] = {
     build.__name__: build
     for build in (
         first_steps,
+        rows_of_pixels,
         digits,
         reshaped,
         rescaled,
