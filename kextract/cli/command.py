@@ -173,9 +173,9 @@ def _layers(command: str, entries: Mapping[str, Entry], given: Mapping[str, Any]
         label = f"--config {path}"
         values = settings_of(document, command, entries, label=label, commands=REQUESTS)
         layers.append(Layer(str(path), values, Path(path)))
-    typed = {
+    given = {
         name: convert(entry, given[name], f"{entry.flag} {given[name]}")
         for name, entry in entries.items()
         if given[name] not in (None, [])
     }
-    return [*layers, environment_layer(command, entries), Layer(COMMAND_LINE, typed)]
+    return [*layers, environment_layer(command, entries), Layer(COMMAND_LINE, given)]

@@ -72,8 +72,8 @@ class Option:
 
 def option(default: Any, help: str, *, panel: str = "Options", **about: Any) -> Any:
     """Declare an option as a dataclass field; `about` are further fields of `Option`."""
-    told = Option(help=help, panel=panel, **about)
-    return field(default=default, metadata={"option": told})
+    declared = Option(help=help, panel=panel, **about)
+    return field(default=default, metadata={"option": declared})
 
 
 def argument(help: str, **about: Any) -> Any:

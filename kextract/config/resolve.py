@@ -39,8 +39,8 @@ class Invocation(Generic[R]):
     """The configuration file that was read."""
 
     @property
-    def typed(self) -> set[str]:
-        """Options that were typed; what other places say is meant for many runs."""
+    def on_command_line(self) -> set[str]:
+        """Names of the options given there; what other places say is meant for many runs."""
         return {name for name, origin in self.origins.items() if origin == COMMAND_LINE}
 
     def command_line(self, *more: str) -> str:

@@ -13,13 +13,13 @@ Clock = Callable[[], float]
 WINDOW = 20.0
 """Seconds over which a speed is averaged."""
 _RESOLUTION = 0.1
-"""Seconds between remembered moments: thousands of steps a second must not fill the memory."""
+"""Seconds between remembered readings: thousands of steps a second must not fill the memory."""
 _EPOCHS = 5
 """Epochs whose typical length stands for the coming ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
+class _Reading:
     time: float
     done: int
     images: int
@@ -29,38 +29,38 @@ class Meter:
     """The speed of one phase of an epoch, over the last seconds."""
 
     def __init__(self) -> None:
-        self._moments: deque[_Moment] = deque()
+        self._readings: deque[_Reading] = deque()
 
     def add(self, time: float, done: int, images: int) -> None:
         """Take a step count and an image count; counts that fall begin anew."""
-        moments = self._moments
-        if moments and done < moments[-1].done:
-            moments.clear()
-        if len(moments) > 1 and time - moments[-2].time < _RESOLUTION:
-            moments.pop()
-        moments.append(_Moment(time, done, images))
-        while len(moments) > 2 and time - moments[1].time > WINDOW:
-            moments.popleft()
+        readings = self._readings
+        if readings and done < readings[-1].done:
+            readings.clear()
+        if len(readings) > 1 and time - readings[-2].time < _RESOLUTION:
+            readings.pop()
+        readings.append(_Reading(time, done, images))
+        while len(readings) > 2 and time - readings[1].time > WINDOW:
+            readings.popleft()
 
     @property
     def last_time(self) -> float:
         """When the meter was last fed."""
-        return self._moments[-1].time
+        return self._readings[-1].time
 
     @property
     def steps_per_second(self) -> float | None:
         """The speed in steps; None while nothing has moved."""
-        return self._speed(lambda moment: moment.done)
+        return self._speed(lambda reading: reading.done)
 
     @property
     def images_per_second(self) -> float | None:
         """The speed in images; None while nothing has moved."""
-        return self._speed(lambda moment: moment.images)
+        return self._speed(lambda reading: reading.images)
 
-    def _speed(self, count: Callable[[_Moment], int]) -> float | None:
-        if len(self._moments) < 2:
+    def _speed(self, count: Callable[[_Reading], int]) -> float | None:
+        if len(self._readings) < 2:
             return None
-        first, last = self._moments[0], self._moments[-1]
+        first, last = self._readings[0], self._readings[-1]
         seconds, things = last.time - first.time, count(last) - count(first)
         return things / seconds if seconds > 0 and things > 0 else None
 

@@ -19,7 +19,7 @@ WARM_UP_TRIED = 20
 """Steps of a generator's warm-up that a trial makes, to know how long all of them take."""
 EVALUATIONS = 15
 """About as many epochs as a fitted schedule has, each of which is measured."""
-TOLD_EVERY = 10.0
+SHOWN_EVERY = 10.0
 """Seconds between two lines about what a trial does before it teaches."""
 
 Tell = Callable[[str], None]
@@ -55,7 +55,7 @@ def fitted(
     updates: list[float] = []
     generator_steps: list[float] = []
     evaluation = 0.0
-    told, asked = float("-inf"), started
+    shown, asked = float("-inf"), started
     for event in trial(tried):
         if isinstance(event, EpochRecord):
             evaluation = event.details.get("evaluation_seconds", 0.0)
@@ -67,8 +67,8 @@ def fitted(
                 asked = now
             if event.phase == "inverting":
                 generator_steps.append(now)
-            if now - told >= TOLD_EVERY:
-                told = now
+            if now - shown >= SHOWN_EVERY:
+                shown = now
                 _listening.get()(
                     f"before the minutes are fitted: {event.phase}, {event.done} of {event.total}"
                 )

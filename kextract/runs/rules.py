@@ -19,11 +19,11 @@ def check_distill(invocation: Invocation[Any]) -> None:
     check_extendable(invocation.request.output, config.schedule)
     _check_mix(config)
     _check_asking(invocation.request)
-    _check_minutes(config.minutes, invocation.typed)
+    _check_minutes(config.minutes, invocation.on_command_line)
     _check_workers(invocation.request)
     _check_preset(config, invocation.request.preset)
     _check_methods(config, images)
-    _check_unused(config, invocation.typed)
+    _check_unused(config, invocation.on_command_line)
 
 
 def check_extendable(place: Output, schedule: str) -> None:
@@ -86,9 +86,9 @@ def _check_asking(request: Any) -> None:
     )
 
 
-def _check_minutes(minutes: float | None, typed: set[str]) -> None:
+def _check_minutes(minutes: float | None, on_command_line: set[str]) -> None:
     for name in ("epochs", "steps_per_epoch"):
-        if minutes is not None and name in typed:
+        if minutes is not None and name in on_command_line:
             raise RequestError(
                 f"--minutes {minutes:g}: fits the number of updates; leave {flag(name)} out"
             )
@@ -137,10 +137,10 @@ def _check_methods(config: DistillConfig, images: str | None) -> None:
         )
 
 
-def _check_unused(config: DistillConfig, typed: set[str]) -> None:
-    """Refuse options that were typed and would play no part."""
+def _check_unused(config: DistillConfig, on_command_line: set[str]) -> None:
+    """Refuse options on the command line that would play no part."""
     methods, entries = method_specs(config), table(DistillConfig)
-    for name in sorted(typed & entries.keys()):
+    for name in sorted(on_command_line & entries.keys()):
         using = owners(name)
         if using and not methods.keys() & using:
             raise RequestError(
@@ -153,10 +153,10 @@ def _check_unused(config: DistillConfig, typed: set[str]) -> None:
                 f"--{name}: is for the {recipe} recipe, not for --recipe {config.recipe};"
                 " leave it out"
             )
-    if "temperature" in typed and config.distance != "kl":
+    if "temperature" in on_command_line and config.distance != "kl":
         raise RequestError(
             f"--temperature: softens --distance kl, and the distance is {config.distance}; leave it"
             " out, or add --distance kl"
         )
-    if "mix_share" in typed and config.mix is None:
+    if "mix_share" in on_command_line and config.mix is None:
         raise RequestError("--mix-share: is the share of a second method; name it with --mix")

@@ -19,7 +19,7 @@ from kextract.training.evaluation import FloatArray, Predictor, score
 from kextract.training.mixing import CutMix
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.training.unseen import Unseen
-from kextract.training.updating import descend, synchronize, told
+from kextract.training.updating import descend, reporting_lost_workers, synchronize
 from kextract.transfer.crafting import Classifier
 from kextract.transfer.source import Batch, TransferSource, as_batch
 
@@ -130,7 +130,7 @@ def _compile_update(
         same = tf.equal(tf.argmax(target, axis=-1), tf.argmax(logits, axis=-1))
         return loss, tf.reduce_mean(tf.cast(same, tf.float32))
 
-    return told(update, strategy)  # type: ignore[no-any-return]
+    return reporting_lost_workers(update, strategy)  # type: ignore[no-any-return]
 
 
 def _learning_rate(config: DistillConfig) -> LearningRate:

@@ -20,7 +20,7 @@ from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_
 from kextract.seeds import Stream, random_generator
 from kextract.training.evaluation import Predictor, score
 from kextract.training.state import matching, put_back, take
-from kextract.training.updating import descend, synchronize, told
+from kextract.training.updating import descend, reporting_lost_workers, synchronize
 
 Update = Callable[[np.ndarray, np.ndarray], tf.Tensor]
 
@@ -148,7 +148,7 @@ def compile_update(
         loss = cross_entropy(labels, model(images, training=True))
         return (loss + tf.add_n(model.losses) if model.losses else loss,)
 
-    return told(update, strategy)  # type: ignore[no-any-return]
+    return reporting_lost_workers(update, strategy)  # type: ignore[no-any-return]
 
 
 def _train_epoch(

@@ -89,7 +89,7 @@ def synchronize(model: keras.Model, strategy: Any) -> None:
             layer.synchronized = True
 
 
-def told(update: Called, strategy: Any) -> Called:
+def reporting_lost_workers(update: Called, strategy: Any) -> Called:
     """Turn the loss of another worker, while `update` computes with it, into a WorkerError."""
     if strategy is None:
         return update
@@ -124,7 +124,7 @@ def check_alike(strategy: Any, digest: int) -> None:
         ),
         autograph=False,
     )
-    found = strategy.experimental_local_results(told(total, strategy)())[0]
+    found = strategy.experimental_local_results(reporting_lost_workers(total, strategy)())[0]
     if int(found) != digest * strategy.num_replicas_in_sync:
         raise RequestError(
             "--strategy multiworker: the workers were started with different options, files or"
