@@ -41,6 +41,16 @@ def logit_distance(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.abs(_centred(teacher) - _centred(student)), axis=-1)
 
 
+def feature_distance(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
+    """Return the squared length of the difference of features (n, ..., c), its mean over places.
+
+    Source: Chen et al. 2022, "Knowledge distillation with the reused teacher classifier", equation
+    3; there it is the mean over channels too.
+    """
+    squares = tf.reduce_sum(tf.square(teacher - student), axis=-1)
+    return tf.reduce_mean(tf.reshape(squares, (tf.shape(squares)[0], -1)), axis=-1)
+
+
 def distance(name: str, temperature: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Return one of `kextract.config.DISTANCES` as a function of teacher's and student's logits."""
     if name == "l1":
@@ -49,15 +59,13 @@ def distance(name: str, temperature: float) -> Callable[[tf.Tensor, tf.Tensor], 
 
 
 def article_distillation(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
-    """Return the student's loss of the 2020 code: softmax is applied twice to the student.
+    """Return the student's loss of the 2020 code for each image: it softens the student twice.
 
     It passed probabilities to `CategoricalCrossentropy(from_logits=True)`, with the teacher's
     probabilities as the target.
     """
-    return tf.reduce_mean(
-        tf.nn.softmax_cross_entropy_with_logits(
-            labels=tf.nn.softmax(teacher), logits=tf.nn.softmax(student)
-        )
+    return tf.nn.softmax_cross_entropy_with_logits(
+        labels=tf.nn.softmax(teacher), logits=tf.nn.softmax(student)
     )
 
 

@@ -24,6 +24,12 @@ DISTANCES = {
     "kl": "divergence of the probabilities, softened by the temperature",
     "l1": "mean absolute difference of centred logits",
 }
+MATCHES = {
+    "logits": "what both say of an image, by the distance",
+    "maps": "what both say of every place of it, before that is averaged",
+    "features": "the last features, given to the teacher's classifier, which the student gets",
+    "auto": "the last of these that student and teacher allow; logits if a distance is requested",
+}
 TEACHING, IMAGES, NOISE = "Teaching", "Images of the student", "Adversarial noise"
 
 
@@ -75,6 +81,15 @@ class DistillConfig:
         panel=TEACHING,
         recipe="corrected",
         bounds=POSITIVE,
+    )
+    match: str = option(
+        "logits",
+        "What of the student is to match the teacher: logits; maps, the logits of every place of an"
+        " image; features, the last ones, given to the teacher's classifier; auto, the last of"
+        " these that both networks allow.",
+        panel=TEACHING,
+        recipe="corrected",
+        choices=MATCHES,
     )
     mix: str | None = option(None, "A second method, for a share of every batch.", panel=IMAGES)
     mix_share: float = option(

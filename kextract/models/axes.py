@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from math import isqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Shape = tuple[int, int, int]
 """Height, width and channels."""
@@ -39,8 +39,10 @@ def is_channels_first(shape: Shape, axes: Sequence[int]) -> bool:
     return tuple(axes) == (channels, height, width) != shape
 
 
-def arranged(images: NDArray[Any], axes: Sequence[int]) -> NDArray[Any]:
+def arranged(images: "NDArray[Any]", axes: Sequence[int]) -> "NDArray[Any]":
     """Put images (n, h, w, c) into the axes of an input, (n, *axes)."""
+    import numpy as np
+
     height, width, channels = images.shape[1:]
     if is_channels_first((height, width, channels), axes):
         images = np.moveaxis(images, -1, 1)

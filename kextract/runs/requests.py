@@ -131,6 +131,7 @@ class DistillRequest(Request):
                 *_defaults_of(given["method"], given.get("preset")),
                 *_defaults_for(given["method"], given.get("access")),
                 *_defaults_of_student(given.get("student")),
+                *_defaults_of_distance(given),
             ]
         choice = choose(given)
         chosen = {"method": choice.method, "preset": choice.preset, **choice.settings}
@@ -139,6 +140,7 @@ class DistillRequest(Request):
             *_defaults_for(choice.method, given.get("access")),
             Layer(f"{CHOSEN}{choice.reason}", chosen),
             *_defaults_of_student(given.get("student")),
+            *_defaults_of_distance(given),
         ]
 
     @classmethod
@@ -164,6 +166,13 @@ def _defaults_of_student(name: str | None) -> list[Layer]:
     if name is None or share_of_teacher(name) is None:
         return []
     return [Layer(f"student {name}", {"optimizer": "muon", "learning_rate": 0.002})]
+
+
+def _defaults_of_distance(given: Mapping[str, Any]) -> list[Layer]:
+    """Whoever says how logits are compared wants them to be compared."""
+    if not {"distance", "temperature"} & given.keys():
+        return []
+    return [Layer("distance requested", {"match": "logits"})]
 
 
 def _defaults_of(method: str, name: str | None) -> list[Layer]:

@@ -30,7 +30,8 @@ from kextract.runs.transfer_images import TransferImages, transfer_images_sha256
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.resume import Request
-from kextract.transfer import MethodSpec, make_source, method_spec, method_specs
+from kextract.transfer import make_source, method_spec, method_specs
+from kextract.transfer.registry import shown_columns
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +42,6 @@ COLLAPSED = (
     "the generator collapsed in the last epoch (its images look alike or are given one class): what"
     " the student learned before stays; try another --seed or a lower --generator-learning-rate"
 )
-TIMES = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ class StudentPlan:
         from kextract.models.frozen import frozen
         from kextract.models.low_rank import smaller
         from kextract.training.alike import check_tells_apart
+        from kextract.training.matching import matching
         from kextract.training.student import distill
         from kextract.training.unseen import Unseen
         from kextract.transfer.source import SourceContext
@@ -138,9 +139,14 @@ class StudentPlan:
         def trial(config: DistillConfig) -> Iterator[Event]:
             copy = None if own is None else keras.models.clone_model(own)
             student = self._student(copy, config, precision)
-            source = source_for(student, config)
             return teach(
-                teacher.classifier, student, source, config, validation, teacher.validation_logits
+                teacher.classifier,
+                student,
+                source_for(student, config),
+                config,
+                validation,
+                teacher.validation_logits,
+                match=matching(config.match, teacher.network, student),
             )
 
         if config.minutes is not None and kept is not None:
@@ -148,6 +154,8 @@ class StudentPlan:
         elif config.minutes is not None:
             config = fitted(config, config.minutes, began, trial)
         student = self._student(own, config, precision)
+        match = matching(config.match, teacher.network, student)
+        config = replace(config, match=match.name if match else "logits")
         source = Watched(source_for(student, config))
 
         def events(earlier: Snapshot | None) -> Iterator[Event]:
@@ -158,6 +166,7 @@ class StudentPlan:
                 config,
                 validation,
                 teacher.validation_logits,
+                match=match,
                 unseen=unseen,
                 resume=earlier,
                 snapshots=True,
@@ -189,10 +198,8 @@ class StudentPlan:
             )
 
         missing = f"no images to measure on, running without: {self.teacher.missing}"
-        notes = (
-            *(*self.teacher.notes, *too_few_to_judge(validation)),
-            *(self._choice(), None if self.teacher.data else missing, teacher.doubt),
-        )
+        notes = [*self.teacher.notes, *too_few_to_judge(validation), self._choice()]
+        notes += [None if self.teacher.data else missing, teacher.doubt]
         return Work(
             header=self._header(config, precision),
             model=student,
@@ -244,6 +251,7 @@ class StudentPlan:
                 student=self._called,
                 pooling=self.pooling if model_has_pooling(self.architecture) else None,
                 flip=config.flip,
+                match=config.match,
                 epochs=config.epochs,
                 steps_per_epoch=config.steps_per_epoch,
                 minutes=None,
@@ -277,10 +285,11 @@ class StudentPlan:
         specs = method_specs(config)
         return RunHeader(
             title=f"student {self._called} of {self.teacher.path.name}, by {' and '.join(specs)}",
-            subtitle=f"{config.recipe} recipe, {config.epochs} epochs of {config.steps_per_epoch}"
-            f" updates of {config.batch_size} images, {precision}, seed {config.seed}",
+            subtitle=f"{config.recipe} recipe, {config.match} matched, {config.epochs} epochs of"
+            f" {config.steps_per_epoch} updates of {config.batch_size} images, {precision},"
+            f" seed {config.seed}",
             epochs=config.epochs,
-            columns=columns(specs, measured=self.validation is not None),
+            columns=shown_columns(specs, measured=self.validation is not None),
             command=self.command,
         )
 
@@ -288,12 +297,3 @@ class StudentPlan:
 def model_has_pooling(architecture: str) -> bool:
     """Tell whether the pooling of an architecture can be chosen."""
     return architecture != OWN_ARCHITECTURE and model_spec(architecture).has_pooling
-
-
-def columns(specs: Mapping[str, MethodSpec], *, measured: bool) -> tuple[str, ...]:
-    """Name what an epoch shows, what matters first: a narrow terminal leaves out the last."""
-    labelled, others = ("loss", "accuracy", "agreement"), ("unseen_agreement", "transfer_agreement")
-    quality = labelled if measured else others
-    # A metric of two methods is shown once, see `Mixed.metrics`.
-    drawn = dict.fromkeys(name for spec in specs.values() for name in spec.columns)
-    return ("epoch", *quality, *TIMES, *drawn, "train_loss", "seconds")

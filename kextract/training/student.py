@@ -16,6 +16,7 @@ from kextract.losses import article_distillation, distance
 from kextract.optimizers import LearningRate, make_optimizer
 from kextract.records import EpochRecord, Event, Progress, Snapshot
 from kextract.training.evaluation import FloatArray, Predictor, score
+from kextract.training.matching import Matching
 from kextract.training.mixing import CutMix
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.training.unseen import Unseen
@@ -35,6 +36,7 @@ def distill(
     validation: Images | None,
     teacher_logits: FloatArray | None,
     *,
+    match: Matching | None = None,
     unseen: Unseen | None = None,
     resume: Snapshot | None = None,
     snapshots: bool = False,
@@ -45,8 +47,8 @@ def distill(
     `teacher` maps images (n, h, w, c) to logits (n, k) and is never changed; it is not needed where
     every batch of `source` comes with logits. The validation images, with the teacher's logits
     (n, k) on them, are measured on only; without them `unseen` images are, where there are any, and
-    the records hold what needs no data. The student keeps the weights of the last epoch. Raises
-    NonFiniteError where the loss is not finite.
+    the records hold what needs no data. `match` is what is compared in place of the logits. The
+    student keeps the weights of the last epoch. Raises NonFiniteError where the loss is not finite.
 
     With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
     it has kept every epoch that was ever shown. With `resume`, teaching goes on after the
@@ -56,7 +58,7 @@ def distill(
     """
     optimizer = make_optimizer(config.optimizer, student, _learning_rate(config))
     synchronize(student, strategy)
-    update = _compile_update(teacher, student, config, optimizer, strategy)
+    update = _compile_update(teacher, student, config, optimizer, match, strategy)
     examiner = _Examiner(student, validation, teacher_logits, unseen)
     cutmix = CutMix(config.cutmix, config.seed)
     steps = config.steps_per_epoch
@@ -107,10 +109,12 @@ def _compile_update(
     student: keras.Model,
     config: DistillConfig,
     optimizer: keras.optimizers.Optimizer,
+    match: Matching | None = None,
     strategy: Any = None,
 ) -> Callable[[Batch], tuple[tf.Tensor, tf.Tensor]]:
     """Compile one update: a batch in; loss, and share of equal predictions, out."""
-    distances = distance(config.distance, config.temperature)
+    article = config.recipe == "article"
+    distances = article_distillation if article else distance(config.distance, config.temperature)
 
     @compiled(reduce_retracing=True)
     def update(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
@@ -119,13 +123,13 @@ def _compile_update(
         return loss, agreement
 
     def measure(images: tf.Tensor, target: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-        if target is None:
-            assert teacher is not None, "a source without logits needs a teacher"
-            target = tf.stop_gradient(teacher(images))
-        logits = student(images, training=True)
-        if config.recipe == "article":
-            loss = article_distillation(target, logits)
+        if match is not None:
+            loss, target, logits = match.measure(images)
         else:
+            if target is None:
+                assert teacher is not None, "a source without logits needs a teacher"
+                target = tf.stop_gradient(teacher(images))
+            logits = student(images, training=True)
             loss = tf.reduce_mean(distances(target, logits))
         same = tf.equal(tf.argmax(target, axis=-1), tf.argmax(logits, axis=-1))
         return loss, tf.reduce_mean(tf.cast(same, tf.float32))

@@ -116,6 +116,7 @@ PICTURES: Mapping[str, Any] = {
     "learning_rate": 1e-2,
     "schedule": "cosine",
     "distance": "l1",
+    "match": "auto",
     "shift": 2,
 }
 """What suits students that are taught with more than noise."""
@@ -170,7 +171,13 @@ METHODS: dict[str, MethodSpec] = {
         columns=("questions", "class_shares", "entropy"),
         uses=frozenset({"moving", "asking"}),
         asks=True,
-        defaults={**PICTURES, "steps_per_epoch": 250, "distance": "kl", "shift": 0},
+        defaults={
+            **PICTURES,
+            "steps_per_epoch": 250,
+            "distance": "kl",
+            "match": "logits",
+            "shift": 0,
+        },
     ),
     "surrogate": MethodSpec(
         "images of another data set (--images)",
@@ -202,6 +209,16 @@ def method_specs(config: DistillConfig) -> dict[str, MethodSpec]:
     if config.mix is not None:
         specs[config.mix] = method_spec(config.mix, "method (--mix)")
     return specs
+
+
+def shown_columns(specs: Mapping[str, MethodSpec], *, measured: bool) -> tuple[str, ...]:
+    """Name what an epoch shows, what matters first: a narrow terminal leaves out the last."""
+    labelled, others = ("loss", "accuracy", "agreement"), ("unseen_agreement", "transfer_agreement")
+    quality = labelled if measured else others
+    times = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
+    # A metric of two methods is shown once, see `Mixed.metrics`.
+    drawn = dict.fromkeys(name for spec in specs.values() for name in spec.columns)
+    return ("epoch", *quality, *times, *drawn, "train_loss", "seconds")
 
 
 def owners(name: str) -> list[str]:

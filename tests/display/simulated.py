@@ -8,8 +8,8 @@ import time
 
 from kextract.display import RunHeader, make_display
 from kextract.records import EpochRecord, Note, Progress
-from kextract.runs.student import columns
 from kextract.transfer import method_spec
+from kextract.transfer.registry import shown_columns
 
 COLUMNS = ("epoch", "loss", "accuracy", "train_loss", "agreement", "seconds")
 CHECKPOINT = "checkpoints/a-folder-with-a-long-name/and-another-one/mnist-resnet11.weights.h5"
@@ -29,7 +29,9 @@ DRAWN = {
 
 
 def header(epochs: int, *, drawn: bool = False) -> RunHeader:
-    shown = columns({"inversion": method_spec("inversion")}, measured=True) if drawn else COLUMNS
+    shown = (
+        shown_columns({"inversion": method_spec("inversion")}, measured=True) if drawn else COLUMNS
+    )
     return RunHeader("student of [bold]teacher[/]", "seed 0", epochs, shown, "kextract distill x")
 
 

@@ -1,0 +1,147 @@
+"""The end of a network: its classifier, and the features that it is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kextract.models.statistics import heard, layers_within
+
+Call = tuple[Any, tf.Tensor, tf.Tensor]
+"""A layer, what it was given and what it made of that."""
+ARRANGING = (
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.AveragePooling2D,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout2D,
+)
+"""Layers that are linear and have no weights."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The last layers of a network, from its last features on."""
+
+    classifier: keras.layers.Dense | keras.layers.Conv2D
+    """The last layer that has weights; it has no activation."""
+    arranging: tuple[keras.layers.Layer, ...]
+    """The layers between the features and the classifier."""
+    features: tuple[int, ...]
+    """Shape of the features of an image: (h, w, c), or (c,) where there are no places."""
+    given: str | None
+    """What a classifier is given of features (h, w, c): their `mean`, all of them in a `row`, the
+    `map` as it is where the classifier is a convolution; None for anything else."""
+
+    def has_features_of(self, other: "Ending") -> bool:
+        """Tell whether one classifier can stand in the place of the other."""
+        mine, others = (
+            (
+                type(ending.classifier),
+                [tuple(weight.shape) for weight in ending.classifier.weights],
+                ending.features,
+                ending.given,
+            )
+            for ending in (self, other)
+        )
+        return self.given is not None and mine == others
+
+    def has_places_of(self, other: "Ending") -> bool:
+        """Tell whether `maps` of both have the same places."""
+        places = [ending.features[:-1] for ending in (self, other) if ending.given]
+        return len(places) == 2 and places[0] == places[1] != ()
+
+    def maps(self, features: tf.Tensor) -> tf.Tensor:
+        """Turn features (n, h, w, c) into logits at every place, (n, h, w, k), float32.
+
+        Their mean over all places are the logits. Source: Zhou et al. 2016, "Learning deep features
+        for discriminative localization", equation 2, there for one class.
+        """
+        if self.given == "map":
+            return tf.cast(self.classifier(features), tf.float32)
+        kernel = tf.convert_to_tensor(self.classifier.kernel)
+        if self.given == "row":
+            height, width, channels = self.features
+            kernel = height * width * tf.reshape(kernel, (height, width, channels, -1))
+            maps = tf.einsum("nhwc,hwck->nhwk", features, kernel)
+        else:
+            maps = tf.einsum("nhwc,ck->nhwk", features, kernel)
+        return maps + self.classifier.bias if self.classifier.use_bias else maps
+
+
+def ending_of(model: keras.Model) -> Ending | None:
+    """Find the end of a network of images; None where it does not end in a linear classifier.
+
+    The network is applied to one grey image.
+    """
+    calls: list[Call] = []
+    with heard(layers_within(model), lambda *call: calls.append(call)):
+        passed = model(tf.zeros((1, *model.input_shape[1:])), training=False)
+    classifier, arranging = None, list[keras.layers.Layer]()
+    for layer, given, made in reversed(calls):
+        # What another branch made has no part in it.
+        if not _are_equal(made, passed):
+            break
+        if isinstance(layer, ARRANGING):
+            arranging.insert(0, layer)
+        elif classifier is None and _is_linear_classifier(layer):
+            classifier, arranging = layer, []
+        elif not _is_linear_activation(layer):
+            break
+        passed = given
+    if classifier is None:
+        return None
+    features = tuple(passed.shape[1:])
+    return Ending(classifier, tuple(arranging), features, _given(classifier, arranging, features))
+
+
+def logits_and_features(
+    model: keras.Model, ending: Ending, images: tf.Tensor, *, training: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Apply a network to images (n, h, w, c); works inside `tf.function` too.
+
+    Returns the logits (n, k) and the features (n, ...) as the ending has them, float32.
+    """
+    seen: list[tf.Tensor] = []
+    first = (*ending.arranging, ending.classifier)[0]
+    with heard([first], lambda _, given, __: seen.append(given)):
+        logits = model(images, training=training)
+    return logits, tf.cast(seen[-1], tf.float32)
+
+
+def _given(
+    classifier: keras.layers.Layer, arranging: Sequence[keras.layers.Layer], shape: tuple[int, ...]
+) -> str | None:
+    """Say what becomes of features before the classifier, see `Ending.given`."""
+    if isinstance(classifier, keras.layers.Conv2D):
+        return None if arranging else "map"
+    probe = np.random.default_rng(0).uniform(1, 2, (1, *shape)).astype(np.float32)
+    arranged = tf.constant(probe)
+    for layer in arranging:
+        arranged = layer(arranged)
+    if _are_equal(arranged, probe.reshape(1, -1)):
+        return "row"
+    if len(shape) == 3 and _are_equal(arranged, probe.mean(axis=(1, 2))):
+        return "mean"
+    return None
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    """Compare values, whatever their precision."""
+    if one.shape != other.shape:
+        return False
+    return bool(np.allclose(tf.cast(one, tf.float32), tf.cast(other, tf.float32), rtol=1e-2))
+
+
+def _is_linear_classifier(layer: keras.layers.Layer) -> bool:
+    kinds = (keras.layers.Dense, keras.layers.Conv2D)
+    return isinstance(layer, kinds) and layer.activation is keras.activations.linear
+
+
+def _is_linear_activation(layer: keras.layers.Layer) -> bool:
+    linear = keras.activations.linear
+    return isinstance(layer, keras.layers.Activation) and layer.activation is linear

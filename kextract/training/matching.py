@@ -1,0 +1,67 @@
+"""Students that are taught what comes before the logits: the last features, or maps of the classes.
+
+Both say what the teacher thinks of every place of an image, where logits say what it thinks of the
+whole, so an image teaches more.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from kextract.errors import RequestError
+from kextract.losses import feature_distance
+from kextract.models.ending import Ending, ending_of, logits_and_features
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A teacher and a student of which more than the logits can be compared."""
+
+    name: str
+    """One of `kextract.config.MATCHES`: `features` or `maps`."""
+    teacher: keras.Model
+    teacher_ending: Ending
+    student: keras.Model
+    student_ending: Ending
+
+    def measure(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return how far the student is off, a scalar, and the logits (n, k) of both.
+
+        `images` (n, h, w, c) are shown to the student in training mode.
+        """
+        target, wanted = logits_and_features(
+            self.teacher, self.teacher_ending, images, training=False
+        )
+        logits, found = logits_and_features(
+            self.student, self.student_ending, images, training=True
+        )
+        if self.name == "maps":
+            wanted, found = self.teacher_ending.maps(wanted), self.student_ending.maps(found)
+        distances = feature_distance(tf.stop_gradient(wanted), found)
+        return tf.reduce_mean(distances), target, logits
+
+
+def matching(requested: str, teacher: keras.Model | None, student: keras.Model) -> Matching | None:
+    """Do as `--match` says, one of `kextract.config.MATCHES`; None is to compare the logits.
+
+    To match features, the student gets the teacher's classifier, which is not trained: Chen et al.
+    2022, "Knowledge distillation with the reused teacher classifier", section 3.2. Raises
+    RequestError for what is requested and cannot be matched.
+    """
+    if requested == "logits" or teacher is None:
+        return None
+    ending, own = ending_of(teacher), ending_of(student)
+    if ending is not None and own is not None:
+        if requested in ("auto", "features") and ending.has_features_of(own):
+            own.classifier.set_weights(ending.classifier.get_weights())
+            own.classifier.trainable = False
+            return Matching("features", teacher, ending, student, own)
+        if requested in ("auto", "maps") and ending.has_places_of(own):
+            return Matching("maps", teacher, ending, student, own)
+    if requested == "auto":
+        return None
+    raise RequestError(
+        f"--match {requested}: the last {requested} of student and teacher are not of the same"
+        " size; leave it out, or name another --student"
+    )
