@@ -41,6 +41,10 @@ class Matching:
         distances = feature_distance(tf.stop_gradient(wanted), found)
         return tf.reduce_mean(distances), target, logits
 
+    def release(self) -> None:
+        """Let the student's classifier be trained again, by whoever does more with it."""
+        self.student_ending.classifier.trainable = True
+
 
 def matching(requested: str, teacher: keras.Model | None, student: keras.Model) -> Matching | None:
     """Do as `--match` says, one of `kextract.config.MATCHES`; None is to compare the logits.

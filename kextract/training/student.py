@@ -102,6 +102,8 @@ def distill(
         if snapshots:
             yield _snapshot(history, student, optimizer, source)
         yield record
+    if match is not None:
+        match.release()
 
 
 def _compile_update(

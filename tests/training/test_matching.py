@@ -95,6 +95,13 @@ def test_the_classifier_of_the_teacher_stays_as_it_is() -> None:
         np.testing.assert_array_equal(mine, others)
 
 
+def test_a_taught_student_can_be_trained_further() -> None:
+    student = network(2)
+    trained = len(student.trainable_variables)
+    taught("features", student)
+    assert len(student.trainable_variables) == trained
+
+
 def test_the_loss_is_what_is_left_of_the_features() -> None:
     teacher, student = network(1), network(2)
     found = matching("features", teacher, student)
