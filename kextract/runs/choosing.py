@@ -23,15 +23,15 @@ def choose(given: Mapping[str, Any]) -> Choice:
     """
     teacher, student = given.get("teacher"), given.get("student")
     if given.get("recipe") == "article":
-        return Choice("adversarial", {}, None, "the article's recipe is for noise")
+        return Choice("adversarial", {}, "the article's recipe is for noise")
     if teacher is not None and (only_answers(teacher) or given.get("access") in RESTRICTED):
-        return Choice("queries", {}, None, "the teacher only answers, and every question counts")
+        return Choice("queries", {}, "the teacher only answers, and every question counts")
     if given.get("images") is not None:
-        return Choice("surrogate", {}, None, "images were given to learn from")
+        return Choice("surrogate", {}, "images were given to learn from")
     if given.get("preset") is not None:
-        return Choice("inversion", {}, None, "presets are for it")
+        return Choice("inversion", {}, "presets are for it")
     if teacher is None:
-        return Choice("inversion", {}, None, "no teacher was given")
+        return Choice("inversion", {}, "no teacher was given")
     return choose_method(facts_of(Path(teacher), student))
 
 

@@ -134,9 +134,9 @@ class DistillRequest(Request):
                 *_defaults_of_distance(given),
             ]
         choice = choose(given)
-        chosen = {"method": choice.method, "preset": choice.preset, **choice.settings}
+        chosen = {"method": choice.method, **choice.settings}
         return [
-            *_defaults_of(choice.method, given.get("preset") or choice.preset),
+            *_defaults_of(choice.method, given.get("preset")),
             *_defaults_for(choice.method, given.get("access")),
             Layer(f"{CHOSEN}{choice.reason}", chosen),
             *_defaults_of_student(given.get("student")),

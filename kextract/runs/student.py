@@ -218,8 +218,7 @@ class StudentPlan:
         origin = self.invocation.origins.get("method", "")
         if not origin.startswith(CHOSEN):
             return None
-        preset = self.invocation.values["preset"]
-        name = f"{self.invocation.request.config.method}{f', preset {preset}' if preset else ''}"
+        name = self.invocation.request.config.method
         return f"method {name}: {origin.removeprefix(CHOSEN)} (--method requests another one)"
 
     def _student(

@@ -40,7 +40,6 @@ class Choice:
     method: str
     settings: Mapping[str, Any]
     """Fields of DistillConfig and InversionConfig by name."""
-    preset: str | None
     reason: str
     """One line, without a full stop."""
 
@@ -53,32 +52,19 @@ def are_drawings(shape: tuple[int, int, int]) -> bool:
 
 def choose_method(facts: Facts) -> Choice:
     """Choose the method that taught most in docs/results.md for a teacher like this one."""
-    is_drawing = are_drawings(facts.input_shape)
-    guided = facts.has_batch_norm and facts.has_gradients
+    shift = {"shift": 1} if min(facts.input_shape[:2]) < SMALLEST_SHIFTED else {}
+    if not are_drawings(facts.input_shape):
+        why = "the images are in colour or large, and crops of dead leaves teach most of such"
+        return Choice("leaves", shift, why)
+    small = "the images are small and grey, as digits are"
+    if facts.has_batch_norm and facts.has_gradients:
+        known = "and the teacher's batch normalization says more of them"
+        return Choice("inversion", {}, f"{small}, {known}")
+    if not facts.student_has_batch_norm:
+        return Choice("shapes", {"candidates": 4}, f"{small}, and the student does not normalize")
     lacks = "batch normalization" if facts.has_gradients else "gradients"
-    shift = (
-        {} if min(facts.input_shape[:2]) >= SMALLEST_SHIFTED and not is_drawing else {"shift": 1}
-    )
-    if guided:
-        known = "the teacher's batch normalization says what its images are like"
-        if is_drawing:
-            return Choice("inversion", {}, None, f"{known}, small and grey as digits are")
-        return Choice("inversion", shift, "photos", f"{known}, in colour or large")
-    if is_drawing and not facts.student_has_batch_norm:
-        return Choice(
-            "shapes",
-            {"candidates": 4},
-            None,
-            f"the teacher has no {lacks}, its images are small and grey and the student does not"
-            " normalize",
-        )
-    return Choice(
-        "leaves",
-        shift,
-        None,
-        f"the teacher has no {lacks} to draw images by, so procedural ones are chosen by its"
-        " answers",
-    )
+    why = f"{small}, and the teacher has no {lacks} to draw more of them by"
+    return Choice("leaves", {"shift": 1}, why)
 
 
 def fit_schedule(
