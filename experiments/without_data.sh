@@ -3,21 +3,22 @@
 #
 #   KEXTRACT_DATA=folder/with/npz experiments/without_data.sh [OUTPUT_FOLDER]
 #
-# TASKS     which students, see `task` below            (default: all but preset-NAME)
+# TASKS     which students, see `task` below            (default: those taught by features)
 # SEEDS     seeds of the students                       (default: 0 1 2)
 # JOBS      runs side by side                           (default: the number of cores)
 # THREADS   threads of each                             (default: 1)
+# OPTIONS   more options of every student, such as "--match logits"
 # KEXTRACT  how to call the program                     (default: uv run kextract)
+# PYTHON    how to call Python                          (default: uv run python)
 #
 # Teachers that are not there are trained first. Finished runs are skipped and unfinished ones
 # continued.
 set -euo pipefail
 
 export OUT=${1:-results/without-data}
-export KEXTRACT=${KEXTRACT:-uv run kextract}
+export KEXTRACT=${KEXTRACT:-uv run kextract} OPTIONS=${OPTIONS:-}
 SEEDS=${SEEDS:-0 1 2}
-ALL="strokes mnist-global mnist mnist-real lenet5 surrogate cifar10 cifar10-real cifar10-real-adam wrn"
-TASKS=${TASKS:-$ALL}
+TASKS=${TASKS:-leaves wrn-leaves plain mnist-short mnist-shapes strokes-short}
 JOBS=${JOBS:-$(nproc)}
 mkdir -p "$OUT"
 # shellcheck source=experiments/common.sh
@@ -32,17 +33,29 @@ teachers() { # teachers TASK...: those that do not come with kextract
     [[ $* != *wrn* ]] ||
         run teacher-cifar10-wrn-16-2 train-teacher -d cifar10 -m wrn-16-2 --epochs 8 --augment \
             "${training[@]}"
+    [[ $* != *plain* ]] || {
+        ${PYTHON:-uv run python} "$(dirname "$0")/plain_network.py" "$OUT/plain.keras"
+        run teacher-cifar10-plain train-teacher -d cifar10 -m "$OUT/plain.keras" --epochs 16 \
+            --augment --patience 0 --batch-size 128 --learning-rate 1e-3 --schedule cosine
+    }
 }
 
 task() { # task NAME SEED: one student
     local name=$1 seed=$2
-    student() { run "$name-$seed" distill "$@" --seed "$seed"; }
+    # shellcheck disable=SC2086 # a list of words
+    student() { run "$name-$seed" distill "$@" $OPTIONS --seed "$seed"; }
     case $name in
     strokes)
         student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 6 \
             --warm-up 60 --generator-steps 6
         ;;
     mnist-global) student "$OUT/teacher-mnist-global.weights.h5" --method inversion ;;
+    strokes-short)
+        student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 5 \
+            --warm-up 60 --generator-steps 6
+        ;;
+    mnist-short) student checkpoints/mnist-resnet11.weights.h5 --method inversion --epochs 6 ;;
+    mnist-shapes) student checkpoints/mnist-resnet11.weights.h5 --method shapes --epochs 6 ;;
     mnist) student checkpoints/mnist-resnet11.weights.h5 --method inversion ;;
     lenet5)
         student "$OUT/teacher-mnist-lenet5.weights.h5" --method shapes --candidates 4 \
@@ -52,6 +65,14 @@ task() { # task NAME SEED: one student
         student "$OUT/teacher-mnist-global.weights.h5" --method surrogate --images strokes
         ;;
     mnist-real) student "$OUT/teacher-mnist-global.weights.h5" --method real ;;
+    leaves) student checkpoints/cifar10-resnet11.weights.h5 --method leaves ;;
+    wrn-leaves)
+        student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method leaves --student wrn-16-1
+        ;;
+    plain)
+        student "$OUT/teacher-cifar10-plain.weights.h5" --method leaves \
+            --student "$OUT/plain.keras"
+        ;;
     cifar10)
         student checkpoints/cifar10-resnet11.weights.h5 --method inversion --preset photos
         ;;
