@@ -50,10 +50,17 @@ class Ending:
         )
         return self.given is not None and mine == others
 
-    def has_places_of(self, other: "Ending") -> bool:
-        """Tell whether `maps` of both have the same places."""
-        places = [ending.features[:-1] for ending in (self, other) if ending.given]
-        return len(places) == 2 and places[0] == places[1] != ()
+    def places_with(self, other: "Ending") -> tuple[int, int] | None:
+        """Return height and width of the smaller of two maps, if the larger can be averaged to it.
+
+        None also where one of the two has no maps of more than one place.
+        """
+        sides = [ending.features[:-1] for ending in (self, other) if ending.given]
+        if len(sides) != 2 or not all(sides):
+            return None
+        (height, width), (more_height, more_width) = sorted(sides)
+        fits = more_height % height == 0 and more_width % width == 0
+        return (height, width) if fits and height * width > 1 else None
 
     def maps(self, features: tf.Tensor) -> tf.Tensor:
         """Turn features (n, h, w, c) into logits at every place, (n, h, w, k), float32.
@@ -111,6 +118,12 @@ def logits_and_features(
     with heard([first], lambda _, given, __: seen.append(given)):
         logits = model(images, training=training)
     return logits, tf.cast(seen[-1], tf.float32)
+
+
+def averaged(maps: tf.Tensor, places: tuple[int, int]) -> tf.Tensor:
+    """Average maps (n, h, w, k) to so many places; their mean stays as it is."""
+    size = [of // into for of, into in zip(maps.shape[1:3], places, strict=True)]
+    return maps if size == [1, 1] else tf.nn.avg_pool2d(maps, size, size, "VALID")
 
 
 def _given(

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kextract.errors import RequestError
 from kextract.losses import feature_distance
-from kextract.models.ending import Ending, ending_of, logits_and_features
+from kextract.models.ending import Ending, averaged, ending_of, logits_and_features
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Matching:
     teacher_ending: Ending
     student: keras.Model
     student_ending: Ending
+    places: tuple[int, int] = (1, 1)
+    """Height and width of the maps that are compared."""
 
     def measure(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return how far the student is off, a scalar, and the logits (n, k) of both.
@@ -37,7 +39,8 @@ class Matching:
             self.student, self.student_ending, images, training=True
         )
         if self.name == "maps":
-            wanted, found = self.teacher_ending.maps(wanted), self.student_ending.maps(found)
+            wanted = averaged(self.teacher_ending.maps(wanted), self.places)
+            found = averaged(self.student_ending.maps(found), self.places)
         distances = feature_distance(tf.stop_gradient(wanted), found)
         return tf.reduce_mean(distances), target, logits
 
@@ -61,11 +64,12 @@ def matching(requested: str, teacher: keras.Model | None, student: keras.Model) 
             own.classifier.set_weights(ending.classifier.get_weights())
             own.classifier.trainable = False
             return Matching("features", teacher, ending, student, own)
-        if requested in ("auto", "maps") and ending.has_places_of(own):
-            return Matching("maps", teacher, ending, student, own)
+        places = ending.places_with(own)
+        if requested in ("auto", "maps") and places is not None:
+            return Matching("maps", teacher, ending, student, own, places)
     if requested == "auto":
         return None
     raise RequestError(
-        f"--match {requested}: the last {requested} of student and teacher are not of the same"
-        " size; leave it out, or name another --student"
+        f"--match {requested}: the last {requested} of student and teacher are not of sizes that"
+        " can be compared; leave it out, or name another --student"
     )

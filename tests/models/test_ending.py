@@ -110,18 +110,19 @@ def test_what_another_branch_makes_is_no_feature() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "features", "places"),
     [
-        (averaged, averaged, True, True),
-        (averaged, somebody_elses, True, True),
-        (averaged, lambda: averaged(5), False, True),
-        (averaged, laid_out, False, False),
-        (laid_out, laid_out, True, True),
-        (ENDS["dense"][0], ENDS["dense"][0], True, False),
+        (averaged, averaged, True, (14, 14)),
+        (averaged, somebody_elses, True, (14, 14)),
+        (averaged, lambda: averaged(5), False, (14, 14)),
+        (averaged, laid_out, False, (7, 7)),
+        (averaged, convolved, False, None),
+        (laid_out, laid_out, True, (7, 7)),
+        (ENDS["dense"][0], ENDS["dense"][0], True, None),
     ],
 )
 def test_two_networks_may_end_alike(
-    one: Callable[[], Any], other: Callable[[], Any], features: bool, places: bool
+    one: Callable[[], Any], other: Callable[[], Any], features: bool, places: tuple[int, int] | None
 ) -> None:
     first, second = ending_of(one()), ending_of(other())
     assert first is not None and second is not None
     assert first.has_features_of(second) == second.has_features_of(first) == features
-    assert first.has_places_of(second) == second.has_places_of(first) == places
+    assert first.places_with(second) == second.places_with(first) == places

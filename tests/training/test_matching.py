@@ -86,6 +86,16 @@ def test_a_student_learns_its_teachers_logits_by_what_comes_before_them(
     assert off(student) < before / 3
 
 
+def test_a_larger_map_is_averaged_to_the_places_of_a_smaller_one() -> None:
+    student = network(2, stride=2)
+    found = matching("auto", network(1), student)
+    assert found is not None
+    assert (found.name, found.places) == ("maps", (3, 3))
+    before = off(student)
+    taught("auto", student)
+    assert off(student) < before / 2
+
+
 def test_the_classifier_of_the_teacher_stays_as_it_is() -> None:
     student = network(2)
     taught("features", student)
@@ -115,14 +125,14 @@ def test_the_loss_is_what_is_left_of_the_features() -> None:
 
 
 def test_networks_that_do_not_end_alike_are_compared_by_their_logits() -> None:
-    assert matching("auto", network(1), network(2, stride=2)) is None
+    assert matching("auto", network(1), network(2, stride=6)) is None
     assert matching("logits", network(1), network(2)) is None
     assert matching("auto", None, network(2)) is None
 
 
 @pytest.mark.parametrize(
     ("match", "student"),
-    [("features", network(2, 9)), ("maps", network(2, stride=2))],
+    [("features", network(2, 9)), ("maps", network(2, stride=6))],
 )
 def test_what_cannot_be_matched_is_refused_by_the_flag(match: str, student: Any) -> None:
     before = student.get_weights()
