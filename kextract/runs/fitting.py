@@ -17,6 +17,8 @@ TRIAL_UPDATES = 41
 """Enough for two rounds of a generator at its default, after the first update."""
 WARM_UP_TRIED = 20
 """Steps of a generator's warm-up that a trial makes, to know how long all of them take."""
+LEAVES_TRIED = 1024
+"""Crops of dead leaves in the pool of a trial, to know how long all of them take."""
 EVALUATIONS = 15
 """About as many epochs as a fitted schedule has, each of which is measured."""
 SHOWN_EVERY = 10.0
@@ -51,9 +53,13 @@ def fitted(
     started = time.perf_counter()
     warm_up = config.inversion.warm_up
     inversion = replace(config.inversion, warm_up=min(warm_up, WARM_UP_TRIED))
-    tried = replace(config, epochs=1, steps_per_epoch=TRIAL_UPDATES, inversion=inversion)
+    leaves = min(config.leaves, LEAVES_TRIED)
+    tried = replace(
+        config, epochs=1, steps_per_epoch=TRIAL_UPDATES, inversion=inversion, leaves=leaves
+    )
     updates: list[float] = []
     generator_steps: list[float] = []
+    crops: list[float] = []
     evaluation = 0.0
     shown, asked = float("-inf"), started
     for event in trial(tried):
@@ -67,6 +73,8 @@ def fitted(
                 asked = now
             if event.phase == "inverting":
                 generator_steps.append(now)
+            if event.phase in ("painting leaves", "cutting leaves"):
+                crops.append(now)
             if now - shown >= SHOWN_EVERY:
                 shown = now
                 _listening.get()(
@@ -75,6 +83,8 @@ def fitted(
     per_update = _mean_gap(updates)
     # What was asked is in the ledger: the run itself will not ask again.
     first = updates[0] - asked + (warm_up - inversion.warm_up) * _mean_gap(generator_steps)
+    if "leaves" in (config.method, config.mix):
+        first += (config.leaves / leaves - 1) * (crops[-1] - crops[0])
     spent = time.perf_counter() - began
     epochs, steps = fit_schedule(
         per_update, minutes, other_seconds=spent + first + EVALUATIONS * evaluation

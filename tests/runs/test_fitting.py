@@ -92,3 +92,19 @@ def test_a_trial_makes_a_part_of_the_warm_up_and_leaves_time_for_all_of_it() -> 
     config = fitted(DistillConfig(method="inversion"), 10, 0.0, inverting)
     assert config.inversion.warm_up == 100
     assert 420 <= config.epochs * config.steps_per_epoch <= 600 - 20 - 41 - 100
+
+
+def test_a_trial_cuts_a_part_of_the_leaves_and_leaves_time_for_all_of_them() -> None:
+    """Of 600 seconds a trial takes 32 for the crops, 41 for updates; all crops take 9 times 31."""
+
+    def cutting(config: DistillConfig) -> Iterator[Event]:
+        assert config.leaves == 1024
+        for cut in range(32, config.leaves + 1, 32):
+            yield Progress(1, "cutting leaves", cut, config.leaves, cut)
+        for step in range(1, config.steps_per_epoch + 1):
+            yield Progress(1, "teaching", step, config.steps_per_epoch, step)
+        yield EpochRecord(1)
+
+    config = fitted(DistillConfig(method="leaves", leaves=9 * 1024), 10, 0.0, cutting)
+    assert config.leaves == 9 * 1024
+    assert 200 <= config.epochs * config.steps_per_epoch <= 600 - 32 - 41 - 9 * 31
