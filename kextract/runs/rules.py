@@ -70,6 +70,11 @@ def _check_asking(request: Any) -> None:
         )
     if asking and access == "labels" and config.distance == "l1":
         raise RequestError("--distance l1: is for logits, and --access labels has none")
+    if asking and config.match != "logits":
+        raise RequestError(
+            f"--match {config.match}: of a teacher that is asked under a budget only the answers are"
+            " seen; leave it out"
+        )
     if request.ledger is not None and not asking:
         raise RequestError(
             f"--ledger {request.ledger}: is for --method queries, not for '{config.method}'"

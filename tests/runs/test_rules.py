@@ -3,17 +3,17 @@ from typing import Any
 
 import pytest
 
+from kextract.config import DistillConfig
 from kextract.config.resolve import COMMAND_LINE, ENVIRONMENT, Layer
 from kextract.errors import RequestError
 from kextract.runs.requests import invoke
 
 
-def ask(options: Mapping[str, Any], origin: str = COMMAND_LINE) -> None:
-    """Ask for a distillation with what is typed, and with what the `origin` says."""
-    invoke(
-        "distill",
-        Layer(origin, {"teacher": "teacher.weights.h5", "method": "adversarial", **options}),
-    )
+def ask(options: Mapping[str, Any], origin: str = COMMAND_LINE) -> DistillConfig:
+    """Ask for a distillation with what the `origin` says."""
+    given = {"teacher": "teacher.weights.h5", "method": "adversarial", **options}
+    config: DistillConfig = invoke("distill", Layer(origin, given)).request.config
+    return config
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,11 @@ def test_an_option_of_another_method_is_refused(
             "--questions shapes: has no use for --images mnist; leave one of them out",
         ),
         (
+            {"method": "queries", "match": "features"},
+            "--match features: of a teacher that is asked under a budget only the answers are seen",
+        ),
+        ({"recipe": "article", "match": "maps"}, "--match: is for the corrected recipe"),
+        (
             {"method": "shapes", "recipe": "article"},
             "--recipe article: is for noise, not for ",
         ),
@@ -98,3 +103,22 @@ def test_what_plays_a_part_is_not(options: Mapping[str, Any]) -> None:
 
 def test_what_the_environment_says_is_meant_for_many_runs() -> None:
     ask({"method": "random", "warm_up": 3, "mix_share": 0.25}, ENVIRONMENT)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"method": "leaves"}, "auto"),
+        ({"method": "inversion", "preset": "photos"}, "auto"),
+        ({"method": "leaves", "distance": "l1"}, "logits"),
+        ({"method": "leaves", "temperature": 8.0}, "logits"),
+        ({"method": "leaves", "distance": "l1", "match": "maps"}, "maps"),
+        ({"method": "inversion", "preset": "fast"}, "logits"),
+        ({"method": "queries"}, "logits"),
+        ({"method": "adversarial"}, "logits"),
+    ],
+)
+def test_whoever_says_how_logits_are_compared_has_them_compared(
+    options: dict[str, Any], match: str
+) -> None:
+    assert ask(options).match == match
