@@ -72,7 +72,7 @@ def _check_asking(request: Any) -> None:
         raise RequestError("--distance l1: is for logits, and --access labels has none")
     if asking and config.match != "logits":
         raise RequestError(
-            f"--match {config.match}: of a teacher that is asked under a budget only the answers are"
+            f"--match {config.match}: of a teacher that is asked under a budget only answers are"
             " seen; leave it out"
         )
     if request.ledger is not None and not asking:

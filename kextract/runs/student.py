@@ -97,7 +97,7 @@ class StudentPlan:
         from kextract.models.frozen import frozen
         from kextract.models.low_rank import smaller
         from kextract.training.alike import check_tells_apart
-        from kextract.training.matching import matching
+        from kextract.training.matching import matching_for
         from kextract.training.student import distill
         from kextract.training.unseen import Unseen
         from kextract.transfer.source import SourceContext
@@ -146,7 +146,7 @@ class StudentPlan:
                 config,
                 validation,
                 teacher.validation_logits,
-                match=matching(config.match, teacher.network, student),
+                match=matching_for(config.match, teacher.network, student),
             )
 
         if config.minutes is not None and kept is not None:
@@ -154,7 +154,7 @@ class StudentPlan:
         elif config.minutes is not None:
             config = fitted(config, config.minutes, began, trial)
         student = self._student(own, config, precision)
-        match = matching(config.match, teacher.network, student)
+        match = matching_for(config.match, teacher.network, student)
         config = replace(config, match=match.name if match else "logits")
         source = Watched(source_for(student, config))
 

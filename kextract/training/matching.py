@@ -49,7 +49,9 @@ class Matching:
         self.student_ending.classifier.trainable = True
 
 
-def matching(requested: str, teacher: keras.Model | None, student: keras.Model) -> Matching | None:
+def matching_for(
+    requested: str, teacher: keras.Model | None, student: keras.Model
+) -> Matching | None:
     """Do as `--match` says, one of `kextract.config.MATCHES`; None is to compare the logits.
 
     To match features, the student gets the teacher's classifier, which is not trained: Chen et al.

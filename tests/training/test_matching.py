@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kextract.config import DistillConfig
 from kextract.errors import RequestError
-from kextract.training.matching import matching
+from kextract.training.matching import matching_for
 from kextract.training.student import distill
 from tests.training.examples import records
 
@@ -55,7 +55,7 @@ def network(seed: int, channels: int = 6, stride: int = 1) -> Any:
 def taught(match: str, student: Any) -> tuple[Any, list[float]]:
     """Teach a student and return what matched, and its training loss by epoch."""
     teacher = network(1)
-    found = matching(match, teacher, student)
+    found = matching_for(match, teacher, student)
     events = distill(teacher, student, Album(), CONFIG, None, None, match=found)
     return found, [record.train_loss or 0.0 for record in records(events)[1:]]
 
@@ -88,7 +88,7 @@ def test_a_student_learns_its_teachers_logits_by_what_comes_before_them(
 
 def test_a_larger_map_is_averaged_to_the_places_of_a_smaller_one() -> None:
     student = network(2, stride=2)
-    found = matching("auto", network(1), student)
+    found = matching_for("auto", network(1), student)
     assert found is not None
     assert (found.name, found.places) == ("maps", (3, 3))
     before = off(student)
@@ -114,7 +114,7 @@ def test_a_taught_student_can_be_trained_further() -> None:
 
 def test_the_loss_is_what_is_left_of_the_features() -> None:
     teacher, student = network(1), network(2)
-    found = matching("features", teacher, student)
+    found = matching_for("features", teacher, student)
     assert found is not None
     loss, target, logits = found.measure(tf.constant(IMAGES))
     features = (layer(IMAGES).numpy() for layer in (teacher.layers[0], student.layers[0]))
@@ -125,9 +125,9 @@ def test_the_loss_is_what_is_left_of_the_features() -> None:
 
 
 def test_networks_that_do_not_end_alike_are_compared_by_their_logits() -> None:
-    assert matching("auto", network(1), network(2, stride=6)) is None
-    assert matching("logits", network(1), network(2)) is None
-    assert matching("auto", None, network(2)) is None
+    assert matching_for("auto", network(1), network(2, stride=6)) is None
+    assert matching_for("logits", network(1), network(2)) is None
+    assert matching_for("auto", None, network(2)) is None
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,6 @@ def test_networks_that_do_not_end_alike_are_compared_by_their_logits() -> None:
 def test_what_cannot_be_matched_is_refused_by_the_flag(match: str, student: Any) -> None:
     before = student.get_weights()
     with pytest.raises(RequestError, match=f"^--match {match}: "):
-        matching(match, network(1), student)
+        matching_for(match, network(1), student)
     for now, then in zip(student.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, then)

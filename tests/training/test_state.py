@@ -15,6 +15,7 @@ from kextract.models.frozen import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.training import teacher as teacher_loop
 from kextract.training.evaluation import Predictor, Scores
+from kextract.training.matching import matching_for
 from kextract.training.state import matching, put_back, take
 from kextract.training.student import distill
 from kextract.training.teacher import train_teacher
@@ -60,7 +61,15 @@ def teaching(model: Any, resume: Snapshot | None = None, **changes: Any) -> Iter
     source = make_source(SourceContext(answers, teacher, model, config), given)
     logits = Predictor(teacher).logits(VALIDATION.x)
     return distill(
-        answers, model, source, config, VALIDATION, logits, resume=resume, snapshots=True
+        answers,
+        model,
+        source,
+        config,
+        VALIDATION,
+        logits,
+        match=matching_for(config.match, teacher, model),
+        resume=resume,
+        snapshots=True,
     )
 
 
@@ -140,6 +149,14 @@ def test_a_student_goes_on_to_the_same_end(
     end, kept = whole(method, recipe, mix)
     changes = {"method": method, "recipe": recipe, "mix": mix, "mix_share": 0.25}
     assert resumed(teaching, kept[stop], **changes) == end
+
+
+@pytest.mark.parametrize("match", ["features", pytest.param("maps", marks=pytest.mark.slow)])
+def test_a_student_goes_on_to_the_same_end_whatever_is_matched(match: str) -> None:
+    model = tiny_network(2)
+    changes: dict[str, Any] = {"method": "random", "match": match, "optimizer": "muon"}
+    whole, kept = watched(teaching(model, **changes), model)
+    assert resumed(teaching, kept[1], **changes) == whole
 
 
 @pytest.mark.parametrize(
