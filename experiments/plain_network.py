@@ -1,6 +1,6 @@
 """Write a network without any batch normalization, for images of 32x32x3 and ten classes.
 
-python experiments/plain_network.py plain.keras
+python experiments/plain_network.py plain.keras 0    # the seed of its weights
 """
 
 import sys
@@ -27,4 +27,5 @@ def plain_network() -> keras.Model:
 
 
 if __name__ == "__main__":
+    keras.utils.set_random_seed(int(sys.argv[2]))
     plain_network().save(sys.argv[1])

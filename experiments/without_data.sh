@@ -34,7 +34,7 @@ teachers() { # teachers TASK...: those that do not come with kextract
         run teacher-cifar10-wrn-16-2 train-teacher -d cifar10 -m wrn-16-2 --epochs 8 --augment \
             "${training[@]}"
     [[ $* != *plain* ]] || {
-        ${PYTHON:-uv run python} "$(dirname "$0")/plain_network.py" "$OUT/plain.keras"
+        ${PYTHON:-uv run python} "$(dirname "$0")/plain_network.py" "$OUT/plain.keras" 0
         run teacher-cifar10-plain train-teacher -d cifar10 -m "$OUT/plain.keras" --epochs 16 \
             --augment --patience 0 --batch-size 128 --learning-rate 1e-3 --schedule cosine
     }
@@ -69,9 +69,11 @@ task() { # task NAME SEED: one student
     wrn-leaves)
         student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method leaves --student wrn-16-1
         ;;
-    plain)
+    plain) # beginning elsewhere than its teacher did
+        ${PYTHON:-uv run python} "$(dirname "$0")/plain_network.py" "$OUT/plain-$seed.keras" \
+            "$((seed + 1))"
         student "$OUT/teacher-cifar10-plain.weights.h5" --method leaves \
-            --student "$OUT/plain.keras"
+            --student "$OUT/plain-$seed.keras"
         ;;
     cifar10)
         student checkpoints/cifar10-resnet11.weights.h5 --method inversion --preset photos
