@@ -37,6 +37,17 @@ class Ending:
     """What a classifier is given of features (h, w, c): their `mean`, all of them in a `row`, the
     `map` as it is where the classifier is a convolution; None for anything else."""
 
+    @property
+    def places(self) -> tuple[int, int] | None:
+        """Height and width of `maps`; None where there are none."""
+        if self.given is None or len(self.features) != 3:
+            return None
+        shape = self.features
+        if self.given == "map":
+            _, *shape = self.classifier.compute_output_shape((1, *self.features))
+        height, width, _ = shape
+        return height, width
+
     def has_features_of(self, other: "Ending") -> bool:
         """Tell whether one classifier can stand in the place of the other."""
         mine, others = (
@@ -45,6 +56,7 @@ class Ending:
                 [tuple(weight.shape) for weight in ending.classifier.weights],
                 ending.features,
                 ending.given,
+                ending.places,
             )
             for ending in (self, other)
         )
@@ -55,10 +67,9 @@ class Ending:
 
         None also where one of the two has no maps of more than one place.
         """
-        sides = [ending.features[:-1] for ending in (self, other) if ending.given]
-        if len(sides) != 2 or not all(sides):
+        if self.places is None or other.places is None:
             return None
-        (height, width), (more_height, more_width) = sorted(sides)
+        (height, width), (more_height, more_width) = sorted((self.places, other.places))
         fits = more_height % height == 0 and more_width % width == 0
         return (height, width) if fits and height * width > 1 else None
 
@@ -88,6 +99,7 @@ def ending_of(model: keras.Model) -> Ending | None:
     calls: list[Call] = []
     with heard(layers_within(model), lambda *call: calls.append(call)):
         passed = model(tf.zeros((1, *model.input_shape[1:])), training=False)
+    classes = passed.shape[-1]
     classifier, arranging = None, list[keras.layers.Layer]()
     for layer, given, made in reversed(calls):
         # What another branch made has no part in it.
@@ -95,7 +107,7 @@ def ending_of(model: keras.Model) -> Ending | None:
             break
         if isinstance(layer, ARRANGING):
             arranging.insert(0, layer)
-        elif classifier is None and _is_linear_classifier(layer):
+        elif classifier is None and _is_linear_classifier(layer) and made.shape[-1] == classes:
             classifier, arranging = layer, []
         elif not _is_linear_activation(layer):
             break

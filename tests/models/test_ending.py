@@ -39,6 +39,11 @@ def convolved() -> Any:
     )
 
 
+def of_one_place() -> Any:
+    """A convolution over the whole map is a classifier, too."""
+    return network(L.Conv2D(6, 3, strides=4, activation="relu"), L.Conv2D(4, 4), L.Flatten())
+
+
 def somebody_elses() -> Any:
     """A network of another program, models inside models."""
     return adapt(averaged(), (16, 16, 1), head="logits", input_range=Preprocessing(0, 255))
@@ -48,6 +53,7 @@ ENDS: dict[str, tuple[Callable[[], Any], str, tuple[int, ...]]] = {
     "averaged": (averaged, "mean", (14, 14, 6)),
     "laid out": (laid_out, "row", (7, 7, 6)),
     "convolved": (convolved, "map", (4, 4, 6)),
+    "of one place": (of_one_place, "map", (4, 4, 6)),
     "inside": (somebody_elses, "mean", (14, 14, 6)),
     "dense": (lambda: network(L.Flatten(), L.Dense(8, activation="relu"), L.Dense(4)), "row", (8,)),
     "resnet11": (lambda: build_model("resnet11", (32, 32, 1), 4), "mean", (8, 8, 256)),
@@ -68,7 +74,7 @@ def test_the_features_are_those_before_the_classifier(name: str) -> None:
     assert ending.classifier.weights[-1].shape == (4,)
 
 
-@pytest.mark.parametrize("build", [averaged, laid_out, convolved, somebody_elses])
+@pytest.mark.parametrize("build", [averaged, laid_out, convolved, of_one_place, somebody_elses])
 def test_the_mean_of_the_maps_are_the_logits(build: Callable[[], Any]) -> None:
     model = build()
     ending = ending_of(model)
@@ -76,11 +82,13 @@ def test_the_mean_of_the_maps_are_the_logits(build: Callable[[], Any]) -> None:
     ending.classifier.bias.assign([1.0, -2.0, 0.5, 0.0])
     logits, features = logits_and_features(model, ending, tf.constant(IMAGES), training=False)
     maps = ending.maps(features)
-    assert maps.shape == (3, *ending.features[:-1], 4)
+    assert ending.places is not None
+    assert maps.shape == (3, *ending.places, 4)
     np.testing.assert_allclose(np.mean(maps, axis=(1, 2)), logits, rtol=1e-4, atol=1e-5)
 
 
 NOT_LINEAR: dict[str, Callable[[], Any]] = {
+    "numbers of several places": lambda: network(L.Conv2D(1, 3, strides=7), L.Flatten()),
     "a softmax": lambda: network(L.Flatten(), L.Dense(4, activation="softmax")),
     "a softmax of its own": lambda: network(L.Flatten(), L.Dense(4), L.Softmax()),
     "one number for two classes": lambda: adapt(
@@ -115,6 +123,8 @@ def test_what_another_branch_makes_is_no_feature() -> None:
         (averaged, lambda: averaged(5), False, (14, 14)),
         (averaged, laid_out, False, (7, 7)),
         (averaged, convolved, False, None),
+        (convolved, of_one_place, False, None),
+        (of_one_place, of_one_place, True, None),
         (laid_out, laid_out, True, (7, 7)),
         (ENDS["dense"][0], ENDS["dense"][0], True, None),
     ],
