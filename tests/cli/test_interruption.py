@@ -167,6 +167,7 @@ def test_the_terminal_is_left_as_it_was(bench: Path) -> None:
     shown = until(ours, b"2/24")
     assert b"\x1b[?25l" in shown, "the cursor is hidden while lines move"
     process.send_signal(signal.SIGINT)
+    shown += until(ours, b"--resume")  # a terminal that nobody reads stops whoever writes to it
     assert process.wait(timeout=60) == 130
     assert termios.tcgetattr(theirs) == before
     os.close(theirs)
