@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kextract.models import model_spec, share_of_teacher
+from kextract.models import model_spec
 from kextract.teachers import only_answers
 from kextract.transfer.auto import Choice, Facts, choose_method
 
@@ -21,7 +21,7 @@ def choose(given: Mapping[str, Any]) -> Choice:
     Options that only some methods have a use for decide before the teacher does. Raises
     CheckpointError for a teacher that cannot be opened.
     """
-    teacher, student = given.get("teacher"), given.get("student")
+    teacher = given.get("teacher")
     if given.get("recipe") == "article":
         return Choice("adversarial", {}, "the article's recipe is for noise")
     if teacher is not None and (only_answers(teacher) or given.get("access") in RESTRICTED):
@@ -32,10 +32,10 @@ def choose(given: Mapping[str, Any]) -> Choice:
         return Choice("inversion", {}, "presets are for it")
     if teacher is None:
         return Choice("inversion", {}, "no teacher was given")
-    return choose_method(facts_of(Path(teacher), student))
+    return choose_method(facts_of(Path(teacher)))
 
 
-def facts_of(teacher: Path, student: str | None) -> Facts:
+def facts_of(teacher: Path) -> Facts:
     """Look into a teacher's file for what a method depends on."""
     from kextract.storage.archive import load_archive
     from kextract.storage.opening import Kind, identify
@@ -43,29 +43,19 @@ def facts_of(teacher: Path, student: str | None) -> Facts:
 
     found = identify(teacher)
     if found.info is not None:
-        return facts_of_checkpoint(found.info, student)
+        return facts_of_checkpoint(found.info)
     if found.kind is Kind.MODEL:
         _, about = load_archive(teacher, input_range=None)
-        normalizes = about.batch_normalizations > 0
-        return Facts(about.input_shape, about.classes, normalizes, True, _normalizes(student, True))
+        return Facts(about.input_shape, about.batch_normalizations > 0)
     with open_checked(teacher) as file:
         normalizes = any("moving_" in name or "batch_norm" in name for name in file.datasets)
     # Weights do not say what their images are like; colour is what asks for more.
-    return Facts((32, 32, 3), 0, normalizes, True, _normalizes(student, normalizes))
+    return Facts((32, 32, 3), normalizes)
 
 
-def facts_of_checkpoint(info: "CheckpointInfo", student: str | None) -> Facts:
+def facts_of_checkpoint(info: "CheckpointInfo") -> Facts:
     """Say what a checkpoint of ours tells."""
-    normalizes = _normalizes(info.model, True)
-    return Facts(info.input_shape, info.classes, normalizes, True, _normalizes(student, normalizes))
-
-
-def _normalizes(name: str | None, unknown: bool) -> bool:
-    """Tell whether an architecture has batch normalizations; `unknown` for one that is not ours."""
     from kextract.storage.info import OWN_ARCHITECTURE
 
-    if name is None or name == OWN_ARCHITECTURE or name.endswith(".keras"):
-        return unknown
-    if share_of_teacher(name) is not None:
-        return unknown
-    return model_spec(name).normalizes
+    normalizes = info.model == OWN_ARCHITECTURE or model_spec(info.model).normalizes
+    return Facts(info.input_shape, normalizes)

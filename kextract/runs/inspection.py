@@ -6,6 +6,7 @@ from typing import Any
 from kextract.storage.archive import load_archive
 from kextract.storage.opening import Identified, Kind, identify, kind_of
 from kextract.storage.parameters import count_parameters
+from kextract.transfer.auto import Facts, choose_method
 
 ONLY_ANSWER = frozenset({Kind.TFLITE, Kind.ONNX, Kind.SAVED_MODEL})
 
@@ -48,7 +49,7 @@ def _of_model(path: Path) -> dict[str, Any]:
         "parameters": about.parameters,
         "multiply_adds": about.multiply_adds,
         "batch_normalizations": about.batch_normalizations,
-        "method": "inversion" if about.batch_normalizations else "leaves",
+        "method": choose_method(Facts(about.input_shape, about.batch_normalizations > 0)).method,
         "sha256": about.sha256,
     }
 

@@ -21,16 +21,12 @@ LARGEST_DRAWING = 40
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a teacher and its student before anything is run."""
+    """What is known of a teacher before anything is run."""
 
     input_shape: tuple[int, int, int]
     """Height, width, channels."""
-    classes: int
     has_batch_norm: bool
     """Whether the teacher has stored statistics that a generator can be guided by."""
-    has_gradients: bool = True
-    """Whether the teacher can be differentiated; not so where it only answers."""
-    student_has_batch_norm: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +53,11 @@ def choose_method(facts: Facts) -> Choice:
         why = "the images are in colour or large, and crops of dead leaves teach most of such"
         return Choice("leaves", shift, why)
     small = "the images are small and grey, as digits are"
-    if facts.has_batch_norm and facts.has_gradients:
+    if facts.has_batch_norm:
         known = "and the teacher's batch normalization says more of them"
         return Choice("inversion", {}, f"{small}, {known}")
-    if not facts.student_has_batch_norm:
-        return Choice("shapes", {"candidates": 4}, f"{small}, and the student does not normalize")
-    lacks = "batch normalization" if facts.has_gradients else "gradients"
-    why = f"{small}, and the teacher has no {lacks} to draw more of them by"
-    return Choice("leaves", {"shift": 1}, why)
+    lacks = "and the teacher has no batch normalization to draw more of them by"
+    return Choice("leaves", {"shift": 1}, f"{small}, {lacks}")
 
 
 def fit_schedule(

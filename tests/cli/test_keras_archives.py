@@ -65,6 +65,15 @@ def test_with_a_data_set_student_and_teacher_are_measured(folder: Path) -> None:
     assert student["dataset"] == "shades"
 
 
+def test_inspect_names_the_method_that_is_chosen_where_none_is_requested(folder: Path) -> None:
+    import keras
+
+    layers = [keras.layers.BatchNormalization(), keras.layers.Flatten(), keras.layers.Dense(2)]
+    save(keras.Sequential([keras.Input((8, 8, 3)), *layers]), folder / "colour.keras")
+    resolved = kextract("distill", "colour.keras", *RANGE, "--dry-run", cwd=folder).stdout
+    assert f'method = "{facts("colour.keras", folder)["method"]}"  # chosen: ' in resolved
+
+
 def test_the_range_of_pixels_decides_what_the_teacher_answers(folder: Path) -> None:
     words = ("evaluate", "mine.keras", "--dataset", "shades.npz", "--format", "json")
     right, found, wrong = (
