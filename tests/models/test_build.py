@@ -31,16 +31,13 @@ def kernels(seed: int) -> list[Any]:
     return [value for value in weights(seed) if value.ndim > 1]
 
 
-@pytest.mark.parametrize(("channels", "precision"), [(1, "float32"), (3, "bfloat16")])
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.slow if name in DEEP else ()) for name in MODELS],
 )
-def test_every_model_answers_small_images_with_float32_logits(
-    name: str, channels: int, precision: str
-) -> None:
-    model = build_model(name, (16, 16, channels), 7, precision=precision)
-    images = np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, channels)).astype(np.float32)
+def test_every_model_answers_small_images_with_float32_logits(name: str) -> None:
+    model = build_model(name, (16, 16, 1), 7, precision="bfloat16")
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 1)).astype(np.float32)
     logits = model(images, training=False)
     assert (logits.shape, logits.dtype) == ((2, 7), "float32")
     assert np.isfinite(logits.numpy()).all()
