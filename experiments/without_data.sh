@@ -18,7 +18,8 @@ set -euo pipefail
 export OUT=${1:-results/without-data}
 export KEXTRACT=${KEXTRACT:-uv run kextract} OPTIONS=${OPTIONS:-}
 SEEDS=${SEEDS:-0 1 2}
-TASKS=${TASKS:-leaves wrn-leaves plain mnist-short mnist-shapes strokes-short}
+TASKS=${TASKS:-leaves wrn-leaves plain mnist-short mnist-shapes strokes-short mnist-global-short
+    lenet5-mixed}
 JOBS=${JOBS:-$(nproc)}
 mkdir -p "$OUT"
 # shellcheck source=experiments/common.sh
@@ -56,10 +57,17 @@ task() { # task NAME SEED: one student
         ;;
     mnist-short) student checkpoints/mnist-resnet11.weights.h5 --method inversion --epochs 6 ;;
     mnist-shapes) student checkpoints/mnist-resnet11.weights.h5 --method shapes --epochs 6 ;;
+    mnist-global-short)
+        student "$OUT/teacher-mnist-global.weights.h5" --method inversion --epochs 6
+        ;;
     mnist) student checkpoints/mnist-resnet11.weights.h5 --method inversion ;;
     lenet5)
         student "$OUT/teacher-mnist-lenet5.weights.h5" --method shapes --candidates 4 \
             --student lenet5-half --epochs 10 --steps-per-epoch 1600
+        ;;
+    lenet5-mixed)
+        student "$OUT/teacher-mnist-lenet5.weights.h5" --method surrogate --images strokes \
+            --mix leaves --student lenet5-half --epochs 30 --steps-per-epoch 1600
         ;;
     surrogate)
         student "$OUT/teacher-mnist-global.weights.h5" --method surrogate --images strokes
