@@ -5,6 +5,7 @@ whole, so an image teaches more.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import keras
 import tensorflow as tf
@@ -16,7 +17,11 @@ from kextract.models.ending import Ending, averaged, ending_of, logits_and_featu
 
 @dataclass(frozen=True)
 class Matching:
-    """A teacher and a student of which more than the logits can be compared."""
+    """A teacher and a student of which more than the logits can be compared.
+
+    A context: the student's classifier can be trained again, by whoever does more with it, at its
+    end, however that comes.
+    """
 
     name: str
     """One of `kextract.config.MATCHES`: `features` or `maps`."""
@@ -44,8 +49,10 @@ class Matching:
         distances = feature_distance(tf.stop_gradient(wanted), found)
         return tf.reduce_mean(distances), target, logits
 
-    def release(self) -> None:
-        """Let the student's classifier be trained again, by whoever does more with it."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.student_ending.classifier.trainable = True
 
 

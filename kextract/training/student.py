@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -70,40 +71,39 @@ def distill(
         put_back(resume.tensors, "model", student.variables)
         put_back(resume.tensors, "optimizer", optimizer.variables)
         put_back_source(resume.tensors, source)
-    for epoch in range(history[-1].epoch + 1, config.epochs + 1):
-        began = time.perf_counter()
-        synthesis_seconds = 0.0
-        total_loss = total_agreement = 0.0
-        for step in range(steps):
-            step_began = time.perf_counter()
-            yield from source.refresh(epoch, step)
-            batch = cutmix.mixed(as_batch(source.batch()), epoch, step)
-            synthesis_seconds += time.perf_counter() - step_began
-            loss, agreement = (float(value) for value in update(batch))
-            if not np.isfinite(loss):
-                raise NonFiniteError.at(f"epoch {epoch}, step {step + 1}", config.learning_rate)
-            total_loss += loss
-            total_agreement += agreement
-            done = step + 1
-            images = done * config.batch_size
-            yield Progress(epoch, "teaching", done, steps, images, total_loss / done)
-        details = {
-            **source.metrics(),
-            "transfer_agreement": total_agreement / steps,
-            "synthesis_seconds": synthesis_seconds,
-            "student_seconds": time.perf_counter() - began - synthesis_seconds,
-        }
-        record = examiner.record(epoch, began, total_loss / steps, details)
-        # Without validation images the last batch shows whether the student is still finite.
-        outputs = student(batch.images, training=False) if record.loss is None else record.loss
-        if not np.all(np.isfinite(outputs)):
-            raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
-        history.append(record)
-        if snapshots:
-            yield _snapshot(history, student, optimizer, source)
-        yield record
-    if match is not None:
-        match.release()
+    with match or nullcontext():
+        for epoch in range(history[-1].epoch + 1, config.epochs + 1):
+            began = time.perf_counter()
+            synthesis_seconds = 0.0
+            total_loss = total_agreement = 0.0
+            for step in range(steps):
+                step_began = time.perf_counter()
+                yield from source.refresh(epoch, step)
+                batch = cutmix.mixed(as_batch(source.batch()), epoch, step)
+                synthesis_seconds += time.perf_counter() - step_began
+                loss, agreement = (float(value) for value in update(batch))
+                if not np.isfinite(loss):
+                    raise NonFiniteError.at(f"epoch {epoch}, step {step + 1}", config.learning_rate)
+                total_loss += loss
+                total_agreement += agreement
+                done = step + 1
+                images = done * config.batch_size
+                yield Progress(epoch, "teaching", done, steps, images, total_loss / done)
+            details = {
+                **source.metrics(),
+                "transfer_agreement": total_agreement / steps,
+                "synthesis_seconds": synthesis_seconds,
+                "student_seconds": time.perf_counter() - began - synthesis_seconds,
+            }
+            record = examiner.record(epoch, began, total_loss / steps, details)
+            # Without validation images the last batch shows whether the student is still finite.
+            outputs = student(batch.images, training=False) if record.loss is None else record.loss
+            if not np.all(np.isfinite(outputs)):
+                raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
+            history.append(record)
+            if snapshots:
+                yield _snapshot(history, student, optimizer, source)
+            yield record
 
 
 def _compile_update(

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kextract.config import DistillConfig
 from kextract.errors import RequestError
+from kextract.records import Progress
 from kextract.training.matching import matching_for
 from kextract.training.student import distill
 from tests.training.examples import records
@@ -134,3 +135,14 @@ def test_what_cannot_be_matched_is_refused_by_the_flag(match: str, student: Any)
         matching_for(match, network(1), student)
     for now, then in zip(student.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, then)
+
+
+def test_a_run_that_is_given_up_leaves_the_classifier_to_be_trained() -> None:
+    teacher, student = network(1), network(2)
+    match = matching_for("features", teacher, student)
+    events = distill(teacher, student, Album(), CONFIG, None, None, match=match)
+    while not isinstance(next(events), Progress):
+        pass
+    assert not student.layers[-1].trainable
+    del events
+    assert student.layers[-1].trainable
