@@ -19,8 +19,7 @@ from kextract.models.ending import Ending, averaged, ending_of, logits_and_featu
 class Matching:
     """A teacher and a student of which more than the logits can be compared.
 
-    A context: the student's classifier can be trained again, by whoever does more with it, at its
-    end, however that comes.
+    Used as a context, in which a classifier that is the teacher's is not trained.
     """
 
     name: str
@@ -50,6 +49,7 @@ class Matching:
         return tf.reduce_mean(distances), target, logits
 
     def __enter__(self) -> Self:
+        self.student_ending.classifier.trainable = self.name != "features"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,7 +71,6 @@ def matching_for(
     if ending is not None and own is not None:
         if requested in ("auto", "features") and ending.has_features_of(own):
             own.classifier.set_weights(ending.classifier.get_weights())
-            own.classifier.trainable = False
             return Matching("features", teacher, ending, student, own)
         places = ending.places_with(own)
         if requested in ("auto", "maps") and places is not None:

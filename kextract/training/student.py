@@ -57,21 +57,21 @@ def distill(
     the snapshot of another student or source. A `tf.distribute` strategy shares every update among
     its replicas, each of which has all of the source's images; WorkerError says that one is gone.
     """
-    optimizer = make_optimizer(config.optimizer, student, _learning_rate(config))
-    synchronize(student, strategy)
-    update = _compile_update(teacher, student, config, optimizer, match, strategy)
-    examiner = _Examiner(student, validation, teacher_logits, unseen)
-    cutmix = CutMix(config.cutmix, config.seed)
-    steps = config.steps_per_epoch
-    if resume is None:
-        history = [examiner.record(epoch=0, began=time.perf_counter())]
-        yield history[0]
-    else:
-        history = list(resume.history)
-        put_back(resume.tensors, "model", student.variables)
-        put_back(resume.tensors, "optimizer", optimizer.variables)
-        put_back_source(resume.tensors, source)
     with match or nullcontext():
+        optimizer = make_optimizer(config.optimizer, student, _learning_rate(config))
+        synchronize(student, strategy)
+        update = _compile_update(teacher, student, config, optimizer, match, strategy)
+        examiner = _Examiner(student, validation, teacher_logits, unseen)
+        cutmix = CutMix(config.cutmix, config.seed)
+        steps = config.steps_per_epoch
+        if resume is None:
+            history = [examiner.record(epoch=0, began=time.perf_counter())]
+            yield history[0]
+        else:
+            history = list(resume.history)
+            put_back(resume.tensors, "model", student.variables)
+            put_back(resume.tensors, "optimizer", optimizer.variables)
+            put_back_source(resume.tensors, source)
         for epoch in range(history[-1].epoch + 1, config.epochs + 1):
             began = time.perf_counter()
             synthesis_seconds = 0.0
