@@ -1,7 +1,7 @@
 """Teaches a student to answer like its teacher on images that a transfer source makes up."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -63,7 +63,6 @@ def distill(
         update = _compile_update(teacher, student, config, optimizer, match, strategy)
         examiner = _Examiner(student, validation, teacher_logits, unseen)
         cutmix = CutMix(config.cutmix, config.seed)
-        steps = config.steps_per_epoch
         if resume is None:
             history = [examiner.record(epoch=0, began=time.perf_counter())]
             yield history[0]
@@ -74,36 +73,49 @@ def distill(
             put_back_source(resume.tensors, source)
         for epoch in range(history[-1].epoch + 1, config.epochs + 1):
             began = time.perf_counter()
-            synthesis_seconds = 0.0
-            total_loss = total_agreement = 0.0
-            for step in range(steps):
-                step_began = time.perf_counter()
-                yield from source.refresh(epoch, step)
-                batch = cutmix.mixed(as_batch(source.batch()), epoch, step)
-                synthesis_seconds += time.perf_counter() - step_began
-                loss, agreement = (float(value) for value in update(batch))
-                if not np.isfinite(loss):
-                    raise NonFiniteError.at(f"epoch {epoch}, step {step + 1}", config.learning_rate)
-                total_loss += loss
-                total_agreement += agreement
-                done = step + 1
-                images = done * config.batch_size
-                yield Progress(epoch, "teaching", done, steps, images, total_loss / done)
-            details = {
-                **source.metrics(),
-                "transfer_agreement": total_agreement / steps,
-                "synthesis_seconds": synthesis_seconds,
-                "student_seconds": time.perf_counter() - began - synthesis_seconds,
-            }
-            record = examiner.record(epoch, began, total_loss / steps, details)
+            loss, details, images = yield from _updates(update, source, cutmix, config, epoch)
+            record = examiner.record(epoch, began, loss, details)
             # Without validation images the last batch shows whether the student is still finite.
-            outputs = student(batch.images, training=False) if record.loss is None else record.loss
+            outputs = student(images, training=False) if record.loss is None else record.loss
             if not np.all(np.isfinite(outputs)):
                 raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
             history.append(record)
             if snapshots:
                 yield _snapshot(history, student, optimizer, source)
             yield record
+
+
+def _updates(
+    update: Callable[[Batch], tuple[tf.Tensor, tf.Tensor]],
+    source: TransferSource,
+    cutmix: CutMix,
+    config: DistillConfig,
+    epoch: int,
+) -> Generator[Event, None, tuple[float, dict[str, float], tf.Tensor]]:
+    """Make the updates of an epoch; return their mean loss, details, and the last images."""
+    began = time.perf_counter()
+    synthesis_seconds = total_loss = total_agreement = 0.0
+    steps = config.steps_per_epoch
+    for step in range(steps):
+        step_began = time.perf_counter()
+        yield from source.refresh(epoch, step)
+        batch = cutmix.mixed(as_batch(source.batch()), epoch, step)
+        synthesis_seconds += time.perf_counter() - step_began
+        loss, agreement = (float(value) for value in update(batch))
+        if not np.isfinite(loss):
+            raise NonFiniteError.at(f"epoch {epoch}, step {step + 1}", config.learning_rate)
+        total_loss += loss
+        total_agreement += agreement
+        done = step + 1
+        images = done * config.batch_size
+        yield Progress(epoch, "teaching", done, steps, images, total_loss / done)
+    details = {
+        **source.metrics(),
+        "transfer_agreement": total_agreement / steps,
+        "synthesis_seconds": synthesis_seconds,
+        "student_seconds": time.perf_counter() - began - synthesis_seconds,
+    }
+    return total_loss / steps, details, batch.images
 
 
 def _compile_update(
