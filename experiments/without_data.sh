@@ -50,17 +50,21 @@ task() { # task NAME SEED: one student
         student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 6 \
             --warm-up 60 --generator-steps 6
         ;;
-    mnist-global) student "$OUT/teacher-mnist-global.weights.h5" --method inversion ;;
+    mnist-global)
+        student "$OUT/teacher-mnist-global.weights.h5" --method inversion --generator-steps 8
+        ;;
     strokes-short)
-        student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 5 \
-            --warm-up 60 --generator-steps 6
+        student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 5 --warm-up 60
         ;;
     mnist-short) student checkpoints/mnist-resnet11.weights.h5 --method inversion --epochs 6 ;;
     mnist-shapes) student checkpoints/mnist-resnet11.weights.h5 --method shapes --epochs 6 ;;
     mnist-global-short)
-        student "$OUT/teacher-mnist-global.weights.h5" --method inversion --epochs 6
+        student "$OUT/teacher-mnist-global.weights.h5" --method inversion --epochs 6 \
+            --generator-steps 8
         ;;
-    mnist) student checkpoints/mnist-resnet11.weights.h5 --method inversion ;;
+    mnist)
+        student checkpoints/mnist-resnet11.weights.h5 --method inversion --generator-steps 8
+        ;;
     lenet5)
         student "$OUT/teacher-mnist-lenet5.weights.h5" --method shapes --candidates 4 \
             --student lenet5-half --epochs 10 --steps-per-epoch 1600

@@ -68,7 +68,7 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
         method="inversion",
         epochs=EPOCHS,
         warm_up=60,
-        generator_steps=6,
+        generator_steps=2,
         save_images=EPOCHS,
     )
     _act(

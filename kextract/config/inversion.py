@@ -73,7 +73,7 @@ class InversionConfig(GeneratorConfig):
     round_updates: int = _count(
         20, "Updates of the student between two trainings of the generator."
     )
-    generator_steps: int = _count(8, "Steps of the generator in each of its trainings.")
+    generator_steps: int = _count(2, "Steps of the generator in each of its trainings.")
     new_images: int = _count(256, "Images added to the bank after each training of the generator.")
     first_images: int = _count(2048, "Images in the bank before the student's first update.")
     bank_size: int = _count(16384, "Most images in the bank; the newest replace the oldest.")
