@@ -11,7 +11,7 @@ from kextract.config.option import flag
 from kextract.errors import RequestError
 from kextract.records import EpochRecord, Event, Progress
 from kextract.storage.resume import Request
-from kextract.transfer.auto import fit_schedule
+from kextract.transfer.auto import EPOCH_UPDATES, LEAST_EPOCHS, fit_schedule
 
 TRIAL_UPDATES = 41
 """Enough for two rounds of a generator at its default, after the first update."""
@@ -19,8 +19,6 @@ WARM_UP_TRIED = 20
 """Steps of a generator's warm-up that a trial makes, to know how long all of them take."""
 LEAVES_TRIED = 1024
 """Crops of dead leaves in the pool of a trial, to know how long all of them take."""
-EVALUATIONS = 15
-"""About as many epochs as a fitted schedule has, each of which is measured."""
 SHOWN_EVERY = 10.0
 """Seconds between two lines about what a trial does before it teaches."""
 
@@ -86,8 +84,11 @@ def fitted(
     if "leaves" in (config.method, config.mix):
         first += (config.leaves / leaves - 1) * (crops[-1] - crops[0])
     spent = time.perf_counter() - began
+    # The student is measured after every epoch, of which there are some at least.
     epochs, steps = fit_schedule(
-        per_update, minutes, other_seconds=spent + first + EVALUATIONS * evaluation
+        per_update + evaluation / EPOCH_UPDATES,
+        minutes,
+        other_seconds=spent + first + LEAST_EPOCHS * evaluation,
     )
     return replace(config, epochs=epochs, steps_per_epoch=steps)
 

@@ -108,3 +108,16 @@ def test_a_trial_cuts_a_part_of_the_leaves_and_leaves_time_for_all_of_them() -> 
     config = fitted(DistillConfig(method="leaves", leaves=9 * 1024), 10, 0.0, cutting)
     assert config.leaves == 9 * 1024
     assert 200 <= config.epochs * config.steps_per_epoch <= 600 - 32 - 41 - 9 * 31
+
+
+def test_every_epoch_of_a_long_schedule_has_time_to_be_measured() -> None:
+    """An update takes a second, and measuring 100: 10 hours are for some 60 epochs of 500."""
+
+    def measured(config: DistillConfig) -> Iterator[Event]:
+        for step in range(1, config.steps_per_epoch + 1):
+            yield Progress(1, "teaching", step, config.steps_per_epoch, step)
+        yield EpochRecord(1, details={"evaluation_seconds": 100.0})
+
+    config = fitted(DistillConfig(method="random"), 600, 0.0, measured)
+    seconds = config.epochs * (config.steps_per_epoch + 100)
+    assert 0.95 * 36_000 < seconds <= 36_000
