@@ -67,9 +67,8 @@ def join(cluster: Cluster | None) -> None:
 def start() -> None:
     """Import TensorFlow quietly; must come before any other import of it, and may come again.
 
-    Operations are made deterministic, so that a seed repeats a run bit for bit on one machine;
-    those in bfloat16 on one thread only. Raises WorkerError where the
-    other workers of a run do not come.
+    Operations are made deterministic, so that a seed repeats a run bit for bit on one machine.
+    Raises WorkerError where the other workers of a run do not come.
     """
     for cluster in _joined:
         meet(cluster)

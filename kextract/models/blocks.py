@@ -1,43 +1,15 @@
 """The layers that convolutional architectures are made of, with names, initializer and penalty."""
 
-from functools import partial
-
 import keras
 
 from kextract.models.batch_norm import BatchNormalization
 from kextract.models.naming import LayerNames
-from kextract.models.statistics import layers_within
 
 NARROW = 16
 """Channels below which oneDNN's strided 1x1 convolution may write beyond its memory.
 
 Seen to crash TensorFlow 2.20 with 3 to 8 channels and images of 64x64.
 """
-
-
-def without_narrow_strides(model: keras.Model) -> keras.Model:
-    """Let somebody's narrow 1x1 convolutions leave pixels out before they convolve, for training.
-
-    The same numbers as with a stride, which `NARROW` says the danger of. Returns the model itself.
-    """
-    for layer in layers_within(model):
-        if (
-            isinstance(layer, keras.layers.Conv2D)
-            and layer.kernel_size == (1, 1)
-            and layer.strides != (1, 1)
-            and layer.kernel.shape[-2] < NARROW
-        ):
-            layer.convolution_op = partial(_convolve_every, layer)
-    return model
-
-
-def _convolve_every(
-    layer: keras.layers.Conv2D, inputs: keras.KerasTensor, kernel: keras.KerasTensor
-) -> keras.KerasTensor:
-    rows, columns = (slice(None, None, stride) for stride in layer.strides)
-    last = layer.data_format == "channels_last"
-    seen = inputs[:, rows, columns] if last else inputs[:, :, rows, columns]
-    return keras.ops.conv(seen, kernel, data_format=layer.data_format)
 
 
 class Blocks:

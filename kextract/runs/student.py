@@ -224,18 +224,19 @@ class StudentPlan:
     def _student(
         self, own: "keras.Model | None", config: DistillConfig, precision: str
     ) -> "keras.Model":
-        from kextract.models.blocks import without_narrow_strides
         from kextract.models.build import build_model, student_seed
+        from kextract.models.safe_to_train import safe_to_train
 
-        if own is not None:
-            return without_narrow_strides(own)
-        return build_model(
-            self.architecture,
-            self.teacher.info.input_shape,
-            self.teacher.info.classes,
-            pooling=self.pooling,
-            precision=precision,
-            seed=student_seed(config.seed),
+        return safe_to_train(
+            own
+            or build_model(
+                self.architecture,
+                self.teacher.info.input_shape,
+                self.teacher.info.classes,
+                pooling=self.pooling,
+                precision=precision,
+                seed=student_seed(config.seed),
+            )
         )
 
     def _stored_config(self, config: DistillConfig) -> dict[str, Any]:

@@ -68,14 +68,14 @@ class TeacherPlan:
         training, validation = (cut(data, part, holdout) for part in ("train", "validation"))
 
         runtime.start()
-        from kextract.models.blocks import without_narrow_strides
         from kextract.models.build import build_model, fastest_precision
+        from kextract.models.safe_to_train import safe_to_train
         from kextract.training.teacher import train_teacher
 
         strategy = runtime.strategy(request.strategy)
         registered = None if self.network is not None else self.architecture
         config = replace(config, precision=fastest_precision(config.precision, registered))
-        network = without_narrow_strides(
+        network = safe_to_train(
             self.network
             or build_model(
                 self.architecture,

@@ -11,7 +11,7 @@ from kextract.config import DistillConfig
 from kextract.datasets.pixels import scale
 from kextract.graph import compiled
 from kextract.losses import distance
-from kextract.models.blocks import without_narrow_strides
+from kextract.models.safe_to_train import safe_to_train
 from kextract.optimizers import make_optimizer
 from kextract.seeds import Stream, random_generator, seed_number
 from kextract.transfer.queries.targets import sampling
@@ -29,7 +29,7 @@ class Scout:
         self._config = config
         self._number = number
         keras.utils.set_random_seed(seed_number(Stream.SCOUT, config.seed, number, 0))
-        self._model = without_narrow_strides(keras.models.clone_model(student))
+        self._model = safe_to_train(keras.models.clone_model(student))
         updates = config.queries.scout_updates
         rising = max(1, updates // 10)
         rate = keras.optimizers.schedules.CosineDecay(
