@@ -3,7 +3,8 @@
 #
 #   KEXTRACT_DATA=folder/with/npz experiments/without_data.sh [OUTPUT_FOLDER]
 #
-# TASKS     which students, see `task` below            (default: those taught by features)
+# TASKS     which students, see `task` below            (default: those taught by features, and
+#           those that see their teacher's own images as often, `real-*`)
 # SEEDS     seeds of the students                       (default: 0 1 2)
 # JOBS      runs side by side                           (default: the number of cores)
 # THREADS   threads of each                             (default: 1)
@@ -19,7 +20,8 @@ export OUT=${1:-results/without-data}
 export KEXTRACT=${KEXTRACT:-uv run kextract} OPTIONS=${OPTIONS:-}
 SEEDS=${SEEDS:-0 1 2}
 TASKS=${TASKS:-leaves wrn-leaves plain mnist-short mnist-shapes strokes-short mnist-global-short
-    lenet5-mixed}
+    lenet5-mixed real-cifar10 real-wrn real-plain real-mnist real-strokes real-mnist-global
+    real-lenet5}
 JOBS=${JOBS:-$(nproc)}
 mkdir -p "$OUT"
 # shellcheck source=experiments/common.sh
@@ -45,6 +47,11 @@ task() { # task NAME SEED: one student
     local name=$1 seed=$2
     # shellcheck disable=SC2086 # a list of words
     student() { run "$name-$seed" distill "$@" $OPTIONS --seed "$seed"; }
+    local photographs=(--method real --shift 3 --epochs 10 --steps-per-epoch 500
+        --learning-rate 0.015)
+    [[ $name != *plain || -e $OUT/plain-$seed.keras ]] || # a student that begins elsewhere than its teacher did
+        ${PYTHON:-uv run python} "$(dirname "$0")/plain_network.py" "$OUT/plain-$seed.keras" \
+            "$((seed + 1))"
     case $name in
     strokes)
         student checkpoints/strokes-resnet11.weights.h5 --method inversion --epochs 6 \
@@ -81,9 +88,7 @@ task() { # task NAME SEED: one student
     wrn-leaves)
         student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method leaves --student wrn-16-1
         ;;
-    plain) # beginning elsewhere than its teacher did
-        ${PYTHON:-uv run python} "$(dirname "$0")/plain_network.py" "$OUT/plain-$seed.keras" \
-            "$((seed + 1))"
+    plain)
         student "$OUT/teacher-cifar10-plain.weights.h5" --method leaves \
             --student "$OUT/plain-$seed.keras"
         ;;
@@ -99,6 +104,23 @@ task() { # task NAME SEED: one student
     wrn)
         student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --method inversion --preset photos \
             --student wrn-16-1 --epochs 12 --class-weight 1
+        ;;
+    real-cifar10) student checkpoints/cifar10-resnet11.weights.h5 "${photographs[@]}" ;;
+    real-wrn)
+        student "$OUT/teacher-cifar10-wrn-16-2.weights.h5" --student wrn-16-1 "${photographs[@]}"
+        ;;
+    real-plain)
+        student "$OUT/teacher-cifar10-plain.weights.h5" --student "$OUT/plain-$seed.keras" \
+            "${photographs[@]}"
+        ;;
+    real-mnist) student checkpoints/mnist-resnet11.weights.h5 --method real --epochs 6 ;;
+    real-strokes) student checkpoints/strokes-resnet11.weights.h5 --method real --epochs 5 ;;
+    real-mnist-global)
+        student "$OUT/teacher-mnist-global.weights.h5" --method real --epochs 6
+        ;;
+    real-lenet5)
+        student "$OUT/teacher-mnist-lenet5.weights.h5" --method real --student lenet5-half \
+            --epochs 30 --steps-per-epoch 1600
         ;;
     preset-*)
         student checkpoints/mnist-resnet11.weights.h5 --method inversion --preset "${name#preset-}"
