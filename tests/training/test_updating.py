@@ -19,6 +19,7 @@ def found() -> list[dict[str, Any]]:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
