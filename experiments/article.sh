@@ -9,7 +9,7 @@
 # THREADS   threads of each                             (default: 1)
 # LIMIT     training images, for a quick try            (default: all)
 # LONG      epochs of adversarial noise on MNIST by the corrected recipe; the article had 42, each
-#           of which takes 40 s here                    (default: 42)
+#           of which takes 25 to 45 s here             (default: 42)
 # KEXTRACT  how to call the program                     (default: uv run kextract)
 #
 # Finished runs are skipped and unfinished ones continued, so a stopped study goes on where it was.
