@@ -49,7 +49,8 @@ task() { # task NAME SEED: one student
     student() { run "$name-$seed" distill "$@" $OPTIONS --seed "$seed"; }
     local photographs=(--method real --shift 3 --epochs 10 --steps-per-epoch 500
         --learning-rate 0.015)
-    [[ $name != *plain || -e $OUT/plain-$seed.keras ]] || # a student that begins elsewhere than its teacher did
+    # These students begin elsewhere than their teacher did.
+    [[ $name != *plain || -e $OUT/plain-$seed.keras ]] ||
         ${PYTHON:-uv run python} "$(dirname "$0")/plain_network.py" "$OUT/plain-$seed.keras" \
             "$((seed + 1))"
     case $name in

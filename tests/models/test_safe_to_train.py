@@ -52,7 +52,7 @@ def test_a_wide_network_stays_as_it_is(tensorflow: object) -> None:
 
 
 def added_up() -> keras.Model:
-    """Three convolutions whose biases have the same gradient."""
+    """Twice three convolutions, each three with the same gradient of their biases."""
     x = inputs = keras.Input((16, 16, 1))
     for _ in range(2):
         x = keras.layers.add([keras.layers.Conv2D(4, size, 2, "same")(x) for size in (3, 1, 5)])
