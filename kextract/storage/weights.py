@@ -5,6 +5,7 @@ Keras names tensors by the way to their layer: `layers/<class name in snake case
 checked against the model without Keras opening it.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -121,15 +122,18 @@ def _visit_child(
 
 
 def _unique_names(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    from keras.src.utils.naming import to_snake_case
-
     used: dict[str, int] = {}
     for item in items:
         container = isinstance(item, list | tuple | dict)
-        name = "container" if container else to_snake_case(type(item).__name__)
+        name = "container" if container else _snake_case(type(item).__name__)
         count = used.get(name, 0)
         used[name] = count + 1
         yield (f"{name}_{count}" if count else name), item
+
+
+def _snake_case(name: str) -> str:
+    """Spell the name of a class as Keras does in a file: `Conv2D` becomes `conv2d`."""
+    return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def _children(node: Any) -> Iterator[tuple[str, Any]]:
@@ -137,8 +141,7 @@ def _children(node: Any) -> Iterator[tuple[str, Any]]:
     import keras
 
     skipped = set(dir(keras.Layer()))
-    is_graph = node._obj_type() in ("Sequential", "Functional")
-    if is_graph:
+    if isinstance(node, keras.Sequential) or hasattr(node, "operations"):
         yield "layers", node.layers
         skipped |= {"operations", "_operations", "_functional"}
     for name in sorted(dir(node), key=lambda name: f"~{name}" if name[0] == "_" else name):

@@ -4,8 +4,10 @@ Keras makes variables as large as a description says. Here it is made to wait: a
 without values first, its shapes are compared with the weights file, and only then is memory used.
 """
 
+import math
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,37 +20,34 @@ from kextract.graph import compiled
 from kextract.models.axes import arranged
 from kextract.models.input_range import Preprocessing
 from kextract.models.statistics import layers_within
+from kextract.storage.archive.constants import limited_constants, too_many
 from kextract.storage.archive.graph import weighted_layers
 from kextract.storage.archive.tensors import Tensors
 from kextract.storage.archive.values import Json
-from kextract.storage.archive.watch import MORE_TENSORS, check_size, too_large, watched
 from kextract.storage.hashing import sha256_of_tensors
 from kextract.storage.refusal import Refused, printable
 from kextract.storage.weights import variables_by_path
 
 MAX_PARAMETERS = 500_000_000
+MAX_ACTIVATIONS = 1 << 24
+"""The most numbers that a layer may make of one image."""
 # Every number in the file takes at least so many bytes.
 _BYTES = 4
 # What gives weights, whose number the file limits; a cast makes no more than it is given.
 _OF_WEIGHTS = ("ReadVariableOp", "Cast")
 # Where only a few tensors are missing, the first of them is to be named.
 _MISSING = 100
+_MORE_TENSORS = "has layers with more tensors than its file"
 
 
 def build(description: Json, weights: Tensors) -> tuple[keras.Model, str]:
     """Build a model and fill it; give it with the SHA-256 over its tensors. Raises Refused."""
-    numbers = min(MAX_PARAMETERS, weights.size // _BYTES)
-    variables = weights.count + _MISSING
-    if weighted_layers(description) > variables:
-        raise Refused(MORE_TENSORS)
-    with _without_values():
-        limits = watched(numbers=numbers, variables=variables)
-        with _errors_refused("cannot be built"), limits:
-            model = keras.saving.deserialize_keras_object(description, safe_mode=True)
-        if not isinstance(model, keras.Model) or not model.built:
-            raise Refused("cannot be built: it does not fit together")
-        with _errors_refused("cannot be filled with its weights"):
-            tensors = weights.read(model)
+    if weighted_layers(description) > weights.count + _MISSING:
+        raise Refused(_MORE_TENSORS)
+    # Keras remembers by thread which variables are still without values: those of a model that is
+    # refused are forgotten with it.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        model, tensors = thread.submit(_built, description, weights).result()
     places = variables_by_path(model)
     for place, value in tensors.items():
         places[place].assign(value)
@@ -56,30 +55,62 @@ def build(description: Json, weights: Tensors) -> tuple[keras.Model, str]:
         if isinstance(layer, keras.layers.Normalization):
             # It computes with copies of its variables.
             layer.finalize_state()
+    with _errors_refused("cannot be applied to images"):
+        _check_activations(model)
     return model, sha256_of_tensors(tensors)
 
 
 def check_runs(
     model: keras.Model, shape: tuple[int, int, int], input_range: Preprocessing
 ) -> NDArray[Any]:
-    """Apply a model to a few images of noise and give its answers, (n, ...). Raises Refused.
-
-    Before, all that it would compute is looked at: shapes can be small in the file and huge in use.
-    """
+    """Apply a model to a few images of noise and give its answers, (n, ...). Raises Refused."""
     with _errors_refused("cannot be applied to images"):
-        sizes = tuple(model.input_shape[1:])
-        spec = tf.TensorSpec((1, *sizes), tf.float32)
-        traced = compiled(lambda images: model(images, training=False))
-        for operation in traced.get_concrete_function(spec).graph.get_operations():
-            for output in operation.outputs:
-                if output.shape.rank is not None and operation.type not in _OF_WEIGHTS:
-                    check_size(tuple(output.shape))
         noise = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype(np.float32)
-        images = arranged(input_range.apply(noise), sizes)
+        images = arranged(input_range.apply(noise), tuple(model.input_shape[1:]))
         answers: NDArray[Any] = model(images, training=False).numpy()
     if not np.isfinite(answers).all():
         raise Refused("answers images with a NaN or an infinity")
     return answers
+
+
+def _built(description: Json, weights: Tensors) -> tuple[keras.Model, dict[str, NDArray[Any]]]:
+    """Build a model whose variables are zeros, and read what they will be. Raises Refused."""
+    scope = keras.StatelessScope(initialize_variables=False)
+    with scope:
+        with _errors_refused("cannot be built"), limited_constants():
+            model = keras.saving.deserialize_keras_object(description, safe_mode=True)
+        if not isinstance(model, keras.Model) or not model.built:
+            raise Refused("cannot be built: it does not fit together")
+        _check_parameters(model, weights)
+        with _errors_refused("cannot be filled with its weights"):
+            tensors = weights.read(model)
+        scope.initialize_variables = True
+    return model, tensors
+
+
+def _check_parameters(model: keras.Model, weights: Tensors) -> None:
+    """Raise Refused for a model that has more, or larger, variables than its file can hold."""
+    if len(model.weights) > weights.count + _MISSING:
+        raise Refused(_MORE_TENSORS)
+    if model.count_params() > min(MAX_PARAMETERS, weights.size // _BYTES):
+        raise Refused("has layers with more weights than its file has room for")
+
+
+def _check_activations(model: keras.Model) -> None:
+    """Raise Refused for a layer that would make too much of one image; none is computed here.
+
+    Shapes can be small in the file and huge in use.
+    """
+    spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
+    traced = compiled(lambda images: model(images, training=False))
+    for operation in traced.get_concrete_function(spec).graph.get_operations():
+        for output in operation.outputs:
+            if output.shape.rank is None or operation.type in _OF_WEIGHTS:
+                continue
+            if math.prod(size for size in output.shape if size is not None) > MAX_ACTIVATIONS:
+                raise Refused(
+                    f"makes more than {MAX_ACTIVATIONS} numbers of one image in one layer"
+                )
 
 
 @contextmanager
@@ -92,27 +123,9 @@ def _errors_refused(what: str) -> Iterator[None]:
     except Refused:
         raise
     except Exception as error:
-        if excess := too_large(error):
+        if excess := too_many(error):
             raise Refused(str(excess)) from error
         # Keras and TensorFlow raise whatever comes to hand, and put pages into it.
         text = str(error).rpartition("Exception encountered: ")[2].strip()
         reason = text.splitlines()[0] if text else type(error).__name__
         raise Refused(f"{what}: {printable(reason)}") from error
-
-
-@contextmanager
-def _without_values() -> Iterator[None]:
-    """Let Keras make variables that have a shape and no value; they become zeros at the end.
-
-    If the block fails they are forgotten: else Keras would make them at the next occasion.
-    """
-    from keras.src.backend.common import global_state
-
-    scope = keras.StatelessScope()
-    with scope:
-        try:
-            yield
-        except BaseException:
-            scope.initialize_variables = False
-            global_state.set_global_attribute("uninitialized_variables", [])
-            raise

@@ -143,22 +143,32 @@ def test_a_description_that_is_no_sound_json_is_refused(
     assert says in refusal(tmp_path / "x.keras", data)
 
 
+def applied(config: Any, kind: str, name: str, argument: str, **options: Any) -> str:
+    """Apply one more layer to what another one made; give its name."""
+    more = layer_of(kind, name, source(argument))
+    more["config"].update(options)
+    config["config"]["layers"].append(more)
+    return name
+
+
+def cropped(config: Any, large: str) -> None:
+    """Give the network the middle of something large, so that its weights are as they were."""
+    crop = applied(config, "CenterCrop", "crop", large, height=16, width=16)
+    layer(config, "conv")["inbound_nodes"][0]["args"] = [source(crop)]
+
+
 def upsampled(config: Any) -> None:
-    """Double the channels of the image again and again, without a single weight."""
-    layers = config["config"]["layers"]
-    source = layers[0]["config"]["name"]
-    for number in range(40):
-        node = json.loads(json.dumps(layer(config, "conv")["inbound_nodes"][0]))
-        node["args"][0]["config"]["keras_history"] = [source, 0, 0]
-        source = f"larger_{number}"
-        larger = {"module": "keras.layers", "class_name": "UpSampling2D", "registered_name": None}
-        fields = {"name": source, "size": [2, 2]}
-        layers.insert(-1, {**larger, "config": fields, "name": source, "inbound_nodes": [node]})
-    layer(config, "conv")["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = source
+    """Double the image again and again, without a single weight."""
+    large = config["config"]["layers"][0]["config"]["name"]
+    for number in range(16):
+        large = applied(config, "UpSampling2D", f"larger_{number}", large, size=[2, 2])
+    cropped(config, large)
 
 
 def large_input(config: Any) -> None:
-    config["config"]["layers"][0]["config"]["batch_shape"][1:3] = [1 << 20] * 2
+    image = config["config"]["layers"][0]
+    image["config"]["batch_shape"][1:3] = [1 << 20] * 2
+    cropped(config, image["config"]["name"])
 
 
 def inserted(count: int, **options: Any) -> Change:
