@@ -1,5 +1,6 @@
-"""The optimizers that a student can be taught with."""
+"""The optimizers that teachers, students and generators are trained with."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import keras
@@ -12,15 +13,67 @@ def make_optimizer(
     name: str, model: keras.Model, learning_rate: LearningRate
 ) -> keras.optimizers.Optimizer:
     """Return one of `kextract.config.OPTIMIZERS`, built for the variables of the model."""
-    if name == "muon":
-        optimizer = Muon(model, learning_rate)
-    else:
-        optimizer = keras.optimizers.Adam(learning_rate)
+    optimizer = Muon(model, learning_rate) if name == "muon" else Adam(learning_rate)
     optimizer.build(model.trainable_variables)
     return optimizer
 
 
-class Muon(keras.optimizers.Muon):
+class Adam(keras.optimizers.Optimizer):
+    """Adam, each variable's step as one operation; Keras's has some forty, to trace and to run.
+
+    Source: Kingma and Ba 2014, "Adam: a method for stochastic optimization", algorithm 1, with the
+    epsilon of the last lines of its section 2.
+    """
+
+    def __init__(self, learning_rate: LearningRate, beta_1: float = 0.9) -> None:
+        super().__init__(learning_rate)
+        self._betas = beta_1, 0.999
+        self._momentums: list[keras.Variable] = []
+        self._velocities: list[keras.Variable | None] = []
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Make what is remembered of each variable."""
+        if self.built:
+            return
+        super().build(variables)
+        for variable in variables:
+            self._momentums.append(self.add_variable_from_reference(variable, name="momentum"))
+            velocity = None
+            if self.has_velocity(variable):
+                velocity = self.add_variable_from_reference(variable, name="velocity")
+            self._velocities.append(velocity)
+
+    def has_velocity(self, variable: keras.Variable) -> bool:
+        """Tell whether a variable is Adam's."""
+        return True
+
+    def remembered(self, variable: tf.Variable) -> tuple[keras.Variable, keras.Variable | None]:
+        """Give a variable's momentum, and its velocity if it is Adam's."""
+        place = self._get_variable_index(variable)
+        return self._momentums[place], self._velocities[place]
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """Change one variable by its gradient."""
+        momentum, velocity = self.remembered(variable)
+        assert velocity is not None
+        updates = tf.cast(self.iterations + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=momentum.value.handle,
+            v=velocity.value.handle,
+            beta1_power=self._betas[0] ** updates,
+            beta2_power=self._betas[1] ** updates,
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=self._betas[0],
+            beta2=self._betas[1],
+            epsilon=1e-7,
+            grad=gradient,
+        )
+
+
+class Muon(Adam):
     """Muon for kernels of convolutions and of hidden dense layers, Adam for all the rest.
 
     Keras's takes matrices only and leaves convolutions to Adam; here the kernel of one (h, w, c, f)
@@ -32,20 +85,41 @@ class Muon(keras.optimizers.Muon):
     """
 
     def __init__(self, model: keras.Model, learning_rate: LearningRate) -> None:
-        super().__init__(learning_rate, weight_decay=None, adam_weight_decay=None)
+        super().__init__(learning_rate)
         self._hidden = {
             id(layer.kernel)
             for layer in model.layers[:-1]
             if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
         }
 
-    def _should_use_adamw(self, variable: keras.Variable) -> bool:
+    def has_velocity(self, variable: keras.Variable) -> bool:
+        """Tell whether a variable is Adam's."""
         return id(variable) not in self._hidden
 
-    def _muon_update_step(
-        self, gradient: tf.Tensor, variable: keras.Variable, lr: tf.Tensor, m: keras.Variable
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
     ) -> None:
-        m.assign(self.momentum * m + gradient)
-        rows = tf.reshape(gradient + self.momentum * m, (-1, variable.shape[-1]))
-        step = self.lr_adjust(self.zeropower_via_newtonschulz5(rows, self.ns_steps))
-        variable.assign_sub(lr * tf.reshape(step, variable.shape))
+        """Change one variable by its gradient."""
+        momentum, velocity = self.remembered(variable)
+        if velocity is not None:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        momentum.assign(0.95 * momentum + gradient)
+        rows = tf.reshape(gradient + 0.95 * momentum, (-1, variable.shape[-1]))
+        step = 0.2 * max(rows.shape) ** 0.5 * orthogonalized(rows)
+        rate = tf.cast(learning_rate, tf.float32)
+        variable.assign_sub(rate * tf.reshape(step, variable.shape))
+
+
+def orthogonalized(matrix: tf.Tensor) -> tf.Tensor:
+    """Bring the singular values of a matrix (n, m) near 1, by five Newton-Schulz iterations.
+
+    Source: Jordan et al. 2024, "Muon", section "Newton-Schulz iteration".
+    """
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = tf.transpose(matrix) if tall else matrix
+    x /= tf.norm(x) + 1e-7
+    for _ in range(5):
+        square = tf.matmul(x, x, transpose_b=True)
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return tf.transpose(x) if tall else x

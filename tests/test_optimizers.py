@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.config import OPTIMIZERS
-from kextract.optimizers import make_optimizer
+from kextract.optimizers import Adam, make_optimizer
 from tests.training.examples import tiny_network
 
 RATE = 0.01
@@ -105,3 +105,17 @@ def test_all_variables_of_an_optimizer_are_there_before_its_first_step(name: str
     variables = model.trainable_variables
     optimizer.apply([tf.ones(variable.shape) for variable in variables], variables)
     assert len(optimizer.variables) == before
+
+
+def test_many_steps_of_adam_are_those_of_keras() -> None:
+    ours, theirs = network(), network()
+    schedule = keras.optimizers.schedules.CosineDecay(RATE, 20)
+    optimizers = Adam(schedule, beta_1=0.5), keras.optimizers.Adam(schedule, beta_1=0.5)
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        values = [random.normal(size=v.shape) for v in ours.trainable_variables]
+        gradients = [tf.constant(value, tf.float32) for value in values]
+        for optimizer, model in zip(optimizers, (ours, theirs), strict=True):
+            optimizer.apply(gradients, model.trainable_variables)
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

@@ -16,6 +16,7 @@ from kextract.datasets.pixels import centred
 from kextract.errors import NonFiniteError
 from kextract.graph import compiled
 from kextract.losses import cross_entropy
+from kextract.optimizers import Adam
 from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_epoch
 from kextract.seeds import Stream, random_generator
 from kextract.training.evaluation import Predictor, score
@@ -112,7 +113,7 @@ def make_optimizer(
         if config.schedule == "cosine"
         else rate
     )
-    optimizer = keras.optimizers.Adam(schedule)
+    optimizer = Adam(schedule)
     optimizer.build(model.trainable_variables)
     return optimizer
 

@@ -2,13 +2,13 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
 from kextract.config import TeacherConfig
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
+from kextract.optimizers import Adam
 from kextract.records import EpochRecord, Event, Note, Progress
 from kextract.training import teacher
 from kextract.training.evaluation import Scores
@@ -177,12 +177,12 @@ def test_the_schedule_decides_the_rate_at_the_end(
 ) -> None:
     made: list[Any] = []
 
-    class Remembered(keras.optimizers.Adam):
+    class Remembered(Adam):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             made.append(self)
 
-    monkeypatch.setattr(keras.optimizers, "Adam", Remembered)
+    monkeypatch.setattr("kextract.training.teacher.Adam", Remembered)
     train(tiny_network(), schedule=schedule, patience=0)
     assert int(made[0].iterations) == 2 * 3
     assert float(made[0].learning_rate) == pytest.approx(last_rate, abs=1e-8)

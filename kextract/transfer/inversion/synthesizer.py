@@ -13,6 +13,7 @@ from kextract.errors import NonFiniteError
 from kextract.graph import compiled
 from kextract.models.batch_norm import batch_moments
 from kextract.models.statistics import Normalized, logits_and_inputs
+from kextract.optimizers import Adam
 from kextract.seeds import Stream, seed_number, seed_sequence
 from kextract.transfer.inversion.generator import build_generator, latent_codes
 from kextract.transfer.source import SourceContext
@@ -27,7 +28,7 @@ class Synthesizer:
         self._context = context
         self._rules = context.config.inversion
         self._generator = self._new_generator(restarts=0)
-        self._optimizer = keras.optimizers.Adam(self._rules.generator_learning_rate, beta_1=0.5)
+        self._optimizer = Adam(self._rules.generator_learning_rate, beta_1=0.5)
         self._optimizer.build(self._generator.trainable_variables)
         self._step = self._compile_step()
         self._draw = compiled(lambda codes: self._generator(codes, training=True))
