@@ -43,6 +43,11 @@ def decimals(value: float, digits: int, width: int) -> str:
     return f"{value:.{max(width - 6, 1)}g}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: 1 epoch, 2 epochs."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def duration(seconds: float) -> str:
     """Write a measured time in at most six characters: 12.9s, 16m40s, 1h02m."""
     if not math.isfinite(seconds):

@@ -1,6 +1,6 @@
 import pytest
 
-from kextract.text import decimals, duration, json_text, one_line, printable, time_left
+from kextract.text import counted, decimals, duration, json_text, one_line, printable, time_left
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,10 @@ def test_a_time_left_has_no_tenths(seconds: float, text: str) -> None:
 )
 def test_a_figure_too_large_for_its_column_loses_decimals(value: float, text: str) -> None:
     assert decimals(value, digits=4, width=8) == text
+
+
+def test_one_thing_is_not_many() -> None:
+    assert [counted(number, "epoch") for number in (0, 1, 2)] == ["0 epochs", "1 epoch", "2 epochs"]
 
 
 def test_control_characters_are_shown_not_obeyed() -> None:

@@ -30,6 +30,7 @@ from kextract.runs.transfer_images import TransferImages, transfer_images_sha256
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.resume import Request
+from kextract.text import counted
 from kextract.transfer import make_source, method_spec, method_specs
 from kextract.transfer.registry import shown_columns
 
@@ -285,9 +286,9 @@ class StudentPlan:
         specs = method_specs(config)
         return RunHeader(
             title=f"student {self._called} of {self.teacher.path.name}, by {' and '.join(specs)}",
-            subtitle=f"{config.recipe} recipe, {config.match} matched, {config.epochs} epochs of"
-            f" {config.steps_per_epoch} updates of {config.batch_size} images, {precision},"
-            f" seed {config.seed}",
+            subtitle=f"{config.recipe} recipe, {config.match} matched,"
+            f" {counted(config.epochs, 'epoch')} of {counted(config.steps_per_epoch, 'update')} of"
+            f" {counted(config.batch_size, 'image')}, {precision}, seed {config.seed}",
             epochs=config.epochs,
             columns=shown_columns(specs, measured=self.validation is not None),
             command=self.command,

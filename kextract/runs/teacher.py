@@ -27,6 +27,7 @@ from kextract.storage.archive import load_archive
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
 from kextract.storage.resume import Request
+from kextract.text import counted
 
 if TYPE_CHECKING:
     import keras
@@ -143,7 +144,7 @@ class TeacherPlan:
         return RunHeader(
             title=f"teacher {self.architecture} on {self.data.name}",
             subtitle=f"{len(training.x)} images in batches of {config.batch_size}, up to"
-            f" {config.epochs} epochs, {precision}, seed {config.seed}",
+            f" {counted(config.epochs, 'epoch')}, {precision}, seed {config.seed}",
             epochs=config.epochs,
             columns=COLUMNS,
             command=self.command,
