@@ -6,6 +6,8 @@ from typing import TypeAlias
 import keras
 import tensorflow as tf
 
+from kextract.graph import compiled
+
 LearningRate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
@@ -112,14 +114,20 @@ class Muon(Adam):
 
 
 def orthogonalized(matrix: tf.Tensor) -> tf.Tensor:
-    """Bring the singular values of a matrix (n, m) near 1, by five Newton-Schulz iterations.
+    """Bring the singular values of a matrix (n, m) near 1."""
+    if matrix.shape[0] > matrix.shape[1]:
+        return tf.transpose(_newton_schulz(tf.transpose(matrix)))
+    return _newton_schulz(matrix)
+
+
+@compiled(input_signature=[tf.TensorSpec((None, None), tf.float32)])
+def _newton_schulz(x: tf.Tensor) -> tf.Tensor:
+    """Do five iterations; traced once for matrices of all sizes.
 
     Source: Jordan et al. 2024, "Muon", section "Newton-Schulz iteration".
     """
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = tf.transpose(matrix) if tall else matrix
     x /= tf.norm(x) + 1e-7
     for _ in range(5):
         square = tf.matmul(x, x, transpose_b=True)
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return tf.transpose(x) if tall else x
+    return x
