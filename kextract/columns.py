@@ -108,7 +108,7 @@ COLUMNS: Mapping[str, Column[Any]] = _registry(
     Column("class_shares", "classes", MOST_BARS, _numbered("class_shares"), bars),
     _metric("entropy", "even", 6, _detail("entropy")),
     _metric("iterations", "iterations", 10, _detail("iterations"), digits=1),
-    _metric("requested", "as asked", 8, _detail("requested")),
+    _metric("requested", "requested", 9, _detail("requested")),
     _metric("kl", "kl", 8, lambda record: record.kl),
     _metric("batch_norm_distance", "bn", 7, _detail("batch_norm_distance"), digits=2),
     _time("synthesis_seconds", "synthesis", _detail("synthesis_seconds")),

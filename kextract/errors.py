@@ -3,7 +3,7 @@
 KextractError                1  the work failed
 ├── StorageError             1  a file could not be written (full disk, read-only folder)
 ├── NonFiniteError           1  a loss became NaN or infinite
-├── TeacherError             1  a teacher that only answers failed, or answered nonsense
+├── TeacherError             1  a black-box teacher failed, or answered nonsense
 ├── WorkerError              1  another process that shares the work is gone
 ├── RequestError             2  what was asked for cannot be done
 │   ├── UnknownNameError     2  no such data set, model, method, ...
@@ -45,7 +45,7 @@ class NonFiniteError(KextractError):
 
 
 class TeacherError(KextractError):
-    """A teacher that only answers failed again and again, or what it answers makes no sense."""
+    """A black-box teacher failed again and again, or what it gives makes no sense."""
 
 
 class WorkerError(KextractError):

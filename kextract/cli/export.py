@@ -10,8 +10,8 @@ EXAMPLE = "kextract export checkpoints/mnist-resnet11.weights.h5 --int8 -o mnist
 def export(invocation: Invocation[ExportRequest]) -> None:
     """Write a checkpoint as .keras, SavedModel, TFLite or ONNX, of stock layers only.
 
-    The file's own runtime runs it at once, and it is written only if it answers as the checkpoint
-    does. --int8 needs no data: it is calibrated on images that are made up.
+    The file's own runtime runs it at once, and it is written only if it agrees with the checkpoint.
+    --int8 needs no data: it is calibrated on images that are made up.
     """
     from kextract.display import make_display
     from kextract.reports.export import export_comparisons, export_summary

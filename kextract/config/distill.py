@@ -114,7 +114,7 @@ class DistillConfig:
     )
     cutmix: float = option(
         0.0,
-        "Share of images that a part of another image is pasted into before the teacher answers.",
+        "Share of images that a part of another image is pasted into before the teacher sees it.",
         panel=IMAGES,
         group="mixing",
         bounds=SHARE_OF_ALL,

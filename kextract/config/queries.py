@@ -1,4 +1,4 @@
-"""How a teacher that only answers is asked, and what it is asked."""
+"""How a black-box teacher is asked, and what it is asked."""
 
 from dataclasses import dataclass
 

@@ -184,7 +184,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Answering:
-    """What a teacher that only answers does not say about itself, and how much it may say."""
+    """What a black-box teacher does not say about itself, and how much it may say."""
 
     input_shape: str | None = option(
         None,
@@ -200,8 +200,8 @@ class Answering:
     )
     access: str | None = option(
         None,
-        "What may be seen of the teacher: full is all that it can do, probabilities and labels are"
-        " answers only.",
+        "What may be seen of the teacher: full is all that it can do, probabilities or labels are"
+        " its outputs alone.",
         panel="Networks",
         choices=ACCESS,
         default_text="full; of a python: function, probabilities",

@@ -12,7 +12,7 @@ from kextract.text import json_text
 class JsonLinesDisplay(Display):
     """Events "start" (the header), "epoch" (the record) and "end" (best, last, outcome).
 
-    Figures are in full precision; one that is not finite is null.
+    Numbers are in full precision; one that is not finite is null.
     """
 
     def start(self, header: RunHeader) -> None:

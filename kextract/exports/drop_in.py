@@ -1,4 +1,4 @@
-"""A student in the place of its teacher: the pixels that it took, the answers that it gave."""
+"""A student in the place of its teacher: the pixels that it took, the outputs that it gave."""
 
 import keras
 import numpy as np
@@ -25,6 +25,6 @@ def drop_in(
             x = keras.ops.flip(x, axis=-1)
         copy = keras.Model(pixels, copy(x), name=model.name)
     if outputs == "probabilities":
-        answers = keras.layers.Softmax(name="probabilities")(copy.output)
-        copy = keras.Model(copy.input, answers, name=model.name)
+        probabilities = keras.layers.Softmax(name="probabilities")(copy.output)
+        copy = keras.Model(copy.input, probabilities, name=model.name)
     return copy

@@ -15,7 +15,7 @@ from kextract.exports.drop_in import drop_in
 from kextract.exports.formats import ExportTarget, check_installed, format_spec
 from kextract.exports.quantizing import with_extremes
 from kextract.exports.report import Comparison, ExportReport, check_agreement, compare
-from kextract.exports.runtimes import Answers, answers_of, open_runtime
+from kextract.exports.runtimes import Classifier, classifier_of, open_runtime
 from kextract.exports.writing import quiet, write_model
 from kextract.models.cost import cost_of
 from kextract.storage.atomic import atomic_folder, atomic_write
@@ -53,7 +53,7 @@ def export_model(
     128 where black and white are the same in every channel.
 
     Raises RequestError for a runtime that is not installed and a `path` that exists without
-    `overwrite`; GateError, with nothing written, where the file's answers are not the model's by
+    `overwrite`; GateError, with nothing written, where the file's outputs are not the model's by
     `TOLERANCES`; KextractError for a network that cannot be converted; StorageError.
     """
     check_installed(target.format)
@@ -68,8 +68,8 @@ def export_model(
     with publish(path, overwrite) as temporary:
         copy = drop_in(model, input_range=target.input_range, outputs=target.outputs)
         write_model(copy, temporary, target, calibration=seen)
-        answers, reference = open_runtime(temporary, target.format), answers_of(model)
-        comparisons = tuple(_compared(each, answers, reference, target) for each in checks)
+        classifier, reference = open_runtime(temporary, target.format), classifier_of(model)
+        comparisons = tuple(_compared(each, classifier, reference, target) for each in checks)
         check_agreement(comparisons, target.arithmetic, target.least_agreement)
         cost, images = cost_of(model), scale(checks[0].images[:TIMED])
         return ExportReport(
@@ -82,7 +82,7 @@ def export_model(
             bytes=_bytes(temporary),
             parameters=cost.parameters,
             multiply_adds=cost.multiply_adds,
-            milliseconds=_milliseconds(answers, target.input_range.apply(images)),
+            milliseconds=_milliseconds(classifier, target.input_range.apply(images)),
             checkpoint_milliseconds=_milliseconds(reference, images),
             calibration=0 if seen is None else len(seen),
             calibrated_on=None if seen is None else calibrated_on,
@@ -91,11 +91,11 @@ def export_model(
 
 
 def _compared(
-    check: CheckImages, answers: Answers, reference: Answers, target: ExportTarget
+    check: CheckImages, classifier: Classifier, reference: Classifier, target: ExportTarget
 ) -> Comparison:
     images = scale(check.images)
     with quiet():
-        found = answers(target.input_range.apply(images))
+        found = classifier(target.input_range.apply(images))
     return compare(
         check.name, reference(images), found, outputs=target.outputs, labels=check.labels
     )
@@ -106,13 +106,13 @@ def _bytes(path: Path) -> int:
     return sum(each.stat().st_size for each in files)
 
 
-def _milliseconds(answers: Answers, images: NDArray[np.float32]) -> float:
+def _milliseconds(classifier: Classifier, images: NDArray[np.float32]) -> float:
     """Return the median time per image, one at a time, after a few to warm up."""
     times = []
     for index in range(TIMED + 3):
         place = index % len(images)
         image = images[place : place + 1]
         begin = time.perf_counter()
-        answers(image)
+        classifier(image)
         times.append(time.perf_counter() - begin)
     return 1000 * statistics.median(times[3:])

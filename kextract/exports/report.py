@@ -12,7 +12,7 @@ from kextract.errors import GateError
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far a file's answers may be from the checkpoint's."""
+    """How far a file's outputs may be from the checkpoint's."""
 
     agreement: float
     """Least share of images that both give the same class."""
@@ -32,7 +32,7 @@ TOLERANCES = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A file's answers beside the checkpoint's, on the same images."""
+    """A file's outputs beside the checkpoint's, on the same images."""
 
     name: str
     """Of the images, such as `drawn` or `test`."""
@@ -105,7 +105,7 @@ def compare(
 def check_agreement(
     comparisons: Sequence[Comparison], arithmetic: str, least_agreement: float | None = None
 ) -> None:
-    """Raise GateError where a file's answers are not the checkpoint's.
+    """Raise GateError where a file's outputs are not the checkpoint's.
 
     `least_agreement` takes the place of the one in `TOLERANCES`. NaN is never near enough.
     """

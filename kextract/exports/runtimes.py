@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from kextract.exports.writing import quiet
 from kextract.graph import compiled
 
-Answers = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""From float32 images (n, h, w, c), pixels as the file takes them, to float32 answers (n, k)."""
+Classifier = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From float32 images (n, h, w, c), pixels as the file takes them, to float32 outputs (n, k)."""
 
 BATCH = 256
 
 
-def open_runtime(path: Path, format: str) -> Answers:
+def open_runtime(path: Path, format: str) -> Classifier:
     """Load a file that kextract has just written; integers are hidden from the caller."""
     with quiet():
         return _RUNTIMES[format](path)
 
 
-def answers_of(model: keras.Model) -> Answers:
+def classifier_of(model: keras.Model) -> Classifier:
     """Give a checkpoint's own model, images of -1 to 1 in and logits out, in the same form."""
     forward = compiled(
         lambda images: model(images, training=False),
@@ -33,48 +33,48 @@ def answers_of(model: keras.Model) -> Answers:
     return _batched(lambda images: forward(tf.constant(images)).numpy().astype(np.float32))
 
 
-def _batched(answers: Answers) -> Answers:
+def _batched(classifier: Classifier) -> Classifier:
     def all_of(images: NDArray[np.float32]) -> NDArray[np.float32]:
         starts = range(0, len(images), BATCH)
-        return np.concatenate([answers(images[start : start + BATCH]) for start in starts])
+        return np.concatenate([classifier(images[start : start + BATCH]) for start in starts])
 
     return all_of
 
 
-def _open_keras(path: Path) -> Answers:
-    return answers_of(keras.models.load_model(path, safe_mode=True))
+def _open_keras(path: Path) -> Classifier:
+    return classifier_of(keras.models.load_model(path, safe_mode=True))
 
 
-def _open_savedmodel(path: Path) -> Answers:
+def _open_savedmodel(path: Path) -> Classifier:
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
     (name,) = serve.structured_input_signature[1]
 
-    def answers(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def classifier(images: NDArray[np.float32]) -> NDArray[np.float32]:
         (found,) = serve(**{name: tf.constant(images)}).values()
         result: NDArray[np.float32] = found.numpy()
         return result
 
     # The functions live as long as what was loaded does.
-    answers.__dict__["loaded"] = loaded
-    return _batched(answers)
+    classifier.__dict__["loaded"] = loaded
+    return _batched(classifier)
 
 
-def _open_onnx(path: Path) -> Answers:
+def _open_onnx(path: Path) -> Classifier:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
 
-    def answers(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def classifier(images: NDArray[np.float32]) -> NDArray[np.float32]:
         (found,) = session.run(None, {given.name: images})
         result: NDArray[np.float32] = found
         return result
 
-    return _batched(answers)
+    return _batched(classifier)
 
 
-def _open_tflite(path: Path) -> Answers:
+def _open_tflite(path: Path) -> Classifier:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
@@ -111,7 +111,7 @@ def dequantize(values: NDArray[Any], details: dict[str, Any]) -> NDArray[np.floa
     return numbers
 
 
-_RUNTIMES: dict[str, Callable[[Path], Answers]] = {
+_RUNTIMES: dict[str, Callable[[Path], Classifier]] = {
     "keras": _open_keras,
     "savedmodel": _open_savedmodel,
     "tflite": _open_tflite,

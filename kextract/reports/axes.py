@@ -41,7 +41,7 @@ def fitted_label(text: str, longest: int = LONGEST_LABEL) -> str:
 
 
 def short_count(value: int) -> str:
-    """Write a count in at most three figures: 15.7k, 1.2M."""
+    """Write a count in at most three digits: 15.7k, 1.2M."""
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
         if value >= size:
             return f"{value / size:.3g}{unit}"

@@ -1,4 +1,4 @@
-"""Teachers that only answer, opened for a command."""
+"""Black-box teachers, opened for a command."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from kextract.config.shared import Answering, Foreign, Machine
 from kextract.errors import RequestError, TeacherError
 from kextract.models.input_range import parse_input_range
 from kextract.runs.opened import OpenedModel, info_without_architecture, own_data
-from kextract.teachers import Teacher, only_answers, open_teacher, parse_input_shape
+from kextract.teachers import Teacher, is_black_box, open_teacher, parse_input_shape
 from kextract.teachers.protocol import TIMEOUT
 
 ASKED_AT_ONCE = 256
@@ -25,7 +25,7 @@ def open_answering(
     needs_data: bool = False,
     timeout: float = TIMEOUT,
 ) -> OpenedModel:
-    """Open a teacher that only answers and load the data set to measure on.
+    """Open a black-box teacher and load the data set to measure on.
 
     Raises RequestError for what its file does not say and is not told, by flag name.
     """
@@ -45,14 +45,14 @@ def open_answering(
         timeout=timeout,
     )
     info = info_without_architecture(path, data, teacher.input_shape, teacher.classes)
-    missing = "" if data else f"name them with --dataset; '{path}' only answers"
-    outputs = "logits" if teacher.answers == "logits" else "probabilities"
+    missing = "" if data else f"name them with --dataset; '{path}' is a black box"
+    outputs = "logits" if teacher.outputs == "logits" else "probabilities"
     return OpenedModel(path, info, data, missing, answering=teacher, outputs=outputs)
 
 
 def check_answering_is_used(answering: Answering, *paths: Path) -> None:
     """Refuse to be told what files say themselves."""
-    if any(only_answers(path) for path in paths):
+    if any(is_black_box(path) for path in paths):
         return
     for name in ("input_shape", "classes"):
         value = getattr(answering, name)
@@ -75,8 +75,8 @@ def answered_logits(teacher: Teacher, images: NDArray[np.uint8]) -> NDArray[np.f
     for start in range(0, len(images), ASKED_AT_ONCE):
         part = images[start : start + ASKED_AT_ONCE]
         try:
-            parts.append(checked(teacher(part), teacher.answers, len(part), teacher.classes))
+            parts.append(checked(teacher(part), teacher.outputs, len(part), teacher.classes))
         except Exception as error:  # Services fail in every way there is.
             raise TeacherError(f"'{teacher.name}': {type(error).__name__}: {error}") from error
-    logits = target_logits(np.concatenate(parts), teacher.answers, teacher.classes)
+    logits = target_logits(np.concatenate(parts), teacher.outputs, teacher.classes)
     return logits.astype(np.float64)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kextract.models import model_spec
-from kextract.teachers import only_answers
+from kextract.teachers import is_black_box
 from kextract.transfer.auto import Choice, Facts, choose_method
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def choose(given: Mapping[str, Any]) -> Choice:
     teacher = given.get("teacher")
     if given.get("recipe") == "article":
         return Choice("adversarial", {}, "the article's recipe is for noise")
-    if teacher is not None and (only_answers(teacher) or given.get("access") in RESTRICTED):
-        return Choice("queries", {}, "the teacher only answers, and every question counts")
+    if teacher is not None and (is_black_box(teacher) or given.get("access") in RESTRICTED):
+        return Choice("queries", {}, "the teacher is a black box, and every question counts")
     if given.get("images") is not None:
         return Choice("surrogate", {}, "images were given to learn from")
     if given.get("preset") is not None:

@@ -16,7 +16,7 @@ from kextract.runs.keeping import images_sha256
 from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.parts import cut, holdout_of
 from kextract.runs.requests_of_finished import EvaluateRequest
-from kextract.teachers import only_answers
+from kextract.teachers import is_black_box
 
 if TYPE_CHECKING:
     from kextract.datasets.images import Pixels
@@ -33,7 +33,7 @@ def run_evaluation(
     """
 
     def opened(path: Path) -> OpenedModel:
-        if only_answers(path):
+        if is_black_box(path):
             return open_answering(
                 path,
                 request.foreign,

@@ -12,14 +12,14 @@ ONLY_ANSWER = frozenset({Kind.TFLITE, Kind.ONNX, Kind.SAVED_MODEL})
 
 
 def identify_any(path: Path) -> Identified:
-    """Say what a file is; also one whose network only answers. Raises CheckpointError."""
+    """Say what a file is; also a black box. Raises CheckpointError."""
     return Identified(path, kind) if (kind := kind_of(path)) in ONLY_ANSWER else identify(path)
 
 
 def facts_of(identified: Identified) -> dict[str, Any]:
     """Describe a model of another program, by name. Raises RequestError for one that is damaged.
 
-    A Keras model is built, one that only answers is opened by its own runtime.
+    A Keras model is built, a black box is opened by its own runtime.
     """
     about = {"kind": identified.kind.value}
     if identified.kind is Kind.MODEL:
@@ -61,7 +61,7 @@ def _of_answers(path: Path) -> dict[str, Any]:
     return {
         "input_shape": list(teacher.input_shape),
         "classes": teacher.classes,
-        "answers": teacher.answers,
+        "outputs": teacher.outputs,
     }
 
 
@@ -82,7 +82,7 @@ def shown(facts: dict[str, Any]) -> dict[str, str]:
         shares = (f"{share:.4f}" for share in facts["class_shares"])
         words["class shares"] = ", ".join(shares)
     if facts.get("head") == "logits":
-        words["head"] = "none: it answers with logits"
+        words["head"] = "none: it gives logits"
     if "input_range" in facts:
         found = facts["input_range"] or "unknown"
         doubt = "" if facts["input_range_is_sure"] or found == "unknown" else " (not sure)"

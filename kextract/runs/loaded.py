@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadedTeacher:
-    """A teacher; all but the last two fields are None for one that only answers."""
+    """A teacher; all but the last two fields are None for a black box."""
 
     network: "keras.Model | None" = None
     classifier: "Classifier | None" = None
@@ -43,7 +43,7 @@ def load_teacher(
 ) -> LoadedTeacher:
     """Load a teacher, and open the `ledger` where the method asks under a budget.
 
-    One that only answers is asked nothing here: its answers to validation images would be questions
+    A black box is asked nothing here: its responses to validation images would be questions
     too. Raises RequestError for a ledger that does not fit.
     """
     if opened.answering is not None:
@@ -81,7 +81,6 @@ def open_asking(teacher: Teacher, config: DistillConfig, ledger: Path) -> "Askin
 
 
 def kept_in(ledger: "Ledger") -> str:
-    """Say in one line how many images were sent, and where the answers are."""
-    return (
-        f"{ledger.counts.sent} images were sent to the teacher; its answers are in '{ledger.path}'"
-    )
+    """Say in one line how many images were sent, and where the responses are."""
+    sent = ledger.counts.sent
+    return f"{sent} images were sent to the teacher; its responses are in '{ledger.path}'"

@@ -50,7 +50,7 @@ def with_pictures(
 ) -> Iterator[Event]:
     """Pass events on, and before every so many epochs' records a `Picture` of the source's images.
 
-    Each image is in the row of the class that the teacher answers. With an `output` the pictures
+    Each image is in the row of the class that the teacher predicts. With an `output` the pictures
     are written beside it. What is drawn has no part in the run: the source is only looked at.
     """
     for event in events:

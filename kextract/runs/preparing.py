@@ -20,7 +20,7 @@ from kextract.storage import CheckpointInfo
 from kextract.storage.archive import load_archive
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
-from kextract.teachers import only_answers
+from kextract.teachers import is_black_box
 
 if TYPE_CHECKING:
     import keras
@@ -80,7 +80,7 @@ def prepare_student(
 
 def _open_teacher(request: DistillRequest) -> OpenedModel:
     check_answering_is_used(request.answering, request.teacher)
-    if only_answers(request.teacher):
+    if is_black_box(request.teacher):
         return open_answering(
             request.teacher,
             request.foreign,
@@ -119,10 +119,10 @@ def _check_architecture(
 
 
 def _check_kernels_are_at_hand(request: DistillRequest) -> None:
-    """Refuse to take a network apart that only answers."""
-    if only_answers(request.teacher) or request.answering.access in RESTRICTED:
+    """Refuse to take a black box apart."""
+    if is_black_box(request.teacher) or request.answering.access in RESTRICTED:
         raise RequestError(
-            f"--student {request.student}: the teacher only answers, so that its kernels cannot be"
+            f"--student {request.student}: the teacher is a black box, whose kernels cannot be"
             " had; name an architecture, such as --student lenet5"
         )
 

@@ -69,7 +69,7 @@ class DistillRequest(Request):
     """What `distill` takes."""
 
     teacher: Path = argument(
-        "Checkpoint of the teacher, a whole Keras model, or what only answers: an .onnx or .tflite"
+        "Checkpoint of the teacher, a whole Keras model, or a black box: an .onnx or .tflite"
         " file, a SavedModel folder, or python:module:function."
     )
     student: str | None = option(

@@ -25,7 +25,7 @@ class EvaluateRequest(Request):
     """What `evaluate` takes."""
 
     checkpoints: tuple[Path, ...] = argument(
-        "Checkpoints, whole Keras models or what only answers, to measure."
+        "Checkpoints, whole Keras models or a black box, to measure."
     )
     dataset: str | None = shared.dataset(
         "Labelled images to measure on.",
@@ -42,7 +42,7 @@ class EvaluateRequest(Request):
     )
     against: Path | None = option(
         None,
-        "A teacher to compare with, also one that only answers: agreement and KL divergence.",
+        "A teacher to compare with, also a black box: agreement and KL divergence.",
     )
     min_accuracy: float | None = option(
         None,

@@ -8,7 +8,7 @@ from kextract.config.resolve import Invocation
 from kextract.config.shared import Output
 from kextract.errors import RequestError
 from kextract.replicas import cluster_of
-from kextract.teachers import only_answers
+from kextract.teachers import is_black_box
 from kextract.transfer import method_specs
 from kextract.transfer.registry import owners
 
@@ -52,7 +52,7 @@ def _check_mix(config: DistillConfig) -> None:
 
 
 def _check_asking(request: Any) -> None:
-    """Refuse to do without answers' end what can only be asked, and a ledger without questions."""
+    """Refuse to do without an end what can only be asked, and a ledger without questions."""
     config, access = request.config, request.answering.access
     specs = method_specs(config)
     asking = [name for name, spec in specs.items() if spec.asks]
@@ -72,21 +72,23 @@ def _check_asking(request: Any) -> None:
         raise RequestError("--distance l1: is for logits, and --access labels has none")
     if asking and config.match != "logits":
         raise RequestError(
-            f"--match {config.match}: of a teacher that is asked under a budget only answers are"
+            f"--match {config.match}: of a teacher that is asked under a budget only outputs are"
             " seen; leave it out"
         )
     if request.ledger is not None and not asking:
         raise RequestError(
             f"--ledger {request.ledger}: is for --method queries, not for '{config.method}'"
         )
-    if asking or not (only_answers(request.teacher) or access not in (None, "full")):
+    if asking or not (is_black_box(request.teacher) or access not in (None, "full")):
         return
     name, spec = next(iter(specs.items()))
     lacking = (
-        "the teacher's gradients" if spec.gradients else "a teacher that answers without a limit"
+        "the teacher's gradients"
+        if spec.gradients
+        else "a teacher that may be asked without a limit"
     )
     raise RequestError(
-        f"--method {name}: needs {lacking}, and '{request.teacher}' only answers"
+        f"--method {name}: needs {lacking}, and '{request.teacher}' is a black box"
         f"{f' (--access {access})' if access else ''}; --method queries is for such teachers"
     )
 

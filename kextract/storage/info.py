@@ -101,7 +101,7 @@ def check_info(info: CheckpointInfo) -> None:
         good = digest is None or _DIGEST.fullmatch(digest) is not None
         _check(name, good, "is not 64 hexadecimal digits")
     _check("created", _is_utc(info.created), "is not an ISO date and time in UTC")
-    _check_figures("test", info.test)
+    _check_metrics("test", info.test)
     _check_history(info.history)
 
 
@@ -126,7 +126,7 @@ def _is_utc(text: str) -> bool:
         return False
 
 
-def _check_figures(name: str, metrics: object) -> None:
+def _check_metrics(name: str, metrics: object) -> None:
     if not isinstance(metrics, Mapping):
         raise ValueError(f"'{name}' is no mapping of names to numbers")
     for key, value in metrics.items():
@@ -145,7 +145,7 @@ def _check_history(history: tuple[EpochRecord, ...]) -> None:
             value = getattr(row, name)
             if value is not None or name == "seconds":
                 _check_number(f"history/{name}", value, least, most)
-        _check_figures("history/details", row.details)
+        _check_metrics("history/details", row.details)
 
 
 def _check_number(name: str, value: float, least: float, most: float) -> None:

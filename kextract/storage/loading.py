@@ -1,4 +1,4 @@
-"""From a file to a model that answers."""
+"""From a file to a classifier."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -32,7 +32,7 @@ READ = frozenset({Kind.CHECKPOINT, Kind.WEIGHTS, Kind.MODEL})
 """Kinds that `identify` lets pass: networks that gradients can be had of."""
 
 _ONLY_ANSWERS = (
-    "which only answers: distill and evaluate ask it; for all else give the Keras model that it was"
+    "a black box: distill and evaluate query it; for all else give the Keras model that it was"
     " made of"
 )
 _HINTS = {

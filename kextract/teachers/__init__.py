@@ -1,12 +1,12 @@
-"""Teachers of every kind, from networks with all their insides to anything that answers."""
+"""Teachers of every kind, from networks with all their insides to black boxes."""
 
-from kextract.teachers.opening import only_answers, open_teacher, parse_input_shape
-from kextract.teachers.protocol import ANSWERS, Teacher
+from kextract.teachers.opening import is_black_box, open_teacher, parse_input_shape
+from kextract.teachers.protocol import OUTPUTS, Teacher
 
 __all__ = [
-    "ANSWERS",
+    "OUTPUTS",
     "Teacher",
-    "only_answers",
+    "is_black_box",
     "open_teacher",
     "parse_input_shape",
 ]

@@ -33,15 +33,15 @@ class AskingRules:
 
 
 def heading_of(teacher: Teacher) -> Heading:
-    """Return what a ledger of the teacher's answers says of it."""
-    return Heading(teacher.name, teacher.answers, teacher.input_shape, teacher.classes)
+    """Return what a ledger of the teacher's responses says of it."""
+    return Heading(teacher.name, teacher.outputs, teacher.input_shape, teacher.classes)
 
 
 class Asking:
     """A teacher and the ledger of what it was asked; what is in the ledger is not asked again.
 
     Questions have a place, counted from 0. Whoever asks goes through the places in order; as long
-    as the ledger has answers there, they are given without asking.
+    as the ledger has responses there, they are given without asking.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Asking:
 
     @property
     def ledger(self) -> Ledger:
-        """Where the questions and answers are."""
+        """Where the questions and responses are."""
         return self._ledger
 
     @property
@@ -73,7 +73,7 @@ class Asking:
         return max(0, self._rules.budget - self._ledger.counts.sent)
 
     def ask(self, images: NDArray[np.uint8], place: int) -> Iterator[int]:
-        """Bring the answers to images (n, h, w, c) at `place` into the ledger.
+        """Bring the responses to images (n, h, w, c) at `place` into the ledger.
 
         Yields how many of them are there after each call of the teacher. Where the ledger has
         questions at these places, they stand instead of `images`. Ends early when the budget is
@@ -99,22 +99,22 @@ class Asking:
                 break
             self._ledger.send(len(questions))
             try:
-                answers = self._checked(self._teacher(questions), len(questions))
+                responses = self._checked(self._teacher(questions), len(questions))
             except Exception as error:  # Services fail in every way there is.
                 failure = error
                 continue
-            self._ledger.answer(answers)
+            self._ledger.answer(responses)
             return
         raise TeacherError(self._given_up(failure)) from failure
 
-    def _checked(self, answers: Any, count: int) -> NDArray[Any]:
-        return checked(answers, self._teacher.answers, count, self._teacher.classes)
+    def _checked(self, responses: Any, count: int) -> NDArray[Any]:
+        return checked(responses, self._teacher.outputs, count, self._teacher.classes)
 
     def _given_up(self, failure: Exception | None) -> str:
         counts = self._ledger.counts
         said = f"{type(failure).__name__}: {one_line(failure)}" if failure else "nothing"
         return (
             f"'{self._teacher.name}' did not answer a batch of questions, the last time with"
-            f" {said}; {counts.answered} answers to {counts.sent} sent images are kept in"
+            f" {said}; {counts.answered} responses to {counts.sent} sent images are kept in"
             f" '{self._ledger.path}'"
         )

@@ -1,4 +1,4 @@
-"""Whether answers make sense: services fail in more ways than by raising."""
+"""Whether outputs make sense: services fail in more ways than by raising."""
 
 from typing import Any
 
@@ -6,20 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 SUM_TOLERANCE = 0.02
-"""How far from 1 probabilities may sum: enough for answers rounded to two decimals or 8 bits."""
+"""How far from 1 probabilities may sum: enough for outputs rounded to two decimals or 8 bits."""
 
 
 class NonsenseError(ValueError):
     """An answer that cannot be one; the text says why."""
 
 
-def checked(answers: Any, kind: str, count: int, classes: int) -> NDArray[Any]:
-    """Return the answers to `count` images as float32 (count, classes) or int32 (count,).
+def checked(outputs: Any, kind: str, count: int, classes: int) -> NDArray[Any]:
+    """Return the outputs for `count` images as float32 (count, classes) or int32 (count,).
 
-    `kind` is one of `kextract.teachers.ANSWERS`. Raises NonsenseError for another shape or type,
+    `kind` is one of `kextract.teachers.OUTPUTS`. Raises NonsenseError for another shape or type,
     numbers that are not finite, rows that are no distribution and labels that are no class.
     """
-    found = np.asarray(answers)
+    found = np.asarray(outputs)
     if kind == "labels":
         return _labels(found, count, classes)
     if np.issubdtype(found.dtype, np.integer) and found.ndim == 1:

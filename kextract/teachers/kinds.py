@@ -1,4 +1,4 @@
-"""Answers of one kind turned into another: logits, probabilities, labels, in NumPy."""
+"""Outputs of one kind turned into another: logits, probabilities, labels, in NumPy."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ def softmax(logits: Floats) -> Floats:
     return result
 
 
-def as_rows(answers: NDArray[Any], kind: str) -> NDArray[Any]:
-    """Return raw answers as (n, k): one number per image is that of the second of two classes."""
-    rows = np.asarray(answers)
+def as_rows(outputs: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Return raw outputs as (n, k): one number per image is that of the second of two classes."""
+    rows = np.asarray(outputs)
     rows = rows.reshape(len(rows), -1)
     if rows.shape[1] != 1:
         return rows
@@ -25,15 +25,15 @@ def as_rows(answers: NDArray[Any], kind: str) -> NDArray[Any]:
     return np.concatenate([first, rows], axis=1)
 
 
-def predictions(answers: NDArray[Any]) -> NDArray[np.int32]:
-    """Return the predicted classes (n,) of answers of any kind."""
-    return (answers if answers.ndim == 1 else answers.argmax(axis=-1)).astype(np.int32)
+def predictions(outputs: NDArray[Any]) -> NDArray[np.int32]:
+    """Return the predicted classes (n,) of outputs of any kind."""
+    return (outputs if outputs.ndim == 1 else outputs.argmax(axis=-1)).astype(np.int32)
 
 
-def reduced(answers: NDArray[Any], kind: str, wanted: str) -> NDArray[Any]:
-    """Turn answers of one kind into a less telling one."""
+def reduced(outputs: NDArray[Any], kind: str, wanted: str) -> NDArray[Any]:
+    """Turn outputs of one kind into a less telling one."""
     if wanted == kind:
-        return answers
+        return outputs
     if wanted == "labels":
-        return predictions(answers)
-    return softmax(answers.astype(np.float32))
+        return predictions(outputs)
+    return softmax(outputs.astype(np.float32))

@@ -27,7 +27,7 @@ from kextract.teachers.ledger_file import (
 
 
 class Ledger:
-    """Questions and answers in one file; a killed process loses nothing that was written.
+    """Questions and responses in one file; a killed process loses nothing that was written.
 
     For one batch of questions the order is `ask` (the images), `send` (they are about to go out),
     `answer` (what came back). Each call ends when its data are on the disk.
@@ -52,7 +52,7 @@ class Ledger:
 
     @property
     def heading(self) -> Heading:
-        """What all its questions and answers have in common."""
+        """What all its questions and responses have in common."""
         return self._heading
 
     @property
@@ -71,8 +71,8 @@ class Ledger:
         return self._questions[: self._counts.asked]
 
     @property
-    def answers(self) -> NDArray[Any]:
-        """The answers to the first questions: float32 (answered, k) or int32 (answered,)."""
+    def responses(self) -> NDArray[Any]:
+        """The responses to the first questions: float32 (answered, k) or int32 (answered,)."""
         return self._responses[: self._counts.answered]
 
     def ask(self, images: NDArray[np.uint8]) -> None:
@@ -87,17 +87,19 @@ class Ledger:
         """Note that so many images are about to be sent."""
         self._count(replace(self._counts, sent=self._counts.sent + count))
 
-    def answer(self, answers: NDArray[Any]) -> None:
-        """Write the answers to the first unanswered questions down."""
+    def answer(self, responses: NDArray[Any]) -> None:
+        """Write the responses to the first unanswered questions down."""
         start = self._counts.answered
-        self._responses[start : start + len(answers)] = answers
+        self._responses[start : start + len(responses)] = responses
         dtype, shape = response_kind(self._heading)
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        self._write(self._places.responses + start * size, self._responses[start:][: len(answers)])
-        self._count(replace(self._counts, answered=start + len(answers)))
+        self._write(
+            self._places.responses + start * size, self._responses[start:][: len(responses)]
+        )
+        self._count(replace(self._counts, answered=start + len(responses)))
 
     def prepare(self, heading: Heading, capacity: int) -> None:
-        """Make room for so many questions, and for another kind of answers while there are none.
+        """Make room for so many questions, and for another kind of responses while there are none.
 
         The file is replaced by another one that holds the same, if it needs to be.
         """
@@ -109,7 +111,7 @@ class Ledger:
             max(capacity, self._capacity),
             counts=self._counts,
             questions=self.questions,
-            responses=self.answers if self._counts.answered else None,
+            responses=self.responses if self._counts.answered else None,
             overwrite=True,
         )
         if self._file is not None:
@@ -118,10 +120,10 @@ class Ledger:
 
     def summary(self) -> dict[str, Any]:
         """Give what there is to say of a ledger: counts, class shares and hash."""
-        shares = np.bincount(predictions(self.answers), minlength=self._heading.classes)
+        shares = np.bincount(predictions(self.responses), minlength=self._heading.classes)
         return {
             "teacher": self._heading.teacher,
-            "answers": self._heading.answers,
+            "outputs": self._heading.outputs,
             "input_shape": list(self._heading.input_shape),
             "classes": self._heading.classes,
             "sent": self._counts.sent,
@@ -132,10 +134,10 @@ class Ledger:
         }
 
     def sha256(self) -> str:
-        """Hash all answered questions and their answers, in order: 64 hexadecimal digits."""
-        digest = hashlib.sha256(f"{self._heading.answers}\0".encode())
+        """Hash all answered questions and their responses, in order: 64 hexadecimal digits."""
+        digest = hashlib.sha256(f"{self._heading.outputs}\0".encode())
         digest.update(np.ascontiguousarray(self._questions[: self._counts.answered]).data)
-        digest.update(np.ascontiguousarray(self.answers).data)
+        digest.update(np.ascontiguousarray(self.responses).data)
         return digest.hexdigest()
 
     def close(self) -> None:
@@ -188,7 +190,7 @@ def open_ledger(path: Path, heading: Heading, budget: int) -> Ledger:
     """Open the ledger at `path`, or make one, for a run that sends up to `budget` images in all.
 
     It is opened read-only, and may lie where nothing can be written, if the budget is spent
-    already. Raises RequestError for answers of another teacher or kind and for a ledger in use,
+    already. Raises RequestError for responses of another teacher or kind and for a ledger in use,
     CheckpointError for what is no ledger, StorageError where it cannot be written.
     """
     if os.path.lexists(path):
@@ -214,10 +216,10 @@ def open_ledger(path: Path, heading: Heading, budget: int) -> Ledger:
 
 
 def _check_same(found: Ledger, wanted: Heading) -> None:
-    """Refuse answers of another teacher, and those of another kind; an empty ledger has none."""
+    """Refuse responses of another teacher, and those of another kind; an empty ledger has none."""
     kept = found.heading
     if not found.counts.answered:
-        kept = replace(kept, answers=wanted.answers)
+        kept = replace(kept, outputs=wanted.outputs)
     for field in fields(Heading):
         one, other = getattr(kept, field.name), getattr(wanted, field.name)
         if one != other:

@@ -22,7 +22,7 @@ from kextract.storage.atomic import atomic_write
 from kextract.storage.refusal import Refused, printable
 from kextract.storage.safe_hdf5 import CheckedFile, open_checked
 from kextract.teachers.checking import NonsenseError, checked
-from kextract.teachers.protocol import ANSWERS
+from kextract.teachers.protocol import OUTPUTS
 
 SCHEMA = 1
 MARK = "kextract_ledger"
@@ -36,12 +36,12 @@ _SECTOR = 4096
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What all questions and answers of a ledger have in common."""
+    """What all questions and responses of a ledger have in common."""
 
     teacher: str
     """`Teacher.name`."""
-    answers: str
-    """One of `kextract.teachers.ANSWERS`."""
+    outputs: str
+    """One of `kextract.teachers.OUTPUTS`."""
     input_shape: Shape
     classes: int
 
@@ -55,7 +55,7 @@ class Counts:
     asked: int = 0
     """Questions that are written down: the first rows."""
     answered: int = 0
-    """Questions whose answers are written down: the first of them."""
+    """Questions whose responses are written down: the first of them."""
 
     def array(self) -> NDArray[np.int64]:
         """Give the numbers as they are written."""
@@ -88,7 +88,7 @@ class Contents:
 
 def response_kind(heading: Heading) -> tuple[str, tuple[int, ...]]:
     """Return dtype and shape of the answer to one question."""
-    return ("<i4", ()) if heading.answers == "labels" else ("<f4", (heading.classes,))
+    return ("<i4", ()) if heading.outputs == "labels" else ("<f4", (heading.classes,))
 
 
 def write_ledger(
@@ -114,7 +114,7 @@ def write_ledger(
         file.attrs[MARK] = np.int64(SCHEMA)
         file.attrs["kextract_version"] = np.bytes_(__version__)
         file.attrs["teacher"] = np.bytes_(heading.teacher.encode())
-        file.attrs["answers"] = np.bytes_(heading.answers)
+        file.attrs["answers"] = np.bytes_(heading.outputs)
         file.attrs["input_shape"] = np.array(heading.input_shape, np.int64)
         file.attrs["classes"] = np.int64(heading.classes)
         file.attrs["capacity"] = np.int64(capacity)
@@ -126,7 +126,7 @@ def write_ledger(
 def read_ledger(path: Path) -> Contents:
     """Read a ledger from anywhere; what it declares is checked before anything is allocated.
 
-    Raises CheckpointError, one line, for what is no ledger, damaged or hostile, and for answers
+    Raises CheckpointError, one line, for what is no ledger, damaged or hostile, and for responses
     that make no sense.
     """
     with open_checked(path) as file:
@@ -146,7 +146,7 @@ def read_ledger(path: Path) -> Contents:
     questions = _rows(path, places.questions, "u1", (counts.asked, *heading.input_shape))
     responses = _rows(path, places.responses, dtype, (counts.answered, *shape))
     try:
-        checked(responses, heading.answers, counts.answered, heading.classes)
+        checked(responses, heading.outputs, counts.answered, heading.classes)
     except NonsenseError as error:
         raise CheckpointError(f"'{path}': holds {error}") from error
     return Contents(heading, capacity, counts, places, questions, responses)
@@ -177,9 +177,9 @@ def _reserve(
 
 
 def _heading(file: CheckedFile) -> tuple[Heading, int]:
-    answers = file.text_attribute("answers")
-    if answers not in ANSWERS:
-        raise Refused(f"holds answers of the unknown kind '{printable(answers)}'")
+    outputs = file.text_attribute("answers")
+    if outputs not in OUTPUTS:
+        raise Refused(f"holds responses of the unknown kind '{printable(outputs)}'")
     shape = tuple(int(side) for side in file.attribute("input_shape", "<i8", (3,)))
     classes, capacity = (int(file.attribute(name, "<i8")) for name in ("classes", "capacity"))
     if not all(0 < side <= MAX_SIDE for side in shape):
@@ -190,15 +190,15 @@ def _heading(file: CheckedFile) -> tuple[Heading, int]:
         raise Refused(f"declares room for {capacity} questions")
     height, width, channels = shape
     teacher = file.text_attribute("teacher")
-    return Heading(teacher, answers, (height, width, channels), classes), capacity
+    return Heading(teacher, outputs, (height, width, channels), classes), capacity
 
 
 def _counts(found: NDArray[np.int64], capacity: int) -> Counts:
     counts = Counts(*(int(number) for number in found))
     if not (0 <= counts.answered <= counts.asked <= capacity and counts.sent >= counts.answered):
         raise Refused(
-            f"counts {counts.answered} answers to {counts.asked} questions, {counts.sent} sent, in"
-            f" room for {capacity}"
+            f"counts {counts.answered} responses to {counts.asked} questions, {counts.sent} sent,"
+            f" in room for {capacity}"
         )
     return counts
 

@@ -33,7 +33,7 @@ class Network:
 
 
 class ModelFile:
-    """A `Teacher` that has no more to offer than its answers."""
+    """A `Teacher` that has no more to offer than its outputs."""
 
     gradients = False
     statistics = False
@@ -58,25 +58,23 @@ class ModelFile:
         self._input_range = input_range
         self._layout, tried = self._try(layouts(network.dims, input_shape, path))
         self.input_shape = self._layout.shape
-        self.answers = kind_of(tried)
-        if self.answers == "labels":
+        self.outputs = kind_of(tried)
+        if self.outputs == "labels":
             if classes is None:
-                raise RequestError(
-                    f"'{path}' answers with labels: say how many --classes there are"
-                )
+                raise RequestError(f"'{path}' gives labels: say how many --classes there are")
             self.classes = classes
             return
-        self.classes = as_rows(tried, self.answers).shape[1]
+        self.classes = as_rows(tried, self.outputs).shape[1]
         if classes not in (None, self.classes):
             raise RequestError(f"--classes {classes}: '{path}' has {self.classes}")
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         """Answer images (n, h, w, c); those that fill up a batch of fixed size are no questions."""
-        answers = self._run(images, self._layout)
-        if self.answers == "labels":
-            return answers.reshape(len(images)).astype(np.int32)
-        rows = as_rows(answers, self.answers).astype(np.float32)
-        if self.answers == "logits":
+        outputs = self._run(images, self._layout)
+        if self.outputs == "labels":
+            return outputs.reshape(len(images)).astype(np.int32)
+        rows = as_rows(outputs, self.outputs).astype(np.float32)
+        if self.outputs == "logits":
             return rows
         # Eight bits do not sum to 1, nor do classes that were each asked for on their own.
         total = rows.sum(axis=1, keepdims=True)
@@ -89,11 +87,11 @@ class ModelFile:
         for layout in possible:
             noise = random.integers(0, 256, (TRIED, *layout.shape), np.uint8)
             try:
-                answers = self._run(noise, layout)
+                outputs = self._run(noise, layout)
             except Exception as error:  # Runtimes raise what they like.
                 failure = failure or error
                 continue
-            return layout, answers
+            return layout, outputs
         assert failure is not None, "there is at least one layout"
         raise RequestError(f"'{self._path}' cannot be run: {one_line(failure)}") from failure
 
@@ -106,10 +104,10 @@ class ModelFile:
             if layout.batch and count < size:
                 part = np.concatenate([part, np.repeat(part[-1:], size - count, axis=0)])
             numbers = self._network.numbers.encoded(part, self._input_range)
-            answers = self._network.run(arranged(numbers, layout.axes))
-            if len(answers) != len(part):
-                raise ValueError(f"{len(answers)} answers to {len(part)} images")
-            parts.append(answers[:count])
+            outputs = self._network.run(arranged(numbers, layout.axes))
+            if len(outputs) != len(part):
+                raise ValueError(f"{len(outputs)} outputs for {len(part)} images")
+            parts.append(outputs[:count])
         return np.concatenate(parts)
 
 
@@ -132,14 +130,14 @@ def _digest_of(path: Path) -> "hashlib._Hash":
         return hashlib.file_digest(file, "sha256")
 
 
-def kind_of(answers: NDArray[Any]) -> str:
-    """Tell from raw answers (n, ...) what they are: labels are whole, probabilities within 0 to 1.
+def kind_of(outputs: NDArray[Any]) -> str:
+    """Tell from raw outputs (n, ...) what they are: labels are whole, probabilities within 0 to 1.
 
     Nothing is said of their sum, which classes that were each asked for on their own do not have.
     """
-    if answers.dtype.kind in "iu":
+    if outputs.dtype.kind in "iu":
         return "labels"
-    inside = answers.size and answers.min() >= -1e-6 and answers.max() <= 1 + 1e-6
+    inside = outputs.size and outputs.min() >= -1e-6 and outputs.max() <= 1 + 1e-6
     return "probabilities" if inside else "logits"
 
 

@@ -17,7 +17,7 @@ from kextract.teachers.model_file import AT_ONCE
 class KerasTeacher:
     """A `Teacher` around a network from images (n, h, w, c) in [-1, 1] to logits (n, k)."""
 
-    answers = "logits"
+    outputs = "logits"
     gradients = True
 
     def __init__(self, network: keras.Model, name: str) -> None:

@@ -1,4 +1,4 @@
-"""From what a user types as TEACHER to a teacher that only answers."""
+"""From what a user types as TEACHER to a black-box teacher."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from kextract.models.input_range import Preprocessing
 from kextract.teachers.protocol import FUNCTION, TIMEOUT, Teacher
 
 
-def only_answers(where: str | Path) -> bool:
-    """Tell whether a TEACHER is one of those that give no more than their answers."""
+def is_black_box(where: str | Path) -> bool:
+    """Tell whether a TEACHER is one of those that give no more than their outputs."""
     if str(where).startswith(FUNCTION):
         return True
     from kextract.storage.opening import Kind, kind_of
@@ -45,7 +45,7 @@ def open_teacher(
     """Open `python:module:function`, an .onnx or .tflite file, or a SavedModel folder.
 
     What the file says itself need not be given, and must agree where it is. `access` is one of
-    `kextract.config.shared.ACCESS`: by default all that a file answers, and of a function its
+    `kextract.config.shared.ACCESS`: by default all that a file gives, and of a function its
     probabilities; `full` are a function's logits. `timeout` is a function's, seconds per call.
     Raises RequestError for what cannot be opened, naming the flag that is missing.
     """
@@ -62,7 +62,7 @@ def open_teacher(
         return PythonFunction(
             import_function(where),
             where,
-            answers="logits" if access == "full" else access or "probabilities",
+            outputs="logits" if access == "full" else access or "probabilities",
             input_shape=input_shape,
             classes=classes,
             input_range=input_range,
@@ -83,7 +83,7 @@ def open_teacher(
     elif kind is Kind.SAVED_MODEL:
         network = open_saved_model(path)
     else:
-        raise RequestError(f"'{where}': no such file, or none that only answers")
+        raise RequestError(f"'{where}': no such file, or no black box")
     teacher = ModelFile(
         path, network, input_shape=input_shape, classes=classes, input_range=input_range
     )

@@ -1,4 +1,4 @@
-"""What a teacher can do: from networks with all their insides to anything that answers."""
+"""What a teacher can do: from networks with all their insides to black boxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from kextract.models.axes import Shape
 
-ANSWERS = ("logits", "probabilities", "labels")
+OUTPUTS = ("logits", "probabilities", "labels")
 """What a teacher may answer, the most telling first."""
 FUNCTION = "python:"
 """How the name of a teacher that is a function begins."""
@@ -27,15 +27,15 @@ class Teacher(Protocol):
 
     @property
     def name(self) -> str:
-        """What the teacher is: kept with its answers, so that nobody else's are added to them."""
+        """What the teacher is: kept with its responses, so that nobody else's are added to them."""
 
     @property
-    def answers(self) -> str:
-        """One of `ANSWERS`."""
+    def outputs(self) -> str:
+        """One of `OUTPUTS`."""
 
     @property
     def gradients(self) -> bool:
-        """Whether a loss of its answers can be traced back to the images."""
+        """Whether a loss of its outputs can be traced back to the images."""
 
     @property
     def statistics(self) -> bool:

@@ -22,7 +22,7 @@ Function = Callable[[NDArray[np.float32]], Any]
 
 
 class PythonFunction:
-    """A `Teacher` around a function from images, float32 (n, h, w, c), to its answers.
+    """A `Teacher` around a function from images, float32 (n, h, w, c), to its outputs.
 
     The images lie in `input_range`, -1 to 1 by default. A call that takes longer than `timeout`
     seconds raises TimeoutError; the function goes on in its own thread, and nobody waits for it.
@@ -36,13 +36,13 @@ class PythonFunction:
         function: Function,
         name: str,
         *,
-        answers: str,
+        outputs: str,
         input_shape: Shape,
         classes: int,
         input_range: Preprocessing | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
-        self.name, self.answers = name, answers
+        self.name, self.outputs = name, outputs
         self.input_shape, self.classes = input_shape, classes
         self._function = function
         self._input_range = input_range or PIXELS

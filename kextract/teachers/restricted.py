@@ -7,37 +7,37 @@ from numpy.typing import NDArray
 
 from kextract.errors import RequestError
 from kextract.teachers.kinds import reduced
-from kextract.teachers.protocol import ANSWERS, Teacher
+from kextract.teachers.protocol import OUTPUTS, Teacher
 
 
 class Restricted:
-    """A `Teacher` that answers with probabilities or labels only and hides its insides."""
+    """A `Teacher` that gives probabilities or labels only and hides its insides."""
 
     gradients = False
     statistics = False
 
-    def __init__(self, teacher: Teacher, answers: str) -> None:
+    def __init__(self, teacher: Teacher, outputs: str) -> None:
         self.name = teacher.name
-        self.answers = answers
+        self.outputs = outputs
         self.input_shape = teacher.input_shape
         self.classes = teacher.classes
         self._teacher = teacher
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """Answer images (n, h, w, c) with what is left of the teacher's answers."""
-        return reduced(self._teacher(images), self._teacher.answers, self.answers)
+        """Answer images (n, h, w, c) with what is left of the teacher's outputs."""
+        return reduced(self._teacher(images), self._teacher.outputs, self.outputs)
 
 
 def restricted(teacher: Teacher, access: str) -> Teacher:
     """Return the teacher as it is seen with `--access full`, `probabilities` or `labels`.
 
-    Raises RequestError where it answers less than that.
+    Raises RequestError where it gives less than that.
     """
     if access == "full":
         return teacher
-    if ANSWERS.index(access) < ANSWERS.index(teacher.answers):
+    if OUTPUTS.index(access) < OUTPUTS.index(teacher.outputs):
         raise RequestError(
-            f"--access {access}: the teacher answers with {teacher.answers} only;"
-            f" pass --access {teacher.answers}"
+            f"--access {access}: the teacher gives {teacher.outputs} only;"
+            f" pass --access {teacher.outputs}"
         )
     return Restricted(teacher, access)

@@ -52,8 +52,8 @@ def check_tells_apart(
     others = ", ".join(name for name in fitting if name != taken)
     sure = float(np.exp(log_softmax(logits)).max(axis=-1).mean())
     raise CheckpointError(
-        f"'{path}': answers all images nearly alike (confidence {sure:.2f}) when it is given pixels"
-        f" as {taken}: they are probably the wrong ones; try --input-range with {others}"
+        f"'{path}': takes all images for nearly the same (confidence {sure:.2f}) when it is given"
+        f" pixels as {taken}: they are probably the wrong ones; try --input-range with {others}"
     )
 
 

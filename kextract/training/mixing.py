@@ -13,7 +13,7 @@ class CutMix:
     """Pastes a rectangle of the next image of the batch into a share of the images.
 
     Source: Yun et al. 2019, "CutMix", section 3.1, here with a rectangle for each image. Labels are
-    not mixed: the teacher answers what came out, as in Beyer et al. 2022, "Knowledge distillation:
+    not mixed: the teacher labels what came out, as in Beyer et al. 2022, "Knowledge distillation:
     a good teacher is patient and consistent", section 3.
     """
 

@@ -15,7 +15,7 @@ from kextract.transfer.crafting import Classifier
 LEAST_SPREAD = 1e-3
 """Logits that move by less over all probes are constant; untrained LeNets move theirs by 0.2."""
 LEAST_SHARE = 1e-6
-"""As much has to move in the softened answers; untrained networks move 5e-5 and more."""
+"""As much has to move in the softened probabilities; untrained networks move 5e-5 and more."""
 TEMPERATURE = 4.0
 
 _PROBES, _BATCH = 64, 16
@@ -46,7 +46,7 @@ def doubt_about(
     for found in (logits, teacher_logits):
         if found is not None and not np.isfinite(found).all():
             raise CheckpointError(
-                f"'{path}': the weights are numbers, but the answers that they give are not: NaN"
+                f"'{path}': the weights are numbers, but the logits that they give are not: NaN"
                 " or infinity; such a teacher cannot be learnt from"
             )
     if _is_constant(logits):

@@ -1,6 +1,6 @@
 """Dead leaves for a student: crops of procedural canvases, as many of each answer.
 
-Nothing but the teacher's answers is used: no gradient, no stored statistics, no data. Source: Frank
+Nothing but the teacher's outputs is used: no gradient, no stored statistics, no data. Source: Frank
 & Davis 2025, "What makes a good dataset for knowledge distillation?", for procedural images that
 are chosen uniformly by the teacher's answer; that a missing answer is looked for among crops like
 those that came nearest to it is ours.
@@ -27,13 +27,13 @@ CROPS_OF_A_CANVAS = 512
 CANVAS_SIDE = 512
 ASKED_AT_ONCE = 256
 SEARCHES = 4
-"""How many times crops are looked for that are answered with what is missing."""
+"""How many times crops are looked for that are taken for what is missing."""
 PARENTS = 64
-"""Crops nearest to a missing answer that others are made like."""
+"""Crops nearest to a missing class that others are made like."""
 STRENGTH = 0.05
 """Standard deviation of what a gene is changed by."""
 
-Answers = NDArray[np.float32]
+Probabilities = NDArray[np.float32]
 
 
 class Leaves:
@@ -44,7 +44,7 @@ class Leaves:
         self._shape = context.input_shape
         self._ask = _compile_ask(context)
         self._pool: Pixels | None = None
-        self._answers = np.zeros((0, context.classes), np.float32)
+        self._probabilities = np.zeros((0, context.classes), np.float32)
         self._step = (0, 0)
 
     def refresh(self, epoch: int, step: int) -> Iterator[Event]:
@@ -59,14 +59,16 @@ class Leaves:
         return sample(self._pool, self._config, *self._step)
 
     def metrics(self) -> dict[str, float]:
-        """Return the shares of the pool's answers, and their entropy as a share of log k."""
-        classes = self._answers.shape[1]
-        shares = np.bincount(self._answers.argmax(axis=1), minlength=classes) / len(self._answers)
+        """Return the shares of the pool's predictions, and their entropy as a share of log k."""
+        classes = self._probabilities.shape[1]
+        shares = np.bincount(self._probabilities.argmax(axis=1), minlength=classes) / len(
+            self._probabilities
+        )
         some = shares[shares > 0]
         return {
             **{f"class_shares/{number}": float(share) for number, share in enumerate(shares)},
             "entropy": float(-(some * np.log(some)).sum() / np.log(classes)),
-            "confidence": float(self._answers.max(axis=1).mean()),
+            "confidence": float(self._probabilities.max(axis=1).mean()),
         }
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -77,23 +79,25 @@ class Leaves:
         """Do nothing: there is nothing to remember."""
 
     def _fill(self, epoch: int) -> Iterator[Event]:
-        """Draw as many crops as the pool holds, then search for answers that are missing."""
+        """Draw as many crops as the pool holds, then search for classes that are missing."""
         count = self._config.leaves
         random = random_generator(Stream.LEAVES, self._config.seed)
         canvases = yield from painted(random, count, self._shape[-1], epoch)
         cutter = Cutter(canvases, *self._shape[:2])
         genes = random.random((count, GENES))
-        answers = np.zeros((0, self._answers.shape[1]), np.float32)
+        probabilities = np.zeros((0, self._probabilities.shape[1]), np.float32)
         total = count + SEARCHES * (count // 2)
         for search in range(SEARCHES + 1):
             if search:
-                genes = np.concatenate([genes, children(random, genes, answers, count // 2)])
-            while len(answers) < len(genes):
-                some = genes[len(answers) : len(answers) + ASKED_AT_ONCE]
-                answers = np.concatenate([answers, self._ask(cutter.cut(some))])
-                yield Progress(epoch, "cutting leaves", len(answers), total, len(answers))
-        chosen = evenly(random, answers, count)
-        self._answers = answers[chosen]
+                genes = np.concatenate([genes, children(random, genes, probabilities, count // 2)])
+            while len(probabilities) < len(genes):
+                some = genes[len(probabilities) : len(probabilities) + ASKED_AT_ONCE]
+                probabilities = np.concatenate([probabilities, self._ask(cutter.cut(some))])
+                yield Progress(
+                    epoch, "cutting leaves", len(probabilities), total, len(probabilities)
+                )
+        chosen = evenly(random, probabilities, count)
+        self._probabilities = probabilities[chosen]
         self._pool = cutter.cut(genes[chosen])
 
 
@@ -109,51 +113,57 @@ def painted(
     return np.stack(canvases)
 
 
-def children(random: np.random.Generator, genes: Genes, answers: Answers, count: int) -> Genes:
-    """Return `count` genes near those that came nearest to answers that are missing.
+def children(
+    random: np.random.Generator, genes: Genes, probabilities: Probabilities, count: int
+) -> Genes:
+    """Return `count` genes near those that came nearest to classes that are missing.
 
-    `answers` are probabilities (n, k). A class gets the more the further it is from an even share.
+    `probabilities` are (n, k). A class gets the more the further it is from an even share.
     """
-    classes = answers.shape[1]
-    found = np.bincount(answers.argmax(axis=1), minlength=classes)
+    classes = probabilities.shape[1]
+    found = np.bincount(probabilities.argmax(axis=1), minlength=classes)
     missing = np.maximum(0, found.sum() / classes - found)
     if not missing.any():
         return random.random((count, genes.shape[1]))
     wanted = random.choice(classes, count, p=missing / missing.sum())
-    nearest = np.argpartition(-answers, min(PARENTS, len(answers) - 1), axis=0)[:PARENTS]
+    nearest = np.argpartition(-probabilities, min(PARENTS, len(probabilities) - 1), axis=0)[
+        :PARENTS
+    ]
     parents = nearest[random.integers(0, len(nearest), count), wanted]
     return mutated(random, genes[parents], STRENGTH)
 
 
-def evenly(random: np.random.Generator, answers: Answers, count: int) -> NDArray[np.int64]:
+def evenly(
+    random: np.random.Generator, probabilities: Probabilities, count: int
+) -> NDArray[np.int64]:
     """Return `count` indices in probabilities (n, k), as many of each class as there can be.
 
-    A class that fewer are answered with gets those that came nearest to it; which of its own are
+    A class that fewer are taken for gets those that came nearest to it; which of its own are
     taken, sure ones or not, is left to chance.
     """
-    classes = answers.shape[1]
-    answered = answers.argmax(axis=1)
-    taken = np.zeros(len(answers), np.bool_)
+    classes = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
+    taken = np.zeros(len(probabilities), np.bool_)
     for label in random.permutation(classes):
-        own = random.permutation(np.flatnonzero(answered == label))
+        own = random.permutation(np.flatnonzero(predicted == label))
         taken[own[: count // classes]] = True
     for label in random.permutation(classes):
-        short = count // classes - int((taken & (answered == label)).sum())
+        short = count // classes - int((taken & (predicted == label)).sum())
         if short > 0:
-            near = np.where(taken, -1.0, answers[:, label])
+            near = np.where(taken, -1.0, probabilities[:, label])
             taken[np.argsort(-near, kind="stable")[:short]] = True
     rest = random.permutation(np.flatnonzero(~taken))
     taken[rest[: count - int(taken.sum())]] = True
     return np.flatnonzero(taken)
 
 
-def _compile_ask(context: SourceContext) -> Callable[[Pixels], Answers]:
+def _compile_ask(context: SourceContext) -> Callable[[Pixels], Probabilities]:
     @compiled(reduce_retracing=True)
-    def probabilities(images: tf.Tensor) -> tf.Tensor:
+    def predict(images: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(tf.cast(context.required_classifier(images), tf.float32))
 
-    def ask(pixels: Pixels) -> Answers:
-        answers: Answers = probabilities(tf.constant(scale(pixels))).numpy()
-        return answers
+    def ask(pixels: Pixels) -> Probabilities:
+        found: Probabilities = predict(tf.constant(scale(pixels))).numpy()
+        return found
 
     return ask

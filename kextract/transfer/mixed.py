@@ -16,7 +16,7 @@ from kextract.transfer.source import Batch, TransferSource, as_batch, within
 class Mixed:
     """Two sources, by the names of their methods; the first one's images come first in a batch.
 
-    Figures of the second one that have one of the first one's `columns` carry its method in front:
+    Metrics of the second one that have one of the first one's `columns` carry its method in front:
     `adversarial/confidence`.
     """
 

@@ -37,7 +37,7 @@ class MethodSpec:
     uses: frozenset[str] = frozenset()
     """Groups of options (`Option.group`) that it has a use for."""
     asks: bool = False
-    """Whether it takes nothing but answers to as few questions as it may, each kept in a ledger."""
+    """Whether it learns from responses to as few questions as it may, each kept in a ledger."""
     gradients: bool = False
     """Whether it needs those of the teacher."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -165,7 +165,7 @@ METHODS: dict[str, MethodSpec] = {
         defaults=PICTURES,
     ),
     "queries": MethodSpec(
-        "questions under a budget, each answer kept: for teachers that only answer",
+        "questions under a budget, each answer kept: for black-box teachers",
         _queries,
         images="canvases",
         columns=("questions", "class_shares", "entropy"),

@@ -2,7 +2,7 @@
 
 What makes images images is that neighbouring pixels belong together and that things have outlines.
 Noise has neither. Source of the idea: Baradad et al. 2021, "Learning to see by looking at noise",
-which learns features from such images; here a teacher answers them.
+which learns features from such images; here a teacher labels them.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -26,7 +26,7 @@ class SourceContext:
     classifier: Classifier | None
     """The frozen teacher as a function from images (n, h, w, c) to logits (n, k).
 
-    None, as `teacher`, for one that only answers: see `asking`.
+    None, as `teacher`, for a black box: see `asking`.
     """
     teacher: keras.Model | None
     student: keras.Model | None

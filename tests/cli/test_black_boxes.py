@@ -49,7 +49,7 @@ def nonsense(images):
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a module that answers, which other tests have not imported."""
+    """A folder with a module that is a teacher, which other tests have not imported."""
     (tmp_path / "dimness.py").write_text(MODULE)
     monkeypatch.delitem(sys.modules, "dimness", raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -110,7 +110,7 @@ def test_labels_are_enough(bench: Path) -> None:
     shown = kextract("inspect", "out.ledger.h5", "--format", "json", cwd=bench)
     about = json.loads(shown.stdout)
     check(about, "ledger")
-    assert (about["answers"], about["sent"], about["classes"]) == ("labels", 60, 3)
+    assert (about["outputs"], about["sent"], about["classes"]) == ("labels", 60, 3)
     assert sum(about["class_shares"]) == pytest.approx(1)
 
 
@@ -150,12 +150,12 @@ def test_nonsense_ends_the_run_in_one_line(bench: Path) -> None:
         (("python:dimness:reply", *TEACHER, *SHORT), "has no function 'reply'"),
         (
             ("python:dimness:answer", *TEACHER, *SHORT, "--method", "inversion"),
-            "--method inversion: needs the teacher's gradients, and 'python:dimness:answer' only"
-            " answers; --method queries is for such teachers",
+            "--method inversion: needs the teacher's gradients, and 'python:dimness:answer' is"
+            " a black box; --method queries is for such teachers",
         ),
         (
             ("python:dimness:answer", *TEACHER, *SHORT, "--method", "shapes"),
-            "--method shapes: needs a teacher that answers without a limit",
+            "--method shapes: needs a teacher that may be asked without a limit",
         ),
         (
             ("python:dimness:answer", *TEACHER, *SHORT, "--mix", "shapes"),

@@ -40,15 +40,17 @@ def test_the_ending_of_the_output_says_the_format_and_the_tables_what_came_of_it
     assert accuracy == reference
     with np.load(folder / "shades.npz") as arrays:
         pixels, labels = arrays["x_test"].astype(np.float32), arrays["y_test"]
-    answers = keras.models.load_model(folder / "a.keras")(pixels).numpy()
-    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
-    assert float(accuracy) == pytest.approx((answers.argmax(axis=1) == labels).mean(), abs=5e-5)
+    probabilities = keras.models.load_model(folder / "a.keras")(pixels).numpy()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert float(accuracy) == pytest.approx(
+        (probabilities.argmax(axis=1) == labels).mean(), abs=5e-5
+    )
 
 
 def test_a_student_gives_what_its_teacher_gave(folder: Path) -> None:
     inputs = keras.Input((16, 16, 1))
-    answers = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(inputs))
-    teacher = keras.Model(inputs, answers)
+    probabilities = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(inputs))
+    teacher = keras.Model(inputs, probabilities)
     run = kextract_api.distill(
         teacher, "lenet5", method="random", epochs=1, steps_per_epoch=1, input_range=(0, 255)
     )
@@ -84,8 +86,8 @@ def test_what_does_not_agree_is_not_written_and_exits_with_3(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def inverted(path: Path, format: str) -> Any:
-        answers = open_runtime(path, format)
-        return lambda pixels: -answers(pixels)
+        classifier = open_runtime(path, format)
+        return lambda pixels: -classifier(pixels)
 
     from kextract.exports.runtimes import open_runtime
 

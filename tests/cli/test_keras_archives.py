@@ -197,7 +197,7 @@ def test_a_student_begins_as_its_teacher_with_fewer_parameters(folder: Path) -> 
     ("words", "says"),
     [
         (("--student", "teacher@2"), "share of the teacher's parameters"),
-        (("--student", "teacher@0.5", "--access", "labels"), "the teacher only answers"),
+        (("--student", "teacher@0.5", "--access", "labels"), "the teacher is a black box"),
         (("--student", "teacher@0.05"), "ask for teacher@"),
     ],
 )

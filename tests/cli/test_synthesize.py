@@ -61,9 +61,9 @@ def test_what_is_said_of_an_archive_is_what_is_in_it(drawn: tuple[Path, Any]) ->
     path, outcome = drawn
     assert outcome["images"] == str(path)
     with np.load(path) as arrays:
-        answers, requested = arrays["probabilities"], arrays["y"]
-    assert outcome["requested"] == pytest.approx(np.mean(answers.argmax(axis=1) == requested))
-    assert outcome["confidence"] == pytest.approx(answers.max(axis=1).mean(), rel=1e-5)
+        probabilities, requested = arrays["probabilities"], arrays["y"]
+    assert outcome["requested"] == pytest.approx(np.mean(probabilities.argmax(axis=1) == requested))
+    assert outcome["confidence"] == pytest.approx(probabilities.max(axis=1).mean(), rel=1e-5)
 
 
 def test_drawn_images_can_be_given_to_a_student(drawn: tuple[Path, Any]) -> None:

@@ -95,8 +95,8 @@ def test_a_small_convolutional_network_solves_strokes(strokes: Halves) -> None:
     rate = keras.optimizers.schedules.CosineDecay(2e-3, decay_steps=6 * 188)
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", jit_compile=False)
     model.fit(scale(x_train), y_train, batch_size=64, epochs=6, verbose=0)
-    answers = model.predict(scale(x_test), batch_size=500, verbose=0).argmax(axis=1)
-    assert (answers == y_test).mean() > 0.985
+    predictions = model.predict(scale(x_test), batch_size=500, verbose=0).argmax(axis=1)
+    assert (predictions == y_test).mean() > 0.985
 
 
 def logistic_regression(inputs: Floats, labels: Labels, iterations: int) -> Floats:

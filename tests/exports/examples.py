@@ -43,7 +43,7 @@ def images(count: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def expected_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> Any:
-    """What the network answers to pixels of 0 to 255."""
+    """What the network makes of pixels of 0 to 255."""
     return model(pixels.astype(np.float32) / 127.5 - 1, training=False).numpy()
 
 

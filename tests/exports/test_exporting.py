@@ -58,8 +58,8 @@ def run_savedmodel(path: Path, pixels: Any) -> Any:
 def run_onnx(path: Path, pixels: Any) -> Any:
     onnxruntime = pytest.importorskip("onnxruntime")
     session = onnxruntime.InferenceSession(path)
-    (answers,) = session.run(None, {session.get_inputs()[0].name: pixels})
-    return answers
+    (outputs,) = session.run(None, {session.get_inputs()[0].name: pixels})
+    return outputs
 
 
 def run_tflite(path: Path, pixels: Any) -> Any:
@@ -161,8 +161,8 @@ def test_a_file_that_answers_otherwise_is_not_written(
     from kextract.exports import exporting
 
     def wrong(path: Path, format: str) -> Any:
-        answers = open_runtime(path, format)
-        return lambda pixels: np.roll(answers(pixels), 1, axis=1)
+        classifier = open_runtime(path, format)
+        return lambda pixels: np.roll(classifier(pixels), 1, axis=1)
 
     monkeypatch.setattr(exporting, "open_runtime", wrong)
     with pytest.raises(GateError, match=r"not written.*% of 32 drawn images, at least 99.0%"):

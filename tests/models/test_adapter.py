@@ -12,13 +12,13 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, *SHAPE)).astype(np.float32)
 
 
 def mean_of(pixels: int) -> Any:
-    """A network that answers with the means of the image's first rows."""
+    """A network that gives the means of the image's first rows."""
     image = keras.Input(SHAPE)
     return keras.Model(image, keras.ops.mean(image, axis=(2, 3))[:, :pixels])
 
 
 @pytest.mark.parametrize(
-    ("answers", "head"),
+    ("outputs", "head"),
     [
         ([[0.2, 0.8], [1.0, 0.0]], "probabilities"),
         ([[0.2, 0.8], [0.4, 0.4]], "logits"),
@@ -28,8 +28,8 @@ def mean_of(pixels: int) -> Any:
         ([[[[0.5, 0.5]]]], "probabilities"),
     ],
 )
-def test_answers_that_sum_to_1_are_probabilities(answers: Any, head: str) -> None:
-    assert guess_head(np.array(answers)) == head
+def test_outputs_that_sum_to_1_are_probabilities(outputs: Any, head: str) -> None:
+    assert guess_head(np.array(outputs)) == head
 
 
 def test_black_and_white_are_what_the_network_takes_them_for() -> None:

@@ -50,8 +50,8 @@ def test_batch_normalizations_are_listed_in_order_and_once(name: str, names: str
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_the_answer_is_that_of_the_model_in_inference_mode(name: str) -> None:
     model = MODELS[name]()
-    answers, _ = logits_and_inputs(model, tf.constant(IMAGES))
-    np.testing.assert_array_equal(answers, model(IMAGES, training=False))
+    logits, _ = logits_and_inputs(model, tf.constant(IMAGES))
+    np.testing.assert_array_equal(logits, model(IMAGES, training=False))
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
@@ -61,8 +61,8 @@ def test_inputs_inside_a_tf_function_are_those_outside(name: str) -> None:
 
     @tf.function(jit_compile=False)
     def traced(images: tf.Tensor) -> Any:
-        answers, inputs = logits_and_inputs(model, images)
-        return answers, [value for _, value in inputs]
+        logits, inputs = logits_and_inputs(model, images)
+        return logits, [value for _, value in inputs]
 
     for (_, outside), inside in zip(seen, traced(tf.constant(IMAGES))[1], strict=True):
         np.testing.assert_allclose(inside, outside, rtol=1e-5, atol=1e-6)

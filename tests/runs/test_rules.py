@@ -69,7 +69,7 @@ def test_an_option_of_another_method_is_refused(
         ),
         (
             {"method": "queries", "match": "features"},
-            "--match features: of a teacher that is asked under a budget only answers are seen",
+            "--match features: of a teacher that is asked under a budget only outputs are seen",
         ),
         ({"recipe": "article", "match": "maps"}, "--match: is for the corrected recipe"),
         (

@@ -1,4 +1,4 @@
-"""Teachers that can be calculated by hand, and ledgers of their answers."""
+"""Teachers that can be calculated by hand, and ledgers of their responses."""
 
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ class Brightness:
     input_shape = SHAPE
     classes = CLASSES
 
-    def __init__(self, answers: str = "probabilities", faults: list[Any] | None = None) -> None:
+    def __init__(self, outputs: str = "probabilities", faults: list[Any] | None = None) -> None:
         self.name = "brightness"
-        self.answers = answers
+        self.outputs = outputs
         self.received = 0
         self.seen: list[bytes] = []
         self._faults = list(faults or [])
@@ -41,19 +41,19 @@ class Brightness:
                 raise fault
             if fault is not None:
                 return np.asarray(fault)
-        return expected(images, self.answers)
+        return expected(images, self.outputs)
 
 
-def expected(images: NDArray[np.uint8], answers: str = "probabilities") -> NDArray[Any]:
-    """What `Brightness` answers: a third of the first pixel's brightness is that of class 0."""
+def expected(images: NDArray[np.uint8], outputs: str = "probabilities") -> NDArray[Any]:
+    """What `Brightness` responds: a third of the first pixel's brightness is that of class 0."""
     first = images[:, 0, 0, 0].astype(np.float64) / 255
     rows = np.stack([first / 3, (1 - first) / 2, 1 - first / 3 - (1 - first) / 2], axis=1)
-    return rows.argmax(axis=1).astype(np.int32) if answers == "labels" else rows.astype("float32")
+    return rows.argmax(axis=1).astype(np.int32) if outputs == "labels" else rows.astype("float32")
 
 
 def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, *SHAPE), np.uint8)
 
 
-def ledger(folder: Path, budget: int = 20, answers: str = "probabilities") -> Ledger:
-    return open_ledger(folder / "x.ledger.h5", heading_of(Brightness(answers)), budget)
+def ledger(folder: Path, budget: int = 20, outputs: str = "probabilities") -> Ledger:
+    return open_ledger(folder / "x.ledger.h5", heading_of(Brightness(outputs)), budget)

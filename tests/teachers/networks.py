@@ -29,7 +29,7 @@ def images(count: int) -> Any:
     return np.random.default_rng(1).integers(0, 256, (count, *SHAPE), np.uint8)
 
 
-def answers(model: Any, pixels: Any) -> Any:
+def outputs_of(model: Any, pixels: Any) -> Any:
     return model(scale(pixels), training=False).numpy()
 
 

@@ -41,15 +41,15 @@ def exhaust(steps: Iterable[int]) -> None:
 
 def kept(folder: Path) -> Any:
     with Ledger(folder / "x.ledger.h5", read_only=True) as ledger:
-        return ledger.questions.copy(), ledger.answers.copy()
+        return ledger.questions.copy(), ledger.responses.copy()
 
 
 def test_every_image_is_asked_once_and_its_answer_kept(tmp_path: Path) -> None:
     teacher = Brightness()
     assert ask(tmp_path, teacher, pictures(10)) == Counts(sent=10, asked=10, answered=10)
-    questions, answers = kept(tmp_path)
+    questions, responses = kept(tmp_path)
     np.testing.assert_array_equal(questions, pictures(10))
-    np.testing.assert_array_equal(answers, expected(pictures(10)))
+    np.testing.assert_array_equal(responses, expected(pictures(10)))
     assert teacher.received == 10
 
 
@@ -112,7 +112,7 @@ def test_a_teacher_that_keeps_failing_is_given_up_in_one_line_and_the_ledger_is_
         ask(tmp_path, teacher, pictures(8))
     assert str(failure.value) == (
         "'brightness' did not answer a batch of questions, the last time with OSError: no route;"
-        f" 4 answers to 24 sent images are kept in '{tmp_path / 'x.ledger.h5'}'"
+        f" 4 responses to 24 sent images are kept in '{tmp_path / 'x.ledger.h5'}'"
     )
     assert ask(tmp_path, Brightness(), pictures(8)) == Counts(sent=28, asked=8, answered=8)
 

@@ -37,7 +37,7 @@ def test_no_answers_to_no_images_make_sense(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "kind", "says"),
+    ("outputs", "kind", "says"),
     [
         ([[0.5, 0.5, NAN]] * 2, "probabilities", "numbers that are not finite"),
         ([[0.5, np.inf, 0.1]] * 2, "logits", "numbers that are not finite"),
@@ -54,6 +54,6 @@ def test_no_answers_to_no_images_make_sense(kind: str) -> None:
         ([-1, 2], "labels", "labels from -1 to 2"),
     ],
 )
-def test_nonsense_is_told_apart(answers: Any, kind: str, says: str) -> None:
+def test_nonsense_is_told_apart(outputs: Any, kind: str, says: str) -> None:
     with pytest.raises(NonsenseError, match=says):
-        checked(answers, kind, 2, 3)
+        checked(outputs, kind, 2, 3)

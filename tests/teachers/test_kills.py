@@ -18,7 +18,7 @@ from tests.teachers.examples import Brightness, pictures
 BATCH = 4
 IMAGES = pictures(12)
 PER_BATCH = 7
-"""Points of a batch: one after each write, of questions, their count, how many are sent, answers
+"""Points of a batch: one after each write, of questions, their count, how many are sent, responses
 and their count, and one before and one after the teacher counts what it received."""
 NEVER = 10_000
 
@@ -53,9 +53,9 @@ def run(folder: Path, teacher: Brightness, reaper: Reaper, patch: pytest.MonkeyP
     class Counting(Brightness):
         def __call__(self, images: Any) -> Any:
             reaper.pass_by(between=True)
-            answers = teacher(images)
+            outputs = teacher(images)
             reaper.pass_by()
-            return answers
+            return outputs
 
     with open_ledger(path, heading_of(teacher), 60) as ledger:
         try:

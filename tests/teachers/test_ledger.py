@@ -13,29 +13,29 @@ from kextract.teachers.ledger_file import Counts, is_ledger
 from tests.teachers.examples import SHAPE, Brightness, expected, ledger, pictures
 
 
-def filled(folder: Path, answers: str = "probabilities") -> Path:
+def filled(folder: Path, outputs: str = "probabilities") -> Path:
     """A ledger with five questions, of which three are answered and two were sent twice."""
-    with ledger(folder, answers=answers) as made:
+    with ledger(folder, outputs=outputs) as made:
         images = pictures(5)
         made.ask(images[:3])
         made.send(3)
-        made.answer(expected(images[:3], answers))
+        made.answer(expected(images[:3], outputs))
         made.ask(images[3:])
         made.send(2)
         made.send(2)
         return made.path
 
 
-@pytest.mark.parametrize("answers", ["probabilities", "logits", "labels"])
-def test_what_was_written_is_there_when_it_is_opened_again(tmp_path: Path, answers: str) -> None:
-    kind = "labels" if answers == "labels" else "probabilities"
-    with ledger(tmp_path, answers=answers) as made:
+@pytest.mark.parametrize("outputs", ["probabilities", "logits", "labels"])
+def test_what_was_written_is_there_when_it_is_opened_again(tmp_path: Path, outputs: str) -> None:
+    kind = "labels" if outputs == "labels" else "probabilities"
+    with ledger(tmp_path, outputs=outputs) as made:
         made.ask(pictures(5))
         made.send(5)
         made.answer(expected(pictures(5), kind))
     with Ledger(tmp_path / "x.ledger.h5", read_only=True) as again:
         np.testing.assert_array_equal(again.questions, pictures(5))
-        np.testing.assert_array_equal(again.answers, expected(pictures(5), kind))
+        np.testing.assert_array_equal(again.responses, expected(pictures(5), kind))
         assert again.counts == Counts(sent=5, asked=5, answered=5)
 
 
@@ -45,7 +45,7 @@ def test_questions_without_answers_are_kept_and_counted_as_often_as_they_were_se
     with Ledger(filled(tmp_path), read_only=True) as again:
         assert again.counts == Counts(sent=7, asked=5, answered=3)
         np.testing.assert_array_equal(again.questions, pictures(5))
-        np.testing.assert_array_equal(again.answers, expected(pictures(3)))
+        np.testing.assert_array_equal(again.responses, expected(pictures(3)))
 
 
 def test_any_program_that_reads_hdf5_can_read_a_ledger(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_larger_budget_makes_room_and_keeps_what_is_there(tmp_path: Path) -> N
         assert grown.capacity == 50
         assert grown.counts == Counts(sent=7, asked=5, answered=3)
         np.testing.assert_array_equal(grown.questions, pictures(5))
-        np.testing.assert_array_equal(grown.answers, expected(pictures(3)))
+        np.testing.assert_array_equal(grown.responses, expected(pictures(3)))
 
 
 def test_a_smaller_budget_takes_nothing_away(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_the_answers_of_another_teacher_are_refused(tmp_path: Path) -> None:
 
 
 def test_answers_of_another_kind_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"with the answers 'probabilities', not 'labels'"):
+    with pytest.raises(RequestError, match=r"with the outputs 'probabilities', not 'labels'"):
         open_ledger(filled(tmp_path), heading_of(Brightness("labels")), 20)
 
 
@@ -133,7 +133,7 @@ def test_while_nothing_was_answered_another_kind_of_answers_may_come_and_counts_
         assert other.counts == Counts(sent=4, asked=4, answered=0)
         other.answer(expected(pictures(4), "labels"))
     with Ledger(made.path, read_only=True) as again:
-        np.testing.assert_array_equal(again.answers, expected(pictures(4), "labels"))
+        np.testing.assert_array_equal(again.responses, expected(pictures(4), "labels"))
 
 
 def test_the_summary_tells_counts_shares_and_hash(tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ def replaced(name: str, **how: Any) -> Any:
         (attribute("capacity", np.int64(1 << 60)), "declares room for"),
         (attribute("capacity", np.int64(-1)), "declares room for -1"),
         (attribute("capacity", np.int64(21)), "'questions' has shape"),
-        (counts(7, 5, 6), "counts 6 answers to 5 questions"),
-        (counts(7, 21, 3), "counts 3 answers to 21 questions"),
+        (counts(7, 5, 6), "counts 6 responses to 5 questions"),
+        (counts(7, 21, 3), "counts 3 responses to 21 questions"),
         (counts(2, 5, 3), "2 sent"),
-        (counts(7, 5, -1), "counts -1 answers"),
+        (counts(7, 5, -1), "counts -1 responses"),
         (answered(np.nan), "holds numbers that are not finite"),
         (answered(0.9), "holds a row that sums to"),
         (answered(5.0), "holds numbers from"),

@@ -11,9 +11,9 @@ from kextract.teachers import open_teacher
 from tests.teachers.networks import (
     CLASSES,
     SHAPE,
-    answers,
     images,
     network,
+    outputs_of,
     write_onnx,
     write_saved_model,
     write_tflite,
@@ -51,7 +51,7 @@ def head(name: str) -> str:
 def test_shape_classes_and_kind_are_read_from_the_file(folder: Path, name: str) -> None:
     teacher = open_teacher(str(folder / name))
     assert (teacher.input_shape, teacher.classes) == (SHAPE, CLASSES)
-    assert teacher.answers == head(name)
+    assert teacher.outputs == head(name)
     assert not teacher.gradients and not teacher.statistics
 
 
@@ -61,7 +61,7 @@ def test_a_file_answers_as_the_network_that_it_was_made_of(
     folder: Path, name: str, count: int
 ) -> None:
     found = open_teacher(str(folder / name))(images(count))
-    expected = answers(network(head(name)), images(count))
+    expected = outputs_of(network(head(name)), images(count))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -70,7 +70,7 @@ def test_eight_bits_answer_nearly_as_the_network_that_they_were_made_of(
     folder: Path, name: str
 ) -> None:
     found = open_teacher(str(folder / name))(images(50))
-    expected = answers(network(head(name)), images(50))
+    expected = outputs_of(network(head(name)), images(50))
     assert np.abs(found - expected).max() < 0.05 * np.ptp(expected)
 
 
@@ -111,10 +111,10 @@ def test_access_shows_less_of_the_same_answers(
     folder: Path, access: str, name: str, kind: str
 ) -> None:
     teacher = open_teacher(str(folder / name), access=access)
-    found, logits = teacher(images(9)), answers(network(), images(9)).astype(np.float64)
+    found, logits = teacher(images(9)), outputs_of(network(), images(9)).astype(np.float64)
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     expected: Any = {"logits": logits, "probabilities": softmax, "labels": logits.argmax(axis=1)}
-    assert teacher.answers == kind
+    assert teacher.outputs == kind
     np.testing.assert_allclose(found, expected[kind], rtol=1e-4, atol=1e-5)
 
 

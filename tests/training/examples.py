@@ -47,7 +47,7 @@ def easy_images(count: int, seed: int = 0) -> Images:
 def flat_images(count: int) -> Images:
     """The same grey image again and again, under every label as often.
 
-    Whatever a model answers, it is right for one image in three.
+    Whatever a model predicts, it is right for one image in three.
     """
     return Images(np.full((count, *SHAPE), 90, np.uint8), np.arange(count) % CLASSES)
 

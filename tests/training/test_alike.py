@@ -37,7 +37,7 @@ def test_one_that_hardly_moves_is_refused_with_what_to_try() -> None:
     with pytest.raises(CheckpointError) as caught:
         check_tells_apart(of_brightness(0.02), PATH, SHAPE, "-1..1")
     line = str(caught.value)
-    assert "'mine.keras': answers all images nearly alike (confidence 0.50)" in line
+    assert "'mine.keras': takes all images for nearly the same (confidence 0.50)" in line
     assert line.endswith("try --input-range with 0..255, 0..1, imagenet, caffe")
 
 

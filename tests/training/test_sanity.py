@@ -20,8 +20,8 @@ BIASES = np.array([3.0, 1.0, 0.0, 2.0])
 
 
 def doubt(model: Any, shape: tuple[int, int, int] = SHAPE, recipe: str = "corrected") -> str | None:
-    answers = frozen(model, batch_statistics=recipe == "article")
-    return doubt_about(answers, PATH, shape, None, None)
+    classifier = frozen(model, batch_statistics=recipe == "article")
+    return doubt_about(classifier, PATH, shape, None, None)
 
 
 def lenet(change: Any = None, layer: str = "logits") -> Any:
@@ -85,10 +85,10 @@ def test_answers_that_overflow_are_refused_with_the_file(weight: float) -> None:
         doubt(model)
 
 
-def by_images(answers: Any, labels: Any) -> str | None:
+def by_images(predictions: Any, labels: Any) -> str | None:
     """What is said of a sound teacher that gives these classes to the validation images."""
     images = Images(np.zeros((len(labels), *SHAPE), np.uint8), np.asarray(labels))
-    logits = np.eye(CLASSES)[answers]
+    logits = np.eye(CLASSES)[predictions]
     return doubt_about(frozen(lenet(), batch_statistics=False), PATH, SHAPE, images, logits)
 
 

@@ -56,12 +56,12 @@ def training(model: Any, resume: Snapshot | None = None, **changes: Any) -> Iter
 def teaching(model: Any, resume: Snapshot | None = None, **changes: Any) -> Iterator[Event]:
     config = replace(STUDENT, **changes)
     teacher = tiny_network(1)
-    answers = frozen(teacher, batch_statistics=config.recipe == "article")
+    classifier = frozen(teacher, batch_statistics=config.recipe == "article")
     given = dict.fromkeys(METHODS, easy_images(9, seed=5).x)
-    source = make_source(SourceContext(answers, teacher, model, config), given)
+    source = make_source(SourceContext(classifier, teacher, model, config), given)
     logits = Predictor(teacher).logits(VALIDATION.x)
     return distill(
-        answers,
+        classifier,
         model,
         source,
         config,

@@ -91,11 +91,11 @@ def lessons(
 ) -> Iterator[Event]:
     config = replace(CONFIG, **changes)
     logits = Predictor(teacher).logits(validation.x) if validation else None
-    answers = frozen(teacher, batch_statistics=config.recipe == "article")
+    classifier = frozen(teacher, batch_statistics=config.recipe == "article")
     if source is None:
-        context = SourceContext(answers, teacher, student, config, easy_images(9, seed=5).x)
+        context = SourceContext(classifier, teacher, student, config, easy_images(9, seed=5).x)
         source = method_spec(config.method).make(context)
-    return distill(answers, student, source, config, validation, logits, strategy=strategy)
+    return distill(classifier, student, source, config, validation, logits, strategy=strategy)
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,10 @@ def test_known_logits_teach_as_a_teacher_that_is_asked_does(recipe: str) -> None
     images = easy_images(6)
     asked, told = tiny_network(STUDENT_SEED), tiny_network(STUDENT_SEED)
     teacher = tiny_network(TEACHER_SEED)
-    answers = frozen(teacher, batch_statistics=False)
+    classifier = frozen(teacher, batch_statistics=False)
     config = replace(CONFIG, recipe=recipe)
-    list(distill(answers, asked, Album(images), config, None, None))
-    known = Answered(images, answers(tf.constant(scale(images.x))))
+    list(distill(classifier, asked, Album(images), config, None, None))
+    known = Answered(images, classifier(tf.constant(scale(images.x))))
     list(distill(None, told, known, config, None, None))
     for one, other in zip(asked.get_weights(), told.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

@@ -40,11 +40,13 @@ def test_a_student_s_epochs_and_rounds_are_traced_in_the_first_of_them(method: s
     teacher, student = tiny_network(1), tiny_network(2)
     logits = Predictor(teacher).logits(VALIDATION.x)
     config = replace(CONFIG, method=method, epochs=3, steps_per_epoch=6)
-    answers = frozen(teacher, batch_statistics=False)
+    classifier = frozen(teacher, batch_statistics=False)
     with counted(teacher, student) as calls:
-        context = SourceContext(answers, teacher, student, config, easy_images(9).x)
+        context = SourceContext(classifier, teacher, student, config, easy_images(9).x)
         source = method_spec(method).make(context)
-        found = calls_by_epoch(distill(answers, student, source, config, VALIDATION, logits), calls)
+        found = calls_by_epoch(
+            distill(classifier, student, source, config, VALIDATION, logits), calls
+        )
     assert found == [found[0]] * 3
     # Two updates for teacher and student, one validation; what makes images has a few of its own.
     assert 3 <= found[0] <= 9

@@ -117,14 +117,14 @@ def teacher() -> Any:
 
 @pytest.fixture(scope="module")
 def crafted(teacher: Any) -> Any:
-    """A whole epoch of crafted batches with the teacher's answers to them, and the metrics."""
-    answers = frozen(teacher, batch_statistics=False)
+    """A whole epoch of crafted batches with the teacher's logits of them, and the metrics."""
+    classifier = frozen(teacher, batch_statistics=False)
     config = DistillConfig(steps_per_epoch=6, batch_size=8, noise_learning_rate=0.05)
-    noise = method_spec("adversarial").make(SourceContext(answers, teacher, teacher, config))
+    noise = method_spec("adversarial").make(SourceContext(classifier, teacher, teacher, config))
     logits = []
     for step in range(config.steps_per_epoch):
         list(noise.refresh(1, step))
-        logits.append(answers(noise.batch()).numpy().astype(np.float64))
+        logits.append(classifier(noise.batch()).numpy().astype(np.float64))
     return np.concatenate(logits), noise.metrics()
 
 

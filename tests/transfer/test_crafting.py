@@ -30,44 +30,44 @@ def teacher(*, batch_statistics: bool = False) -> Any:
     return frozen(tiny_network(3), batch_statistics=batch_statistics)
 
 
-def value_and_slope(answers: Any, rules: CraftingRules, noise: Any, classes: Any) -> Any:
+def value_and_slope(classifier: Any, rules: CraftingRules, noise: Any, classes: Any) -> Any:
     """The loss that noise is pushed down, by Keras, and its gradient; all eager."""
     images = tf.convert_to_tensor(noise, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(images)
-        logits = answers(images)
+        logits = classifier(images)
         outputs = tf.nn.softmax(logits) if rules.softmax_twice else logits
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(classes, outputs)
     return float(loss), tape.gradient(loss, images).numpy()
 
 
-def craft_by_keras(answers: Any, rules: CraftingRules, noise: Any, classes: Any) -> Any:
+def craft_by_keras(classifier: Any, rules: CraftingRules, noise: Any, classes: Any) -> Any:
     """One batch by Keras's own Adam, a new one, step by step."""
     optimizer, pixels = keras.optimizers.Adam(rules.learning_rate), tf.Variable(noise)
-    loss, slope = value_and_slope(answers, rules, pixels, classes)
+    loss, slope = value_and_slope(classifier, rules, pixels, classes)
     for taken in range(1, rules.iterations + 1):
         optimizer.apply_gradients([(tf.constant(slope), pixels)])
         loss_before = loss
-        loss, slope = value_and_slope(answers, rules, pixels, classes)
+        loss, slope = value_and_slope(classifier, rules, pixels, classes)
         if taken > 1 and loss_before - loss <= rules.tolerance:
             break
     return pixels.numpy(), taken
 
 
 def craft_by_hand(
-    answers: Any, rules: CraftingRules, noise: Any, classes: Any, steps_before: int
+    classifier: Any, rules: CraftingRules, noise: Any, classes: Any, steps_before: int
 ) -> Any:
     """One batch by Adam as published, its step count going on from before, in float64."""
     pixels = noise.numpy().astype(np.float64)
     mean, square = np.zeros_like(pixels), np.zeros_like(pixels)
-    loss, slope = value_and_slope(answers, rules, pixels, classes)
+    loss, slope = value_and_slope(classifier, rules, pixels, classes)
     for taken in range(1, rules.iterations + 1):
         mean, square = 0.9 * mean + 0.1 * slope, 0.999 * square + 0.001 * slope.astype(float) ** 2
         time = steps_before + taken
         rate = rules.learning_rate * np.sqrt(1 - 0.999**time) / (1 - 0.9**time)
         pixels -= rate * mean / (np.sqrt(square) + 1e-7)
         loss_before = loss
-        loss, slope = value_and_slope(answers, rules, pixels, classes)
+        loss, slope = value_and_slope(classifier, rules, pixels, classes)
         if taken > 1 and loss_before - loss <= rules.tolerance:
             break
     return pixels, taken
@@ -87,10 +87,10 @@ def craft_by_hand(
     ],
 )
 def test_crafting_is_keras_s_adam_on_the_pixels(rules: CraftingRules, stops: bool) -> None:
-    answers, (noise, classes) = teacher(batch_statistics=rules.softmax_twice), start(1)
-    expected, steps = craft_by_keras(answers, rules, noise, classes)
+    classifier, (noise, classes) = teacher(batch_statistics=rules.softmax_twice), start(1)
+    expected, steps = craft_by_keras(classifier, rules, noise, classes)
     assert (2 < steps < rules.iterations) == stops
-    crafted, taken, _ = Crafter(answers, rules, SIZE)(noise, classes, ZERO)
+    crafted, taken, _ = Crafter(classifier, rules, SIZE)(noise, classes, ZERO)
     assert taken.numpy().tolist() == [steps]
     np.testing.assert_allclose(crafted.numpy(), expected, atol=1e-4)
 
@@ -106,9 +106,9 @@ def test_crafting_is_keras_s_adam_on_the_pixels(rules: CraftingRules, stops: boo
 def test_a_step_count_goes_on_from_before_with_moments_at_zero(
     rules: CraftingRules, steps_before: int
 ) -> None:
-    answers, (noise, classes) = teacher(batch_statistics=rules.softmax_twice), start(1)
-    expected, steps = craft_by_hand(answers, rules, noise, classes, steps_before)
-    craft = Crafter(answers, rules, SIZE)
+    classifier, (noise, classes) = teacher(batch_statistics=rules.softmax_twice), start(1)
+    expected, steps = craft_by_hand(classifier, rules, noise, classes, steps_before)
+    craft = Crafter(classifier, rules, SIZE)
     crafted, taken, _ = craft(noise, classes, tf.constant(steps_before))
     assert taken.numpy().tolist() == [steps]
     np.testing.assert_allclose(crafted.numpy(), expected, atol=2e-4)
@@ -126,8 +126,8 @@ def test_the_first_move_is_as_long_as_adam_s_closed_form(steps_before: int) -> N
 
 
 def test_batches_crafted_together_come_out_as_one_by_one() -> None:
-    answers, (noise, classes) = teacher(), start(3)
-    craft = Crafter(answers, replace(RULES, tolerance=0.034), SIZE)
+    classifier, (noise, classes) = teacher(), start(3)
+    craft = Crafter(classifier, replace(RULES, tolerance=0.034), SIZE)
     together = craft(noise, classes, ZERO)
     alone = [
         craft(noise[first : first + SIZE], classes[first : first + SIZE], ZERO)
@@ -157,9 +157,9 @@ def test_crafting_ends_at_the_limit(limit: int) -> None:
 
 
 def test_confidences_are_the_teacher_s_in_the_noise_that_is_returned() -> None:
-    answers, (noise, classes) = teacher(), start(2)
-    crafted, _, confidence = Crafter(answers, RULES, SIZE)(noise, classes, ZERO)
-    logits = answers(crafted).numpy().astype(np.float64)
+    classifier, (noise, classes) = teacher(), start(2)
+    crafted, _, confidence = Crafter(classifier, RULES, SIZE)(noise, classes, ZERO)
+    logits = classifier(crafted).numpy().astype(np.float64)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     expected = probabilities[np.arange(2 * SIZE), classes.numpy()]
     np.testing.assert_allclose(confidence.numpy(), expected, rtol=1e-4)
@@ -176,8 +176,8 @@ def test_noise_may_leave_the_range_of_images() -> None:
 def test_noise_is_the_same_to_the_bit_in_however_many_pieces(
     piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers, (noise, classes) = teacher(), start(2)
-    craft = Crafter(answers, replace(RULES, tolerance=0.034), SIZE)
+    classifier, (noise, classes) = teacher(), start(2)
+    craft = Crafter(classifier, replace(RULES, tolerance=0.034), SIZE)
     expected = craft(noise, classes, ZERO)
     monkeypatch.setattr(crafting, "PIECE", piece)
     for found, same in zip(craft(noise, classes, ZERO), expected, strict=True):

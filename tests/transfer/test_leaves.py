@@ -21,15 +21,15 @@ CONFIG = DistillConfig(
 
 def source(teacher: Any = None, **changes: Any) -> Leaves:
     teacher = teacher or tiny_network(1)
-    answers = frozen(teacher, batch_statistics=False)
-    return Leaves(SourceContext(answers, teacher, tiny_network(2), replace(CONFIG, **changes)))
+    classifier = frozen(teacher, batch_statistics=False)
+    return Leaves(SourceContext(classifier, teacher, tiny_network(2), replace(CONFIG, **changes)))
 
 
 def answered(*classes: int, sure: float = 0.8) -> np.ndarray:
-    """Probabilities over three classes, one row for each of these answers."""
-    answers = np.full((len(classes), 3), (1 - sure) / 2, np.float32)
-    answers[np.arange(len(classes)), classes] = sure
-    return answers
+    """Probabilities over three classes, one row for each of these classes."""
+    probabilities = np.full((len(classes), 3), (1 - sure) / 2, np.float32)
+    probabilities[np.arange(len(classes)), classes] = sure
+    return probabilities
 
 
 @pytest.fixture(autouse=True)
@@ -73,32 +73,32 @@ def test_figures_are_the_teacher_s_answers_to_the_images_of_the_pool() -> None:
     teacher = tiny_network(1)
     some = source(teacher, leaves=40, batch_size=4000, shift=0, flip=False)
     list(some.refresh(1, 0))
-    answers = tf.nn.softmax(teacher(some.batch(), training=False)).numpy()
-    shares = np.bincount(answers.argmax(axis=1), minlength=CLASSES) / len(answers)
+    probabilities = tf.nn.softmax(teacher(some.batch(), training=False)).numpy()
+    shares = np.bincount(probabilities.argmax(axis=1), minlength=CLASSES) / len(probabilities)
     metrics = some.metrics()
     found = [metrics[f"class_shares/{number}"] for number in range(CLASSES)]
     np.testing.assert_allclose(found, shares, atol=0.04)
-    assert metrics["confidence"] == pytest.approx(answers.max(axis=1).mean(), abs=0.02)
+    assert metrics["confidence"] == pytest.approx(probabilities.max(axis=1).mean(), abs=0.02)
 
 
 def test_an_even_pool_has_an_entropy_of_1() -> None:
     some = source()
-    some._answers = answered(0, 1, 2, 2, 1, 0)
+    some._probabilities = answered(0, 1, 2, 2, 1, 0)
     assert some.metrics()["entropy"] == pytest.approx(1.0)
 
 
 def test_as_many_are_chosen_of_each_answer_where_there_are_enough() -> None:
-    answers = answered(*[0] * 20, *[1] * 6, *[2] * 4)
-    places = evenly(np.random.default_rng(0), answers, 12)
-    assert np.bincount(answers[places].argmax(axis=1)).tolist() == [4, 4, 4]
+    probabilities = answered(*[0] * 20, *[1] * 6, *[2] * 4)
+    places = evenly(np.random.default_rng(0), probabilities, 12)
+    assert np.bincount(probabilities[places].argmax(axis=1)).tolist() == [4, 4, 4]
     assert len(set(places)) == 12
 
 
 def test_a_missing_answer_is_replaced_by_what_came_nearest_to_it() -> None:
-    answers = answered(*[0] * 10)
-    answers[3] = (0.5, 0.4, 0.1)
-    answers[7] = (0.5, 0.1, 0.4)
-    assert {3, 7} <= set(evenly(np.random.default_rng(0), answers, 3))
+    probabilities = answered(*[0] * 10)
+    probabilities[3] = (0.5, 0.4, 0.1)
+    probabilities[7] = (0.5, 0.1, 0.4)
+    assert {3, 7} <= set(evenly(np.random.default_rng(0), probabilities, 3))
 
 
 @pytest.mark.parametrize("count", [1, 7, 10])
@@ -114,9 +114,9 @@ def test_children_are_of_the_crops_nearest_to_the_missing_answer(
     random = np.random.default_rng(0)
     rows = np.full((40, GENES), 0.9)
     rows[5] = 0.3
-    answers = answered(*[0] * 20, *[1] * 20)
-    answers[5] = (0.5, 0.1, 0.4)
-    close = children(random, rows, answers, 30)
+    probabilities = answered(*[0] * 20, *[1] * 20)
+    probabilities[5] = (0.5, 0.1, 0.4)
+    close = children(random, rows, probabilities, 30)
     assert close.shape == (30, GENES)
     assert np.abs(close - 0.3).max() < 0.3
 

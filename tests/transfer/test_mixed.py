@@ -27,8 +27,8 @@ GIVEN = {"surrogate": easy_images(5).x, "real": 255 - easy_images(5).x}
 
 def made(config: DistillConfig) -> TransferSource:
     teacher, student = tiny_network(1), tiny_network(2)
-    answers = frozen(teacher, batch_statistics=False)
-    return make_source(SourceContext(answers, teacher, student, config), GIVEN)
+    classifier = frozen(teacher, batch_statistics=False)
+    return make_source(SourceContext(classifier, teacher, student, config), GIVEN)
 
 
 def batches(source: TransferSource, epoch: int = 1) -> Any:

@@ -24,8 +24,8 @@ def test_every_method_gives_float_batches_of_the_asked_shape(name: str, recipe: 
         inversion=SMALL_INVERSION,
     )
     teacher, student = tiny_network(1), tiny_network(2)
-    answers = frozen(teacher, batch_statistics=recipe == "article")
-    context = SourceContext(answers, teacher, student, config, easy_images(5).x)
+    classifier = frozen(teacher, batch_statistics=recipe == "article")
+    context = SourceContext(classifier, teacher, student, config, easy_images(5).x)
     source = method_spec(name).make(context)
     batches = []
     for step in range(3):

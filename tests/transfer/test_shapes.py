@@ -23,9 +23,9 @@ def drawn(*shape: int, seed: int = 0) -> Any:
 
 def source(**changes: Any) -> RandomShapes:
     teacher = tiny_network(1)
-    answers = frozen(teacher, batch_statistics=False)
+    classifier = frozen(teacher, batch_statistics=False)
     return RandomShapes(
-        SourceContext(answers, teacher, tiny_network(2), replace(CONFIG, **changes))
+        SourceContext(classifier, teacher, tiny_network(2), replace(CONFIG, **changes))
     )
 
 
@@ -82,8 +82,8 @@ def test_chosen_shapes_are_surer_and_of_all_classes() -> None:
     for candidates in (1, 8):
         some = source(candidates=candidates, batch_size=200)
         list(some.refresh(1, 0))
-        answers = tf.nn.softmax(teacher(some.batch(), training=False)).numpy()
-        confidences.append(answers.max(axis=-1).mean())
+        probabilities = tf.nn.softmax(teacher(some.batch(), training=False)).numpy()
+        confidences.append(probabilities.max(axis=-1).mean())
     assert confidences[1] > confidences[0]
 
 

@@ -24,8 +24,8 @@ CONFIG = DistillConfig(
 
 def made(method: str) -> TransferSource:
     teacher, student = tiny_network(1), tiny_network(2)
-    answers = frozen(teacher, batch_statistics=False)
-    context = SourceContext(answers, teacher, student, replace(CONFIG, method=method))
+    classifier = frozen(teacher, batch_statistics=False)
+    context = SourceContext(classifier, teacher, student, replace(CONFIG, method=method))
     return make_source(context, {method: easy_images(5).x})
 
 

@@ -63,14 +63,14 @@ def build(description: Json, weights: Tensors) -> tuple[keras.Model, str]:
 def check_runs(
     model: keras.Model, shape: tuple[int, int, int], input_range: Preprocessing
 ) -> NDArray[Any]:
-    """Apply a model to a few images of noise and give its answers, (n, ...). Raises Refused."""
+    """Apply a model to a few images of noise and give its outputs, (n, ...). Raises Refused."""
     with _errors_refused("cannot be applied to images"):
         noise = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype(np.float32)
         images = arranged(input_range.apply(noise), tuple(model.input_shape[1:]))
-        answers: NDArray[Any] = model(images, training=False).numpy()
-    if not np.isfinite(answers).all():
-        raise Refused("answers images with a NaN or an infinity")
-    return answers
+        outputs: NDArray[Any] = model(images, training=False).numpy()
+    if not np.isfinite(outputs).all():
+        raise Refused("makes a NaN or an infinity of images")
+    return outputs
 
 
 def _built(description: Json, weights: Tensors) -> tuple[keras.Model, dict[str, NDArray[Any]]]:

@@ -146,7 +146,7 @@ class _Cleaner:
         else:
             config = layer_config(_config_of(value, where), where)
             if name in allowed.RANDOM_LAYERS:
-                # A teacher answers without dice; some layers throw them unless told not to.
+                # A teacher computes without dice; some layers throw them unless told not to.
                 name, config = "Identity", {"name": config["name"], "dtype": "float32"}
             cleaned = keras_object("keras.layers", name, config)
         cleaned["name"] = cleaned["config"]["name"]

@@ -1,4 +1,4 @@
-"""What a classifier answers with, and how its logits are had exactly.
+"""What a classifier ends in, and how its logits are had exactly.
 
 A network that ends in a softmax has its logits just before it. They are had by describing the last
 layer anew, as a linear one, before Keras builds it: the logarithm of a probability that was rounded
@@ -16,7 +16,7 @@ def take_head(model: Json) -> str:
     """Take softmax or sigmoid off a cleaned description; say what stood there.
 
     That is `softmax` or `sigmoid`, which are gone now; `logits`, where there is nothing to take
-    off; or `unknown`, where only the answers can tell. The last layer then computes in float32.
+    off; or `unknown`, where only the outputs can tell. The last layer then computes in float32.
     """
     layer = output_layer(model)
     if is_graph(model) and len(layer["inbound_nodes"]) != 1:

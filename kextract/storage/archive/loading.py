@@ -1,4 +1,4 @@
-"""From a `.keras` or HDF5 file of a whole model to one that answers, and what there is to say."""
+"""From a `.keras` or HDF5 file of a whole model to a classifier, and what there is to say."""
 
 import tempfile
 import zipfile
@@ -97,7 +97,7 @@ def load_archive(
             head = take_head(description)
             with _refused(path):
                 network, digest = build(description, tensors)
-                answers = check_runs(network, shape, input_range or PIXELS)
+                outputs = check_runs(network, shape, input_range or PIXELS)
 
         from kextract.models.adapter import adapt, guess_head
         from kextract.models.cost import cost_of
@@ -105,7 +105,7 @@ def load_archive(
         from kextract.models.statistics import batch_norm_layers, layers_within
 
         if head == "unknown":
-            head = guess_head(answers)
+            head = guess_head(outputs)
         cost = cost_of(network)
         guess = guess_input_range(network, shape)
         taken = input_range or guess.preprocessing or PIXELS
@@ -187,9 +187,11 @@ def _extracted(path: Path, container: Container) -> Iterator[Tensors]:
 def _classes(shape: Any) -> int:
     """Say how many classes a network of this output shape (None, ..., k) tells apart."""
     if not isinstance(shape, tuple) or len(shape) < 2 or any(size != 1 for size in shape[1:-1]):
-        raise Refused(f"answers an image with a tensor of shape {shape}, not a number a class")
+        raise Refused(f"gives images a tensor of shape {shape}, not a number per class")
     if not 1 <= shape[-1] <= MAX_CLASSES:
-        raise Refused(f"answers with {shape[-1]} numbers; at most {MAX_CLASSES} classes are read")
+        raise Refused(
+            f"gives {shape[-1]} numbers per image; at most {MAX_CLASSES} classes are read"
+        )
     return max(2, int(shape[-1]))
 
 

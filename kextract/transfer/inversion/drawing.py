@@ -24,7 +24,7 @@ class DrawnMetrics:
     """What can be told of drawn images without any data."""
 
     requested: float
-    """Share of images that the teacher answers with the class they were drawn for."""
+    """Share of images that the teacher takes for the class they were drawn for."""
     confidence: float
     """Mean of the teacher's highest probability."""
     batch_norm_distance: float | None

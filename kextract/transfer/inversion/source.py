@@ -95,7 +95,7 @@ class Inversion:
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on with what `state` returned."""
+        """Continue from what `state` returned."""
         self._synthesizer.restore(within(state, "synthesizer"))
         self._bank.restore(within(state, "bank"))
         self._ill = bool(state["ill"])

@@ -105,7 +105,7 @@ class Synthesizer:
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on with what `state` returned."""
+        """Continue from what `state` returned."""
         self._steps, self._drawn, self._restarts = (int(count) for count in state["counts"])
         for number, variable in enumerate(self._variables()):
             variable.assign(state[f"{number}"])

@@ -1,4 +1,4 @@
-"""Students of teachers that only answer: questions under a budget, answers from a ledger."""
+"""Students of black-box teachers: questions under a budget, responses from a ledger."""
 
 from kextract.transfer.queries.source import Queries
 

@@ -94,14 +94,14 @@ class Crops:
     def forget(self) -> None:
         """Cut anywhere again."""
         self._last = self._genes = np.empty((0, GENES))
-        self._answers: Floats | None = None
+        self._probabilities: Floats | None = None
 
     def cut(self, random: np.random.Generator, count: int) -> Pixels:
         """Return uint8 (count, h, w, c); `COLLAGES` of them hold a part of the next one."""
         genes = random.random((count, GENES))
-        if self._answers is not None:
+        if self._probabilities is not None:
             some = int(count * CHILDREN)
-            genes[:some] = children(random, self._genes, self._answers, some)
+            genes[:some] = children(random, self._genes, self._probabilities, some)
         self._last = random.permutation(genes)
         crops = self._cutter.cut(self._last)
         inside = random.random((count, 1, 1)) < COLLAGES
@@ -120,8 +120,8 @@ class Crops:
 
     def hear(self, probabilities: Floats) -> None:
         """Hear the probabilities (n, k) of the crops that were cut last."""
-        before = probabilities[:0] if self._answers is None else self._answers
-        self._answers = np.concatenate([before, probabilities])[-REMEMBERED:]
+        before = probabilities[:0] if self._probabilities is None else self._probabilities
+        self._probabilities = np.concatenate([before, probabilities])[-REMEMBERED:]
         self._genes = np.concatenate([self._genes, self._last])[-REMEMBERED:]
 
 

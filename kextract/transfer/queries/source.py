@@ -1,4 +1,4 @@
-"""The transfer source of teachers that only answer: asks under a budget, then teaches."""
+"""The transfer source of black-box teachers: asks under a budget, then teaches."""
 
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
@@ -28,11 +28,11 @@ Pixels = NDArray[np.uint8]
 
 
 class Queries:
-    """All questions are asked before the first update; then the student learns the answers.
+    """All questions are asked before the first update; then the student learns the responses.
 
     The first share of the budget goes to candidates as they come. Each round after that
     teaches two scouts what is known and asks what they disagree on, as many images of every class
-    that they predict. A round follows from the answers before it and from the seed, so that a run
+    that they predict. A round follows from the responses before it and from the seed, so that a run
     that was stopped asks what it would have asked; what is in the ledger is never asked again.
     """
 
@@ -42,7 +42,7 @@ class Queries:
         self._student = context.student
         self._config, self._rules = context.config, context.config.queries
         self._classes = context.classes
-        self._kind = self._asking.ledger.heading.answers
+        self._kind = self._asking.ledger.heading.outputs
         canvases = context.images
         assert not isinstance(canvases, StreamedImages), "canvases have a place in memory"
         self._candidates = make_candidates(self._config, context.input_shape, canvases)
@@ -80,11 +80,11 @@ class Queries:
         return Batch(images, logits)
 
     def metrics(self) -> dict[str, float]:
-        """Return how many images were sent, and how even the answers are over the classes.
+        """Return how many images were sent, and how even the responses are over the classes.
 
-        `entropy` is that of the class shares as a share of log k; `answers/3` the share of class 3.
+        `entropy` is that of the class shares as a share of log k; `class_shares/3` that of class 3.
         """
-        found = predictions(self._asking.ledger.answers[: self._rows])
+        found = predictions(self._asking.ledger.responses[: self._rows])
         shares = np.bincount(found, minlength=self._classes) / self._rows
         some = shares[shares > 0]
         return {
@@ -98,15 +98,15 @@ class Queries:
         return self._asking.ledger.questions[: self._rows][-count:]
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return how many answers are learned from; the answers are in the ledger."""
+        """Return how many responses are learned from; the responses are in the ledger."""
         return {"rows": np.array(self._rows, np.int64)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Learn from as many answers again. Raises CheckpointError where the ledger has fewer."""
+        """Learn from as many responses again. Raises CheckpointError where the ledger has fewer."""
         rows, found = int(state["rows"]), self._asking.ledger.counts.answered
         if not 0 < rows <= found:
             raise CheckpointError(
-                f"--resume: the run had {rows} answers, and '{self._asking.ledger.path}' has"
+                f"--resume: the run had {rows} responses, and '{self._asking.ledger.path}' has"
                 f" {found}; give it the ledger it was made with, or start over with --overwrite"
             )
         self._learn_from(rows)
@@ -115,10 +115,10 @@ class Queries:
         return min(self._asking.ledger.counts.answered, self._rules.query_budget)
 
     def _learn_from(self, rows: int) -> None:
-        answers = self._asking.ledger.answers[:rows]
+        responses = self._asking.ledger.responses[:rows]
         self._rows = rows
-        self._logits = target_logits(answers, self._kind, self._classes)
-        self._likely = sampling(predictions(answers), self._kind)
+        self._logits = target_logits(responses, self._kind, self._classes)
+        self._likely = sampling(predictions(responses), self._kind)
 
     def _ask_all(self, epoch: int) -> Iterator[Event]:
         scouts: tuple[Scout, ...] = ()
@@ -145,7 +145,7 @@ class Queries:
         self, scouts: tuple[Scout, ...], rows: int, epoch: int, number: int
     ) -> Iterator[Event]:
         ledger = self._asking.ledger
-        logits = target_logits(ledger.answers[:rows], self._kind, self._classes)
+        logits = target_logits(ledger.responses[:rows], self._kind, self._classes)
         for done, scout in enumerate(scouts, start=1):
             scout.learn(ledger.questions[:rows], logits, self._kind, number)
             yield Progress(epoch, "teaching scouts", done, len(scouts), rows)

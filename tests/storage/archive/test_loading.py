@@ -40,11 +40,11 @@ def test_a_saved_classifier_answers_as_it_does_in_keras(
     model, info = load_archive(path)
     theirs = keras.models.load_model(path)
     images = pixels(info.input_shape)
-    answers = model(images, training=False).numpy()
-    assert answers.dtype == np.float32
+    logits = model(images, training=False).numpy()
+    assert logits.dtype == np.float32
     expected = theirs(images, training=False).numpy()
     assert expected.std(axis=0).max() > 1e-3
-    np.testing.assert_allclose(softmax(answers), expected, atol=1e-6)
+    np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
 
 
 def test_what_is_in_the_file_is_told(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
         "takes inputs of ?x?x3",
     ),
     "no images": (lambda: model_of((20,), L.Dense(3)), "takes inputs of 20"),
-    "a map": (lambda: model_of((16, 16, 1), L.Conv2D(3, 3)), "not a number a class"),
+    "a map": (lambda: model_of((16, 16, 1), L.Conv2D(3, 3)), "not a number per class"),
 }
 
 

@@ -108,7 +108,7 @@ def dictionary_of_one_output() -> Any:
 
 
 def cats_and_dogs() -> Any:
-    """One unit that answers how likely it is a dog."""
+    """One unit that says how likely it is a dog."""
     return keras.Sequential(
         [
             keras.Input((32, 32, 3)),

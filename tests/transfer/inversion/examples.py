@@ -56,8 +56,8 @@ def network(*, channels: int = 1, classes: int = 3, normalized: bool = True) -> 
 def context(teacher: Any, student: Any = None, seed: int = 0, **rules: Any) -> SourceContext:
     """The surroundings; `rules` are changes to how the generator is trained."""
     config = replace(CONFIG, seed=seed, inversion=replace(RULES, **rules))
-    answers = frozen(teacher, batch_statistics=False)
-    return SourceContext(answers, teacher, student or tiny_network(9), config)
+    classifier = frozen(teacher, batch_statistics=False)
+    return SourceContext(classifier, teacher, student or tiny_network(9), config)
 
 
 def inversion(**rules: Any) -> Inversion:

@@ -25,7 +25,7 @@ def shades(*levels: int) -> Any:
     return images.astype(np.uint8)
 
 
-def answers(levels: Any) -> Any:
+def probabilities_of(levels: Any) -> Any:
     brightness = (np.array(levels) - 127.5) / 127.5
     powers = np.exp(np.outer(brightness, [4.0, 0.0, -4.0]))
     return powers / powers.sum(axis=1, keepdims=True)
@@ -40,14 +40,14 @@ def health() -> Health:
 
 
 def test_entropy_is_that_of_the_mean_answer_as_a_share_of_the_largest(health: Health) -> None:
-    mean = answers(LEVELS).mean(axis=0)
+    mean = probabilities_of(LEVELS).mean(axis=0)
     expected = -(mean * np.log(mean)).sum() / np.log(3)
     assert health.of(shades(*LEVELS), 0)["entropy"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_confidence_is_the_mean_probability_of_what_is_answered(health: Health) -> None:
     found = health.of(shades(*LEVELS), 0)["confidence"]
-    assert found == pytest.approx(answers(LEVELS).max(axis=1).mean(), rel=1e-5)
+    assert found == pytest.approx(probabilities_of(LEVELS).max(axis=1).mean(), rel=1e-5)
 
 
 def test_answers_are_the_shares_of_the_classes_that_are_answered(health: Health) -> None:

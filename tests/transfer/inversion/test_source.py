@@ -135,9 +135,9 @@ def taught(teacher: Any, student: Any, rules: InversionConfig = TINY_RULES) -> E
         precision="float32",
         inversion=rules,
     )
-    answers = frozen(teacher, batch_statistics=False)
-    source = Inversion(SourceContext(answers, teacher, student, config))
-    *_, last = distill(answers, student, source, config, None, None)
+    classifier = frozen(teacher, batch_statistics=False)
+    source = Inversion(SourceContext(classifier, teacher, student, config))
+    *_, last = distill(classifier, student, source, config, None, None)
     assert isinstance(last, EpochRecord)
     return last
 

@@ -186,7 +186,7 @@ def test_a_batch_is_of_questions_with_what_the_teacher_said_of_them(full: Path) 
         batch = made.batch()
         known = {image.tobytes(): row for row, image in enumerate(ledger.questions)}
         rows = [known[image.tobytes()] for image in unscale(batch.images.numpy())]
-        expected = target_logits(ledger.answers, "probabilities", CLASSES)[rows]
+        expected = target_logits(ledger.responses, "probabilities", CLASSES)[rows]
         np.testing.assert_allclose(np.array(batch.logits), expected, rtol=1e-5)
 
 
@@ -240,7 +240,7 @@ def test_a_resumed_run_teaches_the_same_batches_without_asking(tmp_path: Path) -
 
 def test_a_ledger_with_fewer_answers_than_the_run_had_is_refused(tmp_path: Path) -> None:
     made, ledger = source(tmp_path)
-    with ledger, pytest.raises(CheckpointError, match=r"the run had 24 answers, and .* has 0"):
+    with ledger, pytest.raises(CheckpointError, match=r"the run had 24 responses, and .* has 0"):
         made.restore({"rows": np.array(24)})
 
 
@@ -252,9 +252,9 @@ def test_a_budget_that_was_spent_on_failures_is_an_error(tmp_path: Path) -> None
         asked(tmp_path, teacher)
 
 
-@pytest.mark.parametrize("answers", ["labels", pytest.param("logits", marks=pytest.mark.slow)])
-def test_labels_and_logits_teach_too(tmp_path: Path, answers: str) -> None:
-    made, ledger = source(tmp_path, Corners(answers))
+@pytest.mark.parametrize("outputs", ["labels", pytest.param("logits", marks=pytest.mark.slow)])
+def test_labels_and_logits_teach_too(tmp_path: Path, outputs: str) -> None:
+    made, ledger = source(tmp_path, Corners(outputs))
     with ledger:
         for _ in made.refresh(1, 0):
             pass
