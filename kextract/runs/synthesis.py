@@ -51,7 +51,8 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
         if request.generator.class_weight and drawn.metrics.requested < FOLLOWED:
             display.note(
                 f"only {drawn.metrics.requested:.0%} of the images are answered as requested, and"
-                f" chance is {1 / info.classes:.0%}: try more --steps or a higher --class-weight"
+                f" chance is {1 / info.classes:.0%}: try more --steps, a higher --class-weight"
+                " or a lower --batch-norm-weight"
             )
         _write(path, drawn, info, request.synthesis, overwrite=request.overwrite)
         metrics = {
