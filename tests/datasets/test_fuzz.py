@@ -18,7 +18,7 @@ def test_damaged_npz_files_are_refused_or_hold_images() -> None:
 
 
 def test_damaged_image_folders_are_refused_or_hold_images() -> None:
-    report = fuzzing.run(ImageFolders(seed=2020), count=30)
+    report = fuzzing.run(ImageFolders(seed=2020), count=20)
     assert not report.failures
     assert min(report.counts["files", "refused"], report.counts["files", "other images"]) > 2
 

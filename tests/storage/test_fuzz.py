@@ -7,7 +7,7 @@ from tests.storage.mutations_of_metadata import METADATA
 
 
 def test_damaged_files_are_refused_or_mean_the_same() -> None:
-    report = run(count=250, seed=2020)
+    report = run(count=200, seed=2020)
     assert not report.failures
     assert report.counts["ours", "refused"] > 50
 

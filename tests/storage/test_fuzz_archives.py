@@ -8,7 +8,7 @@ from tests.storage.mutations_of_archives import ARCHIVES
 
 
 def test_damaged_archives_are_refused_or_hold_a_model() -> None:
-    report = run(count=40, seed=2020)
+    report = run(count=25, seed=2020)
     assert not report.failures
     assert report.counts["graph", "refused"] > 10
 
