@@ -8,6 +8,11 @@ import tensorflow as tf
 
 from kextract.graph import compiled
 
+BETA_2, EPSILON = 0.999, 1e-7
+"""Of Adam, as in Keras."""
+MOMENTUM = 0.95
+"""Of Muon."""
+
 LearningRate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
@@ -29,7 +34,7 @@ class Adam(keras.optimizers.Optimizer):
 
     def __init__(self, learning_rate: LearningRate, beta_1: float = 0.9) -> None:
         super().__init__(learning_rate)
-        self._betas = beta_1, 0.999
+        self._betas = beta_1, BETA_2
         self._momentums: list[keras.Variable] = []
         self._velocities: list[keras.Variable | None] = []
 
@@ -46,7 +51,7 @@ class Adam(keras.optimizers.Optimizer):
             self._velocities.append(velocity)
 
     def has_velocity(self, variable: keras.Variable) -> bool:
-        """Tell whether a variable is Adam's."""
+        """Tell whether a variable is Adam's: here all are."""
         return True
 
     def remembered(self, variable: tf.Variable) -> tuple[keras.Variable, keras.Variable | None]:
@@ -70,7 +75,7 @@ class Adam(keras.optimizers.Optimizer):
             lr=tf.cast(learning_rate, tf.float32),
             beta1=self._betas[0],
             beta2=self._betas[1],
-            epsilon=1e-7,
+            epsilon=EPSILON,
             grad=gradient,
         )
 
@@ -106,8 +111,8 @@ class Muon(Adam):
         if velocity is not None:
             super().update_step(gradient, variable, learning_rate)
             return
-        momentum.assign(0.95 * momentum + gradient)
-        rows = tf.reshape(gradient + 0.95 * momentum, (-1, variable.shape[-1]))
+        momentum.assign(MOMENTUM * momentum + gradient)
+        rows = tf.reshape(gradient + MOMENTUM * momentum, (-1, variable.shape[-1]))
         step = 0.2 * max(rows.shape) ** 0.5 * orthogonalized(rows)
         rate = tf.cast(learning_rate, tf.float32)
         variable.assign_sub(rate * tf.reshape(step, variable.shape))

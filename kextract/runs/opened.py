@@ -45,7 +45,7 @@ class OpenedModel:
     notes: tuple[str, ...] = ()
     """What is worth a line before anything is done with it."""
     answering: "Teacher | None" = None
-    """A black-box teacher, and cannot be loaded."""
+    """A black-box teacher, which cannot be loaded."""
     outputs: str = "logits"
     """What its own program gets of it, `logits` or `probabilities`; here it gives logits."""
 

@@ -25,7 +25,7 @@ class EvaluateRequest(Request):
     """What `evaluate` takes."""
 
     checkpoints: tuple[Path, ...] = argument(
-        "Checkpoints, whole Keras models or a black box, to measure."
+        "Checkpoints, whole Keras models or black boxes, to measure."
     )
     dataset: str | None = shared.dataset(
         "Labelled images to measure on.",

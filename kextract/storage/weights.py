@@ -141,7 +141,7 @@ def _children(node: Any) -> Iterator[tuple[str, Any]]:
     import keras
 
     skipped = set(dir(keras.Layer()))
-    if isinstance(node, keras.Sequential) or hasattr(node, "operations"):
+    if isinstance(node, keras.Model) and hasattr(node, "operations"):
         yield "layers", node.layers
         skipped |= {"operations", "_operations", "_functional"}
     for name in sorted(dir(node), key=lambda name: f"~{name}" if name[0] == "_" else name):
