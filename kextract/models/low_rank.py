@@ -7,7 +7,8 @@ classification and detection", section 3.1. How many are kept of each layer is c
 them together (section 3.3 has it by the product of energies; here by measured divergence).
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
+from kextract.models.copying import Part, copied
+from kextract.models.folding import folded
 from kextract.models.made_up_images import photographs
 from kextract.models.statistics import batch_norm_layers, heard, layers_within
 
 Floats = NDArray[np.float64]
 IMAGES, BATCH = 256, 32
+PATIENCE = 0.2
+"""What it may cost, as a share of the price, that the beginning of a network is left as it is."""
 WIDEST = 2048
 """Channels of an input above which all directions count alike: few images tell of so many."""
 TINY = 1e-9
@@ -70,14 +75,16 @@ def low_rank_copy(network: keras.Model, share: float, images: NDArray[np.float32
     """Copy a network of logits so that at most `share` of its parameters are left, 0 to 1.
 
     `images` (n, h, w, c), in [-1, 1], are what the copy should answer like the network. Its batch
-    normalizations stay as they are when it is trained: their statistics are of the data that the
-    network was trained with. Raises RequestError where so little cannot be left.
+    normalizations are folded where that is possible, and stay as they are when it is trained: their
+    statistics are of the data that the network was trained with. Raises RequestError where so
+    little cannot be left.
     """
     batches = [images[first : first + BATCH] for first in range(0, len(images), BATCH)]
-    factors = _factors(network, batches)
-    others = network.count_params() - sum(each.size for each in factors)
+    whole = folded(network)
+    factors = _factors(whole, batches)
+    others = whole.count_params() - sum(each.size for each in factors)
     budget = int(share * network.count_params()) - others
-    ranks = _ranks(factors, _prices(network, factors, batches), budget)
+    ranks = _ranks(factors, _prices(whole, factors, batches), budget)
     if ranks is None:
         least = others + sum(min(each.size, each.step) for each in factors)
         total = network.count_params()
@@ -87,8 +94,24 @@ def low_rank_copy(network: keras.Model, share: float, images: NDArray[np.float32
             f" left by kernels of lower rank; ask for teacher@{possible:g} or more, or name another"
             " architecture"
         )
-    kept = {id(each.layer): (each, rank) for each, rank in zip(factors, ranks, strict=True)}
-    return _copied(network, kept)
+    instead = {
+        id(each.layer): _split(each, rank)
+        for each, rank in zip(factors, ranks, strict=True)
+        if rank is not None
+    }
+    copy = copied(whole, instead)
+    cut = {id(part) for parts in instead.values() for part, _ in parts}
+    for layer in (*_before(copy, cut), *batch_norm_layers(copy)):
+        layer.trainable = False
+    return copy
+
+
+def _before(network: keras.Model, layers: Collection[int]) -> Iterator[keras.Layer]:
+    """Yield what is called before any of these layers, named by `id`; nothing if there is none."""
+    calls: list[keras.Layer] = []
+    with heard(layers_within(network), lambda layer, *_: calls.append(layer)):
+        network(np.zeros((1, *network.input_shape[1:]), np.float32), training=False)
+    return itertools.takewhile(lambda layer: id(layer) not in layers, calls if layers else ())
 
 
 def _factors(network: keras.Model, batches: Sequence[NDArray[np.float32]]) -> list[Factors]:
@@ -162,7 +185,32 @@ def _prices(
 def _ranks(
     factors: Sequence[Factors], prices: Sequence[Floats], budget: int
 ) -> list[int | None] | None:
-    """Choose ranks of the least price that fit into the budget; None leaves a kernel as it is.
+    """Choose ranks that fit into the budget; None leaves a kernel as it is.
+
+    As many of the first kernels are left as that adds no more than `PATIENCE` to the price.
+    """
+    chosen = _cheapest(factors, prices, budget)
+    if chosen is None:
+        return None
+    most = (1 + PATIENCE) * _price(prices, chosen)
+    for first in range(1, len(factors)):
+        budget -= factors[first - 1].size
+        rest = _cheapest(factors[first:], prices[first:], budget)
+        if rest is None or _price(prices[first:], rest) > most:
+            break
+        chosen = [*itertools.repeat(None, first), *rest]
+    return chosen
+
+
+def _price(prices: Sequence[Floats], ranks: Sequence[int | None]) -> float:
+    pairs = zip(prices, ranks, strict=True)
+    return float(sum(price[rank] for price, rank in pairs if rank is not None))
+
+
+def _cheapest(
+    factors: Sequence[Factors], prices: Sequence[Floats], budget: int
+) -> list[int | None] | None:
+    """Choose ranks of the least price that fit into the budget; None where there are none.
 
     By Lagrange's multiplier: every layer takes what is best for it where a parameter costs so much.
     """
@@ -189,30 +237,7 @@ def _ranks(
     return chosen(high)
 
 
-def _copied(network: keras.Model, kept: dict[int, tuple[Factors, int | None]]) -> keras.Model:
-    """Copy a network, with two layers in the place of each that is split."""
-    weights: list[tuple[keras.Layer, list[Any]]] = []
-
-    def clone(layer: keras.Layer) -> keras.Layer:
-        factors, rank = kept.get(id(layer), (None, None))
-        if factors is None or rank is None:
-            copy = type(layer).from_config(layer.get_config())
-            if isinstance(layer, keras.Layer):
-                weights.append((copy, layer.get_weights()))
-            return copy
-        parts = _split(factors, rank)
-        weights.extend(parts)
-        return keras.Sequential([part for part, _ in parts], name=layer.name)
-
-    copy = keras.models.clone_model(network, clone_function=clone, recursive=True)
-    for layer, values in weights:
-        layer.set_weights(values)
-    for layer in batch_norm_layers(copy):
-        layer.trainable = False
-    return copy
-
-
-def _split(factors: Factors, rank: int) -> list[tuple[keras.Layer, list[Any]]]:
+def _split(factors: Factors, rank: int) -> list[Part]:
     """Return the layers that stand for one, in order, and the weights of each."""
     layer, config = factors.layer, factors.layer.get_config()
     first, second = factors.first[:, :rank], factors.second[:rank]

@@ -100,6 +100,34 @@ def test_batch_normalizations_stay_as_they_are_while_the_copy_is_trained() -> No
     assert not any(layer.trainable_variables for layer in batch_norm_layers(copy))
 
 
+def test_the_beginning_is_left_and_not_trained_where_the_rest_can_be_cut_as_well() -> None:
+    def trained(network: keras.Model) -> dict[str, bool]:
+        return {layer.name: layer.trainable for layer in layers_within(network) if layer.weights}
+
+    layers = keras.layers
+    sizes = {"first": 8, "second": 8, "large": 64, "last": 64}
+    network = of_rank(
+        keras.Sequential(
+            [keras.Input((8,)), *(layers.Dense(size, name=name) for name, size in sizes.items())]
+        ),
+        2,
+    )
+    copy = low_rank_copy(network, 0.5, images(50, (8,)))
+    assert trained(copy) == {
+        "first": False,
+        "second": False,
+        "large": False,
+        "last_narrow": True,
+        "last": True,
+    }
+
+
+def test_a_copy_of_which_nothing_is_cut_is_trained_as_a_whole() -> None:
+    copy = low_rank_copy(many_kinds(), 1.0, images())
+    kept = {id(layer) for layer in batch_norm_layers(copy)}
+    assert all(layer.trainable for layer in layers_within(copy) if id(layer) not in kept)
+
+
 def test_the_network_itself_is_left_alone() -> None:
     network = many_kinds()
     before = network.get_weights()

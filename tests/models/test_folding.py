@@ -1,0 +1,109 @@
+"""Batch normalizations that become a part of the layers before them."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kextract.models.batch_norm import BatchNormalization
+from kextract.models.folding import folded
+from kextract.models.statistics import batch_norm_layers, layers_within
+
+SHAPE = (9, 9, 3)
+layers = keras.layers
+
+
+def images(count: int = 6) -> Any:
+    return np.random.default_rng(3).uniform(-1, 1, (count, *SHAPE)).astype(np.float32)
+
+
+def stirred(network: keras.Model) -> keras.Model:
+    """Give every weight a value of its own; variances are positive."""
+    rng = np.random.default_rng(2)
+    for layer in layers_within(network):
+        layer.set_weights([rng.uniform(0.2, 1.5, w.shape) for w in layer.get_weights()])
+    return network
+
+
+def in_a_row(*between: keras.Layer) -> keras.Model:
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(4)]
+    return stirred(keras.Sequential([keras.Input(SHAPE), *between, *head]))
+
+
+@pytest.mark.parametrize(
+    "linear",
+    [
+        layers.Conv2D(5, 3, strides=2, padding="same"),
+        layers.Conv2D(6, 3, groups=3, use_bias=False),
+        layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same", use_bias=False),
+        layers.SeparableConv2D(5, 3, use_bias=False),
+        layers.Dense(5),
+    ],
+    ids=lambda layer: layer.name,
+)
+@pytest.mark.parametrize(
+    "normalization",
+    [
+        layers.BatchNormalization(),
+        layers.BatchNormalization(scale=False, epsilon=0.1),
+        layers.BatchNormalization(center=False),
+        BatchNormalization(),
+    ],
+    ids=["plain", "no scale", "no centre", "our own"],
+)
+def test_a_linear_layer_takes_its_normalization_in(
+    linear: keras.Layer, normalization: keras.Layer
+) -> None:
+    again = type(normalization).from_config(normalization.get_config())
+    network = in_a_row(type(linear).from_config(linear.get_config()), again, layers.ReLU())
+    copy = folded(network)
+    assert batch_norm_layers(copy) == []
+    np.testing.assert_allclose(copy(images()), network(images(), training=False), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [layers.Conv2D(5, 3, activation="relu")],
+        [layers.Conv2D(5, 3), layers.ReLU()],
+        [],
+    ],
+    ids=["an activation of its own", "an activation between", "nothing"],
+)
+def test_a_normalization_after_anything_else_stays(before: list[keras.Layer]) -> None:
+    network = in_a_row(*before, layers.BatchNormalization())
+    assert folded(network) is network
+
+
+def test_a_normalization_stays_where_something_else_needs_what_it_is_given() -> None:
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(5, 3, padding="same")(inputs)
+    outputs = layers.GlobalAveragePooling2D()(layers.add([x, layers.BatchNormalization()(x)]))
+    assert folded(network := stirred(keras.Model(inputs, outputs))) is network
+
+
+def test_a_layer_that_is_applied_twice_keeps_its_normalizations() -> None:
+    inputs = keras.Input(SHAPE)
+    shared = layers.Conv2D(3, 3, padding="same")
+    x = layers.BatchNormalization()(shared(inputs))
+    outputs = layers.GlobalAveragePooling2D()(layers.BatchNormalization()(shared(x)))
+    assert folded(network := stirred(keras.Model(inputs, outputs))) is network
+
+
+def test_an_operation_that_is_no_layer_is_not_forgotten() -> None:
+    """Nobody sees it ask for what the normalization is given."""
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(5, 3, padding="same")(inputs)
+    outputs = keras.ops.mean(layers.BatchNormalization()(x) + x, axis=(1, 2))
+    assert folded(network := stirred(keras.Model(inputs, outputs))) is network
+
+
+def test_models_inside_a_model_are_folded_too() -> None:
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(5, 3)(inputs)
+    inner = keras.Model(inputs, layers.ReLU()(layers.BatchNormalization()(x)))
+    network = in_a_row(inner)
+    copy = folded(network)
+    assert batch_norm_layers(copy) == []
+    np.testing.assert_allclose(copy(images()), network(images(), training=False), rtol=1e-4)
