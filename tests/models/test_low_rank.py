@@ -128,6 +128,24 @@ def test_a_copy_of_which_nothing_is_cut_is_trained_as_a_whole() -> None:
     assert all(layer.trainable for layer in layers_within(copy) if id(layer) not in kept)
 
 
+def test_what_folding_saves_is_left_for_the_kernels() -> None:
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Conv2D(40, 3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.Conv2D(40, 3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+    copy = low_rank_copy(network, 0.5, images())
+    assert batch_norm_layers(copy) == []
+    assert 0.45 < copy.count_params() / network.count_params() <= 0.5
+
+
 def test_the_network_itself_is_left_alone() -> None:
     network = many_kinds()
     before = network.get_weights()
