@@ -1,4 +1,4 @@
-"""Dead leaves for a student: crops of procedural canvases, as many of each answer.
+"""Dead leaves for a student: crops of procedural canvases, as many of each answer if wanted.
 
 Nothing but the teacher's outputs is used: no gradient, no stored statistics, no data. Source: Frank
 & Davis 2025, "What makes a good dataset for knowledge distillation?", for procedural images that
@@ -26,8 +26,6 @@ MOST_CANVASES = 48
 CROPS_OF_A_CANVAS = 512
 CANVAS_SIDE = 512
 ASKED_AT_ONCE = 256
-SEARCHES = 4
-"""How many times crops are looked for that are taken for what is missing."""
 PARENTS = 64
 """Crops nearest to a missing class that others are made like."""
 STRENGTH = 0.05
@@ -87,14 +85,14 @@ class Leaves:
 
     def _fill(self, epoch: int) -> Iterator[Event]:
         """Draw as many crops as the pool holds, then search for classes that are missing."""
-        count = self._config.leaves
+        count, searches = self._config.leaves, self._config.leaf_searches
         random = random_generator(Stream.LEAVES, self._config.seed)
         canvases = yield from painted(random, count, self._shape[-1], epoch)
         cutter = Cutter(canvases, *self._shape[:2])
         genes = random.random((count, GENES))
         logits = np.zeros((0, self._logits.shape[1]), np.float32)
-        total = count + SEARCHES * (count // 2)
-        for search in range(SEARCHES + 1):
+        total = count + searches * (count // 2)
+        for search in range(searches + 1):
             if search:
                 more = children(random, genes, _softmax(logits), count // 2)
                 genes = np.concatenate([genes, more])

@@ -124,6 +124,17 @@ def test_as_many_are_chosen_as_asked_for_whatever_the_answers(count: int) -> Non
     assert len(set(places)) == count
 
 
+def test_without_a_search_the_leaves_are_taken_as_they_come() -> None:
+    def shares(searches: int) -> list[float]:
+        some = source(leaf_searches=searches)
+        list(some.refresh(1, 0))
+        return sorted(some.metrics()[f"class_shares/{number}"] for number in range(CLASSES))
+
+    as_they_come, searched = shares(0), shares(4)
+    assert max(as_they_come) > max(searched)
+    assert max(searched) < 1.5 / CLASSES
+
+
 def test_children_are_of_the_crops_nearest_to_the_missing_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
