@@ -107,18 +107,10 @@ class DistillConfig:
     )
     leaves: int = option(
         32768,
-        "Crops of dead leaves that the student is taught with.",
+        "Crops of dead leaves that the student is taught with, chosen among three times as many.",
         panel=IMAGES,
         group="cutting",
         bounds=at_least(1),
-    )
-    leaf_searches: int = option(
-        4,
-        "How many times half as many leaves are drawn again, like those nearest to answers that are"
-        " missing, to choose among; with 0 they are taken as they come.",
-        panel=IMAGES,
-        group="cutting",
-        bounds=at_least(0),
     )
     cutmix: float = option(
         0.0,

@@ -1,4 +1,4 @@
-"""Dead leaves for a student: crops of procedural canvases, as many of each answer if wanted.
+"""Dead leaves for a student: crops of procedural canvases, as many of each answer.
 
 Nothing but the teacher's outputs is used: no gradient, no stored statistics, no data. Source: Frank
 & Davis 2025, "What makes a good dataset for knowledge distillation?", for procedural images that
@@ -19,19 +19,20 @@ from kextract.records import Event, Progress
 from kextract.seeds import Stream, random_generator
 from kextract.transfer.crops import GENES, Cutter, Genes, Pixels, mutated
 from kextract.transfer.dead_leaves import canvas
-from kextract.transfer.source import Batch, SourceContext
-from kextract.transfer.stored import sample, sampled_rows
+from kextract.transfer.source import SourceContext
+from kextract.transfer.stored import sample
 
 MOST_CANVASES = 48
 CROPS_OF_A_CANVAS = 512
 CANVAS_SIDE = 512
 ASKED_AT_ONCE = 256
+SEARCHES = 4
+"""How many times crops are looked for that are taken for what is missing."""
 PARENTS = 64
 """Crops nearest to a missing class that others are made like."""
 STRENGTH = 0.05
 """Standard deviation of what a gene is changed by."""
 
-Logits = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
 
 
@@ -43,7 +44,7 @@ class Leaves:
         self._shape = context.input_shape
         self._ask = _compile_ask(context)
         self._pool: Pixels | None = None
-        self._logits = np.zeros((0, context.classes), np.float32)
+        self._probabilities = np.zeros((0, context.classes), np.float32)
         self._step = (0, 0)
 
     def refresh(self, epoch: int, step: int) -> Iterator[Event]:
@@ -52,28 +53,22 @@ class Leaves:
         if self._pool is None:
             yield from self._fill(epoch)
 
-    def batch(self) -> Batch:
-        """Return float32 images (n, h, w, c) in [-1, 1], shifted and mirrored at random.
-
-        The teacher's logits come along where these are the images that it was asked about.
-        """
+    def batch(self) -> tf.Tensor:
+        """Return float32 images (n, h, w, c) in [-1, 1], shifted and mirrored at random."""
         assert self._pool is not None, "refreshed before"
-        config = self._config
-        images = sample(self._pool, config, *self._step)
-        if config.shift or config.flip or config.cutmix:
-            return Batch(images)
-        rows = sampled_rows(len(self._pool), config, *self._step)
-        return Batch(images, tf.constant(self._logits[rows]))
+        return sample(self._pool, self._config, *self._step)
 
     def metrics(self) -> dict[str, float]:
         """Return the shares of the pool's predictions, and their entropy as a share of log k."""
-        classes = self._logits.shape[1]
-        shares = np.bincount(self._logits.argmax(axis=1), minlength=classes) / len(self._logits)
+        classes = self._probabilities.shape[1]
+        shares = np.bincount(self._probabilities.argmax(axis=1), minlength=classes) / len(
+            self._probabilities
+        )
         some = shares[shares > 0]
         return {
             **{f"class_shares/{number}": float(share) for number, share in enumerate(shares)},
             "entropy": float(-(some * np.log(some)).sum() / np.log(classes)),
-            "confidence": float(_softmax(self._logits).max(axis=1).mean()),
+            "confidence": float(self._probabilities.max(axis=1).mean()),
         }
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -85,23 +80,24 @@ class Leaves:
 
     def _fill(self, epoch: int) -> Iterator[Event]:
         """Draw as many crops as the pool holds, then search for classes that are missing."""
-        count, searches = self._config.leaves, self._config.leaf_searches
+        count = self._config.leaves
         random = random_generator(Stream.LEAVES, self._config.seed)
         canvases = yield from painted(random, count, self._shape[-1], epoch)
         cutter = Cutter(canvases, *self._shape[:2])
         genes = random.random((count, GENES))
-        logits = np.zeros((0, self._logits.shape[1]), np.float32)
-        total = count + searches * (count // 2)
-        for search in range(searches + 1):
+        probabilities = np.zeros((0, self._probabilities.shape[1]), np.float32)
+        total = count + SEARCHES * (count // 2)
+        for search in range(SEARCHES + 1):
             if search:
-                more = children(random, genes, _softmax(logits), count // 2)
-                genes = np.concatenate([genes, more])
-            while len(logits) < len(genes):
-                some = genes[len(logits) : len(logits) + ASKED_AT_ONCE]
-                logits = np.concatenate([logits, self._ask(cutter.cut(some))])
-                yield Progress(epoch, "cutting leaves", len(logits), total, len(logits))
-        chosen = evenly(random, _softmax(logits), count)
-        self._logits = logits[chosen]
+                genes = np.concatenate([genes, children(random, genes, probabilities, count // 2)])
+            while len(probabilities) < len(genes):
+                some = genes[len(probabilities) : len(probabilities) + ASKED_AT_ONCE]
+                probabilities = np.concatenate([probabilities, self._ask(cutter.cut(some))])
+                yield Progress(
+                    epoch, "cutting leaves", len(probabilities), total, len(probabilities)
+                )
+        chosen = evenly(random, probabilities, count)
+        self._probabilities = probabilities[chosen]
         self._pool = cutter.cut(genes[chosen])
 
 
@@ -161,18 +157,13 @@ def evenly(
     return np.flatnonzero(taken)
 
 
-def _compile_ask(context: SourceContext) -> Callable[[Pixels], Logits]:
+def _compile_ask(context: SourceContext) -> Callable[[Pixels], Probabilities]:
     @compiled(reduce_retracing=True)
-    def logits(images: tf.Tensor) -> tf.Tensor:
-        return tf.cast(context.required_classifier(images), tf.float32)
+    def predict(images: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(tf.cast(context.required_classifier(images), tf.float32))
 
-    def ask(pixels: Pixels) -> Logits:
-        found: Logits = logits(tf.constant(scale(pixels))).numpy()
+    def ask(pixels: Pixels) -> Probabilities:
+        found: Probabilities = predict(tf.constant(scale(pixels))).numpy()
         return found
 
     return ask
-
-
-def _softmax(logits: Logits) -> Probabilities:
-    probabilities: Probabilities = tf.nn.softmax(logits).numpy()
-    return probabilities

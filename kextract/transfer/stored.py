@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
@@ -51,18 +50,9 @@ def sample(images: StoredPixels, config: DistillConfig, epoch: int, step: int) -
     are shifted and mirrored, depends on seed, epoch and step alone.
     """
     generator = batch_generator(config.seed, epoch, step)
-    chosen = images[_rows(generator, len(images), config)]
+    chosen = images[generator.integers(0, len(images), config.batch_size)]
     seed = tf.constant(generator.integers(0, 2**31, 2), tf.int32)
     return _augmented(tf.constant(chosen), seed, shift=config.shift, flip=bool(config.flip))
-
-
-def sampled_rows(count: int, config: DistillConfig, epoch: int, step: int) -> NDArray[np.int64]:
-    """Tell which of `count` images `sample` draws, by their number (`config.batch_size`,)."""
-    return _rows(batch_generator(config.seed, epoch, step), count, config)
-
-
-def _rows(generator: np.random.Generator, count: int, config: DistillConfig) -> NDArray[np.int64]:
-    return generator.integers(0, count, config.batch_size)
 
 
 # Traced for every size of images: relaxed ones would leave `augment` without their height.

@@ -41,26 +41,9 @@ def small_canvases(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_batches_are_images_of_the_teacher_s_size_in_the_pixel_range() -> None:
     some = source()
     list(some.refresh(1, 0))
-    batch = some.batch().images
+    batch = some.batch()
     assert batch.shape == (8, *SHAPE) and batch.dtype == tf.float32
     assert np.abs(batch.numpy()).max() <= 1.0
-
-
-def test_images_that_nothing_changes_come_with_what_the_teacher_says_of_them() -> None:
-    teacher = tiny_network(1)
-    some = source(teacher, shift=0, flip=False)
-    list(some.refresh(1, 0))
-    images, logits = some.batch()
-    assert logits is not None
-    expected = teacher(images, training=False)
-    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("change", [{"shift": 1}, {"flip": True}, {"cutmix": 0.5}])
-def test_images_that_are_changed_come_without_logits(change: dict[str, Any]) -> None:
-    some = source(**{"shift": 0, "flip": False} | change)
-    list(some.refresh(1, 0))
-    assert some.batch().logits is None
 
 
 def test_the_pool_is_drawn_once_and_its_progress_is_told() -> None:
@@ -81,7 +64,7 @@ def test_a_resumed_run_draws_the_same_pool() -> None:
     list(first.refresh(1, 0))
     list(first.refresh(2, 1))
     list(second.refresh(2, 1))
-    np.testing.assert_array_equal(first.batch().images, second.batch().images)
+    np.testing.assert_array_equal(first.batch(), second.batch())
     assert first.metrics() == second.metrics()
     assert first.state() == {}
 
@@ -90,7 +73,7 @@ def test_figures_are_the_teacher_s_answers_to_the_images_of_the_pool() -> None:
     teacher = tiny_network(1)
     some = source(teacher, leaves=40, batch_size=4000, shift=0, flip=False)
     list(some.refresh(1, 0))
-    probabilities = tf.nn.softmax(teacher(some.batch().images, training=False)).numpy()
+    probabilities = tf.nn.softmax(teacher(some.batch(), training=False)).numpy()
     shares = np.bincount(probabilities.argmax(axis=1), minlength=CLASSES) / len(probabilities)
     metrics = some.metrics()
     found = [metrics[f"class_shares/{number}"] for number in range(CLASSES)]
@@ -100,7 +83,7 @@ def test_figures_are_the_teacher_s_answers_to_the_images_of_the_pool() -> None:
 
 def test_an_even_pool_has_an_entropy_of_1() -> None:
     some = source()
-    some._logits = answered(0, 1, 2, 2, 1, 0)
+    some._probabilities = answered(0, 1, 2, 2, 1, 0)
     assert some.metrics()["entropy"] == pytest.approx(1.0)
 
 
@@ -122,17 +105,6 @@ def test_a_missing_answer_is_replaced_by_what_came_nearest_to_it() -> None:
 def test_as_many_are_chosen_as_asked_for_whatever_the_answers(count: int) -> None:
     places = evenly(np.random.default_rng(0), answered(*[1] * 10), count)
     assert len(set(places)) == count
-
-
-def test_without_a_search_the_leaves_are_taken_as_they_come() -> None:
-    def shares(searches: int) -> list[float]:
-        some = source(leaf_searches=searches)
-        list(some.refresh(1, 0))
-        return sorted(some.metrics()[f"class_shares/{number}"] for number in range(CLASSES))
-
-    as_they_come, searched = shares(0), shares(4)
-    assert max(as_they_come) > max(searched)
-    assert max(searched) < 1.5 / CLASSES
 
 
 def test_children_are_of_the_crops_nearest_to_the_missing_answer(
