@@ -15,17 +15,17 @@ BATCHES, BATCH, STEPS = 8, 32, 10
 
 
 def crafting(precision: str, *, together: int, compiled: bool = True) -> Timed:
-    """Craft all batches, so many at once."""
+    """Craft all batches, so many at once; compiled as the command does, from a folded teacher."""
     import tensorflow as tf
 
     from kextract.models.build import build_model
+    from kextract.models.folding import folded
     from kextract.models.frozen import frozen
     from kextract.transfer.crafting import Crafter, CraftingRules
     from kextract.transfer.noise import clipped_noise
 
-    teacher = frozen(
-        build_model("resnet11", SHAPE, 10, precision=precision), batch_statistics=False
-    )
+    network = build_model("resnet11", SHAPE, 10, precision=precision)
+    teacher = frozen(folded(network) if compiled else network, batch_statistics=False)
     # No step lowers a loss by less than this, so that all are made.
     craft = Crafter(teacher, CraftingRules(1e-2, STEPS, -1e9), BATCH)
     noise = tf.constant(clipped_noise(np.random.default_rng(0), (BATCH * together, *SHAPE)))

@@ -3,6 +3,7 @@
 import keras
 
 from kextract.models.batch_norm import BatchNormalization
+from kextract.models.fast_gradients import Add, ReLU
 from kextract.models.naming import LayerNames
 
 NARROW = 16
@@ -63,7 +64,7 @@ class Blocks:
 
     def activation(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Apply a ReLU."""
-        return keras.layers.ReLU(name=self.name("re_lu"))(x)
+        return ReLU(name=self.name("re_lu"))(x)
 
     def normalized(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Normalize, then apply a ReLU."""
@@ -71,7 +72,7 @@ class Blocks:
 
     def sum(self, x: keras.KerasTensor, y: keras.KerasTensor) -> keras.KerasTensor:
         """Add features of the same shape."""
-        return keras.layers.Add(name=self.name("add"))([x, y])
+        return Add(name=self.name("add"))([x, y])
 
     def logits(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
         """Classify vectors (n, c): float32 logits (n, classes)."""

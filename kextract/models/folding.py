@@ -21,7 +21,7 @@ LINEAR = (
     keras.layers.SeparableConv2D,
     keras.layers.Dense,
 )
-CLOSE = 1e-3
+CLOSE, CLOSE_IN_BFLOAT16 = 1e-3, 3e-2
 """How far the copy may be off, as a share of the largest output."""
 
 
@@ -34,13 +34,14 @@ def folded(network: keras.Model) -> keras.Model:
     instead: dict[int, list[Part]] = {}
     for linear, normalization in _pairs(network):
         instead[id(linear)] = [_with_normalization(linear, normalization)]
-        instead[id(normalization)] = [(_nothing(normalization.name), [])]
+        instead[id(normalization)] = [(_nothing_like(normalization), [])]
     if not instead:
         return network
     copy = copied(network, instead)
     images = np.random.default_rng(0).uniform(-1, 1, (2, *network.input_shape[1:]))
     expected, found = (np.asarray(model(images, training=False)) for model in (network, copy))
-    return copy if np.abs(found - expected).max() <= CLOSE * np.abs(expected).max() else network
+    close = CLOSE_IN_BFLOAT16 if network.compute_dtype == "bfloat16" else CLOSE
+    return copy if np.abs(found - expected).max() <= close * np.abs(expected).max() else network
 
 
 def _pairs(network: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
@@ -69,9 +70,13 @@ def _pairs(network: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
     return pairs
 
 
-def _nothing(name: str) -> keras.Model:
+def _nothing_like(normalization: keras.layers.Layer) -> keras.Model:
     """Return a model for the place of a normalization: no other layer takes all its arguments."""
-    return keras.Sequential([keras.layers.Identity()], name=name)
+    precision = normalization.dtype_policy.name
+    nothing = keras.Sequential([keras.layers.Identity(dtype=precision)], name=normalization.name)
+    # Otherwise it would turn bfloat16 into float32.
+    nothing.dtype_policy = precision
+    return nothing
 
 
 def _with_normalization(

@@ -49,13 +49,16 @@ def load_teacher(
     if opened.answering is not None:
         assert ledger is not None, "methods that need a teacher at hand were refused"
         return LoadedTeacher(asking=open_asking(opened.answering, config, ledger))
+    from kextract.models.folding import folded
     from kextract.models.frozen import frozen
     from kextract.training.evaluation import Predictor
     from kextract.training.sanity import doubt_about
 
     network, sha256 = opened.load(config.precision)
     logits = Predictor(network).logits(validation.x) if validation else None
-    classifier = frozen(network, batch_statistics=config.recipe == "article")
+    # Statistics of a batch are not known before, so nothing can be folded by them.
+    article = config.recipe == "article"
+    classifier = frozen(network if article else folded(network), batch_statistics=article)
     doubt = doubt_about(classifier, opened.path, opened.info.input_shape, validation, logits)
     asking = None
     if ledger is not None:

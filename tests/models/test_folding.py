@@ -5,8 +5,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kextract.models.batch_norm import BatchNormalization
+from kextract.models.build import build_model
 from kextract.models.folding import folded
 from kextract.models.statistics import batch_norm_layers, layers_within
 
@@ -107,3 +109,21 @@ def test_models_inside_a_model_are_folded_too() -> None:
     copy = folded(network)
     assert batch_norm_layers(copy) == []
     np.testing.assert_allclose(copy(images()), network(images(), training=False), rtol=1e-4)
+
+
+def test_in_bfloat16_a_copy_is_all_bfloat16_and_as_near_to_float32_as_the_network() -> None:
+    shape = (16, 16, 3)
+    seen = np.random.default_rng(3).uniform(-1, 1, (6, *shape)).astype(np.float32)
+    exact = build_model("resnet11", shape, 4, seed=1)
+    rounded = build_model("resnet11", shape, 4, precision="bfloat16", seed=1)
+    rounded.set_weights(exact.get_weights())
+    copy = folded(rounded)
+    assert copy is not rounded
+
+    def error(network: keras.Model) -> Any:
+        return np.abs(np.asarray(network(seen)) - exact(seen)).max()
+
+    assert error(copy) < 2 * error(rounded)
+    graph = tf.function(copy).get_concrete_function(tf.TensorSpec((None, *shape))).graph
+    activations = [op.outputs[0] for op in graph.get_operations() if op.type == "Relu"]
+    assert {each.dtype for each in activations} == {tf.bfloat16}
