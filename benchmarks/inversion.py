@@ -34,9 +34,10 @@ PHOTOS = InversionConfig(
     batch_norm_weight=2.0,
     adversarial_weight=0.25,
     adversarial_after=0,
+    adversarial_share=0.25,
     generator_channels=32,
     generator_steps=3,
-    new_images=512,
+    new_images=384,
 )
 """The defaults, and those of the preset `photos` that take time."""
 SETTINGS: tuple[tuple[str, Shape, InversionConfig], ...] = (

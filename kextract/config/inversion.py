@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kextract.config.option import NOT_NEGATIVE, POSITIVE, at_least, check, option
+from kextract.config.option import NOT_NEGATIVE, POSITIVE, Bounds, at_least, check, option
 
 PANEL = "Inversion"
 
@@ -68,6 +68,13 @@ class InversionConfig(GeneratorConfig):
     )
     adversarial_after: int = _count(
         200, "Updates of the student before the generator's adversarial loss begins.", least=0
+    )
+    adversarial_share: float = option(
+        1.0,
+        "Share of the generator's images that the student is shown for its adversarial loss.",
+        panel=PANEL,
+        group="drawing",
+        bounds=Bounds(lambda share: 0 < share <= 1, "more than 0 and at most 1"),
     )
     warm_up: int = _count(100, "Steps of the generator before the student's first update.")
     round_updates: int = _count(

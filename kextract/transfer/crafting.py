@@ -105,8 +105,8 @@ def _compile(
             time = tf.cast(steps_before + step + 1, tf.float32)
             correction = tf.sqrt(1 - BETA_2**time) / (1 - BETA_1**time)
             pushed = noise - rules.learning_rate * correction * mean / (tf.sqrt(square) + EPSILON)
-            moving = tf.reshape(tf.repeat(active, batch_size), [-1, 1, 1, 1])
-            noise = tf.where(moving, pushed, noise)
+            # By whole images; `tf.where` would look at every pixel.
+            noise = tf.raw_ops.Select(condition=tf.repeat(active, batch_size), x=pushed, y=noise)
             new_loss, gradient, logits = step_up(noise, classes)
             taken += tf.cast(active, tf.int32)
             # The first step has no loss to compare with, so it never is the last one.

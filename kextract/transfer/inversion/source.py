@@ -1,5 +1,6 @@
 """Images drawn out of a teacher by a generator that is trained against it."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -140,12 +141,16 @@ class Inversion:
         first = self._synthesizer.is_new
         steps = rules.warm_up if first else rules.generator_steps
         weight = rules.adversarial_weight if update >= rules.adversarial_after else 0.0
+        count = rules.first_images if first else rules.new_images
+        batches = -(-count // rules.synthesis_batch_size)
+        judged: deque[NDArray[np.float32]] = deque(maxlen=0 if first else batches)
         for step in range(steps):
-            self._synthesizer.learn(weight)
+            judged.append(self._synthesizer.learn(weight))
             done = step + 1
             if first:
                 images = done * rules.synthesis_batch_size
                 yield Progress(epoch, "inverting", done, steps, images)
-        count = rules.first_images if first else rules.new_images
-        for _ in range(-(-count // rules.synthesis_batch_size)):
+        for drawn in judged:
+            self._bank.add(drawn)
+        for _ in range(batches - len(judged)):
             self._bank.add(self._synthesizer.draw()[0])

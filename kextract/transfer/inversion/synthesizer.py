@@ -47,13 +47,19 @@ class Synthesizer:
         """Whether the generator has not learned anything yet."""
         return self._steps == 0
 
-    def learn(self, adversarial_weight: float) -> None:
-        """Make one step. Raises NonFiniteError where a loss is not finite."""
+    def learn(self, adversarial_weight: float) -> NDArray[np.float32]:
+        """Make one step and return the images that were judged for it, as `draw` does.
+
+        Raises NonFiniteError where a loss is not finite.
+        """
         codes, labels = self._next_codes()
-        measures = self._step(codes, labels, tf.constant(adversarial_weight, tf.float32)).numpy()
+        weight = tf.constant(adversarial_weight, tf.float32)
+        images, measures = (found.numpy() for found in self._step(codes, labels, weight))
         self._check(measures)
         self._measured.append(measures)
         self._steps += 1
+        judged: NDArray[np.float32] = images
+        return judged
 
     def draw(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Return new images (n, h, w, c) in [-1, 1] and the classes (n,) they were drawn for.
@@ -150,14 +156,17 @@ class Synthesizer:
         )
 
     def _compile_step(self) -> Any:
-        """Compile a step: codes, classes and adversarial weight in; MEASURES out, float32 (3,)."""
+        """Compile a step: codes, classes, adversarial weight in; images and MEASURES (3,) out."""
         rules = self._rules
         student = self._context.student if rules.adversarial_weight else None
+        shown = max(1, round(rules.adversarial_share * rules.synthesis_batch_size))
         distance = losses.distance(self._context.config.distance, self._context.config.temperature)
         variables = self._generator.trainable_variables
 
         @compiled
-        def step(codes: tf.Tensor, labels: tf.Tensor, adversarial_weight: tf.Tensor) -> tf.Tensor:
+        def step(
+            codes: tf.Tensor, labels: tf.Tensor, adversarial_weight: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor]:
             with tf.GradientTape() as tape:
                 images = self._generator(codes, training=True)
                 teacher_logits, inputs = logits_and_inputs(self._context.teacher, images)
@@ -169,14 +178,15 @@ class Synthesizer:
                 if rules.variation_weight:
                     loss += rules.variation_weight * losses.total_variation(images)
                 if student is not None:
-                    student_logits = student(images, training=False)
+                    student_logits = student(images[:shown], training=False)
+                    logits = teacher_logits[:shown]
                     loss -= adversarial_weight * losses.disagreement(
-                        distance(teacher_logits, student_logits), teacher_logits, student_logits
+                        distance(logits, student_logits), logits, student_logits
                     )
             self._optimizer.apply(tape.gradient(loss, variables), variables)
             hits = tf.equal(tf.argmax(teacher_logits, axis=-1, output_type=tf.int32), labels)
             requested = tf.reduce_mean(tf.cast(hits, tf.float32))
-            return tf.stack([loss, requested, statistics_loss])
+            return images, tf.stack([loss, requested, statistics_loss])
 
         return step
 

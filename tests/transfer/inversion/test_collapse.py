@@ -134,7 +134,8 @@ def epochs_that_end_ill(
     well = {"entropy": 1.0, "diversity": 1.0, "class_shares/0": 1.0}
     monkeypatch.setattr(source_module, "ENOUGH_STEPS", 0)
     monkeypatch.setattr(Health, "of", lambda *_: well)
-    monkeypatch.setattr(Synthesizer, "learn", lambda *_: None)
+    nothing = np.zeros((RULES.synthesis_batch_size, *source._bank.images.shape[1:]), np.float32)
+    monkeypatch.setattr(Synthesizer, "learn", lambda *_: nothing)
     ill = []
     for epoch, share in enumerate(shares, start=1):
         monkeypatch.setattr(Synthesizer, "requested", lambda _, share=share: share)
@@ -185,11 +186,11 @@ def failing(monkeypatch: pytest.MonkeyPatch, *at: int) -> list[int]:
     """Let the learning steps of these numbers, from 1 on, fail; return a list of all steps."""
     learn, made = Synthesizer.learn, list[int]()
 
-    def sometimes(synthesizer: Synthesizer, weight: float) -> None:
+    def sometimes(synthesizer: Synthesizer, weight: float) -> Any:
         made.append(len(made) + 1)
         if made[-1] in at:
             raise NonFiniteError(f"step {made[-1]}")
-        learn(synthesizer, weight)
+        return learn(synthesizer, weight)
 
     monkeypatch.setattr(Synthesizer, "learn", sometimes)
     return made

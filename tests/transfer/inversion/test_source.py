@@ -23,13 +23,17 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the generator is told to do, instead of doing it: weights of steps, and "draw"."""
     told: list[Any] = []
     monkeypatch.setattr(Synthesizer, "is_new", property(lambda _: "draw" not in told))
-    monkeypatch.setattr(Synthesizer, "learn", lambda _, weight: told.append(weight))
+    size = RULES.synthesis_batch_size
+
+    def learn(_: Synthesizer, weight: float) -> Any:
+        told.append(weight)
+        return np.full((size, 16, 16, 1), len(told) / 127.5 - 1, np.float32)
 
     def draw(_: Synthesizer) -> Any:
         told.append("draw")
-        size = RULES.synthesis_batch_size
-        return np.zeros((size, 16, 16, 1), np.float32), np.zeros(size, np.int32)
+        return np.ones((size, 16, 16, 1), np.float32), np.zeros(size, np.int32)
 
+    monkeypatch.setattr(Synthesizer, "learn", learn)
     monkeypatch.setattr(Synthesizer, "draw", draw)
     return told
 
@@ -51,13 +55,24 @@ def test_the_first_round_warms_up_and_the_others_come_when_they_are_due(
 ) -> None:
     """Every four updates, counted over epochs of six; 24 first images are two batches of 12."""
     expected = [(0, 0)] * 12
-    expected[0], expected[4], expected[8] = (5, 2), (3, 1), (3, 1)
+    expected[0], expected[4], expected[8] = (5, 2), (3, 0), (3, 0)
     assert rounds(source, calls) == expected
 
 
-def test_images_come_in_whole_batches(calls: list[Any]) -> None:
-    found = rounds(inversion(new_images=13, first_images=1), calls, epochs=1)
-    assert [draws for _, draws in found] == [1, 0, 0, 0, 2, 0]
+@pytest.mark.parametrize(
+    ("new_images", "drawn", "kept"),
+    # The sixth step is the first that is not of the warm-up; then comes the drawing, if any.
+    [(12, 0, [9]), (13, 0, [8, 9]), (36, 0, [7, 8, 9]), (37, 1, [7, 8, 9, 255])],
+)
+def test_new_images_are_the_last_that_the_generator_learned_by_and_then_drawn_ones(
+    calls: list[Any], new_images: int, drawn: int, kept: list[int]
+) -> None:
+    """Always whole batches, of 12."""
+    source = inversion(new_images=new_images, first_images=1, bank_size=60)
+    found = rounds(source, calls, epochs=1)
+    assert [draws for _, draws in found] == [1, 0, 0, 0, drawn, 0]
+    images = source._bank.images
+    assert images[:: RULES.synthesis_batch_size, 0, 0, 0].tolist() == [255, *kept]
 
 
 def test_the_adversarial_loss_begins_after_its_updates(calls: list[Any]) -> None:

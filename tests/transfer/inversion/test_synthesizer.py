@@ -155,9 +155,11 @@ def test_every_weight_is_that_of_its_part_of_the_loss(
     assert loss == pytest.approx(3 * part(teacher, *first_images(teacher)), rel=1e-4, abs=2e-6)
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5])
 def test_the_adversarial_loss_is_the_divergence_where_teacher_and_student_agree(
-    teacher: Any,
+    teacher: Any, share: float
 ) -> None:
+    """Among the images that the student is shown, which are the first."""
     student, temperature, (images, labels) = tiny_network(9), 4.0, first_images(teacher)
     logits = [outputs(model, images) for model in (teacher, student)]
     wanted, given = (log_softmax(each / temperature) for each in logits)
@@ -165,9 +167,11 @@ def test_the_adversarial_loss_is_the_divergence_where_teacher_and_student_agree(
     agreed = logits[0].argmax(axis=1) == logits[1].argmax(axis=1)
     assert 0 < agreed.sum() < len(agreed)
 
-    loss = first_loss(teacher, student=student, batch_norm_weight=0.0, adversarial_weight=7.0)
+    rules = {"batch_norm_weight": 0.0, "adversarial_weight": 7.0, "adversarial_share": share}
+    loss = first_loss(teacher, student=student, **rules)
 
-    expected = cross_entropy(teacher, images, labels) - 7 * (divergence * agreed).mean()
+    shown = (divergence * agreed)[: round(share * len(images))]
+    expected = cross_entropy(teacher, images, labels) - 7 * shown.mean()
     assert loss == pytest.approx(expected, rel=1e-4)
 
 
