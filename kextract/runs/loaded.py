@@ -22,6 +22,8 @@ class LoadedTeacher:
     """A teacher; all but the last two fields are None for a black box."""
 
     network: "keras.Model | None" = None
+    folded: "keras.Model | None" = None
+    """The same function, sooner, for all that do not ask for its batch normalizations."""
     classifier: "Classifier | None" = None
     """The network as a function that never changes it."""
     sha256: str | None = None
@@ -58,7 +60,8 @@ def load_teacher(
     logits = Predictor(network).logits(validation.x) if validation else None
     # Statistics of a batch are not known before, so nothing can be folded by them.
     article = config.recipe == "article"
-    classifier = frozen(network if article else folded(network), batch_statistics=article)
+    quick = folded(network)
+    classifier = frozen(network if article else quick, batch_statistics=article)
     doubt = doubt_about(classifier, opened.path, opened.info.input_shape, validation, logits)
     asking = None
     if ledger is not None:
@@ -67,7 +70,7 @@ def load_teacher(
 
         whole = KerasTeacher(network, f"{opened.path.name}, SHA-256 {sha256}")
         asking = open_asking(restricted(whole, access or "full"), config, ledger)
-    return LoadedTeacher(network, classifier, sha256, logits, doubt, asking)
+    return LoadedTeacher(network, quick, classifier, sha256, logits, doubt, asking)
 
 
 def open_asking(teacher: Teacher, config: DistillConfig, ledger: Path) -> "Asking":

@@ -147,7 +147,7 @@ class StudentPlan:
                 config,
                 validation,
                 teacher.validation_logits,
-                match=matching_for(config.match, teacher.network, student),
+                match=matching_for(config.match, teacher.folded, student),
             )
 
         if config.minutes is not None and kept is not None:
@@ -155,7 +155,7 @@ class StudentPlan:
         elif config.minutes is not None:
             config = fitted(config, config.minutes, began, trial)
         student = self._student(own, config, precision)
-        match = matching_for(config.match, teacher.network, student)
+        match = matching_for(config.match, teacher.folded, student)
         config = replace(config, match=match.name if match else "logits")
         source = Watched(source_for(student, config))
 
