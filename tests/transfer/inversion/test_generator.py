@@ -1,10 +1,11 @@
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kextract.transfer.inversion.generator import build_generator, latent_codes
+from kextract.transfer.inversion.generator import Doubling, build_generator, latent_codes
 
 CLASSES, LATENT = 3, 5
 SEED = tf.constant([1, 2])
@@ -89,3 +90,17 @@ def test_the_noise_follows_from_the_seed_alone() -> None:
     other = codes([0, 1], seed=tf.constant([1, 3]))
     np.testing.assert_array_equal(first[:, :LATENT], same[:, :LATENT])
     assert (first[:, :LATENT].numpy() != other[:, :LATENT].numpy()).all()
+
+
+def test_a_doubling_is_kerass_upsampling_with_its_gradient() -> None:
+    random = np.random.default_rng(0)
+    features = tf.constant(random.normal(size=(2, 3, 4, 5)).astype(np.float32))
+    of_doubled = tf.constant(random.normal(size=(2, 6, 8, 5)).astype(np.float32))
+    found = []
+    for layer in (Doubling(), keras.layers.UpSampling2D()):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            doubled = layer(features)
+        found.append((doubled, tape.gradient(doubled, features, of_doubled)))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5, atol=1e-6)
