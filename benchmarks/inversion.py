@@ -19,6 +19,7 @@ from kextract.config import DistillConfig
 from kextract.config.inversion import InversionConfig
 from kextract.models import batch_norm
 from kextract.models.build import build_model, fastest_precision
+from kextract.models.folding import folded
 from kextract.models.frozen import frozen
 from kextract.records import Progress
 from kextract.training.student import distill
@@ -64,7 +65,8 @@ def context(shape: Shape, rules: InversionConfig) -> SourceContext:
         precision=precision,
         inversion=rules,
     )
-    return SourceContext(frozen(teacher, batch_statistics=False), teacher, student, config)
+    classifier = frozen(folded(teacher), batch_statistics=False)
+    return SourceContext(classifier, teacher, student, config)
 
 
 def step(shape: Shape, rules: InversionConfig) -> Timed:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from benchmarks.timing import Timed, begin, compare
 from kextract.config import DistillConfig
 from kextract.models.build import build_model, fastest_precision
+from kextract.models.folding import folded
 from kextract.models.frozen import frozen
 from kextract.optimizers import make_optimizer
 from kextract.records import Progress
@@ -34,7 +35,7 @@ class Student:
         precision = fastest_precision("auto", name)
         teacher = build_model(name, shape, 10, precision=precision, seed=1)
         self.model = build_model(name, shape, 10, precision=precision, seed=2)
-        self.teacher = frozen(teacher, batch_statistics=False)
+        self.teacher = frozen(folded(teacher), batch_statistics=False)
         self.config = DistillConfig(
             method="real",
             optimizer=optimizer,
