@@ -18,7 +18,11 @@ from statistics import median
 from kextract import runtime
 
 Timed = Callable[[], object]
-"""Works, and returns the seconds that this took if it was another process that worked."""
+"""Works, and returns `Elsewhere` if it was another process that worked."""
+
+
+class Elsewhere(float):
+    """The seconds that another process has worked."""
 
 
 def processor_seconds() -> float:
@@ -93,9 +97,9 @@ def compare(
     for _ in range(options.rounds):
         for name, run in contenders.items():
             began = clock()
-            elsewhere = [run() for _ in range(repeats)]
+            returned = [run() for _ in range(repeats)]
             here = clock() - began
-            others = [each for each in elsewhere if isinstance(each, float)]
+            others = [each for each in returned if isinstance(each, Elsewhere)]
             seconds[name].append((sum(others) if others else here) / repeats)
     print_table(title, seconds, options.clock)
     return seconds
