@@ -19,9 +19,9 @@ set -euo pipefail
 export OUT=${1:-results/without-data}
 export KEXTRACT=${KEXTRACT:-uv run kextract} OPTIONS=${OPTIONS:-}
 SEEDS=${SEEDS:-0 1 2}
-TASKS=${TASKS:-leaves wrn-leaves plain mnist-short mnist-shapes strokes-short mnist-global-short
-    lenet5-mixed real-cifar10 real-wrn real-plain real-mnist real-strokes real-mnist-global
-    real-lenet5}
+TASKS=${TASKS:-leaves cifar10 wrn-leaves plain mnist-short mnist-shapes strokes-short
+    mnist-global-short lenet5-mixed real-cifar10 real-wrn real-plain real-mnist real-strokes
+    real-mnist-global real-lenet5}
 JOBS=${JOBS:-$(nproc)}
 mkdir -p "$OUT"
 # shellcheck source=experiments/common.sh
