@@ -10,7 +10,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -83,7 +83,7 @@ def machine(threads: int | None) -> str:
 
 
 def compare(
-    title: str, contenders: dict[str, Timed], options: argparse.Namespace, *, repeats: int = 1
+    title: str, contenders: Mapping[str, Timed], options: argparse.Namespace, *, repeats: int = 1
 ) -> dict[str, list[float]]:
     """Time each contender `repeats` times in a row, round after round, and print a table.
 
