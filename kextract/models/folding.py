@@ -72,11 +72,8 @@ def _pairs(network: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
 
 def _nothing_like(normalization: keras.layers.Layer) -> keras.Model:
     """Return a model for the place of a normalization: no other layer takes all its arguments."""
-    precision = normalization.dtype_policy.name
-    nothing = keras.Sequential([keras.layers.Identity(dtype=precision)], name=normalization.name)
-    # Otherwise it would turn bfloat16 into float32.
-    nothing.dtype_policy = precision
-    return nothing
+    nothing = keras.layers.Identity(dtype=normalization.dtype_policy.name)
+    return keras.Sequential([nothing], name=normalization.name)
 
 
 def _with_normalization(

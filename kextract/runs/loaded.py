@@ -17,17 +17,13 @@ if TYPE_CHECKING:
     from kextract.transfer.crafting import Classifier
 
 
-WORTH_FOLDING = 200
-"""Updates from which on a folded teacher has saved the time that folding it takes."""
-
-
 @dataclass(frozen=True)
 class LoadedTeacher:
     """A teacher; all but the last two fields are None for a black box."""
 
     network: "keras.Model | None" = None
     folded: "keras.Model | None" = None
-    """The same function, sooner where that pays, for who does not ask for batch normalizations."""
+    """The same function, sooner, for all that do not ask for its batch normalizations."""
     classifier: "Classifier | None" = None
     """The network as a function that never changes it."""
     sha256: str | None = None
@@ -64,8 +60,7 @@ def load_teacher(
     logits = Predictor(network).logits(validation.x) if validation else None
     # Statistics of a batch are not known before, so nothing can be folded by them.
     article = config.recipe == "article"
-    updates = config.epochs * config.steps_per_epoch
-    quick = folded(network) if updates >= WORTH_FOLDING else network
+    quick = folded(network)
     classifier = frozen(network if article else quick, batch_statistics=article)
     doubt = doubt_about(classifier, opened.path, opened.info.input_shape, validation, logits)
     asking = None

@@ -70,6 +70,22 @@ def test_the_gradient_of_a_sum_asks_for_no_shapes() -> None:
     assert "Shape" not in kinds
 
 
+def test_the_whole_gradient_of_a_relu_is_not_inlined() -> None:
+    """It would be written into what it reads, which takes many times as long."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.bfloat16)])
+    def found(features: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            outputs = ReLU(dtype="bfloat16")(features)
+        return tape.gradient(outputs, features, outputs)
+
+    graph = found.get_concrete_function().graph.as_graph_def()
+    assert "ReluGrad" not in {node.op for node in graph.node}
+    apart = [one for one in graph.library.function if one.attr["_noinline"].b]
+    assert [node.op for one in apart for node in one.node_def].count("ReluGrad") == 1
+
+
 def test_anybody_can_read_a_model_of_them() -> None:
     inputs = keras.Input(SHAPE)
     blocks = Blocks(0.0)
