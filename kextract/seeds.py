@@ -52,6 +52,8 @@ class Stream(Enum):
     """Images that are like photographs to look at, grey (0) or drawn (1)."""
     UNSEEN = (17, 0)
     """Which made-up images a student is measured on."""
+    LIMITED = (18, 0)
+    """Which training images are used where not all of them are."""
 
     def __init__(self, number: int, counts: int) -> None:
         self.number = number

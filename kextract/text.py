@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -44,8 +44,15 @@ def decimals(value: float, digits: int, width: int) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number of things: 1 epoch, 2 epochs."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Write a number of things: 1 epoch, 2 epochs, 3 classes."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Write foreign names with commas between them, and how many more there are than `most`."""
+    shown = ", ".join(printable(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,15 @@
 import pytest
 
-from kextract.text import counted, decimals, duration, json_text, one_line, printable, time_left
+from kextract.text import (
+    counted,
+    decimals,
+    duration,
+    json_text,
+    listed,
+    one_line,
+    printable,
+    time_left,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +46,12 @@ def test_a_figure_too_large_for_its_column_loses_decimals(value: float, text: st
 
 def test_one_thing_is_not_many() -> None:
     assert [counted(number, "epoch") for number in (0, 1, 2)] == ["0 epochs", "1 epoch", "2 epochs"]
+    assert counted(2, "class") == "2 classes"
+
+
+def test_a_long_list_of_foreign_names_is_cut() -> None:
+    assert listed(["a", "b\n"]) == r"a, b\n"
+    assert listed(["a", "b", "c"], most=1) == "a and 2 more"
 
 
 def test_control_characters_are_shown_not_obeyed() -> None:

@@ -6,6 +6,8 @@ from kextract.config import shared
 from kextract.config.option import NOT_NEGATIVE, SHARE, at_least, check, option
 from kextract.errors import RequestError
 
+FIRST, EVENLY = "first", "evenly"
+
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
@@ -15,10 +17,14 @@ class Holdout:
     fraction: float = 0.1
     limit: int | None = None
     """Use only this many training images, held-out ones included."""
+    drawing: str = FIRST
+    """Which those are: `EVENLY` drawn from all classes, or, in checkpoints that do not say, `FIRST`."""
 
     def __post_init__(self) -> None:
         if not SHARE.accepts(self.fraction):
             raise RequestError(f"--validation-fraction {self.fraction}: must be {SHARE.text}")
+        if self.drawing not in (FIRST, EVENLY):
+            raise RequestError(f"images drawn '{self.drawing}': must be {FIRST} or {EVENLY}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ class Dataset:
     flip: bool = False
     """Whether an image mirrored left to right is still of its class."""
     source: InitVar[str | None] = None
+    notes: tuple[str, ...] = ()
+    """What is worth a line before anything is done with it: what was left out, or was guessed."""
 
     def __post_init__(self, source: str | None) -> None:
         where = one_line(source or f"data set '{self.name}'")

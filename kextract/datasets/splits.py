@@ -29,6 +29,22 @@ def split(n: int, fraction: float, seed: int) -> tuple[Indices, Indices]:
     return _divide(n, held_out, Stream.VALIDATION, seed)
 
 
+def draw_evenly(labels: Labels, count: int, seed: int) -> Indices:
+    """Draw `count` of the images with these labels at random, as many of every class.
+
+    Where a class has fewer than its share, the others give more. The same seed (0 or more) gives
+    the same ones, in ascending order; all where there are not more than `count`.
+    """
+    if count >= len(labels):
+        return np.arange(len(labels))
+    order = random_generator(Stream.LIMITED, seed).permutation(len(labels))
+    rank = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        rank[members] = np.arange(len(members))
+    return np.sort(order[np.argsort(rank[order], kind="stable")[:count]])
+
+
 def hold_out_test(source: str, images: Pixels, labels: Labels) -> Arrays:
     """Make a test half: a sixth of the images, always the same ones.
 

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kextract.config import Holdout
+from kextract.config.teacher import EVENLY, FIRST
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import ENOUGH_IMAGES, Images
-from kextract.datasets.splits import split
+from kextract.datasets.splits import draw_evenly, split
 from kextract.errors import CheckpointError, DatasetError, RequestError
 from kextract.storage import CheckpointInfo
+from kextract.text import counted, listed
 
 if TYPE_CHECKING:
     import keras
@@ -20,10 +25,18 @@ def cut(data: Dataset, part: str, holdout: Holdout) -> Images:
     if part == "test":
         return _images(data, part, data.x_test, data.y_test)
     everything = _images(data, "training", data.x_train, data.y_train)
-    kept = len(everything.x) if holdout.limit is None else min(holdout.limit, len(everything.x))
-    training, validation = split(kept, holdout.fraction, holdout.seed)
-    chosen = validation if part == "validation" else training
+    used = _used(everything, holdout)
+    training, validation = split(len(used), holdout.fraction, holdout.seed)
+    chosen = used[validation if part == "validation" else training]
     return Images(everything.x[chosen], everything.y[chosen])
+
+
+def _used(everything: Images, holdout: Holdout) -> NDArray[np.int64]:
+    """Return the indices of the training images that are used, all without a limit."""
+    count = len(everything.x)
+    if holdout.limit is not None and holdout.drawing == EVENLY:
+        return draw_evenly(everything.y, holdout.limit, holdout.seed)
+    return np.arange(count if holdout.limit is None else min(holdout.limit, count))
 
 
 def too_few_to_judge(validation: Images | None) -> tuple[str, ...]:
@@ -34,6 +47,17 @@ def too_few_to_judge(validation: Images | None) -> tuple[str, ...]:
     return (
         f"{count} validation image{'s are' if count > 1 else ' is'} too few to judge by: each moves"
         f" the accuracy by {100 / count:.1f} points",
+    )
+
+
+def classes_left_out(training: Images, data: Dataset, limit: int | None) -> tuple[str, ...]:
+    """Say in one line which classes a `--limit` leaves without a training image; else nothing."""
+    missing = np.setdiff1d(np.arange(data.classes), training.y)
+    if limit is None or not len(missing):
+        return ()
+    names = listed([data.class_names[label] for label in missing])
+    return (
+        f"--limit {limit} leaves no training image of {counted(len(missing), 'class')}: {names}",
     )
 
 
@@ -51,7 +75,10 @@ def holdout_of(config: Mapping[str, Any]) -> Holdout:
     try:
         limit = known["limit"]
         return Holdout(
-            int(known["seed"]), float(known["fraction"]), None if limit is None else int(limit)
+            int(known["seed"]),
+            float(known["fraction"]),
+            None if limit is None else int(limit),
+            str(known.get("drawing", FIRST)),
         )
     except (KeyError, TypeError, ValueError, RequestError) as error:
         raise CheckpointError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kextract import runtime
 from kextract.config import Holdout
 from kextract.config.resolve import Invocation
+from kextract.config.teacher import EVENLY, FIRST
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import Images
 from kextract.datasets.loading import load_dataset
@@ -18,7 +19,7 @@ from kextract.replicas import cluster_of
 from kextract.runs.job import Work, final_scores
 from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.outputs import output_path, stem, teacher_file
-from kextract.runs.parts import check_network, check_shift, cut, too_few_to_judge
+from kextract.runs.parts import check_network, check_shift, classes_left_out, cut, too_few_to_judge
 from kextract.runs.requests import TrainRequest
 from kextract.runs.rules import check_extendable
 from kextract.runs.settings import OPTIONS
@@ -32,6 +33,8 @@ from kextract.text import counted
 if TYPE_CHECKING:
     import keras
 
+DRAWN = "images of --limit drawn"
+"""How an unfinished run chose its images; one without it has the first ones."""
 COLUMNS = ("epoch", "loss", "accuracy", "train_loss", "seconds")
 
 
@@ -65,7 +68,7 @@ class TeacherPlan:
         """Cut the images into their parts and make the network."""
         request, data = self.invocation.request, self.data
         config = request.config
-        holdout = Holdout(config.seed, config.validation_fraction, request.limit)
+        holdout = holdout_for(request, kept)
         training, validation = (cut(data, part, holdout) for part in ("train", "validation"))
 
         runtime.start()
@@ -122,6 +125,7 @@ class TeacherPlan:
                 "--model": self.architecture,
                 "--pooling": self.pooling,
                 "--limit": request.limit,
+                **({DRAWN: EVENLY} if holdout.drawing == EVENLY else {}),
                 **comparable(config),
                 "images with SHA-256": images_sha256(training, validation),
             },
@@ -136,7 +140,11 @@ class TeacherPlan:
                 strategy=strategy,
             ),
             describe=describe,
-            notes=too_few_to_judge(validation),
+            notes=(
+                *data.notes,
+                *too_few_to_judge(validation),
+                *classes_left_out(training, data, request.limit),
+            ),
         )
 
     def _header(self, training: Images, precision: str) -> RunHeader:
@@ -176,6 +184,14 @@ def prepare_teacher(
     name = teacher_file(data.name, stem(Path(request.model)), request.config.seed)
     path = output_path(request.output.output, name, names_of_teacher(invocation, data))
     return TeacherPlan(invocation, path, data, architecture, pooling, network)
+
+
+def holdout_for(request: TrainRequest, kept: Request | None) -> Holdout:
+    """Say which images are used and which of them held out, as the unfinished run has it."""
+    config, drawing = request.config, FIRST
+    if request.limit is not None and (kept is None or DRAWN in kept):
+        drawing = EVENLY
+    return Holdout(config.seed, config.validation_fraction, request.limit, drawing)
 
 
 def names_of_teacher(invocation: Invocation[TrainRequest], data: Dataset) -> dict[str, Any]:
