@@ -43,6 +43,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--threads", type=int, help="processor threads (default: all cores)")
     made.add_argument("--clock", choices=CLOCKS, default="wall")
+    made.add_argument(
+        "--smallest", action="store_true", help="try that it runs: one round, one call, one case"
+    )
     return made
 
 
@@ -94,7 +97,8 @@ def compare(
     for run in contenders.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(options.rounds):
+    rounds, repeats = (1, 1) if options.smallest else (options.rounds, repeats)
+    for _ in range(rounds):
         for name, run in contenders.items():
             began = clock()
             returned = [run() for _ in range(repeats)]

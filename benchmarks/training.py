@@ -38,10 +38,11 @@ def network(precision: str, ours: tuple[str, ...] = OURS) -> "keras.Model":  # t
     """Build a resnet11, of Keras's own layers but for those named."""
     import keras
 
+    from kextract.models import blocks
     from kextract.models.build import build_model
 
-    kerass = {name: getattr(keras.layers, name) for name in OURS if name not in ours}
-    with patch.multiple("kextract.models.blocks", **kerass):
+    layers = {name: getattr(keras.layers if name not in ours else blocks, name) for name in OURS}
+    with patch.multiple(blocks, **layers):
         return build_model("resnet11", SHAPE, 10, precision=precision)
 
 
