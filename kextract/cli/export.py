@@ -14,7 +14,7 @@ def export(invocation: Invocation[ExportRequest]) -> None:
     --int8 needs no data: it is calibrated on images that are made up.
     """
     from kextract.display import make_display
-    from kextract.reports.export import export_comparisons, export_summary
+    from kextract.reports.results import export_comparisons, export_summary
     from kextract.runs.export import run_export
     from kextract.text import json_text
 

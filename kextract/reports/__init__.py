@@ -1,22 +1,18 @@
 """Results as tables for people and programs, and images laid out to be looked at."""
 
-from kextract.reports.comparison import epochs, summary
-from kextract.reports.evaluation import (
+from kextract.reports.comparison import default_metrics, epochs, find_metrics, summary
+from kextract.reports.pictures import class_grid, image_grid
+from kextract.reports.results import (
     EvaluationResult,
+    Prediction,
     evaluation_classes,
     evaluation_dict,
     evaluation_summary,
-)
-from kextract.reports.grid import class_grid, image_grid
-from kextract.reports.grouping import Group, by_fields, by_seed, single
-from kextract.reports.metrics import default_metrics, find_metrics
-from kextract.reports.prediction import (
-    Prediction,
     prediction_dict,
     prediction_table,
     probability_table,
 )
-from kextract.reports.run import Run
+from kextract.reports.runs import Group, Run, by_fields, by_seed, single
 from kextract.reports.table import Cell, Table
 
 __all__ = [

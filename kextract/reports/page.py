@@ -1,20 +1,27 @@
 """The report of one or more runs as a single HTML file that needs nothing else."""
 
+import base64
+import html
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kextract.reports import html
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
+
+from kextract.errors import RequestError
+from kextract.reports import plots
 from kextract.reports.comparison import summary
-from kextract.reports.confusion import Confusion
-from kextract.reports.grouping import Group, by_seed
 from kextract.reports.pictures import fitted
-from kextract.reports.run import Run
-from kextract.reports.table import Cell, Table, name_cell
-from kextract.text import decimals, duration
+from kextract.reports.plots import GRID, INK
+from kextract.reports.runs import Group, Run, by_seed
+from kextract.reports.table import Cell, Table, figure_cell, name_cell
+from kextract.text import decimals, duration, one_line
 
 if TYPE_CHECKING:
     from kextract.storage import CheckpointInfo
@@ -24,12 +31,66 @@ PICTURE_BYTES = 1_500_000
 MOST_OF_ONE_PICTURE = 250_000
 OPEN_RUNS = 4
 """Where there are more runs than this, each is folded up."""
+MOST_CLASSES = 25
+"""A confusion matrix of more classes is shown as a list of what is confused most."""
+_MOST_CONFUSED = 20
+_STRONGEST = 0.55
+"""Opacity of a cell that all images of a class are in; text on it stays readable."""
 _POOLINGS = {
     "global": "global pooling",
     "article": "pooling as in the article",
     "none": "without pooling",
 }
 _share = partial(decimals, digits=4, width=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Counts (k, k) of images by their true class, in rows, and by their predicted class."""
+
+    counts: NDArray[np.int64]
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        predictions: NDArray[np.integer[Any]],
+        labels: NDArray[np.integer[Any]],
+        class_names: tuple[str, ...],
+    ) -> "Confusion":
+        """Count predictions (n,) against labels (n,), both from 0 to k - 1 for k class names."""
+        classes = len(class_names)
+        indices = labels.astype(np.int64) * classes + predictions
+        counts = np.bincount(indices, minlength=classes * classes).reshape(classes, classes)
+        return cls(counts.astype(np.int64), class_names)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all of it fits a page."""
+        return len(self.class_names) <= MOST_CLASSES
+
+    def shaded(self) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+        """Yield each true class with its counts and their opacities."""
+        shares = self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
+        for name, counts, row in zip(self.class_names, self.counts, shares, strict=True):
+            opacities = (f"{_STRONGEST * share:.2f}" for share in row)
+            yield name, list(zip(counts.tolist(), opacities, strict=True))
+
+    def largest(self) -> Table:
+        """Return the classes that are mistaken for each other most."""
+        wrong = self.counts.copy()
+        np.fill_diagonal(wrong, 0)
+        order = np.argsort(wrong, axis=None, kind="stable")[::-1][:_MOST_CONFUSED]
+        rows = [
+            (
+                name_cell(self.class_names[true]),
+                name_cell(self.class_names[taken]),
+                figure_cell(int(wrong[true, taken]), str),
+            )
+            for true, taken in zip(*np.unravel_index(order, wrong.shape), strict=True)
+            if wrong[true, taken]
+        ]
+        return Table("", ("class", "taken for", "images"), tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +119,34 @@ class Entry:
 def report_page(entries: Sequence[Entry], title: str = "") -> str:
     """Write the page; teachers among the entries stand beside their students.
 
-    The same entries give the same page. Raises RequestError for a picture that is none.
+    The same entries give the same page. Raises RequestError for a picture that cannot be shown.
     """
     students = [entry for entry in entries if entry.run.kind == "student"]
     teachers = {e.run.sha256: e for e in entries if e.run.kind == "teacher" and e.run.sha256}
     groups = by_seed([entry.run for entry in entries])
-    heading = title or _title(entries, students)
     shown = [*students, *(entry for entry in entries if entry.run.kind == "teacher")]
     pictures = sum(entry.picture is not None for entry in shown)
     most_bytes = min(MOST_OF_ONE_PICTURE, PICTURE_BYTES // max(pictures, 1))
-    body = [
-        f"<header><h1>{html.escaped(heading)}</h1>{_lead(entries, students)}</header>",
-        "<main>",
-        "<h2>Results</h2>",
-        html.table(summary(groups)),
-        _reading_help(groups),
-        *_plots(groups),
-    ]
-    for entry in shown:
-        content = _run_section(entry, teachers.get(entry.run.teacher_sha256), most_bytes)
-        name = html.escaped(entry.run.name)
-        if len(shown) > OPEN_RUNS:
-            body.append(f"<details><summary><strong>{name}</strong></summary>{content}</details>")
-        else:
-            body.append(f"<section><h2>{name}</h2>{content}</section>")
-    body += ["</main>", _footer(entries)]
-    return html.document(heading, body)
+    environment = Environment(
+        loader=PackageLoader("kextract.reports", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    # A name from a file may hold line breaks and codes; markup in it is escaped by the template.
+    environment.filters["one_line"] = one_line
+    return environment.get_template("page.html.j2").render(
+        title=title or _title(entries, students),
+        lead=_lead(entries, students),
+        summary=summary(groups),
+        several_seeds=any(len(group.runs) > 1 for group in groups),
+        plots=_plots(groups),
+        sections=[
+            _section(entry, teachers.get(entry.run.teacher_sha256), most_bytes) for entry in shown
+        ],
+        folded=len(shown) > OPEN_RUNS,
+        footer=_footer(entries),
+    )
 
 
 def _title(entries: Sequence[Entry], students: Sequence[Entry]) -> str:
@@ -98,32 +161,19 @@ def _title(entries: Sequence[Entry], students: Sequence[Entry]) -> str:
 def _lead(entries: Sequence[Entry], students: Sequence[Entry]) -> str:
     """Say in a sentence or two what was asked."""
     if not students:
-        return f"<p>{len(entries)} teachers, trained on labelled images.</p>"
+        return f"{len(entries)} teachers, trained on labelled images."
     methods = _list({entry.run.method for entry in students if entry.run.method})
     seeds = sorted({entry.run.seed for entry in students})
     count = "one student" if len(students) == 1 else f"{len(students)} students"
     numbers = ", ".join(map(str, seeds[:10])) + (", ..." if len(seeds) > 10 else "")
-    text = (
+    return (
         f"Asked for: {count}, taught to answer like the teacher by {methods or 'another program'};"
         f" seed{'s' if len(seeds) > 1 else ''} {numbers}. No student saw a label."
     )
-    return f"<p>{html.escaped(text)}</p>"
 
 
-def _reading_help(groups: Sequence[Group]) -> str:
-    text = (
-        "Losses (nats) and accuracies are those of the validation images; the test accuracy is"
-        " that of the finished model, on images that nothing else has seen."
-    )
-    if any(len(group.runs) > 1 for group in groups):
-        text += " Runs that differ only in their seed are one row: mean ± standard deviation."
-    return f'<p class="soft">{text}</p>'
-
-
-def _plots(groups: Sequence[Group]) -> list[str]:
-    from kextract.errors import RequestError
-    from kextract.reports import plots
-
+def _plots(groups: Sequence[Group]) -> list[dict[str, str]]:
+    """Draw what there is to draw: each plot has a heading, and an SVG or the problem with it."""
     wanted = [("curves", "Epochs", "Validation loss and accuracy by epoch", plots.curves)]
     students = [group for group in groups if group.kind == "student"]
     if len({point.parameters for point in plots.size_points(students)}) > 1:
@@ -144,36 +194,51 @@ def _plots(groups: Sequence[Group]) -> list[str]:
                 plots.questions_against_accuracy,
             )
         )
-    parts = []
+    drawn = []
     for name, heading, description, draw in wanted:
         try:
             svg = plots.render(draw(groups), "svg", for_page=True)
         except RequestError as error:
-            parts.append(f'<h2>{heading}</h2><p class="soft">{html.escaped(str(error))}</p>')
+            drawn.append({"heading": heading, "svg": "", "problem": str(error)})
         else:
-            parts.append(f"<h2>{heading}</h2>{html.plot(svg, name, description)}")
-    return parts
+            drawn.append({"heading": heading, "svg": _inline(svg, name, description)})
+    return drawn
 
 
-def _run_section(entry: Entry, teacher: Entry | None, most_bytes: int) -> str:
-    parts = [html.table(_side_by_side(entry, teacher))]
+def _inline(svg: bytes, name: str, description: str) -> str:
+    """Make an SVG of `render(..., for_page=True)` part of a page, in its colours and font.
+
+    `name` keeps its identifiers apart from those of other plots.
+    """
+    text = svg.decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", text)
+    text = re.sub(r"(?<=px) 'DejaVu Sans'[^;\"]*", " system-ui, sans-serif", text)
+    for colour, role in ((INK, "ink"), (GRID, "rule"), ("#ffffff", "paper")):
+        text = text.replace(colour, f"var(--{role})")
+    label = html.escape(description)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def _section(entry: Entry, teacher: Entry | None, most_bytes: int) -> dict[str, Any]:
+    picture = None
     if entry.picture is not None:
         image, kind = fitted(entry.picture, most_bytes)
         rows = ", ".join(entry.info.class_names[:20]) or f"{entry.info.classes} classes"
-        caption = f"Images that the student was taught with, a row for each class: {rows}"
-        parts += ["<h3>Drawn images</h3>", html.picture(image, kind, caption)]
-    if entry.measured.confusion is not None:
-        parts += [
-            "<h3>Confusion</h3>",
-            '<p class="soft">A row for each true class, a column for each prediction; images.</p>',
-            html.confusion(entry.measured.confusion),
-        ]
-    command = str(entry.info.config.get("command", ""))
-    if command:
-        parts += ["<h3>Command</h3>", html.preformatted(command)]
-    if entry.configuration:
-        parts.append(html.folded("Configuration", html.preformatted(entry.configuration)))
-    return "".join(parts)
+        picture = {
+            "kind": kind,
+            "base64": base64.b64encode(image).decode(),
+            "caption": f"Images that the student was taught with, a row for each class: {rows}",
+        }
+    return {
+        "name": entry.run.name,
+        "facts": _side_by_side(entry, teacher),
+        "picture": picture,
+        "confusion": entry.measured.confusion,
+        "command": str(entry.info.config.get("command", "")),
+        "configuration": entry.configuration,
+    }
 
 
 def _side_by_side(entry: Entry, teacher: Entry | None) -> Table:
@@ -223,8 +288,7 @@ def _footer(entries: Sequence[Entry]) -> str:
     tensorflow = _list({entry.info.tensorflow_version for entry in entries})
     keras = _list({entry.info.keras_version for entry in entries})
     names = shlex.join(entry.run.name for entry in entries)
-    text = f"kextract {versions}, TensorFlow {tensorflow}, Keras {keras}; runs: {names}"
-    return f'<footer class="soft"><p>{html.escaped(text)}</p></footer>'
+    return f"kextract {versions}, TensorFlow {tensorflow}, Keras {keras}; runs: {names}"
 
 
 def _list(names: set[str]) -> str:

@@ -1,16 +1,78 @@
-"""Pictures made small enough for a page that holds many of them."""
+"""Pictures to be looked at: many small images in a grid, and large files made small for a page."""
 
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from kextract.datasets.pixels import unscale
 from kextract.errors import RequestError
+
+_BACKGROUND = 255
+
 
 MOST_FILE_BYTES = 64 << 20
 MOST_PIXELS = 40_000_000
 _QUALITIES = (80, 50)
+
+
+def image_grid(
+    images: NDArray[np.generic], columns: int, gap: int = 2, zoom: int = 1
+) -> NDArray[np.uint8]:
+    """Lay images out row by row on white.
+
+    `images` is (n, h, w, c), uint8 or floats in [-1, 1] (values beyond are clipped, NaN is black).
+    `gap` is in pixels of the result, between images only; `zoom` repeats each pixel. Returns uint8
+    (height, width, c). Raises ValueError for a shape or a number that cannot be laid out and
+    TypeError for another dtype.
+    """
+    if images.ndim != 4 or 0 in images.shape:
+        raise ValueError(f"images must be (n, h, w, c) and not empty, found shape {images.shape}")
+    if columns < 1 or gap < 0 or zoom < 1:
+        raise ValueError(f"cannot lay out {columns} columns, gap {gap}, zoom {zoom}")
+    pixels = _bytes(images).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    count, height, width, channels = pixels.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    shape = (rows * (height + gap) - gap, columns * (width + gap) - gap, channels)
+    grid = np.full(shape, _BACKGROUND, np.uint8)
+    for index, image in enumerate(pixels):
+        top = index // columns * (height + gap)
+        left = index % columns * (width + gap)
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def class_grid(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer[Any]],
+    classes: int,
+    columns: int,
+    gap: int = 2,
+    zoom: int = 1,
+) -> NDArray[np.uint8]:
+    """Lay images (n, h, w, c) out with a row for each class, the first `columns` of each.
+
+    `labels` (n,) are from 0 to `classes` - 1. Where a class has fewer images the row stays white.
+    See `image_grid` for the rest.
+    """
+    cells = np.full((classes, columns, *images.shape[1:]), _BACKGROUND, np.uint8)
+    for label, row in enumerate(cells):
+        chosen = images[labels == label][:columns]
+        row[: len(chosen)] = chosen
+    return image_grid(cells.reshape(-1, *images.shape[1:]), columns, gap, zoom)
+
+
+def _bytes(images: NDArray[np.generic]) -> NDArray[np.uint8]:
+    if images.dtype == np.uint8:
+        return images.astype(np.uint8)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise TypeError(f"images must be uint8 or floats in [-1, 1], found {images.dtype}")
+    return unscale(np.nan_to_num(images.astype(np.float64), nan=-1.0))
 
 
 def fitted(path: Path, most_bytes: int) -> tuple[bytes, str]:

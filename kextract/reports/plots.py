@@ -1,7 +1,9 @@
 """Plots of results: epochs, size against accuracy, questions against accuracy.
 
 Each function returns a matplotlib figure; `render` makes the bytes of a picture of it. All raise
-RequestError where matplotlib is missing.
+RequestError where matplotlib is missing: it is an extra, and slow to import, so it is imported
+inside functions only. How plots look is in `plots.mplstyle`: lines differ in colour, dashes and
+marks, so that they are told apart by the colour-blind and in black and white.
 """
 
 import io
@@ -10,29 +12,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kextract.errors import RequestError
-from kextract.reports.axes import (
-    fitted_label,
-    legend,
-    log_counts,
-    log_where_wide,
-    of_teacher,
-    short_count,
-    shown,
-    titled,
-    whole_numbers,
-)
-from kextract.reports.comparison import epoch_spreads
-from kextract.reports.grouping import Group
-from kextract.reports.metrics import value_in
-from kextract.reports.spread import Spread, spread
-from kextract.reports.style import INK, look, new_figure, styled
+from kextract.reports.comparison import epoch_spreads, value_in
+from kextract.reports.runs import Group, Spread, spread
+from kextract.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg")
+STYLE = Path(__file__).with_suffix(".mplstyle")
+LONGEST_LABEL = 44
+# Okabe & Ito 2008, "Color universal design", without its yellow, which white swallows. Neighbours
+# differ in lightness too.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)))
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
+INK = "#1a1a1a"
+"""Text, axes and the teacher."""
+GRID = "#d4d4d4"
+
 QUESTIONS = "questions"
 """The detail of an epoch that counts what was asked of a black-box teacher so far."""
 BUDGET = "query_budget"
@@ -157,7 +159,7 @@ def render(figure: "Figure", format: str, *, for_page: bool = False) -> bytes:
     `for_page` leaves the background out and keeps text as text, in the page's own font.
     """
     stream = io.BytesIO()
-    with styled() as _:
+    with styled():
         import matplotlib
 
         matplotlib.rcParams["svg.fonttype"] = "none" if for_page else "path"
@@ -177,9 +179,7 @@ def _draw_line(axes: "Axes", group: Group, metric: str, index: int) -> None:
     axes.plot(
         x,
         mean,
-        color=style.colour,
-        linestyle=style.dashes,
-        marker=style.mark,
+        **style,
         markevery=max(1, len(x) // 10),
         markeredgecolor="white",
         label=shown(group),
@@ -188,7 +188,7 @@ def _draw_line(axes: "Axes", group: Group, metric: str, index: int) -> None:
         width = [(found.deviation or 0.0) * scale for found in spreads.values()]
         low = [m - w for m, w in zip(mean, width, strict=True)]
         high = [m + w for m, w in zip(mean, width, strict=True)]
-        axes.fill_between(x, low, high, color=style.colour, alpha=_BAND, linewidth=0)
+        axes.fill_between(x, low, high, color=style["color"], alpha=_BAND, linewidth=0)
 
 
 def _draw_reference(axes: "Axes", group: Group, metric: str, index: int) -> None:
@@ -219,18 +219,15 @@ def _draw_point(axes: "Axes", point: Point, index: int) -> None:
             [x], [y], color=INK, marker="*", markersize=15, linestyle="none", label=label, zorder=3
         )
         return
-    style = look(index)
     axes.errorbar(
         [x],
         [y],
         yerr=None if point.accuracy.deviation is None else [100 * point.accuracy.deviation],
-        color=style.colour,
-        marker=style.mark,
+        **{**look(index), "linestyle": "none"},
         markersize=10,
         capsize=6,
         elinewidth=2.2,
         capthick=2.2,
-        linestyle="none",
         label=label,
     )
 
@@ -258,14 +255,11 @@ def _draw_budgets(axes: "Axes", line: Sequence[Group], index: int) -> None:
     points = [(g, found) for g, found in zip(line, spreads, strict=True) if found is not None]
     if not points:
         return
-    style = look(index)
     axes.errorbar(
         [_asked(group) for group, _ in points],
         [100 * found.mean for _, found in points],
         yerr=[100 * (found.deviation or 0.0) for _, found in points],
-        color=style.colour,
-        linestyle=style.dashes,
-        marker=style.mark,
+        **look(index),
         capsize=5,
         elinewidth=1.8,
         label=_line_name(line),
@@ -288,3 +282,130 @@ def _note(groups: Sequence[Group]) -> str:
 
 def _has_spread(points: Sequence[Point]) -> bool:
     return any(point.accuracy.deviation is not None for point in points)
+
+
+def shown(group: Group) -> str:
+    """Name a group, with the number of its runs where there are several."""
+    count = len(group.runs)
+    suffix = f" ({count} runs)" if count > 1 else ""
+    return f"{fitted_label(group.label, LONGEST_LABEL - len(suffix))}{suffix}"
+
+
+def of_teacher(label: str) -> str:
+    """Say that a label is a teacher's, where it does not."""
+    return label if "teacher" in label else f"teacher {label}"
+
+
+def fitted_label(text: str, longest: int = LONGEST_LABEL) -> str:
+    """Make a name fit for a label: on one line, its dollars no formulas, without its middle.
+
+    Names of one study begin alike; what tells them apart is mostly at their end.
+    """
+    label = one_line(text)
+    if len(label) > longest:
+        head = longest // 3
+        label = f"{label[:head]}...{label[head + 3 - longest :]}"
+    return label.replace("$", r"\$")
+
+
+def short_count(value: int) -> str:
+    """Write a count in at most three digits: 15.7k, 1.2M."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return str(value)
+
+
+def titled(axes: "Axes", x: str, title: str) -> None:
+    """Name the horizontal axis, and the vertical one above it, where it is read first."""
+    axes.set_xlabel(x)
+    axes.set_title(title, loc="left")
+
+
+def log_where_wide(axes: "Axes") -> None:
+    """Losses that differ by more than a factor of 30 are shown on a logarithmic axis."""
+    values = [y for line in axes.get_lines() for y in np.asarray(line.get_ydata(), float)]
+    if values and max(values) > 30 * min(values) > 0:
+        axes.set_yscale("log")
+        # A band that reaches down to 0 would have no end on this axis.
+        axes.set_ylim(min(values) / 1.5, max(values) * 1.5)
+        _plain_numbers(axes.yaxis)
+
+
+def log_counts(axes: "Axes") -> None:
+    """Mark a logarithmic axis of counts at 1, 2 and 5 of each power."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(round(value))))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _plain_numbers(axis: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def whole_numbers(panels: "Sequence[Axes]") -> None:
+    """Mark horizontal axes at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def legend(figure: "Figure", axes: "Axes", note: str) -> None:
+    """Name the lines below the plot, in the order in which they were given."""
+    handles, labels = axes.get_legend_handles_labels()
+    longest = max(map(len, labels), default=1)
+    # In points: a letter of this size, and the sample of the line with its gaps.
+    columns = max(1, min(3, int(72 * figure.get_figwidth() // (7 * longest + 75))))
+    rows = -(-len(labels) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.25 * max(rows - 2, 0))
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        handlelength=3.2,
+        title=note or None,
+        title_fontsize=11,
+    )
+    for item in (*axes.get_xgridlines(), *axes.get_ygridlines()):
+        item.set_color(GRID)
+
+
+def look(index: int) -> dict[str, Any]:
+    """Return matplotlib's properties of the line of this number; the first 84 all differ."""
+    # Four dashes and six colours have a factor in common; a full turn moves them apart.
+    turn = index // len(COLOURS)
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[(index + turn) % len(DASHES)],
+        "marker": MARKS[index % len(MARKS)],
+    }
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Make an empty figure of this size in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def styled() -> Any:
+    """Return a context in which plots are drawn and written in this look.
+
+    Raises RequestError without matplotlib.
+    """
+    try:
+        import matplotlib.style
+    except ImportError:
+        raise RequestError(
+            "plots need matplotlib, which is not installed: pip install 'kextract[plots]'"
+        ) from None
+    return matplotlib.style.context(STYLE)

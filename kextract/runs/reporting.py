@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from kextract import runtime
 from kextract.config.shared import Foreign
 from kextract.errors import CheckpointError, RequestError
-from kextract.reports.page import Entry, Measured, report_page
+from kextract.reports.page import Confusion, Entry, Measured, report_page
 from kextract.runs.comparing import read_run
 from kextract.runs.opened import open_model
 from kextract.runs.outputs import FOLDER, expanded, latest_picture
@@ -82,7 +82,6 @@ def _measured(
     ]
     runtime.start()
     from kextract.models.cost import cost_of
-    from kextract.reports.confusion import confusion_of
     from kextract.training.evaluation import Predictor
 
     measured = []
@@ -92,7 +91,7 @@ def _measured(
         if data is not None and data.x_test is not None and data.y_test is not None:
             names = entry.info.class_names or tuple(map(str, range(entry.info.classes)))
             predictions = Predictor(network).logits(data.x_test).argmax(axis=-1)
-            confusion = confusion_of(predictions, data.y_test, names)
+            confusion = Confusion.of(predictions, data.y_test, names)
         found = Measured(cost_of(network).multiply_adds, confusion)
         measured.append(replace(entry, measured=found))
     return measured

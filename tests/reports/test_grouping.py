@@ -6,8 +6,7 @@ import pytest
 from kextract.errors import UnknownNameError
 from kextract.reports import Run, by_fields, by_seed, find_metrics, single, summary
 from kextract.reports.comparison import epochs
-from kextract.reports.grouping import seedless
-from kextract.reports.spread import spread
+from kextract.reports.runs import seedless, spread
 from tests.reports.examples import SHA, info, student_info, study, teacher_info
 
 

@@ -6,10 +6,9 @@ import pytest
 from PIL import Image
 
 from kextract.errors import RequestError
-from kextract.reports.confusion import Confusion
-from kextract.reports.page import Entry, Measured, report_page
+from kextract.reports.page import Confusion, Entry, Measured, report_page
 from kextract.reports.pictures import fitted
-from kextract.reports.run import Run
+from kextract.reports.runs import Run
 from tests.reports.browser import find_browser, open_page
 from tests.reports.examples import entries, info, renamed
 
@@ -127,7 +126,7 @@ def test_a_confusion_matrix_of_many_classes_is_a_list_of_what_is_confused_most()
     page = report_page(
         [Entry(entry.run, entry.info, 1, measured=Measured(None, Confusion(counts, names)))]
     )
-    assert '<tr><td>class-3</td><td>class-7</td><td class="number">5</td></tr>' in page
+    assert '<tr><th scope="row">class-3</th><td>class-7</td><td class="number">5</td></tr>' in page
     assert "class-11" not in page
 
 
@@ -173,3 +172,9 @@ def test_the_browser_test_would_see_an_error(browser: str, tmp_path: Path) -> No
     path = tmp_path / "bad.html"
     path.write_text("<script>undefinedFunction()</script>")
     assert "CONSOLE" in open_page(browser, path, tmp_path, "--dump-dom").stderr
+
+
+def test_rows_are_true_classes_and_columns_predictions() -> None:
+    labels, predictions = np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 2])
+    found = Confusion.of(predictions, labels, ("a", "b", "c"))
+    assert found.counts.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]

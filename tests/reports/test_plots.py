@@ -11,8 +11,7 @@ import pytest
 from kextract.errors import RequestError
 from kextract.records import EpochRecord
 from kextract.reports import Run, by_seed, single
-from kextract.reports.axes import LONGEST_LABEL
-from kextract.reports.style import COLOURS, look
+from kextract.reports.plots import COLOURS, LONGEST_LABEL, look
 from tests.reports.examples import info, study
 
 pytest.importorskip("matplotlib", reason="plots need the extra kextract[plots]")
@@ -109,9 +108,7 @@ def test_neighbouring_lines_differ_in_colour_dashes_and_mark() -> None:
     looks = [look(index) for index in range(40)]
     assert len(set(map(repr, looks))) == len(looks)
     for one, other in pairwise(looks[: len(COLOURS)]):
-        assert one.colour != other.colour
-        assert one.dashes != other.dashes
-        assert one.mark != other.mark
+        assert all(one[name] != other[name] for name in ("color", "linestyle", "marker"))
 
 
 def test_hostile_names_are_text_in_a_plot() -> None:
