@@ -4,6 +4,7 @@
 cannot be raises `kextract.errors.RequestError`, which names the option, before any work.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from kextract.config.option import convert, table
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
 from kextract.config.shared import Foreign
 from kextract.errors import RequestError, UnknownNameError
-from kextract.records import EpochRecord, Event, Snapshot
+from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.runs.requests import REQUESTS, invoke
+from kextract.text import one_line
 
 if TYPE_CHECKING:
     import keras
@@ -56,12 +58,17 @@ class Run:
 
             self._work = self._plan.build()
             check_workers(self._plan, self._work)
-            self._events = self._work.events(None)
+            self._events = self._all_events(self._work)
         for event in self._events:
             if isinstance(event, EpochRecord):
                 self._history.append(event)
             if not isinstance(event, Snapshot):
                 yield event
+
+    def _all_events(self, work: "Work") -> Iterator[Event]:
+        yield from map(Note, work.notes)
+        yield from work.events(None)
+        yield from map(Note, work.last_words(tuple(self._history)))
 
     @property
     def model(self) -> "keras.Model":
@@ -207,7 +214,9 @@ def export(
     events = write(request, prepare_export(request, opened))
     while True:
         try:
-            next(events)
+            event = next(events)
+            if isinstance(event, Note):
+                warnings.warn(one_line(event.text), stacklevel=2)
         except StopIteration as end:
             report: ExportReport = end.value
             return report
@@ -216,11 +225,20 @@ def export(
 def evaluate(
     checkpoints: "AnyPath | Sequence[AnyPath]", **options: Any
 ) -> "list[EvaluationResult]":
-    """Measure classifiers in files on labelled images, alone and `against` a teacher."""
+    """Measure classifiers in files on labelled images, alone and `against` a teacher.
+
+    What the command writes to stderr, such as which pixels a network of another program is given,
+    is a warning here.
+    """
     from kextract.runs.evaluation import run_evaluation
 
     paths = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
-    return run_evaluation(_invoke("evaluate", {"checkpoints": paths, **options}).request)
+    request = _invoke("evaluate", {"checkpoints": paths, **options}).request
+    notes: list[str] = []
+    results = run_evaluation(request, notes.append)
+    for text in notes:
+        warnings.warn(one_line(text), stacklevel=2)
+    return results
 
 
 def _opened(teacher: Any, options: Mapping[str, Any]) -> tuple[AnyPath, Any]:

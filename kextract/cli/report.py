@@ -16,7 +16,8 @@ def report(invocation: Invocation[ReportRequest]) -> None:
     teacher is added where it is in the same folder or in checkpoints/.
     """
     from kextract.runs.reporting import write_report
+    from kextract.text import one_line
 
-    path = write_report(invocation.request)
+    path = write_report(invocation.request, lambda note: print(one_line(note), file=sys.stderr))
     print(path)
     print(f"open it in a browser: {path.resolve().as_uri()}", file=sys.stderr)

@@ -18,7 +18,7 @@ class Holdout:
     limit: int | None = None
     """Use only this many training images, held-out ones included."""
     drawing: str = FIRST
-    """Which those are: `EVENLY` drawn from all classes, or, in checkpoints that do not say, `FIRST`."""
+    """Drawn `EVENLY` from all classes; the `FIRST` in checkpoints that do not say."""
 
     def __post_init__(self) -> None:
         if not SHARE.accepts(self.fraction):

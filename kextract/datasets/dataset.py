@@ -83,7 +83,16 @@ def check_channels(where: str, shape: tuple[int, ...]) -> None:
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise DatasetError(
             f"{where}: expected images of shape (height, width, 1 or 3), found {dimensions(shape)}"
+            f"{_remedy(shape)}"
         )
+
+
+def _remedy(shape: tuple[int, ...]) -> str:
+    if len(shape) == 3 and shape[0] in (1, 3):
+        return "; channels come last here: transpose the array to (n, height, width, channels)"
+    if len(shape) == 3 and shape[2] in (2, 4):
+        return "; the last channel may be transparency: leave it out, or lay the images on a ground"
+    return ""
 
 
 def check_image_shape(where: str, shape: tuple[int, ...]) -> None:

@@ -45,8 +45,11 @@ def _load_named(name: str, spec: DatasetSpec, data_dir: Path | None) -> Dataset:
     local = data_dir / f"{name}.npz" if data_dir is not None else None
     if local is None or not local.exists():
         return Dataset(name, *download(name), spec.class_names, spec.flip)
-    arrays, _ = read_npz(local)
-    dataset = Dataset(name, *arrays, spec.class_names, spec.flip, source=str(local))
+    notes: list[str] = []
+    arrays, _ = read_npz(local, notes.append)
+    dataset = Dataset(
+        name, *arrays, spec.class_names, spec.flip, source=str(local), notes=tuple(notes)
+    )
     if dataset.input_shape != spec.input_shape:
         raise DatasetError(
             f"{one_line(local)}: expected images of {dimensions(spec.input_shape)}, "
@@ -61,6 +64,7 @@ def _looks_like_path(text: str) -> bool:
 
 def _load_path(path: Path) -> Dataset:
     name = one_line(path.resolve().stem if path.is_file() else path.resolve().name)
+    notes: list[str] = []
     if path.is_dir():
         arrays, names = read_folder(path)
         return Dataset(name, *arrays, names, source=str(path))
@@ -69,5 +73,6 @@ def _load_path(path: Path) -> Dataset:
         raise DatasetError(
             f"{one_line(path)}: expected an .npz file or a folder of images, found {found}"
         )
-    arrays, named = read_npz(path)
-    return Dataset(name, *arrays, named or names_for(arrays), source=str(path))
+    arrays, named = read_npz(path, notes.append)
+    names = named or names_for(arrays)
+    return Dataset(name, *arrays, names, source=str(path), notes=tuple(notes))

@@ -5,7 +5,7 @@ Or images alone, where nobody asks for labels.
 """
 
 import sys
-from collections.abc import Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +15,36 @@ from numpy.typing import NDArray
 from kextract.datasets.dataset import MAX_SIDE, Arrays, check_channels, check_image_shape
 from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.npz_members import Header, NpzFile, open_npz
+from kextract.datasets.pixel_scale import pixel_scale, range_of
 from kextract.datasets.splits import hold_out_test
 from kextract.errors import DatasetError
-from kextract.text import one_line
+from kextract.text import counted, one_line
 
 MAX_CLASSES = 100_000
 _HALVES = ("train", "test")
 _KINDS = {
-    "x_train": "uif",
+    "x_train": "uifb",
     "y_train": "uifb",
-    "x_test": "uif",
+    "x_test": "uifb",
     "y_test": "uifb",
     "class_names": "U",
 }
 """The arrays that are read, with the NumPy kinds that each may be of."""
+_NONE = Header((), np.dtype(np.uint8))
 _IMAGES = ("x_train", "x", "images", "x_test")
 """What images without labels may be called; the first that is there is taken."""
 
 
-def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
+def read_npz(
+    path: Path, say: Callable[[str], object] = lambda text: None
+) -> tuple[Arrays, tuple[str, ...] | None]:
     """Read the images, the labels and, where the file has them, the names of its classes.
 
-    Images may be (n, h, w) or (n, h, w, c): integers or floats within 0 to 255, or floats within
-    0 to 1. Labels may be integers, (n,) or (n, 1), or one-hot rows, (n, classes). A file with only
-    a training half has a sixth of it, always the same images, set aside as its test half; one with
-    only a test half gives None for the other. Raises DatasetError, naming the file, for anything
-    else.
+    Images may be (n, h, w) or (n, h, w, c), of numbers that `pixel_scale` knows; `say` is given
+    what it took them for where that is worth a line. Labels may be integers, (n,) or (n, 1), or
+    one-hot rows, (n, classes). A file with only a training half has a sixth of it, always the same
+    images, set aside as its test half; one with only a test half gives None for the other. Raises
+    DatasetError, naming the file, for anything else.
     """
     where = one_line(path)
     with open_npz(path, _KINDS) as npz:
@@ -54,32 +58,38 @@ def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
             _check_headers(where, half, npz.headers[f"x_{half}"], npz.headers[f"y_{half}"])
         labels = {half: _labels(f"{where}: y_{half}", npz.read(f"y_{half}")) for half in halves}
         names = _class_names(where, npz)
-        images = _images(where, {half: npz.read(f"x_{half}") for half in halves})
+        images = _images(where, {half: npz.read(f"x_{half}") for half in halves}, say)
     if halves == ["train"]:
         return hold_out_test(where, images["train"], labels["train"]), names
     arrays = images.get("train"), labels.get("train"), images["test"], labels["test"]
     return arrays, names
 
 
-def read_images(path: Path) -> Pixels:
+def read_images(path: Path, say: Callable[[str], object] = lambda text: None) -> Pixels:
     """Read images without their labels: uint8 (n, h, w, c) of any size, c 1 or 3.
 
-    The array is `x_train`, `x`, `images` or `x_test`, with pixels as `read_npz` takes them. Raises
-    DatasetError, naming the file, for anything else.
+    The array is `x_train`, `x`, `images` or `x_test`, with pixels as `read_npz` takes them. `say`
+    is given how many there are, and what else is worth a line. Raises DatasetError, naming the
+    file, for anything else.
     """
     where = one_line(path)
-    with open_npz(path, dict.fromkeys(_IMAGES, "uif")) as npz:
+    with open_npz(path, dict.fromkeys(_IMAGES, "uifb")) as npz:
         name = next((name for name in _IMAGES if name in npz.headers), None)
         if name is None:
             raise DatasetError(
                 f"{where}: expected images as the array {', '.join(_IMAGES[:-1])} or {_IMAGES[-1]},"
                 f" found {_listed(npz)}"
             )
-        where = f"{where}: {name}"
+        file, where = where, f"{where}: {name}"
         shape = npz.headers[name].shape
         if len(shape) not in (3, 4) or not all(shape):
             raise DatasetError(
                 f"{where}: expected images, (n, h, w) or (n, h, w, c), found shape {shape}"
+            )
+        if len(shape) == 3 and shape[2] in (1, 3):
+            raise DatasetError(
+                f"{where}: expected images, (n, h, w) or (n, h, w, c), found a single one of shape"
+                f" {shape}; give it another axis, as {name}[None] does"
             )
         check_channels(where, (*shape[1:], 1)[:3])
         if max(shape[1:3]) > MAX_SIDE:
@@ -87,8 +97,16 @@ def read_images(path: Path) -> Pixels:
                 f"{where}: expected at most {MAX_SIDE}x{MAX_SIDE} pixels, found"
                 f" {shape[1]}x{shape[2]}"
             )
-        raw = npz.read(name)
-    return _to_uint8(where, raw, _top([raw]))
+        # White is the same number in both halves, of which either may be too dark to tell.
+        pair = [name, "x_test"] if name == "x_train" else [name]
+        raw = {
+            half: npz.read(half) for half in pair if npz.headers.get(half, _NONE).shape[:1] > (0,)
+        }
+    scale, notes = pixel_scale(file, {half: range_of(images) for half, images in raw.items()})
+    say(f"{file}: {counted(len(raw[name]), 'image')} used, those of {name}")
+    for note in notes:
+        say(note)
+    return scale.to_uint8(_with_channels(raw[name]))
 
 
 def names_for(arrays: Arrays) -> tuple[str, ...]:
@@ -128,32 +146,20 @@ def _check_headers(where: str, half: str, images: Header, labels: Header) -> Non
         )
 
 
-def _images(where: str, raw: dict[str, NDArray[Any]]) -> dict[str, Pixels]:
+def _images(
+    where: str, raw: dict[str, NDArray[Any]], say: Callable[[str], object]
+) -> dict[str, Pixels]:
     """Bring both halves to uint8 (n, h, w, c), by the same rule."""
-    top = _top(raw.values())
-    return {half: _to_uint8(f"{where}: x_{half}", images, top) for half, images in raw.items()}
+    scale, notes = pixel_scale(
+        where, {f"x_{half}": range_of(images) for half, images in raw.items()}
+    )
+    for note in notes:
+        say(note)
+    return {half: scale.to_uint8(_with_channels(images)) for half, images in raw.items()}
 
 
-def _top(arrays: Collection[NDArray[Any]]) -> float:
-    """Say which number is white: 1 where all are floats and none is above, else 255."""
-    if all(images.dtype.kind == "f" for images in arrays):
-        return 1.0 if max(float(images.max()) for images in arrays) <= 1.0 else 255.0
-    return 255.0
-
-
-def _to_uint8(where: str, images: NDArray[Any], top: float) -> Pixels:
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.dtype == np.uint8:
-        return np.ascontiguousarray(images)
-    low, high = images.min(), images.max()
-    if not (low >= 0 and high <= top):  # so written that NaN is refused too
-        scales = "0 to 255" if images.dtype.kind in "ui" else "0 to 255 or 0 to 1"
-        raise DatasetError(f"{where}: expected pixels within {scales}, found {low} to {high}")
-    converted = np.empty(images.shape, dtype=np.uint8)
-    for target, image in zip(converted, images, strict=True):  # no second copy as floats
-        target[...] = np.rint(image * (255.0 / top))
-    return converted
+def _with_channels(images: NDArray[Any]) -> NDArray[Any]:
+    return images[..., None] if images.ndim == 3 else images
 
 
 def _labels(where: str, raw: NDArray[Any]) -> Labels:

@@ -1,5 +1,7 @@
 """Setting images aside: for validation during training, and for a test half that is missing."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +31,7 @@ def split(n: int, fraction: float, seed: int) -> tuple[Indices, Indices]:
     return _divide(n, held_out, Stream.VALIDATION, seed)
 
 
-def draw_evenly(labels: Labels, count: int, seed: int) -> Indices:
+def draw_evenly(labels: NDArray[np.integer[Any]], count: int, seed: int) -> Indices:
     """Draw `count` of the images with these labels at random, as many of every class.
 
     Where a class has fewer than its share, the others give more. The same seed (0 or more) gives

@@ -1,7 +1,7 @@
 """Images that a student is taught with and nobody needs to know the classes of."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from kextract.datasets.registry import DATASETS
 from kextract.datasets.resizing import fitted
 from kextract.datasets.streamed import StoredPixels, StreamedImages
 from kextract.errors import DatasetError, KextractError, UnknownNameError
-from kextract.text import one_line
+from kextract.text import counted, one_line
 
 LARGEST_CANVAS = 512
 """Most pixels along a side of what crops are cut out of."""
@@ -28,15 +28,22 @@ MEMORY = 1 << 30
 """Bytes of pixels up to which a folder is read into memory, to be fast."""
 
 
+Say = Callable[[str], object]
+"""Takes a line about what was read, what was left out and what was guessed."""
+
+
 def stream_transfer_images(
-    reference: str, data_dir: Path | None, input_shape: tuple[int, int, int]
+    reference: str,
+    data_dir: Path | None,
+    input_shape: tuple[int, int, int],
+    say: Say = lambda text: None,
 ) -> StoredPixels:
     """Do as `load_transfer_images`, but leave the files of a folder larger than `MEMORY` unread."""
     with _refusing(reference, "--images"):
-        found = _find(reference, data_dir)
+        found = _find(reference, data_dir, say)
         if isinstance(found, list) and len(found) * int(np.prod(input_shape)) > MEMORY:
             return StreamedImages(found, input_shape)
-    return load_transfer_images(reference, data_dir, input_shape)
+        return _checked_and_brought_to(found, reference, input_shape)
 
 
 def load_transfer_images(
@@ -45,6 +52,7 @@ def load_transfer_images(
     input_shape: tuple[int, int, int],
     *,
     flag: str = "--images",
+    say: Say = lambda text: None,
 ) -> Pixels:
     """Load images of any size and return them as a teacher takes them: uint8 (n, *input_shape).
 
@@ -55,13 +63,14 @@ def load_transfer_images(
     be used.
     """
     with _refusing(reference, flag):
-        found = _find(reference, data_dir)
-        _check_room(one_line(reference), len(found), input_shape)
-        return _brought_to(found, input_shape)
+        return _checked_and_brought_to(_find(reference, data_dir, say), reference, input_shape)
 
 
 def load_canvases(
-    reference: str, data_dir: Path | None, input_shape: tuple[int, int, int]
+    reference: str,
+    data_dir: Path | None,
+    input_shape: tuple[int, int, int],
+    say: Say = lambda text: None,
 ) -> Pixels:
     """Load images to cut crops out of: squares, uint8 (n, side, side, c).
 
@@ -71,7 +80,7 @@ def load_canvases(
     be used.
     """
     with _refusing(reference, "--images"):
-        found = _find(reference, data_dir)
+        found = _find(reference, data_dir, say)
         side, channels = max(input_shape[:2]), input_shape[2]
         _check_room(one_line(reference), len(found), (side, side, channels))
         if isinstance(found, np.ndarray):
@@ -97,19 +106,22 @@ def _refusing(reference: str, flag: str) -> Iterator[None]:
         raise DatasetError(f"{flag}: {where}: cannot be read ({reason})") from error
 
 
-def _find(reference: str, data_dir: Path | None) -> Pixels | list[Path]:
+def _find(reference: str, data_dir: Path | None, say: Say) -> Pixels | list[Path]:
     """Return the images of a data set or an `.npz`, or the files of a folder."""
     # Unlike Path's own, it leaves the home of nobody as it is.
     path = Path(os.path.expanduser(reference))  # noqa: PTH111
     if reference in DATASETS:
-        images = load_dataset(reference, data_dir).x_train
-        if images is None:
+        data = load_dataset(reference, data_dir)
+        if data.x_train is None:
             raise DatasetError(f"data set '{reference}' has no training images")
-        return images
+        for note in data.notes:
+            say(note)
+        say(f"{reference}: {counted(len(data.x_train), 'training image')} used")
+        return data.x_train
     if reference and path.is_dir():
         return image_paths(path / "train" if (path / "train").is_dir() else path)
     if path.is_file() and path.suffix.lower() == ".npz":
-        return read_images(path)
+        return read_images(path, say)
     if not reference or not (path.exists() or path.suffix or path.name != reference):
         raise UnknownNameError("data set", one_line(reference), DATASETS)
     found = "another kind of file" if path.exists() else "nothing there"
@@ -122,6 +134,13 @@ def _find(reference: str, data_dir: Path | None) -> Pixels | list[Path]:
 def read_files(paths: Sequence[Path], shape: tuple[int, int, int]) -> Pixels:
     """Read image files of any size as uint8 (n, *shape). Raises DatasetError."""
     return _brought_to(paths, shape)
+
+
+def _checked_and_brought_to(
+    found: Pixels | Sequence[Path], reference: str, shape: tuple[int, int, int]
+) -> Pixels:
+    _check_room(one_line(reference), len(found), shape)
+    return _brought_to(found, shape)
 
 
 def _brought_to(found: Pixels | Sequence[Path], shape: tuple[int, int, int]) -> Pixels:

@@ -58,9 +58,14 @@ def run_evaluation(
     check_answering_is_used(request.answering, *(model.path for model in opened_models))
     if all(model.answering is None for model in opened_models):
         check_range_is_used(request.foreign, *opened_models)
-    for note in dict.fromkeys(note for model in opened_models for note in model.notes):
+    told = dict.fromkeys(note for model in opened_models for note in model.notes)
+    told |= dict.fromkeys(
+        note for model in models if model.data is not None for note in model.data.notes
+    )
+    about: list[str] = []
+    parts = [_images(model, request, about.append) for model in models]
+    for note in told | dict.fromkeys(about):
         say(note)
-    parts = [_images(model, request) for model in models]
     runtime.start()
     precision = runtime.resolve_precision(request.precision)
     targets = _TeacherLogits(teacher, precision)
@@ -70,11 +75,11 @@ def run_evaluation(
     ]
 
 
-def _images(opened: OpenedModel, request: EvaluateRequest) -> Images:
+def _images(opened: OpenedModel, request: EvaluateRequest, say: Callable[[str], object]) -> Images:
     """Return the images to measure on; without labels there are none of these."""
     if request.images is not None:
         shape = opened.info.input_shape
-        found = load_transfer_images(request.images, request.machine.data_dir, shape)
+        found = load_transfer_images(request.images, request.machine.data_dir, shape, say=say)
         return Images(found, np.zeros(0, np.int64))
     assert opened.data is not None, "open_model was told that data is needed"
     return cut(opened.data, request.split, holdout_of(opened.info.config))

@@ -18,7 +18,7 @@ from kextract.errors import RequestError
 from kextract.exports import ExportTarget, check_installed, format_of, format_spec
 from kextract.exports.report import ExportReport
 from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
-from kextract.records import Event
+from kextract.records import Event, Note
 from kextract.runs.opened import OpenedModel, open_model
 from kextract.runs.outputs import export_file
 from kextract.runs.requests_of_finished import ExportRequest
@@ -49,6 +49,8 @@ class ExportPlan:
     output: Path
     given: Pixels | None
     """Images of --calibrate."""
+    about_images: tuple[str, ...] = ()
+    """What is worth a line about the images that the file is calibrated and checked on."""
 
 
 def run_export(invocation: Invocation[ExportRequest], display: Display) -> ExportReport:
@@ -97,7 +99,7 @@ def prepare_export(request: ExportRequest, opened: OpenedModel | None = None) ->
         check_folder(output, request.overwrite)
     else:
         check_place(output, request.overwrite)
-    given = None
+    given, notes = None, list(opened.data.notes if opened.data else ())
     if request.calibrate is not None:
         if arithmetic != "int8":
             raise RequestError(f"--calibrate {request.calibrate}: is for --int8")
@@ -106,8 +108,9 @@ def prepare_export(request: ExportRequest, opened: OpenedModel | None = None) ->
             request.machine.data_dir,
             opened.info.input_shape,
             flag="--calibrate",
+            say=notes.append,
         )
-    return ExportPlan(opened, target, output, given)
+    return ExportPlan(opened, target, output, given, tuple(notes))
 
 
 def write(request: ExportRequest, plan: ExportPlan) -> Generator[Event, None, ExportReport]:
@@ -115,6 +118,8 @@ def write(request: ExportRequest, plan: ExportPlan) -> Generator[Event, None, Ex
     runtime.start()
     from kextract.exports.exporting import CheckImages, export_model
 
+    for text in plan.about_images:
+        yield Note(text)
     shown, calibration, kind = yield from _images(request, plan)
     checks = [CheckImages(kind, shown), *_test_images(plan.opened)]
     network, _ = plan.opened.load("float32")

@@ -1,5 +1,6 @@
 """What a classifier says of images that nobody has labelled."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def run_prediction(request: PredictRequest) -> Predictions:
         precision=request.precision,
     )
     check_range_is_used(request.foreign, opened)
-    files, pixels = _read(request.images, opened.info.input_shape)
+    notes = list(opened.notes)
+    files, pixels = _read(request.images, opened.info.input_shape, notes.append)
     runtime.start()
     from kextract.training.evaluation import Predictor, log_softmax
 
@@ -55,13 +57,15 @@ def run_prediction(request: PredictRequest) -> Predictions:
         Prediction(file, label, names[label], float(row[label]), tuple(float(x) for x in row))
         for file, row, label in zip(files, shares, shares.argmax(axis=-1).tolist(), strict=True)
     ]
-    return Predictions(found, names, opened.notes)
+    return Predictions(found, names, tuple(notes))
 
 
-def _read(where: Path, shape: tuple[int, int, int]) -> tuple[list[str], Pixels]:
+def _read(
+    where: Path, shape: tuple[int, int, int], say: Callable[[str], object]
+) -> tuple[list[str], Pixels]:
     """Read an image, the images in a folder or those in an .npz file, and name each."""
     if where.suffix.lower() == ".npz" and where.is_file():
-        pixels = fitted(read_images(where), shape)
+        pixels = fitted(read_images(where, say), shape)
         return [str(place) for place in range(len(pixels))], pixels
     if where.is_dir():
         paths = image_paths(where)

@@ -61,6 +61,9 @@ def prepare_student(
     validation = (
         cut(data, "validation", holdout) if data is not None and data.x_train is not None else None
     )
+    images, notes = transfer_images(
+        config, request.images, teacher, holdout, request.machine.data_dir
+    )
     names = _names(invocation, teacher, architecture)
     default = student_file(teacher.path, request.student, config)
     return StudentPlan(
@@ -71,10 +74,11 @@ def prepare_student(
         pooling,
         holdout,
         validation,
-        transfer_images(config, request.images, teacher, holdout, request.machine.data_dir),
+        images,
         names,
         student,
         share,
+        (*(data.notes if data else ()), *notes),
     )
 
 

@@ -1,6 +1,6 @@
 """The report of runs: what their checkpoints say, their pictures, and what models answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -18,8 +18,11 @@ from kextract.storage import atomic_write, check_place, read_info
 SUFFIXES = (".html", ".htm")
 
 
-def write_report(request: ReportRequest) -> Path:
-    """Write the page and return its path. Raises RequestError, CheckpointError, StorageError."""
+def write_report(request: ReportRequest, say: Callable[[str], object] = lambda text: None) -> Path:
+    """Write the page and return its path; `say` is given what is worth a line about test images.
+
+    Raises RequestError, CheckpointError, StorageError.
+    """
     path = request.output
     if path.suffix.lower() not in SUFFIXES:
         raise RequestError(f"--output: '{path}' must end in .html")
@@ -30,7 +33,7 @@ def write_report(request: ReportRequest) -> Path:
     paths += _teachers(paths)
     entries = [_entry(checkpoint) for checkpoint in paths]
     if request.measure:
-        entries = _measured(request, paths, entries)
+        entries = _measured(request, paths, entries, say)
     page = report_page(entries, request.title or "")
     with atomic_write(path, request.overwrite) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -72,7 +75,10 @@ def _sha256(path: Path) -> str | None:
 
 
 def _measured(
-    request: ReportRequest, paths: Sequence[Path], entries: Sequence[Entry]
+    request: ReportRequest,
+    paths: Sequence[Path],
+    entries: Sequence[Entry],
+    say: Callable[[str], object],
 ) -> list[Entry]:
     """Run every model on its test images."""
     runtime.limit_threads(request.machine.threads)
@@ -80,6 +86,8 @@ def _measured(
         open_model(path, Foreign(), request.machine, dataset=request.dataset, data="needed")
         for path in paths
     ]
+    for note in dict.fromkeys(note for model in opened if model.data for note in model.data.notes):
+        say(note)
     runtime.start()
     from kextract.models.cost import cost_of
     from kextract.training.evaluation import Predictor

@@ -64,6 +64,8 @@ class StudentPlan:
     """A student whose architecture is not in the registry."""
     share: float | None = None
     """The student begins as the teacher, with that share of its parameters."""
+    about_images: tuple[str, ...] = ()
+    """What is worth a line about the images that it learns from and is measured on."""
 
     @property
     def command(self) -> str:
@@ -199,7 +201,8 @@ class StudentPlan:
             )
 
         missing = f"no images to measure on, running without: {self.teacher.missing}"
-        notes = [*self.teacher.notes, *too_few_to_judge(validation), self._choice()]
+        notes: list[str | None] = [*self.teacher.notes, *self.about_images]
+        notes += [*too_few_to_judge(validation), self._choice()]
         notes += [None if self.teacher.data else missing, teacher.doubt]
         return Work(
             header=self._header(config, precision),

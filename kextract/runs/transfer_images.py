@@ -22,8 +22,12 @@ def transfer_images(
     opened: OpenedModel,
     holdout: Holdout,
     data_dir: Path | None,
-) -> TransferImages:
-    """Load the images that methods are taught with, as large and as colourful as the teacher's."""
+) -> tuple[TransferImages, tuple[str, ...]]:
+    """Load the images that methods are taught with, as large and as colourful as the teacher's.
+
+    Returns what is worth a line about them, too.
+    """
+    notes: list[str] = []
     found: dict[str, StoredPixels] = {}
     for name, spec in method_specs(config).items():
         if spec.images == "own":
@@ -32,10 +36,12 @@ def transfer_images(
                 raise RequestError(f"{flag} {name}: needs the teacher's images: {opened.missing}")
             found[name] = cut(opened.data, "train", holdout).x
         elif spec.images == "given" and images is not None:
-            found[name] = stream_transfer_images(images, data_dir, opened.info.input_shape)
+            found[name] = stream_transfer_images(
+                images, data_dir, opened.info.input_shape, notes.append
+            )
         elif spec.images == "canvases" and images is not None:
-            found[name] = load_canvases(images, data_dir, opened.info.input_shape)
-    return found
+            found[name] = load_canvases(images, data_dir, opened.info.input_shape, notes.append)
+    return found, tuple(dict.fromkeys(notes))
 
 
 def transfer_images_sha256(images: TransferImages) -> str | None:

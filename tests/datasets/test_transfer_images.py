@@ -148,7 +148,11 @@ def test_what_cannot_be_found_is_named(reference: str, says: str) -> None:
         ({"x": IMAGES[0, 0]}, "found shape (18, 3)"),
         ({"x": IMAGES[..., :2]}, "1 or 3), found 16x18x2"),
         ({"x": IMAGES.astype(np.int16) - 300}, "within 0 to 255, found -"),
-        ({"x": np.full((1, 4, 4), np.nan)}, "found nan to nan"),
+        ({"x": np.full((1, 4, 4), np.nan)}, "found NaN or infinity"),
+        (
+            {"x": IMAGES[0]},
+            "found a single one of shape (16, 18, 3); give it another axis, as x[None]",
+        ),
         ({"x": np.array([["a"]])}, "expected numbers, found an array of <U1"),
         ({"x": np.zeros((1, 1, 4097), np.uint8)}, "at most 4096x4096 pixels, found 1x4097"),
     ],
