@@ -17,6 +17,7 @@ from kextract.errors import RequestError, UnknownNameError
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.runs.requests import REQUESTS, invoke
 from kextract.text import one_line
+from kextract.transfer.auto import Facts
 
 if TYPE_CHECKING:
     import keras
@@ -165,11 +166,13 @@ def distill(
     a network of your own from images in [-1, 1] to logits, which is trained in place; by default
     it has the teacher's architecture.
     """
+    from kextract.runs.choosing import facts_of_opened
     from kextract.runs.preparing import prepare_student
 
     source, opened = _opened(teacher, options)
     name, network = _named(student) if student is not None else (None, None)
-    invocation = _invoke("distill", {"teacher": source, "student": name, **options})
+    facts = facts_of_opened(opened) if opened is not None else None
+    invocation = _invoke("distill", {"teacher": source, "student": name, **options}, facts)
     return Run(prepare_student(invocation, opened, network))
 
 
@@ -272,7 +275,9 @@ def _named(model: Any) -> tuple[str, Any]:
     return (model, None) if isinstance(model, str) else (str(model.name), model)
 
 
-def _invoke(command: str, options: Mapping[str, Any]) -> Invocation[Any]:
+def _invoke(
+    command: str, options: Mapping[str, Any], facts: Facts | None = None
+) -> Invocation[Any]:
     entries = table(REQUESTS[command])
     values = {}
     for name, value in options.items():
@@ -281,4 +286,4 @@ def _invoke(command: str, options: Mapping[str, Any]) -> Invocation[Any]:
         if name not in entries:
             raise UnknownNameError("option", name, [*entries])
         values[name] = convert(entries[name], value, f"{name}={value!r}")
-    return invoke(command, Layer(COMMAND_LINE, values))
+    return invoke(command, Layer(COMMAND_LINE, values), facts=facts)

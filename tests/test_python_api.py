@@ -74,6 +74,16 @@ def test_a_teacher_in_memory_is_as_it_was_and_a_student_of_ones_own_learns() -> 
     assert (student.get_weights()[0] != first).any()
 
 
+@pytest.mark.parametrize(("normalizes", "method"), [(True, "inversion"), (False, "leaves")])
+def test_a_method_is_chosen_by_what_the_teacher_in_memory_is(normalizes: bool, method: str) -> None:
+    teacher = dense()
+    import keras
+
+    if normalizes:
+        teacher.add(keras.layers.BatchNormalization())
+    assert kextract.distill(teacher, "lenet5")._plan.invocation.request.config.method == method
+
+
 def test_a_student_that_does_not_fit_its_teacher_is_refused() -> None:
     with pytest.raises(RequestError, match=r"^--student: the network takes .* \(None, 7\)"):
         kextract.distill(TEACHER, dense(classes=7), method="random")

@@ -17,6 +17,7 @@ from kextract.exports.quantizing import with_extremes
 from kextract.exports.report import Comparison, ExportReport, check_agreement, compare
 from kextract.exports.runtimes import Classifier, classifier_of, open_runtime
 from kextract.exports.writing import quiet, write_model
+from kextract.models.copying import in_float32
 from kextract.models.cost import cost_of
 from kextract.storage.atomic import atomic_folder, atomic_write
 
@@ -67,6 +68,8 @@ def export_model(
         seen = None
     with publish(path, overwrite) as temporary:
         copy = drop_in(model, input_range=target.input_range, outputs=target.outputs)
+        # The file is of float32: how a network of bfloat16 rounds is not a fault of the file.
+        model = in_float32(model)
         write_model(copy, temporary, target, calibration=seen)
         classifier, reference = open_runtime(temporary, target.format), classifier_of(model)
         comparisons = tuple(_compared(each, classifier, reference, target) for each in checks)

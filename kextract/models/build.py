@@ -1,5 +1,6 @@
 """Builds a registered architecture with its weights drawn from a seed."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,8 +31,7 @@ def build_model(
     check_input_shape(input_shape)
     spec = model_spec(name)
     chosen = {"pooling": model_pooling(name, input_shape, pooling)} if spec.has_pooling else {}
-    keras.utils.set_random_seed(seed)
-    with precision_policy(precision):
+    with weights_drawn_by(seed), precision_policy(precision):
         return spec.build(input_shape, classes, weight_decay=weight_decay, **chosen)
 
 
@@ -43,6 +43,21 @@ def fastest_precision(requested: str, name: str | None) -> str:
     if requested == "auto" and name is not None and not model_spec(name).fast_in_bfloat16:
         return "float32"
     return runtime.resolve_precision(requested)
+
+
+@contextmanager
+def weights_drawn_by(seed: int) -> Iterator[None]:
+    """Let layers that are made in the block draw their weights by a seed.
+
+    They take what `keras.utils.set_random_seed` would give them, which sets all random numbers of
+    the process, and of whoever called us, too.
+    """
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 @contextmanager

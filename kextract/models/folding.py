@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kextract.models.copying import Part, copied
+from kextract.models.copying import Part, code_of_its_own, copied
 from kextract.models.statistics import heard, layers_within
 
 LINEAR = (
@@ -29,8 +29,10 @@ def folded(network: keras.Model) -> keras.Model:
     """Copy a network; in the copy, batch normalizations that can be folded do nothing.
 
     The others do not come after a linear layer, or not alone. A network whose copy would not be the
-    same function comes back as it is.
+    same function, or of which there can be none, comes back as it is.
     """
+    if code_of_its_own(network):
+        return network
     instead: dict[int, list[Part]] = {}
     for linear, normalization in _pairs(network):
         instead[id(linear)] = [_with_normalization(linear, normalization)]

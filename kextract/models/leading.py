@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.models.copying import code_of_its_own
 from kextract.models.statistics import layers_within
 
 Numbers = NDArray[np.float64]
@@ -43,7 +44,9 @@ class Scaling:
 
 
 def leading_scaling(network: keras.Model) -> Scaling:
-    """Give what a network does to pixels first; without `steps` where that is nothing."""
+    """Give what a network does to pixels first; without `steps` where nothing is known of it."""
+    if code_of_its_own(network):
+        return Scaling(np.ones(1), np.zeros(1))
     description = keras.saving.serialize_keras_object(network)
     moments = {
         layer.name: (np.asarray(layer.mean).ravel(), np.asarray(layer.variance).ravel())

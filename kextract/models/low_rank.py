@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
-from kextract.models.copying import copied
+from kextract.models.copying import code_of_its_own, copied
 from kextract.models.factors import (
     Factors,
     as_kernel,
@@ -53,6 +53,11 @@ def low_rank_copy(network: keras.Model, share: float, images: NDArray[np.float32
     statistics are of the data that the network was trained with. Raises RequestError where so
     little cannot be left.
     """
+    if found := code_of_its_own(network):
+        raise RequestError(
+            f"--student teacher@{share:g}: {found} computes in code of its own, which cannot be"
+            " cut; name an architecture, such as --student lenet5"
+        )
     batches = [images[first : first + BATCH] for first in range(0, len(images), BATCH)]
     whole = folded(network)
     factors = _factors(whole, batches)

@@ -9,22 +9,25 @@ from kextract.teachers import is_black_box
 from kextract.transfer.auto import Choice, Facts, choose_method
 
 if TYPE_CHECKING:
+    from kextract.runs.opened import OpenedModel
     from kextract.storage import CheckpointInfo
 
 RESTRICTED = ("probabilities", "labels")
 """What `--access` leaves of a teacher that could do more."""
 
 
-def choose(given: Mapping[str, Any]) -> Choice:
+def choose(given: Mapping[str, Any], facts: Facts | None = None) -> Choice:
     """Choose a method for what was given on the command line and elsewhere.
 
-    Options that only some methods have a use for decide before the teacher does. Raises
-    CheckpointError for a teacher that cannot be opened.
+    `facts` are those of a teacher in memory, which has no file to look into. Options that only some
+    methods have a use for decide before the teacher does. Raises CheckpointError for a teacher that
+    cannot be opened.
     """
     teacher = given.get("teacher")
+    black_box = teacher is not None and facts is None and is_black_box(teacher)
     if given.get("recipe") == "article":
         return Choice("adversarial", {}, "the article's recipe is for noise")
-    if teacher is not None and (is_black_box(teacher) or given.get("access") in RESTRICTED):
+    if black_box or (teacher is not None and given.get("access") in RESTRICTED):
         return Choice("queries", {}, "the teacher is a black box, and every question counts")
     if given.get("images") is not None:
         return Choice("surrogate", {}, "images were given to learn from")
@@ -32,7 +35,7 @@ def choose(given: Mapping[str, Any]) -> Choice:
         return Choice("inversion", {}, "presets are for it")
     if teacher is None:
         return Choice("inversion", {}, "no teacher was given")
-    return choose_method(facts_of(Path(teacher)))
+    return choose_method(facts or facts_of(Path(teacher)))
 
 
 def facts_of(teacher: Path) -> Facts:
@@ -59,3 +62,11 @@ def facts_of_checkpoint(info: "CheckpointInfo") -> Facts:
 
     normalizes = info.model == OWN_ARCHITECTURE or model_spec(info.model).normalizes
     return Facts(info.input_shape, normalizes)
+
+
+def facts_of_opened(teacher: "OpenedModel") -> Facts:
+    """Say what a network in memory tells."""
+    from kextract.models.statistics import batch_norm_layers
+
+    network, _ = teacher.load("float32")
+    return Facts(teacher.info.input_shape, bool(batch_norm_layers(network)))

@@ -117,12 +117,14 @@ def write(request: ExportRequest, plan: ExportPlan) -> Generator[Event, None, Ex
     """Draw the images that are needed, write the file and check it; yields progress."""
     runtime.start()
     from kextract.exports.exporting import CheckImages, export_model
+    from kextract.models.copying import check_can_be_copied
 
+    network, _ = plan.opened.load("float32")
+    check_can_be_copied(network)
     for text in plan.about_images:
         yield Note(text)
     shown, calibration, kind = yield from _images(request, plan)
     checks = [CheckImages(kind, shown), *_test_images(plan.opened)]
-    network, _ = plan.opened.load("float32")
     return export_model(
         network,
         plan.output,

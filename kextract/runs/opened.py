@@ -17,7 +17,7 @@ from kextract.models.input_range import (
     parse_input_range,
 )
 from kextract.runs.parts import check_fits
-from kextract.storage import CheckpointInfo, model_sha256
+from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
 from kextract.storage.archive import load_archive
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
 from kextract.storage.loading import foreign_info, load_model
@@ -188,7 +188,12 @@ def in_memory(
     outputs = model(arranged(probes, model.input_shape[1:]), training=False).numpy()
     head = guess_head(outputs)
     network = adapt(model, shape, head=head, input_range=chosen)
-    digest = model_sha256(network)
+    try:
+        digest = model_sha256(network)
+    except ValueError:
+        # A layer of somebody's own may save whatever it likes.
+        values = {str(place): value for place, value in enumerate(network.get_weights())}
+        digest = sha256_of_tensors(values)
     classes = int(network.output_shape[-1])
     opened = _whole(name, network, digest, labelled, shape, classes, chosen)
     return replace(opened, notes=about_pixels(name, chosen, guess), outputs=_outputs(head))

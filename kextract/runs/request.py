@@ -6,6 +6,7 @@ from typing import Any
 
 from kextract.config.option import Entry, check
 from kextract.config.resolve import Layer
+from kextract.transfer.auto import Facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +17,12 @@ class Request:
         check(self)
 
     @classmethod
-    def layers(cls, given: Mapping[str, Any]) -> Sequence[Layer]:
-        """Return defaults that follow from what was given, weakest first."""
-        del given
+    def layers(cls, given: Mapping[str, Any], facts: Facts | None = None) -> Sequence[Layer]:
+        """Return defaults that follow from what was given, weakest first.
+
+        `facts` are known of a teacher in memory.
+        """
+        del given, facts
         return ()
 
     @classmethod

@@ -33,6 +33,7 @@ from kextract.runs.requests_of_finished import (
     ReportRequest,
 )
 from kextract.transfer import METHODS, method_spec
+from kextract.transfer.auto import Facts
 
 AUTO, CHOSEN = "auto", "chosen: "
 _CHOOSE = ("method", AUTO)
@@ -121,7 +122,7 @@ class DistillRequest(Request):
     format: str = shared.display()
 
     @classmethod
-    def layers(cls, given: Mapping[str, Any]) -> Sequence[Layer]:
+    def layers(cls, given: Mapping[str, Any], facts: Facts | None = None) -> Sequence[Layer]:
         """Return the defaults of the method, and above them those of the preset.
 
         Without a method, one is chosen by what else was given and by the teacher.
@@ -133,7 +134,7 @@ class DistillRequest(Request):
                 *_defaults_of_student(given.get("student")),
                 *_defaults_of_distance(given),
             ]
-        choice = choose(given)
+        choice = choose(given, facts)
         chosen = {"method": choice.method, **choice.settings}
         return [
             *_defaults_of(choice.method, given.get("preset")),
@@ -237,9 +238,10 @@ REQUESTS: Mapping[str, type[Request]] = {
 }
 
 
-def invoke(command: str, *layers: Layer) -> Invocation[Any]:
+def invoke(command: str, *layers: Layer, facts: Facts | None = None) -> Invocation[Any]:
     """Put a command's request together from what was given, weakest layer first.
 
+    `facts` are those of a teacher that is in memory; others are read from the teacher's file.
     Raises RequestError for what cannot be, and for combinations that make no sense.
     """
     cls = REQUESTS[command]
@@ -249,7 +251,7 @@ def invoke(command: str, *layers: Layer) -> Invocation[Any]:
             replace(layer, values={k: v for k, v in layer.values.items() if (k, v) != _CHOOSE})
             for layer in layers
         )
-    invocation = resolve(command, cls, [*cls.layers(given), *layers])
+    invocation = resolve(command, cls, [*cls.layers(given, facts), *layers])
     if command == "distill":
         rules.check_distill(invocation)
     return invocation

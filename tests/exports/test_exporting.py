@@ -16,6 +16,7 @@ from kextract.exports import ExportTarget
 from kextract.exports.exporting import CheckImages, export_model
 from kextract.exports.report import ExportReport
 from kextract.exports.runtimes import open_runtime
+from kextract.models.build import precision_policy
 from kextract.models.input_range import Preprocessing
 from tests.exports.examples import CLASSES, NAMES, expected_logits, images, network, softmax
 
@@ -186,3 +187,23 @@ def test_converters_and_runtimes_keep_quiet(
 ) -> None:
     export_model(model, tmp_path / FILES[format], ExportTarget(format), checks=CHECKS)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_network_of_bfloat16_is_compared_in_float32(tmp_path: Path) -> None:
+    """Its own rounding moves probabilities by more than a file is allowed to be off."""
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    with precision_policy("bfloat16"):
+        model = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(4)])
+    model.layers[-1].kernel.assign(3 * model.layers[-1].kernel)
+    seen = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 3), np.uint8)
+    kernel, bias = (value.astype(np.float64) for value in model.get_weights())
+    exact = softmax((seen.reshape(32, -1) / 127.5 - 1) @ kernel + bias)
+    rounded = softmax(model(seen.astype(np.float32) / 127.5 - 1).numpy().astype(np.float64))
+    assert np.abs(rounded - exact).max() > 1e-3
+    target = ExportTarget("keras", "float32", "logits", Preprocessing(-1, 1), ())
+    path = tmp_path / "a.keras"
+    report = export_model(model, path, target, checks=[CheckImages("made up", seen)])
+    assert report.comparisons[0].probability_difference < 1e-4
+    found = softmax(keras.models.load_model(path)(seen.astype(np.float32) / 127.5 - 1).numpy())
+    np.testing.assert_allclose(found, exact, atol=1e-4)

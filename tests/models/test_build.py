@@ -1,3 +1,4 @@
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from kextract import runtime
 from kextract.models import MODELS
 from kextract.models.blocks import Blocks
-from kextract.models.build import build_model, fastest_precision, student_seed
+from kextract.models.build import build_model, fastest_precision, student_seed, weights_drawn_by
 
 DEEP = {"resnet20", "resnet29", "wrn-16-2", "wrn-40-2"}
 """Networks of the blocks that shallower or narrower ones are made of."""
@@ -164,3 +165,18 @@ def test_a_narrow_student_of_large_images_does_not_crash_tensorflow() -> None:
     images, labels = np.zeros((64, 64, 64, 1), np.float32), np.zeros(64, int)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert np.isfinite(model.train_on_batch(images, labels))
+
+
+def test_weights_are_drawn_as_keras_draws_them_and_nobody_else_s_numbers_are_moved() -> None:
+    layer = keras.layers.Dense
+    keras.utils.set_random_seed(7)
+    expected = keras.Sequential([keras.Input((3,)), layer(4), layer(2)]).get_weights()
+    random.seed(5)
+    np.random.seed(5)
+    with weights_drawn_by(7):
+        found = keras.Sequential([keras.Input((3,)), layer(4), layer(2)]).get_weights()
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert random.random() == random.Random(5).random()
+    build_model("tiny", (16, 16, 1), 3)
+    assert np.random.random() == np.random.RandomState(5).random()

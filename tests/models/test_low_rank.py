@@ -129,6 +129,7 @@ def test_a_copy_of_which_nothing_is_cut_is_trained_as_a_whole() -> None:
 
 
 def test_what_folding_saves_is_left_for_the_kernels() -> None:
+    keras.utils.set_random_seed(0)
     layers = keras.layers
     network = keras.Sequential(
         [

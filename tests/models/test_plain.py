@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 
+from kextract.errors import RequestError
 from kextract.models.adapter import adapt
 from kextract.models.build import build_model
 from kextract.models.input_range import Preprocessing
@@ -56,6 +57,44 @@ def test_the_copy_keeps_the_names_of_layers_and_the_model_its_weights() -> None:
         variable.assign(variable + 1)
     for value, now in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(value, now)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_arithmetic_between_layers_is_copied(classes: int) -> None:
+    """Probabilities become logits by bare operations, which take no options of layers."""
+    activation = "softmax" if classes > 1 else "sigmoid"
+    layers = [keras.layers.Flatten(), keras.layers.Dense(classes, activation=activation)]
+    inner = stirred(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
+    model = adapt(inner, (4, 4, 1), head="probabilities", input_range=Preprocessing(0, 1))
+    seen = images((4, 4, 1))
+    np.testing.assert_allclose(plain(model)(seen), model(seen), rtol=1e-5, atol=1e-6)
+
+
+class OfItsOwn(keras.Model):
+    def __init__(self) -> None:
+        super().__init__(name="mine")
+        self.classifier = keras.layers.Dense(3)
+
+    def call(self, inputs: Any) -> Any:
+        return self.classifier(keras.ops.reshape(inputs, (-1, 16)))
+
+
+class Doubled(keras.layers.Layer):
+    def __init__(self, why: object) -> None:
+        super().__init__(name="doubled")
+        self.why = why
+
+    def call(self, inputs: Any) -> Any:
+        return 2 * inputs
+
+
+def test_code_of_somebody_s_own_is_refused_by_name() -> None:
+    pixels = keras.Input((4, 4, 1))
+    inside = keras.Model(pixels, OfItsOwn()(pixels))
+    with pytest.raises(RequestError, match=r"^the model 'mine' computes in code of its own"):
+        plain(inside)
+    with pytest.raises(RequestError, match=r"^the layer 'doubled' computes in code of its own"):
+        plain(keras.Model(pixels, keras.layers.Flatten()(Doubled(object())(pixels))))
 
 
 def test_a_model_with_a_model_inside_is_copied_all_the_way_down() -> None:

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kextract.models.batch_norm import BatchNormalization
-from kextract.models.build import precision_policy
+from kextract.models.build import precision_policy, weights_drawn_by
 
 MOMENTUM = 0.9
 """Of its running averages: a generator changes faster than a classifier."""
@@ -32,8 +32,7 @@ def build_generator(
     height, width, depth = input_shape
     # Two doublings reach the image's size or a little more, which is cut off.
     base = (-(-height // 4), -(-width // 4))
-    keras.utils.set_random_seed(seed)
-    with precision_policy(precision):
+    with weights_drawn_by(seed), precision_policy(precision):
         codes = keras.Input((latent_size + classes,))
         x = keras.layers.Dense(base[0] * base[1] * 2 * channels)(codes)
         x = keras.layers.Reshape((*base, 2 * channels))(x)

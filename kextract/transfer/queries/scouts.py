@@ -11,6 +11,7 @@ from kextract.config import DistillConfig
 from kextract.datasets.pixels import scale
 from kextract.graph import compiled
 from kextract.losses import distance
+from kextract.models.build import weights_drawn_by
 from kextract.models.safe_to_train import safe_to_train
 from kextract.optimizers import make_optimizer
 from kextract.seeds import Stream, random_generator, seed_number
@@ -28,8 +29,8 @@ class Scout:
     def __init__(self, student: keras.Model, config: DistillConfig, number: int) -> None:
         self._config = config
         self._number = number
-        keras.utils.set_random_seed(seed_number(Stream.SCOUT, config.seed, number, 0))
-        self._model = safe_to_train(keras.models.clone_model(student))
+        with weights_drawn_by(seed_number(Stream.SCOUT, config.seed, number, 0)):
+            self._model = safe_to_train(keras.models.clone_model(student))
         updates = config.queries.scout_updates
         rising = max(1, updates // 10)
         rate = keras.optimizers.schedules.CosineDecay(
