@@ -2,7 +2,7 @@
 
 from kextract.columns import COLUMNS, Column, column
 from kextract.display.base import Display, Outcome, RunHeader
-from kextract.display.choose import FORMATS, make_display
+from kextract.display.formats import FORMATS, make_display
 
 __all__ = [
     "COLUMNS",

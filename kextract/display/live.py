@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from kextract.columns import BARS, column
 from kextract.display.base import Display, Outcome, RunHeader, can_show, is_terminal
-from kextract.display.footer import Footer
-from kextract.display.pace import Clock, Pace
+from kextract.display.moving import Clock, MovingLines
 from kextract.display.rows import (
     BEST,
     GAP,
@@ -29,9 +27,6 @@ from kextract.display.rows import (
 )
 from kextract.records import EpochRecord, Progress
 from kextract.text import one_line
-
-REFRESHES = 8
-"""Drawings a second: smooth enough to watch, too few to flicker or to cost the training."""
 
 
 class LiveDisplay(Display):
@@ -53,9 +48,7 @@ class LiveDisplay(Display):
             file=self.stdout, force_terminal=True, highlight=False, markup=False, emoji=False
         )
         self._rows = EpochRows(())
-        self._pace = Pace(0, clock)
-        self._footer = Footer(0, self._pace, clock)
-        self._live: Live | None = None
+        self._moving: MovingLines | None = None
         self._has_table = True
 
     def start(self, header: RunHeader) -> None:
@@ -63,33 +56,30 @@ class LiveDisplay(Display):
         self.close()
         shown = fitting(header.columns, self._console.width)
         self._rows = EpochRows(shown, ascii_only=not can_show(self.stdout, BARS))
-        self._pace = Pace(header.epochs, self._clock)
-        self._footer = Footer(header.epochs, self._pace, self._clock)
         self._print_header(header, shown)
-        self._live = Live(
-            self._footer,
-            console=self._console,
-            refresh_per_second=REFRESHES,
-            transient=True,
+        self._moving = MovingLines(
+            self._console,
+            header.epochs,
+            self._clock,
             redirect_stderr=is_terminal(self.stderr),
-            vertical_overflow="crop",
         )
-        self._live.start(refresh=True)
+        self._moving.start()
 
     def progress(self, progress: Progress) -> None:
         """Leave the progress for the next drawing."""
-        self._pace.add(progress)
+        if self._moving is not None:
+            self._moving.add(progress)
 
     def epoch(self, record: EpochRecord) -> None:
         """Print the epoch's row above the moving lines."""
         row = self._rows.row(record)
-        self._pace.end_epoch(record)
-        self._footer.end_epoch(record, self._rows.best)
+        if self._moving is not None:
+            self._moving.end_epoch(record, self._rows.best)
         self._console.print(_styled(row), no_wrap=True, overflow="crop", crop=True)
 
     def note(self, text: str) -> None:
         """Write to stderr; above the moving lines where both share the terminal."""
-        if self._live is not None and is_terminal(self.stderr):
+        if self._moving is not None and is_terminal(self.stderr):
             self._print(Text(one_line(text)))
         else:
             super().note(text)
@@ -109,11 +99,11 @@ class LiveDisplay(Display):
 
     def close(self) -> None:
         """Take the moving lines away and show the cursor."""
-        live, self._live = self._live, None
-        if live is None:
+        moving, self._moving = self._moving, None
+        if moving is None:
             return
         try:
-            live.stop()
+            moving.stop()
         finally:
             # A second Ctrl-C may come while Rich is cleaning up after the first.
             self._console.show_cursor(True)

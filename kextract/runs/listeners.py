@@ -5,8 +5,8 @@ from typing import Any
 
 from kextract.config.shared import Output
 from kextract.display import Display
+from kextract.display.base import Tee
 from kextract.display.metrics_file import MetricsFile
-from kextract.display.tee import Tee
 from kextract.display.tensorboard import TensorBoard
 from kextract.templates import fill
 

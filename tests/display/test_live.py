@@ -6,7 +6,7 @@ from tests.display.emulator import Shown, run_in_terminal
 from tests.display.simulated import CHECKPOINT
 
 MODULE = "tests.display.simulated"
-FOOTER = re.compile(r"━|starting|working|training|left|img/s")
+MOVING = re.compile(r"━|starting|working|training|left|img/s")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_rows_hold_the_figures_of_their_columns(hundred: Shown) -> None:
 
 
 def test_nothing_of_the_moving_lines_is_left_behind(hundred: Shown) -> None:
-    assert not [line for line in hundred.lines if FOOTER.search(line)]
+    assert not [line for line in hundred.lines if MOVING.search(line)]
 
 
 def test_title_and_column_names_are_shown_once_at_the_top(hundred: Shown) -> None:
@@ -78,7 +78,7 @@ def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_row(columns: int, na
     rows = [line for line in table if re.match(r" *\d+( |$)", line)][:31]
     assert [int(row.split()[0]) for row in rows] == list(range(31))
     assert {len(row.removesuffix("  *")) for row in rows} == {len(names)}
-    assert not [line for line in shown.lines if FOOTER.search(line)]
+    assert not [line for line in shown.lines if MOVING.search(line)]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_title_and_notes_go_to_stderr() -> None:
 def test_live_without_a_terminal_says_that_it_is_plain() -> None:
     done = piped("live")
     assert done.stdout == piped("plain").stdout
-    assert done.stderr.startswith(b"stdout is no terminal")
+    assert done.stderr.startswith(b"stdout is not a terminal")
 
 
 def test_quiet_writes_the_path_alone() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kextract.display import Display, Outcome, RunHeader
-from kextract.display.tee import Tee
+from kextract.display.base import Tee
 from kextract.records import EpochRecord, Note, Picture, Progress
 
 HEADER = RunHeader("student", "seed 0", 3, ("epoch", "loss"), "kextract distill x")

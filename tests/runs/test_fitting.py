@@ -9,7 +9,7 @@ import pytest
 
 from kextract.config import DistillConfig
 from kextract.config.shared import Output
-from kextract.display.plain import PlainDisplay
+from kextract.display.formats import PlainDisplay
 from kextract.errors import RequestError
 from kextract.records import EpochRecord, Event, Progress
 from kextract.runs import fitting

@@ -1,0 +1,145 @@
+"""Displays in which nothing moves: rows for logs, JSON lines for programs, or the path alone.
+
+`make_display` chooses one of these, or the live one, for the stream that is written to.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from kextract.columns import BARS
+from kextract.display.base import (
+    FILES,
+    Display,
+    Outcome,
+    RunHeader,
+    can_show,
+    is_terminal,
+    write_line,
+)
+from kextract.display.live import LiveDisplay
+from kextract.display.rows import GAP, EpochRows, closing_lines
+from kextract.errors import UnknownNameError
+from kextract.records import EpochRecord, best_epoch
+from kextract.text import json_text, one_line
+
+FORMATS = ("auto", "live", "plain", "json", "quiet")
+_DUMB = ("", "dumb", "unknown")
+
+
+class PlainDisplay(Display):
+    """An aligned table on stdout, a row as each epoch ends; title and notes on stderr."""
+
+    _rows: EpochRows | None = None
+    _has_table = True
+
+    def start(self, header: RunHeader) -> None:
+        """Say what runs on stderr and write the column names, if any, on stdout."""
+        for line in (header.title, header.subtitle):
+            if line:
+                self.note(line)
+        self._rows = EpochRows(header.columns, ascii_only=not can_show(self.stdout, BARS))
+        self._has_table = bool(header.columns)
+        if self._has_table:
+            write_line(self.stdout, self._rows.header())
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Write the epoch's row."""
+        if self._rows is None:
+            raise RuntimeError("start() comes before show()")
+        write_line(self.stdout, self._rows.row(record).marked)
+
+    def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
+        """Write the closing summary below the table."""
+        lines = closing_lines(history, outcome)
+        if lines and self._has_table:
+            write_line(self.stdout, "")
+        for label, parts in lines:
+            write_line(self.stdout, GAP.join((label, *parts)))
+
+
+class JsonLinesDisplay(Display):
+    """One JSON object per line on stdout and nothing else, for programs that read along.
+
+    Events "start" (the header), "epoch" (the record) and "end" (best, last, outcome).
+
+    Numbers are in full precision; one that is not finite is null.
+    """
+
+    def start(self, header: RunHeader) -> None:
+        """Write the header."""
+        self._write("start", asdict(header))
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Write the whole record, whatever columns the header asks for."""
+        self._write("epoch", record.to_dict())
+
+    def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
+        """Write the best record, the last one, and the outcome as an object of its own."""
+        best = best_epoch(history)
+        last = history[-1] if history else None
+        ends = {
+            name: record and record.to_dict() for name, record in (("best", best), ("last", last))
+        }
+        self._write("end", {**ends, "outcome": outcome})
+
+    def _write(self, event: str, fields: Mapping[str, Any]) -> None:
+        write_line(self.stdout, json_text({"event": event, **fields}))
+
+
+class QuietDisplay(Display):
+    """Nothing on stdout but the path of the file that was made, for `$(...)` in a shell.
+
+    Notes still go to stderr.
+    """
+
+    def start(self, header: RunHeader) -> None:
+        """Say nothing."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Say nothing."""
+
+    def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
+        """Write the path of the file that was made, where there is one."""
+        for name in outcome.keys() & set(FILES):
+            path = str(outcome[name])
+            write_line(self.stdout, one_line(path) if is_terminal(self.stdout) else path)
+
+
+def make_display(
+    format: str = "auto", stdout: TextIO | None = None, stderr: TextIO | None = None
+) -> Display:
+    """Make the display of that name; "auto" is live on a terminal and plain elsewhere.
+
+    Where "live" is asked for and cannot be, the display is plain and a note says why. The streams
+    are the process's own by default. Raises UnknownNameError for another name.
+    """
+    out = sys.stdout if stdout is None else stdout
+    err = sys.stderr if stderr is None else stderr
+    match format:
+        case "auto":
+            return LiveDisplay(out, err) if _can_move(out) else PlainDisplay(out, err)
+        case "live":
+            return _live(out, err)
+        case "plain":
+            return PlainDisplay(out, err)
+        case "json":
+            return JsonLinesDisplay(out, err)
+        case "quiet":
+            return QuietDisplay(out, err)
+    raise UnknownNameError("format", format, FORMATS)
+
+
+def _live(out: TextIO, err: TextIO) -> Display:
+    if _can_move(out):
+        return LiveDisplay(out, err)
+    display = PlainDisplay(out, err)
+    display.note("stdout is not a terminal that can redraw lines: showing plain rows")
+    return display
+
+
+def _can_move(stream: TextIO) -> bool:
+    """Tell whether lines on the stream can be redrawn; FORCE_COLOR makes no pipe a terminal."""
+    return is_terminal(stream) and os.environ.get("TERM", "").lower() not in _DUMB
