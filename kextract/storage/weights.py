@@ -20,7 +20,7 @@ from kextract.storage.safe_hdf5 import CheckedFile
 if TYPE_CHECKING:
     import keras
 
-_IGNORED = (f"{GROUP}/", "optimizer/")
+_IGNORED = (f"{GROUP}/", "metrics/", "optimizer/")
 
 
 class TensorSpec(NamedTuple):
@@ -61,8 +61,8 @@ def read_tensors(
 ) -> dict[str, NDArray[Any]]:
     """Read exactly the expected tensors, by path. Raises Refused.
 
-    Groups named `kextract` and `optimizer` are left alone. `kinds` are the kinds of dtype, as NumPy
-    names them, that a tensor may be of.
+    Groups named `kextract`, `metrics` and `optimizer` are left alone. `kinds` are the kinds of
+    dtype, as NumPy names them, that a tensor may be of.
     """
     found = {path for path in file.datasets if not path.startswith(_IGNORED)}
     check_names(expected, found)

@@ -10,6 +10,7 @@ from kextract.errors import CheckpointError
 from tests import fuzzing
 from tests.fuzzing import Report
 from tests.storage.archive import examples
+from tests.storage.archive.write_keras_2 import FILES
 from tests.storage.mutations_of_archives import ARCHIVES
 
 
@@ -22,24 +23,29 @@ class Base(NamedTuple):
 
 
 def make_bases(folder: Path) -> list[Base]:
-    """Write Keras archives of two small networks, a functional and a sequential one."""
+    """Write archives of a functional and a sequential network; take two that Keras 2 wrote."""
     from kextract import runtime
 
     runtime.start()
     import keras
 
     from kextract.storage import model_sha256
+    from kextract.storage.archive import load_archive
 
     # Layers are numbered anew, so that the same seed makes the same files.
     keras.utils.clear_session()
     models = {"graph": examples.small(), "sequence": examples.user_cnn()}
-    return [
+    written = [
         Base(
             name,
             examples.timeless(examples.save(model, folder / f"{name}.keras").read_bytes()),
             model_sha256(model),
         )
         for name, model in models.items()
+    ]
+    real = {"graph 2": FILES / "transferred.keras", "sequence 2": FILES / "trained.keras"}
+    return written + [
+        Base(name, path.read_bytes(), load_archive(path)[1].sha256) for name, path in real.items()
     ]
 
 

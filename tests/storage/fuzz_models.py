@@ -8,28 +8,31 @@ from random import Random
 from tests import fuzzing
 from tests.fuzzing import Report
 from tests.storage.archive import examples, keras_2
+from tests.storage.archive.write_keras_2 import FILES
 from tests.storage.fuzz_archives import Archives, Base
 from tests.storage.mutations_of_descriptions import DESCRIPTIONS
 from tests.storage.mutations_of_models import MODELS
 
 
 def make_bases(folder: Path) -> list[Base]:
-    """Write files of two small networks by Keras 3, and by Keras 2 as it wrote them."""
+    """Write files of two small networks by Keras 3, and as Keras 2.0; take one of Keras 2.15."""
     from kextract import runtime
 
     runtime.start()
     import keras
 
     from kextract.storage import model_sha256
+    from kextract.storage.archive import load_archive
 
     keras.utils.clear_session()
     found = []
     for name, model in {"graph": examples.small(), "sequence": examples.user_cnn()}.items():
         path = examples.save(model, folder / f"{name}.h5")
         found.append(Base(name, path.read_bytes(), model_sha256(model)))
-        keras_2.rewritten(path, "2.2.4", listed=True)
+        keras_2.rewritten(path)
         found.append(Base(f"{name} 2", path.read_bytes(), model_sha256(model)))
-    return found
+    real = FILES / "fine_tuned.h5"
+    return [*found, Base("Keras 2", real.read_bytes(), load_archive(real)[1].sha256)]
 
 
 def mutate(bases: list[Base], seed: int, index: int) -> tuple[Base, str, bytes]:

@@ -18,6 +18,7 @@ from kextract.storage.archive.values import (
     layer_config,
     only_end,
     plain,
+    safe_name,
     shown,
 )
 from kextract.storage.refusal import Refused, printable
@@ -120,14 +121,17 @@ class _Cleaner:
         if self._layers > MAX_LAYERS:
             raise Refused(f"has more than {MAX_LAYERS} layers")
         graph = name == "Functional"
-        cleaned: Json = {"name": _name_of(config), "trainable": _flag(config, "trainable")}
+        cleaned: Json = {
+            "name": safe_name(_name_of(config)),
+            "trainable": _flag(config, "trainable"),
+        }
         cleaned["layers"] = [self._layer(layer, nesting, graph) for layer in layers]
         names = {layer["name"] for layer in cleaned["layers"]}
         if len(names) != len(layers):
-            raise Refused(f"the {name} '{cleaned['name']}' has two layers of the same name")
+            raise Refused(f"the {name} '{_name_of(config)}' has two layers of the same name")
         if graph:
-            cleaned["input_layers"] = config.get("input_layers")
-            cleaned["output_layers"] = config.get("output_layers")
+            cleaned["input_layers"] = _renamed(config.get("input_layers"))
+            cleaned["output_layers"] = _renamed(config.get("output_layers"))
             module = "keras.src.models.functional"
         else:
             module = "keras"
@@ -149,7 +153,7 @@ class _Cleaner:
                 # A teacher computes without dice; some layers throw them unless told not to.
                 name, config = "Identity", {"name": config["name"], "dtype": "float32"}
             cleaned = keras_object("keras.layers", name, config)
-        cleaned["name"] = cleaned["config"]["name"]
+        cleaned["name"] = cleaned["config"]["name"] = safe_name(_name_of(value["config"]))
         if graph:
             nodes = value.get("inbound_nodes")
             if name == "Identity":
@@ -260,8 +264,17 @@ def _argument(value: Any, where: str, constants: bool) -> Any:
     if kind != "__keras_tensor__" or not _is_reference(source):
         raise Refused(f"{where} is applied to a '{shown(value)}', which is not read")
     # The shape is found out by building; what the file says of it does not matter.
-    tensor = {"shape": [None], "dtype": "float32", "keras_history": source}
+    tensor = {"shape": [None], "dtype": "float32", "keras_history": _renamed(source)}
     return {"class_name": "__keras_tensor__", "config": tensor}
+
+
+def _renamed(value: Any) -> Any:
+    """Copy references to layers as `safe_name` spells them, in whatever they are grouped."""
+    if _is_reference(value):
+        return [safe_name(value[0]), *value[1:]]
+    if isinstance(value, dict):
+        return {key: _renamed(item) for key, item in value.items()}
+    return [_renamed(item) for item in value] if isinstance(value, list) else value
 
 
 def _is_reference(value: Any) -> bool:

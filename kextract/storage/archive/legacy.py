@@ -1,4 +1,4 @@
-"""Descriptions of models in HDF5 files, by Keras 2.0 (2017) to 3, in the form of `.keras` files.
+"""Descriptions of models by Keras 2.0 (2017) to 3, in the form of Keras 3's `.keras` files.
 
 Nothing is trusted or refused here that `config.clean_model` looks at afterwards: classes get the
 module that they have today, options that are gone are left out, calls get the form of Keras 3.
@@ -7,7 +7,7 @@ module that they have today, options that are gone are left out, calls get the f
 from collections.abc import Iterable
 from typing import Any
 
-from kextract.storage.archive import allowed
+from kextract.storage.archive import allowed, tensorflow_calls
 from kextract.storage.archive.values import Json, only_end
 from kextract.storage.refusal import Refused, printable
 
@@ -23,39 +23,25 @@ _OPTIONS = {"alpha": {"LeakyReLU": "negative_slope"}, "theta": {"ThresholdedReLU
 _ACTIVATIONS = {"softmax_v2": "softmax", "relu_v2": "relu"}
 """What functions of `tf.nn` call themselves."""
 
+# Where a class was, and how it was built.
+_PLACE = frozenset({"module", "registered_name", "build_config"})
 # How a layer was built and trained; the weights are in the file.
 _TRAINING = ("_regularizer", "_constraint")
 _GONE = frozenset(
     (
         *("adjustment", "autocast", "batch_input_shape", "build_input_shape", "dynamic", "fused"),
         *("implementation", "input_dim", "input_dtype", "input_length", "input_shape", "mode"),
+        *("key_shape", "query_shape", "value_shape"),
         *("ragged", "rank", "renorm", "renorm_clipping", "renorm_momentum", "synchronized"),
         "virtual_batch_size",
     )
 )
-_DEPTHWISE = frozenset({"DepthwiseConv2D", "SeparableConv2D"})
 # Taken over from `Conv2D`, and never used.
-_OF_CONV = ("kernel_initializer", "groups")
-
-_NUMPY, _NN = "keras.src.ops.numpy", "keras.src.ops.nn"
-_CALLS = {
-    "__operators__.add": (_NUMPY, "Add"),
-    "math.add": (_NUMPY, "Add"),
-    "math.subtract": (_NUMPY, "Subtract"),
-    "math.multiply": (_NUMPY, "Multiply"),
-    "math.truediv": (_NUMPY, "TrueDivide"),
-    "math.divide": (_NUMPY, "TrueDivide"),
-    "math.tanh": (_NUMPY, "Tanh"),
-    "nn.relu": (_NN, "Relu"),
-    "nn.relu6": (_NN, "Relu6"),
-    "nn.silu": (_NN, "Silu"),
-    "nn.swish": (_NN, "Silu"),
-    "math.sigmoid": (_NN, "Sigmoid"),
-    "nn.sigmoid": (_NN, "Sigmoid"),
-    "nn.softmax": (_NN, "Softmax"),
+_UNUSED = {
+    "Conv2DTranspose": ("groups",),
+    "DepthwiseConv2D": ("kernel_initializer", "groups"),
+    "SeparableConv2D": ("kernel_initializer", "groups"),
 }
-"""Functions of TensorFlow that stand in a graph of tf.keras as layers (`TFOpLambda`)."""
-_CASTS = frozenset({"cast", "convert_to_tensor", "identity", "stop_gradient"})
 
 
 def upgrade(model: Json, keras_version: str) -> Json:
@@ -74,6 +60,8 @@ class _Upgrade:
         """Whether Keras 2 wrote the file: some of its functions have changed since."""
 
     def model(self, value: Any) -> Json:
+        built = _built_shape(value)
+        value = self._of_keras(value)
         name = _RENAMED.get(str(value.get("class_name")), value.get("class_name"))
         config = value.get("config")
         if isinstance(config, list):
@@ -84,7 +72,7 @@ class _Upgrade:
         config = {"name": value.get("name", "sequential"), **config}
         layers = config["layers"]
         if name == "Sequential":
-            layers = _with_input(layers, config.get("build_input_shape"))
+            layers = _with_input(layers, config.get("build_input_shape") or built)
         layers = [self._layer(layer) for layer in layers]
         if name != "Sequential" and self._old:
             _renumber(layers, config)
@@ -97,7 +85,19 @@ class _Upgrade:
         config = {key: item for key, item in config.items() if key in cleaned} | {"layers": layers}
         return {**value, "module": module, "class_name": name, "config": config}
 
+    def _of_keras(self, value: Json) -> Json:
+        """Leave out where Keras 2 had a class of its own; `module` then names foreign ones only."""
+        own = str(value.get("module")).partition(".")[0] in ("keras", "tf_keras")
+        if (
+            not self._old
+            or not own
+            or value.get("registered_name") not in (None, value.get("class_name"))
+        ):
+            return value
+        return {key: item for key, item in value.items() if key not in _PLACE}
+
     def _layer(self, value: Any) -> Any:
+        value = self._of_keras(value) if isinstance(value, dict) else value
         if not isinstance(value, dict) or "module" in value:
             return value
         name, config = value.get("class_name"), value.get("config")
@@ -107,8 +107,13 @@ class _Upgrade:
             cleaned = self.model(value)
         elif not isinstance(config, dict):
             return value
-        elif name == "TFOpLambda":
-            cleaned = _call(value, config)
+        elif name in tensorflow_calls.CLASSES:
+            nodes = value.get("inbound_nodes")
+            calls = [_node(node) for node in nodes] if isinstance(nodes, list) else []
+            if not all(isinstance(call, dict) for call in calls):
+                return value
+            function = str(config.get("function"))
+            return tensorflow_calls.operation(config.get("name"), function, calls)
         elif _is_operation(name, config):
             module = next(module for module, names in allowed.OPERATIONS.items() if name in names)
             cleaned = {**value, "module": module}
@@ -117,7 +122,7 @@ class _Upgrade:
             cleaned["config"] = self._options(name, config)
             if cleaned["class_name"] in allowed.LAYERS:
                 cleaned["module"] = "keras.layers"
-        if isinstance(value.get("inbound_nodes"), list) and name != "TFOpLambda":
+        if isinstance(value.get("inbound_nodes"), list):
             cleaned["inbound_nodes"] = [_node(node) for node in value["inbound_nodes"]]
         return cleaned
 
@@ -127,7 +132,7 @@ class _Upgrade:
             found["batch_shape"] = config.get("batch_input_shape")
         for key, value in config.items():
             key = _OPTIONS.get(key, {}).get(name, key)
-            unused = name in _DEPTHWISE and key in _OF_CONV
+            unused = key in _UNUSED.get(name, ())
             if key in _GONE or key.endswith(_TRAINING) or unused:
                 continue
             if key.endswith("_initializer"):
@@ -135,6 +140,8 @@ class _Upgrade:
             elif key == "activation" and isinstance(value, str):
                 value = _ACTIVATIONS.get(value, value)
                 self._check_activation(value, config)
+            elif key == "activation":
+                value = self._layer(value)
             elif key == "dtype":
                 value = _policy(value)
             elif name == "BatchNormalization" and key == "axis" and isinstance(value, list):
@@ -177,6 +184,12 @@ def _with_input(layers: list[Any], built: Any) -> list[Any]:
     return [{"class_name": "InputLayer", "config": config}, *layers]
 
 
+def _built_shape(model: Json) -> Any:
+    """Give the shape that a model without an input was first applied to."""
+    about = model.get("build_config")
+    return about.get("input_shape") if isinstance(about, dict) else None
+
+
 def _input_shape(first: Json) -> Any:
     """Find the shape that a layer, or the first layer of a model, was told to expect."""
     layer: Any = first
@@ -196,12 +209,13 @@ def _node(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     sources = [value] if value and isinstance(value[0], str) else value
-    tensors: list[Json] = []
+    tensors: list[Any] = []
     kwargs: Json = {}
     for source in sources:
         if not isinstance(source, list) or len(source) not in (3, 4):
             return value
-        tensors.append(_tensor(source[:3]))
+        is_number = source[:2] == ["_CONSTANT_VALUE", -1]
+        tensors.append(source[2] if is_number else _tensor(source[:3]))
         if len(source) == 4 and isinstance(source[3], dict):
             kwargs |= source[3]
     args = tensors if len(tensors) == 1 else [tensors]
@@ -216,41 +230,6 @@ def _argument(value: Any) -> Any:
 def _tensor(history: list[Any]) -> Json:
     config = {"shape": [None], "dtype": "float32", "keras_history": history}
     return {"class_name": "__keras_tensor__", "config": config}
-
-
-def _call(value: Json, config: Json) -> Json:
-    """Tell a function of TensorFlow in a graph as the operation of Keras that does the same."""
-    function = str(config.get("function"))
-    nodes = value.get("inbound_nodes")
-    if function in _CASTS:
-        own = {"name": config.get("name")}
-        cleaned = {**value, "module": "keras.layers", "class_name": "Identity", "config": own}
-        cleaned["inbound_nodes"] = [_without_kwargs(node) for node in _nodes_of(nodes)]
-        return cleaned
-    if function not in _CALLS:
-        raise Refused(
-            f"layer '{printable(str(config.get('name')))}' calls 'tf.{printable(function)}', which"
-            " is not read: put a layer of Keras in its place and save the model again"
-        )
-    module, name = _CALLS[function]
-    calls = []
-    for node in _nodes_of(nodes):
-        if not isinstance(node, dict):
-            return value
-        kwargs = dict(node["kwargs"])
-        kwargs.pop("name", None)
-        second = [kwargs.pop("y")] if "y" in kwargs else []
-        calls.append({"args": [*node["args"], *second], "kwargs": kwargs})
-    own = {"name": config.get("name")}
-    return {**value, "module": module, "class_name": name, "config": own, "inbound_nodes": calls}
-
-
-def _nodes_of(value: Any) -> list[Any]:
-    return [_node(node) for node in value] if isinstance(value, list) else []
-
-
-def _without_kwargs(node: Any) -> Any:
-    return {**node, "kwargs": {}} if isinstance(node, dict) else node
 
 
 def _renumber(layers: list[Any], config: Json) -> None:

@@ -161,6 +161,8 @@ def _opened(path: Path) -> Iterator[_Source]:
             about = parse(container.read(METADATA))
             config = parse(container.read(CONFIG))
             version = str(about.get("keras_version"))
+            if version.startswith("2."):
+                config = upgrade(config, version)
             yield _Source("keras", version, config, partial(_extracted, path, container))
         return
     with open_checked(path) as file:

@@ -6,12 +6,14 @@ own, or those of all layers of a model inside the model, in an order that depend
 were trained.
 """
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.storage.archive.values import safe_name
 from kextract.storage.refusal import Refused, printable
 from kextract.storage.safe_hdf5 import CheckedFile
 from kextract.storage.weights import read_tensors, specs_of, variables_by_path
@@ -24,6 +26,7 @@ GROUP = "model_weights"
 _TOP = "top_level_model_weights"
 # DepthwiseConv2D has called its kernel both.
 _SYNONYMS = {"depthwise_kernel": "kernel"}
+_OF_ATTENTION = re.compile("/(query|key|value|output)_dense/")
 _KEPT = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count"})
 """Tensors that training does not change, by their last name."""
 
@@ -52,7 +55,16 @@ class TensorsByPath:
 
     def read(self, model: "keras.Model") -> dict[str, NDArray[Any]]:
         """Read exactly the model's tensors, by path in a weights file. Raises Refused."""
-        return read_tensors(self._file, specs_of(variables_by_path(model)), kinds="fiu")
+        specs = specs_of(variables_by_path(model))
+        places = {self._place(path): path for path in specs}
+        stored = {place: specs[path] for place, path in places.items()}
+        found = read_tensors(self._file, stored, kinds="fiu")
+        return {places[place]: value for place, value in found.items()}
+
+    def _place(self, path: str) -> str:
+        """Say where a tensor is: those of attention had other places before Keras 3.1."""
+        before = _OF_ATTENTION.sub(r"/_\1_dense/", path)
+        return before if before in self._file.datasets else path
 
 
 class TensorsByLayer:
@@ -68,8 +80,7 @@ class TensorsByLayer:
         places = {id(variable): place for place, variable in variables_by_path(model).items()}
         found: dict[str, NDArray[Any]] = {}
         for layer, group, names in self._layers(model):
-            paths = [f"{group}/{name}" for name in names]
-            for variable, path in _matched(layer, paths, self._file):
+            for variable, path in _matched(layer, group, names, self._file):
                 if places.get(id(variable)) is None:
                     raise Refused(f"has a tensor '{printable(path)}' that is no weight")
                 found[places[id(variable)]] = self._read(path, variable)
@@ -82,13 +93,14 @@ class TensorsByLayer:
         """Yield each layer with weights, its group in the file, and its tensors there."""
         groups = self._groups()
         layers = [layer for layer in model.layers if layer.weights]
-        by_name = {layer.name for layer in layers} == set(groups)
+        spelled = {safe_name(name): name for name in groups}
+        by_name = {layer.name for layer in layers} == set(spelled)
         if not by_name and len(layers) != len(groups):
             raise Refused(
                 f"has tensors of {len(groups)} layers, and {len(layers)} layers that have some"
             )
         # Where models were renamed, the order of layers counts: Keras goes by nothing else.
-        names = [layer.name for layer in layers] if by_name else list(groups)
+        names = [spelled[layer.name] for layer in layers] if by_name else list(groups)
         for layer, name in zip(layers, names, strict=True):
             yield layer, f"{GROUP}/{name}", groups[name]
 
@@ -117,21 +129,25 @@ class TensorsByLayer:
         return cast
 
 
-def _matched(layer: Any, paths: list[str], file: CheckedFile) -> list[tuple[Any, str]]:
+def _matched(layer: Any, group: str, names: list[str], file: CheckedFile) -> list[tuple[Any, str]]:
     """Find out which tensor of the file is which variable of a layer. Raises Refused."""
+    paths = [f"{group}/{name}" for name in names]
     where = f"layer '{printable(layer.name)}'"
     variables = [*layer.trainable_weights, *layer.non_trainable_weights]
     if len(variables) != len(paths):
         raise Refused(f"{where} has {len(paths)} tensors in the file, not {len(variables)}")
     own = {_name(variable.path, 2): variable for variable in variables}
-    stored = {_name(path, 2): path for path in paths}
-    if len(own) == len(variables) and set(own) == set(stored):
-        return [(variable, stored[name]) for name, variable in own.items()]
+    for stored in (
+        {_name(name, 2): name for name in names},
+        {_of_layer(name): name for name in names},
+    ):
+        if len(own) == len(variables) and set(own) == set(stored):
+            return [(variable, f"{group}/{stored[name]}") for name, variable in own.items()]
     shapes = [file.shape(path) for path in paths]
-    names = [_name(path, 1) for path in paths]
+    last = [_name(path, 1) for path in paths]
     for order in _orders(layer):
         fits = [tuple(variable.shape) for variable in order] == shapes
-        if fits and [_name(variable.path, 1) for variable in order] == names:
+        if fits and [_name(variable.path, 1) for variable in order] == last:
             return list(zip(order, paths, strict=True))
     for path, variable, shape in zip(paths, variables, shapes, strict=True):
         if tuple(variable.shape) != shape:
@@ -149,6 +165,12 @@ def _orders(layer: Any) -> Iterator[list[Any]]:
     weights = list(layer.weights)
     yield weights
     yield sorted(weights, key=lambda variable: _name(variable.path, 1) in _KEPT)
+
+
+def _of_layer(path: str) -> str:
+    """Give layer and weight where the layer's own name has slashes, as Keras 2 allowed."""
+    layer, _, _ = path.rpartition("/")
+    return f"{safe_name(layer)}/{_name(path, 1)}"
 
 
 def _name(path: str, parts: int) -> str:

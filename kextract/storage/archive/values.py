@@ -1,5 +1,6 @@
 """The values in a layer's description: what each may be, copied."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ _MAX_TEXT = 512
 
 Json = dict[str, Any]
 
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.\\>-]")
 # Keras quantizes and adapts layers by these; in a plain model they are absent or null.
 _NEVER_SET = ("quantization_config", "lora_rank")
 
@@ -84,6 +86,20 @@ def _flat(value: Any) -> Iterator[Any]:
             yield from _flat(item)
     else:
         yield value
+
+
+def safe_name(name: str) -> str:
+    """Spell a layer's name so that Keras 3 and TensorFlow take it: `conv1/bn` becomes `conv1>bn`.
+
+    Keras 3 refuses slashes, and TensorFlow takes letters of ASCII, digits and `_.\\->` for the
+    operations of a layer. Names that are taken stay as they are; others remain different ones.
+    """
+    spelled = _UNSAFE.sub(lambda found: _escaped(found[0]), name)
+    return spelled if spelled[:1] not in ("", *"_-\\>") else f".{spelled}"
+
+
+def _escaped(letter: str) -> str:
+    return ">" if letter == "/" else f">{ord(letter):x}>"
 
 
 def keras_object(module: str, name: str, config: Json) -> Json:

@@ -1,41 +1,36 @@
-"""HDF5 files of whole models as Keras 2.0 to tf.keras 2.15 wrote them, made from those of Keras 3.
+"""HDF5 files of whole models as Keras 2.0 of 2017 wrote them, made from those of Keras 3.
 
-What differed: a Sequential was a list of layers, or one without an input; calls were lists; models
-inside models counted their making as the first call; classes had no module; weights were named
-`layer_1/kernel:0`; there were options that are gone.
+It does not run any more; what later ones wrote is in `files/`. What differed from those: a
+Sequential was a list of layers, a functional model was a `Model`, weights were named
+`layer_1/kernel:0`.
 """
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-Change = Callable[[Any], Any]
+VERSION = "2.0.5"
 
 
-def rewritten(path: Path, version: str, *, listed: bool = False) -> Path:
-    """Rewrite a file of Keras 3 in place; `listed` tells a Sequential as nothing but layers."""
+def rewritten(path: Path) -> Path:
+    """Rewrite a file of Keras 3 in place."""
     buffer = io.BytesIO(path.read_bytes())
     with h5py.File(buffer, "r+") as file:
         config = json.loads(file.attrs["model_config"])
-        old = old_model(config, listed)
-        if version.startswith("2.0"):
-            file.attrs["model_config"] = json.dumps(old)
-        else:
-            file.attrs["model_config"] = np.bytes_(json.dumps(old))
-        file.attrs["keras_version"] = version
+        file.attrs["model_config"] = json.dumps(old_model(config))
+        file.attrs["keras_version"] = VERSION
         _rename_weights(file["model_weights"])
     path.write_bytes(buffer.getvalue())
     return path
 
 
-def old_model(value: Any, listed: bool) -> Any:
+def old_model(value: Any) -> Any:
     config = dict(value["config"])
-    layers = [_layer(layer, listed) for layer in config["layers"]]
+    layers = [_layer(layer) for layer in config["layers"]]
     name = {"Functional": "Model"}.get(value["class_name"], value["class_name"])
     about = {key: value[key] for key in ("name",) if key in value}
     if name == "Sequential":
@@ -44,8 +39,7 @@ def old_model(value: Any, listed: bool) -> Any:
         if second["class_name"] not in ("Model", "Sequential"):
             second["config"]["batch_input_shape"] = shape
             layers = [second, *others]
-        config = {"name": config["name"], "layers": layers}
-        return {**about, "class_name": name, "config": layers if listed else config}
+        return {**about, "class_name": name, "config": layers}
     models = [layer["name"] for layer in layers if layer["class_name"] in ("Model", "Sequential")]
     for layer in layers:
         layer["inbound_nodes"] = [_node(node, models) for node in layer["inbound_nodes"]]
@@ -60,9 +54,9 @@ def _ends(value: Any, models: list[str], layers: list[Any]) -> Any:
     return [[name, node + (name in counted), tensor] for name, node, tensor in places]
 
 
-def _layer(value: Any, listed: bool) -> Any:
+def _layer(value: Any) -> Any:
     if value["class_name"] in ("Functional", "Sequential"):
-        model = old_model(value, listed)
+        model = old_model(value)
         return {**model, "inbound_nodes": value.get("inbound_nodes", [])}
     name, config = value["class_name"], dict(value["config"])
     if name == "InputLayer":
