@@ -260,8 +260,15 @@ def _opened(teacher: Any, options: Mapping[str, Any]) -> tuple[AnyPath, Any]:
         Machine(data_dir=options.get("data_dir")),
         dataset=options.get("dataset"),
         input_range=parse_input_range(text) if text else None,
+        class_names=_path(options.get("class_names")),
     )
     return opened.path, opened
+
+
+def _path(value: Any) -> Path | None:
+    """Return what `--class-names` takes."""
+    path: Path | None = convert(table(Foreign)["class_names"], value, f"class_names={value!r}")
+    return path
 
 
 def _range(value: Any) -> str | None:

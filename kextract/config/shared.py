@@ -101,6 +101,17 @@ def dataset(help: str, default: str | None = None, **about: Any) -> Any:
     return option(default, help, short="-d", metavar="NAME|NPZ|FOLDER", **about)
 
 
+def class_names() -> Any:
+    """Declare what the outputs of a classifier are called."""
+    return option(
+        None,
+        "File with the names of the classifier's outputs in their order, one per line, in place of"
+        " what its own file says; labels of a data set are matched to them by name.",
+        panel="Networks",
+        metavar="FILE",
+    )
+
+
 @dataclass(frozen=True)
 class Machine:
     """What a command may use of the machine."""
@@ -234,12 +245,7 @@ class Foreign:
         suggestions=NAMED,
         default_text="what its file tells, else -1,1",
     )
-    class_names: Path | None = option(
-        None,
-        "File with the names of the teacher's classes, one per line, where its own file has none.",
-        panel="Networks",
-        metavar="FILE",
-    )
+    class_names: Path | None = class_names()
 
     def __post_init__(self) -> None:
         check(self)

@@ -40,21 +40,21 @@ CIFAR100 = (
 """The fine labels."""
 
 
-def read_class_names(path: Path, classes: int, flag: str = "--class-names") -> tuple[str, ...]:
+def read_class_names(path: Path, classes: int | None = None) -> tuple[str, ...]:
     """Read a name per class: one per line, or in a .json file a list or an object by label.
 
-    Raises RequestError for a file that cannot be read or has another number of names.
+    Raises RequestError for a file that cannot be read, or has not as many names as `classes`.
     """
-    where = f"{flag} {one_line(path)}"
+    where = f"--class-names {one_line(path)}"
     try:
         with path.open("rb") as file:
-            text = file.read(LONGEST_FILE).decode()
+            text = file.read(LONGEST_FILE).decode("utf-8-sig")
         found = _of_json(json.loads(text)) if path.suffix == ".json" else _of_lines(text)
     except OSError as error:
         raise RequestError(f"{where}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise RequestError(f"{where}: expected text with a name per line") from error
-    if len(found) != classes:
+    if classes is not None and len(found) != classes:
         raise RequestError(f"{where}: has {len(found)} names, but there are {classes} classes")
     if not all(name.isprintable() and 0 < len(name) <= LONGEST_NAME for name in found):
         raise RequestError(f"{where}: has a name that is empty, too long or not printable")

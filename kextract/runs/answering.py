@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 from kextract.config.shared import Answering, Foreign, Machine
 from kextract.errors import RequestError, TeacherError
 from kextract.models.input_range import parse_input_range
-from kextract.runs.opened import OpenedModel, info_without_architecture, own_data
+from kextract.runs.opened import (
+    OpenedModel,
+    info_without_architecture,
+    named_and_measured,
+    own_data,
+)
 from kextract.teachers import Teacher, is_black_box, open_teacher, parse_input_shape
 from kextract.teachers.protocol import TIMEOUT
 
@@ -44,10 +49,14 @@ def open_answering(
         threads=machine.threads,
         timeout=timeout,
     )
-    info = info_without_architecture(path, data, teacher.input_shape, teacher.classes)
-    missing = "" if data else f"name them with --dataset; '{path}' is a black box"
-    outputs = "logits" if teacher.outputs == "logits" else "probabilities"
-    return OpenedModel(path, info, data, missing, answering=teacher, outputs=outputs)
+    opened = OpenedModel(
+        path,
+        info_without_architecture(teacher.input_shape, teacher.classes),
+        missing=f"name them with --dataset; '{path}' is a black box",
+        answering=teacher,
+        outputs="logits" if teacher.outputs == "logits" else "probabilities",
+    )
+    return named_and_measured(opened, foreign.class_names, data)
 
 
 def check_answering_is_used(answering: Answering, *paths: Path) -> None:

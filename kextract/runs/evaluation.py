@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kextract import runtime
+from kextract.datasets.class_matching import Matching, match_classes
 from kextract.datasets.images import Images
 from kextract.datasets.transfer_images import load_transfer_images
+from kextract.errors import RequestError
 from kextract.reports import EvaluationResult
 from kextract.runs.answering import answered_logits, check_answering_is_used, open_answering
 from kextract.runs.keeping import images_sha256
@@ -58,13 +60,12 @@ def run_evaluation(
     check_answering_is_used(request.answering, *(model.path for model in opened_models))
     if all(model.answering is None for model in opened_models):
         check_range_is_used(request.foreign, *opened_models)
-    told = dict.fromkeys(note for model in opened_models for note in model.notes)
-    told |= dict.fromkeys(
-        note for model in models if model.data is not None for note in model.data.notes
-    )
+    if teacher is not None:
+        models = [_against(model, teacher) for model in models]
     about: list[str] = []
     parts = [_images(model, request, about.append) for model in models]
-    for note in told | dict.fromkeys(about):
+    told = (note for model in models for note in model.all_notes)
+    for note in dict.fromkeys([*told, *about]):
         say(note)
     runtime.start()
     precision = runtime.resolve_precision(request.precision)
@@ -73,6 +74,31 @@ def run_evaluation(
         _measure(model, images, request, targets, precision)
         for model, images in zip(models, parts, strict=True)
     ]
+
+
+def _against(opened: OpenedModel, teacher: OpenedModel) -> OpenedModel:
+    """Note what is assumed of the teacher too. Raises RequestError for one of other classes."""
+    if opened.info.classes != teacher.info.classes:
+        raise RequestError(
+            f"--against '{teacher.path}': knows {teacher.info.classes} classes, but"
+            f" '{opened.path}' {opened.info.classes}"
+        )
+    note = _same_classes(opened, teacher).note
+    return replace(opened, notes=(*opened.notes, *teacher.notes, *([note] if note else [])))
+
+
+def _same_classes(opened: OpenedModel, teacher: OpenedModel) -> Matching:
+    """Find the teacher's classes among the outputs of a classifier."""
+    classes = teacher.info.classes
+    names = teacher.info.class_names or tuple(map(str, range(classes)))
+    return match_classes(
+        f"'{opened.path}'",
+        opened.info.class_names,
+        opened.info.classes,
+        f"'{teacher.path}'",
+        names,
+        range(classes),
+    )
 
 
 def _images(opened: OpenedModel, request: EvaluateRequest, say: Callable[[str], object]) -> Images:
@@ -103,14 +129,14 @@ class _TeacherLogits:
         self._precision = precision
         self._known: dict[str | None, FloatArray] = {}
 
-    def on(self, images: Images) -> "FloatArray | None":
-        """Return the logits (n, k) on the images; None without a teacher."""
+    def on(self, images: Images, opened: OpenedModel) -> "FloatArray | None":
+        """Return logits (n, k) on the images, in the order of `opened`; None without a teacher."""
         if self.teacher is None:
             return None
         digest = images_sha256(images)
         if digest not in self._known:
             self._known[digest], _ = _logits(self.teacher, images.x, self._precision)
-        return self._known[digest]
+        return self._known[digest][:, np.argsort(_same_classes(opened, self.teacher).outputs)]
 
 
 def _measure(
@@ -123,7 +149,7 @@ def _measure(
     from kextract.training.evaluation import class_accuracies, likeness, score
 
     logits, penalty = _logits(opened, images.x, precision)
-    target = targets.on(images)
+    target = targets.on(images, opened)
     result = EvaluationResult(
         checkpoint=str(opened.path),
         dataset=request.images or (opened.data.name if opened.data else ""),

@@ -80,9 +80,7 @@ def prepare_export(request: ExportRequest, opened: OpenedModel | None = None) ->
     check_installed(format)
     runtime.limit_threads(request.machine.threads)
     if opened is None:
-        foreign = Foreign(
-            model=request.model, pooling=request.pooling, input_range=request.input_range
-        )
+        foreign = Foreign(request.model, request.pooling, request.input_range, request.class_names)
         opened = open_model(request.checkpoint, foreign, request.machine, dataset=request.dataset)
     taken = _input_range(request, opened)
     taken.check_fits(opened.info.input_shape)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kextract.config.shared import Foreign, Machine
+from kextract.datasets.class_matching import matched
 from kextract.datasets.class_names import read_class_names
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.loading import load_dataset
@@ -49,6 +50,11 @@ class OpenedModel:
     outputs: str = "logits"
     """What its own program gets of it, `logits` or `probabilities`; here it gives logits."""
 
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """What is worth a line of the classifier and of its data set."""
+        return (*self.notes, *(self.data.notes if self.data else ()))
+
     def load(self, precision: str) -> "tuple[keras.Model, str]":
         """Give the model, which maps images in [-1, 1] to logits, and the hash over its tensors."""
         if self.network:
@@ -89,42 +95,37 @@ def open_model(
         labelled = own_data(path, dataset, machine, needed=data == "needed")
         network, about = load_archive(path, input_range=input_range, precision=precision)
         taken = input_range or about.guess.preprocessing or PIXELS
-        opened = _whole(
-            path, network, about.sha256, labelled, about.input_shape, about.classes, taken
-        )
+        opened = _whole(path, network, about.sha256, about.input_shape, about.classes, taken)
         opened = replace(
             opened,
             notes=about_pixels(path, input_range, about.guess),
             outputs=_outputs(about.head),
         )
-        return _named(opened, foreign.class_names)
+        return named_and_measured(opened, foreign.class_names, labelled)
     info = identified.info
     if info is None:
-        opened = _weights(path, foreign, machine, dataset, input_range)
-        return _named(opened, foreign.class_names)
-    if foreign.class_names is not None:
-        raise RequestError(
-            f"--class-names {foreign.class_names}: '{path}' has its own; leave --class-names out"
-        )
+        return _weights(path, foreign, machine, dataset, input_range)
     if foreign.model not in (None, info.model):
         raise RequestError(
             f"--model {foreign.model}: '{path}' holds a '{info.model}'; leave --model out"
         )
+    opened = OpenedModel(path, info)
+    labelled = None
     if dataset is None and data == "unwanted":
-        return OpenedModel(path, info)
-    if dataset is None and info.dataset == NO_DATASET:
+        pass
+    elif dataset is None and info.dataset == NO_DATASET:
         if data == "needed":
             raise _nameless(path)
-        return OpenedModel(path, info, missing=str(_nameless(path)))
-    try:
-        labelled = load_dataset(dataset or info.dataset, machine.data_dir)
-    except (DatasetError, UnknownNameError) as error:
-        # A file of images is known to a checkpoint by its name alone.
-        if dataset is not None or data == "needed":
-            raise
-        return OpenedModel(path, info, missing=str(error))
-    check_fits(labelled, info, path)
-    return OpenedModel(path, info, labelled)
+        opened = replace(opened, missing=str(_nameless(path)))
+    else:
+        try:
+            labelled = load_dataset(dataset or info.dataset, machine.data_dir)
+        except (DatasetError, UnknownNameError) as error:
+            # A file of images is known to a checkpoint by its name alone.
+            if dataset is not None or data == "needed":
+                raise
+            opened = replace(opened, missing=str(error))
+    return named_and_measured(opened, foreign.class_names, labelled)
 
 
 def about_pixels(path: Path, requested: Preprocessing | None, guess: RangeGuess) -> tuple[str, ...]:
@@ -145,12 +146,27 @@ def about_pixels(path: Path, requested: Preprocessing | None, guess: RangeGuess)
     return ()
 
 
-def _named(opened: OpenedModel, class_names: Path | None) -> OpenedModel:
-    """Give the classes the names in a file."""
-    if class_names is None:
-        return opened
-    names = read_class_names(class_names, opened.info.classes)
-    return replace(opened, info=replace(opened.info, class_names=names))
+def named_and_measured(
+    opened: OpenedModel, class_names: Path | None, data: Dataset | None
+) -> OpenedModel:
+    """Give a classifier the names in a file, and a data set with the labels of its outputs.
+
+    Raises RequestError for a file that does not fit, DatasetError for such a data set.
+    """
+    info, notes = opened.info, opened.notes
+    if class_names is not None:
+        names = read_class_names(class_names, info.classes)
+        if info.class_names and names != info.class_names:
+            notes += (f"--class-names {class_names}: in place of the names in '{opened.path}'",)
+        info = replace(info, class_names=names)
+    if data is None:
+        return replace(opened, info=info, notes=notes)
+    check_fits(data, info, opened.path)
+    data, names = matched(data, f"'{opened.path}'", info.class_names, info.classes)
+    info = replace(info, class_names=names)
+    if opened.network is not None or opened.answering is not None:
+        info = replace(info, dataset=data.name, flip=data.flip)
+    return replace(opened, info=info, data=data, missing="", notes=notes)
 
 
 def check_range_is_used(foreign: Foreign, *opened: OpenedModel) -> None:
@@ -168,6 +184,7 @@ def in_memory(
     *,
     dataset: str | None = None,
     input_range: Preprocessing | None = None,
+    class_names: Path | None = None,
 ) -> OpenedModel:
     """Take a classifier that was built or loaded in Python; it is never changed.
 
@@ -195,8 +212,9 @@ def in_memory(
         values = {str(place): value for place, value in enumerate(network.get_weights())}
         digest = sha256_of_tensors(values)
     classes = int(network.output_shape[-1])
-    opened = _whole(name, network, digest, labelled, shape, classes, chosen)
-    return replace(opened, notes=about_pixels(name, chosen, guess), outputs=_outputs(head))
+    opened = _whole(name, network, digest, shape, classes, chosen)
+    opened = replace(opened, notes=about_pixels(name, chosen, guess), outputs=_outputs(head))
+    return named_and_measured(opened, class_names, labelled)
 
 
 def _outputs(head: str) -> str:
@@ -207,39 +225,37 @@ def _whole(
     path: Path,
     network: "keras.Model",
     digest: str,
-    data: Dataset | None,
     input_shape: tuple[int, int, int],
     classes: int,
     input_range: Preprocessing,
 ) -> OpenedModel:
     """Describe a network whose architecture is not of our registry."""
-    info = info_without_architecture(path, data, input_shape, classes)
-    missing = "" if data else str(_nameless(path))
-    return OpenedModel(path, info, data, missing, input_range, (network, digest))
+    info = info_without_architecture(input_shape, classes)
+    return OpenedModel(
+        path,
+        info,
+        missing=str(_nameless(path)),
+        input_range=input_range,
+        network=(network, digest),
+    )
 
 
-def info_without_architecture(
-    path: Path, data: Dataset | None, input_shape: tuple[int, int, int], classes: int
-) -> CheckpointInfo:
-    """Describe a classifier whose architecture is not of our registry; check that the data fit."""
+def info_without_architecture(input_shape: tuple[int, int, int], classes: int) -> CheckpointInfo:
+    """Describe a classifier whose architecture is not of our registry."""
     check_input_shape(input_shape)
-    named = data is not None and data.classes == classes
-    info = CheckpointInfo(
+    return CheckpointInfo(
         kind="teacher",
         model=OWN_ARCHITECTURE,
         pooling="none",
         input_shape=input_shape,
         classes=classes,
-        dataset=data.name if data else NO_DATASET,
-        class_names=data.class_names if data and named else (),
-        flip=data.flip if data else False,
+        dataset=NO_DATASET,
+        class_names=(),
+        flip=False,
         seed=0,
         precision="float32",
         config={},
     )
-    if data is not None:
-        check_fits(data, info, path)
-    return info
 
 
 def _weights(
@@ -253,17 +269,19 @@ def _weights(
     if dataset is None:
         raise _nameless(path)
     data = load_dataset(dataset, machine.data_dir)
+    names = foreign.class_names
     info = foreign_info(
         path,
         foreign.model,
         foreign.pooling,
         dataset=data.name,
         input_shape=data.input_shape,
-        classes=data.classes,
-        class_names=data.class_names,
+        classes=data.classes if names is None else len(read_class_names(names)),
+        class_names=(),
         flip=data.flip,
     )
-    return OpenedModel(path, info, data, input_range=input_range or PIXELS)
+    opened = OpenedModel(path, info, input_range=input_range or PIXELS)
+    return named_and_measured(opened, foreign.class_names, data)
 
 
 def own_data(path: Path, dataset: str | None, machine: Machine, *, needed: bool) -> Dataset | None:

@@ -87,16 +87,11 @@ def holdout_of(config: Mapping[str, Any]) -> Holdout:
 
 
 def check_fits(data: Dataset, info: CheckpointInfo, path: Path) -> None:
-    """Refuse images whose shape or class count is not the model's."""
+    """Refuse images whose shape is not the model's."""
     if data.input_shape != info.input_shape:
         raise DatasetError(
             f"data set '{data.name}' has images of {_by(data.input_shape)}, but '{path}' takes"
             f" {_by(info.input_shape)}: choose another --dataset"
-        )
-    if data.classes > info.classes:
-        raise DatasetError(
-            f"data set '{data.name}' has {data.classes} classes, but '{path}' knows"
-            f" {info.classes}: choose another --dataset"
         )
 
 

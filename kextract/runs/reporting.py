@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from kextract import runtime
+from kextract.config.option import flag
 from kextract.config.shared import Foreign
 from kextract.errors import CheckpointError, RequestError
 from kextract.reports.page import Confusion, Entry, Measured, report_page
@@ -26,8 +27,10 @@ def write_report(request: ReportRequest, say: Callable[[str], object] = lambda t
     path = request.output
     if path.suffix.lower() not in SUFFIXES:
         raise RequestError(f"--output: '{path}' must end in .html")
-    if request.dataset is not None and not request.measure:
-        raise RequestError(f"--dataset {request.dataset}: is for --measure; pass that too")
+    for name in ("dataset", "class_names"):
+        value = getattr(request, name)
+        if value is not None and not request.measure:
+            raise RequestError(f"{flag(name)} {value}: is for --measure; pass that too")
     check_place(path, request.overwrite)
     paths = expanded(request.checkpoints)
     paths += _teachers(paths)
@@ -82,11 +85,13 @@ def _measured(
 ) -> list[Entry]:
     """Run every model on its test images."""
     runtime.limit_threads(request.machine.threads)
+    foreign = Foreign(class_names=request.class_names)
     opened = [
-        open_model(path, Foreign(), request.machine, dataset=request.dataset, data="needed")
+        open_model(path, foreign, request.machine, dataset=request.dataset, data="needed")
         for path in paths
     ]
-    for note in dict.fromkeys(note for model in opened if model.data for note in model.data.notes):
+    told = (note for model in opened for note in model.all_notes)
+    for note in dict.fromkeys(told):
         say(note)
     runtime.start()
     from kextract.models.cost import cost_of
@@ -97,9 +102,8 @@ def _measured(
         network, _ = model.load("float32")
         confusion, data = None, model.data
         if data is not None and data.x_test is not None and data.y_test is not None:
-            names = entry.info.class_names or tuple(map(str, range(entry.info.classes)))
             predictions = Predictor(network).logits(data.x_test).argmax(axis=-1)
-            confusion = Confusion.of(predictions, data.y_test, names)
+            confusion = Confusion.of(predictions, data.y_test, data.class_names)
         found = Measured(cost_of(network).multiply_adds, confusion)
         measured.append(replace(entry, measured=found))
     return measured

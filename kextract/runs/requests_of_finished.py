@@ -130,6 +130,7 @@ class ExportRequest(Request):
         suggestions=MODELS,
     )
     pooling: str | None = shared.pooling()
+    class_names: Path | None = shared.class_names()
     seed: int = shared.seed()
     machine: Machine = field(default_factory=Machine)
     output: Path | None = option(
@@ -211,6 +212,7 @@ class ReportRequest(Request):
         default_text="each checkpoint's own",
         suggestions=dataset_names,
     )
+    class_names: Path | None = shared.class_names()
     machine: Machine = field(default_factory=Machine)
     output: Path = option(
         Path("report.html"), "Page to write.", panel=PLACES, short="-o", setting=False

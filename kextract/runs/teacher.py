@@ -9,6 +9,7 @@ from kextract import runtime
 from kextract.config import Holdout
 from kextract.config.resolve import Invocation
 from kextract.config.teacher import EVENLY, FIRST
+from kextract.datasets.class_matching import note_unseen
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import Images
 from kextract.datasets.loading import load_dataset
@@ -144,6 +145,7 @@ class TeacherPlan:
                 *data.notes,
                 *too_few_to_judge(validation),
                 *classes_left_out(training, data, request.limit),
+                *note_unseen(data),
             ),
         )
 

@@ -1,0 +1,215 @@
+"""Labels meet outputs by name in every command: data in another order, or with some classes."""
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kextract
+from kextract import runtime
+from kextract.config.resolve import COMMAND_LINE, Layer
+from kextract.config.shared import Answering, Foreign, Machine
+from kextract.errors import DatasetError, RequestError
+from kextract.records import Note
+from kextract.runs.answering import open_answering
+from kextract.runs.opened import OpenedModel, open_model
+from kextract.runs.preparing import prepare_student
+from kextract.runs.reporting import write_report
+from kextract.runs.requests import invoke
+from kextract.storage import write_checkpoint
+from kextract.storage.info import OWN_ARCHITECTURE
+from tests.storage.examples import INFO
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SIDE = 16
+PETS = ("ant", "bee", "cat")
+OWN = replace(INFO, kind="teacher", model=OWN_ARCHITECTURE, pooling="none", class_names=PETS,
+              input_shape=(SIDE, SIDE, 1), dataset="pets", config={})  # fmt: skip
+
+
+def images(classes: Iterable[int]) -> Any:
+    """An image of each class has a bar in rows 0 to 4, 5 to 9 or 10 to 14."""
+    labels = [*classes]
+    found = np.zeros((len(labels), SIDE, SIDE, 1), np.uint8)
+    for image, label in zip(found, labels, strict=True):
+        image[5 * label : 5 * label + 5] = 255
+    return found
+
+
+def network(order: Sequence[int] = (0, 1, 2)) -> Any:
+    """Each output looks at the rows of one class."""
+    runtime.start()
+    import keras
+
+    kernel = np.zeros((SIDE, SIDE, 3), np.float32)
+    for output, label in enumerate(order):
+        kernel[5 * label : 5 * label + 5, :, output] = 1 / 80
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((SIDE, SIDE, 1)), layers.Flatten(), layers.Dense(3)])
+    model.set_weights([kernel.reshape(-1, 3), np.zeros(3, np.float32)])
+    return model
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same classifier with names, with numbers and with none; data with other names."""
+    root = tmp_path_factory.mktemp("pets")
+    write_checkpoint(root / "pets.weights.h5", network(), OWN)
+    write_checkpoint(
+        root / "numbers.weights.h5", network(), replace(OWN, class_names=("0", "1", "2"))
+    )
+    turned = replace(OWN, class_names=("cat", "ant", "bee"))
+    write_checkpoint(root / "turned.weights.h5", network((2, 0, 1)), turned)
+    network().save(root / "nameless.keras")
+    for name, kinds in (("two", {"bee": 1, "Cat": 2}), ("strange", {"x-cat": 2, "y-bee": 1})):
+        for half in ("train", "test"):
+            for kind, label in kinds.items():
+                folder = root / name / half / kind
+                folder.mkdir(parents=True)
+                for number, image in enumerate(images([label] * 6)):
+                    Image.fromarray(image[..., 0]).save(folder / f"{number}.png")
+    labels = np.arange(12) % 3
+    for name, first in (("from-0", 0), ("from-1", 1)):
+        halves = {"x_train": images(labels), "x_test": images(labels)}
+        np.savez(root / name, **halves, y_train=labels + first, y_test=labels + first)
+    (root / "ours.txt").write_text("ant\nbee\ncat\n")
+    (root / "theirs.txt").write_text("an ant\ny bee\nx cat\n")
+    (root / "from-1.txt").write_text("1\n2\n3\n")
+    return root
+
+
+def opened(path: Path, dataset: str, **foreign: Any) -> OpenedModel:
+    return open_model(path, Foreign(**foreign), Machine(), dataset=str(path.parent / dataset))
+
+
+def test_a_data_set_with_some_of_the_classes_is_measured_on_those(pets: Path) -> None:
+    with pytest.warns(UserWarning, match="'two' has no images of 1 of the 3 classes of .*: ant$"):
+        (result,) = kextract.evaluate(pets / "pets.weights.h5", dataset=pets / "two")
+    assert (result.accuracy, result.images) == (1.0, 12)
+    assert result.per_class == (("ant", 0, None), ("bee", 6, 1.0), ("cat", 6, 1.0))
+
+
+def test_unknown_names_are_refused_and_a_file_of_names_settles_it(pets: Path) -> None:
+    path, strange = pets / "pets.weights.h5", pets / "strange"
+    with pytest.raises(DatasetError, match="does not know: x-cat, y-bee; it knows ant, "):
+        kextract.evaluate(path, dataset=strange)
+    with pytest.warns(UserWarning) as said:
+        (result,) = kextract.evaluate(path, dataset=strange, class_names=pets / "theirs.txt")
+    assert result.accuracy == 1.0
+    assert str(said[0].message).endswith(f"theirs.txt: in place of the names in '{path}'")
+
+
+def test_without_names_the_place_is_taken_and_said(pets: Path) -> None:
+    named, nameless = pets / "pets.weights.h5", pets / "nameless.keras"
+    with pytest.warns(UserWarning, match="'from-0' has no class names: class 0 is taken for 'ant'"):
+        (result,) = kextract.evaluate(named, dataset=pets / "from-0.npz")
+    assert result.accuracy == 1.0
+    found = opened(nameless, "two")
+    assert any(
+        "nameless.keras' has no class names: class 0 is taken for 'Cat', 1 for 'bee'" in note
+        for note in found.all_notes
+    )
+    settled = opened(nameless, "two", class_names=pets / "ours.txt")
+    assert settled.data is not None and settled.data.y_test is not None
+    assert settled.data.y_test.tolist() == [2] * 6 + [1] * 6
+    assert settled.info.class_names == PETS
+
+
+def test_labels_from_1_are_refused_until_it_is_said_what_they_are(pets: Path) -> None:
+    path, data = pets / "numbers.weights.h5", pets / "from-1.npz"
+    with pytest.raises(DatasetError, match="labels that begin at 1 its lines are 1 to 3"):
+        kextract.evaluate(path, dataset=data)
+    with pytest.warns(UserWarning, match=r"from-1\.txt: in place of"):
+        (result,) = kextract.evaluate(path, dataset=data, class_names=pets / "from-1.txt")
+    assert result.accuracy == 1.0
+
+
+def test_a_teacher_with_another_order_of_classes_agrees(pets: Path) -> None:
+    options: dict[str, Any] = {"against": pets / "turned.weights.h5"}
+    for given in ({"dataset": pets / "two"}, {"images": pets / "two"}):
+        with warnings.catch_warnings(action="ignore"):
+            (result,) = kextract.evaluate(pets / "pets.weights.h5", **given, **options)
+        assert result.agreement == 1.0
+        assert result.kl == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_teacher_of_other_classes_cannot_be_agreed_with(pets: Path) -> None:
+    options: dict[str, Any] = {"images": pets / "two"}
+    write_checkpoint(
+        pets / "others.weights.h5", network(), replace(OWN, class_names=("ant", "bee", "cow"))
+    )
+    with pytest.raises(RequestError, match=r"others\.weights\.h5' has classes that .* know: cow"):
+        kextract.evaluate(pets / "pets.weights.h5", against=pets / "others.weights.h5", **options)
+
+
+def test_students_are_measured_on_labels_that_are_their_teacher_s(pets: Path) -> None:
+    given = {"teacher": pets / "pets.weights.h5", "dataset": str(pets / "two")}
+    given |= {"method": "random", "student": "lenet5"}
+    plan = prepare_student(invoke("distill", Layer(COMMAND_LINE, given)))
+    assert plan.validation is not None
+    rows = plan.validation.x[:, :, 0, 0].argmax(axis=1)
+    assert plan.validation.y.tolist() == (rows // 5).tolist()
+    assert plan.teacher.data is not None and plan.teacher.data.y_test is not None
+    assert plan.teacher.data.y_test.tolist() == [2] * 6 + [1] * 6
+
+
+def test_a_run_in_python_says_what_it_assumed(pets: Path) -> None:
+    options: dict[str, Any] = {"method": "random", "epochs": 1, "steps_per_epoch": 1}
+    data = pets / "two"
+    run = kextract.distill(network(), "lenet5", dataset=str(data), **options)
+    notes = [event.text for event in run if isinstance(event, Note)]
+    assert any("class 0 is taken for 'Cat', 1 for 'bee'" in note for note in notes)
+    names = pets / "ours.txt"
+    run = kextract.distill(network(), network(), dataset=str(data), class_names=names, **options)
+    assert run.info.class_names == PETS
+    assert run.info.test["agreement"] == 1.0 and run.info.test["accuracy"] == 1.0
+
+
+def test_an_export_is_checked_on_labels_of_its_outputs(pets: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="has no images of 1 of the 3"):
+        report = kextract.export(
+            pets / "pets.weights.h5", tmp_path / "a.keras", dataset=str(pets / "two")
+        )
+    (test,) = (each for each in report.comparisons if each.name == "test")
+    assert (test.accuracy, test.checkpoint_accuracy) == (1.0, 1.0)
+
+
+def test_a_report_s_confusion_has_the_rows_of_the_classifier(pets: Path, tmp_path: Path) -> None:
+    page, said = tmp_path / "report.html", list[str]()
+    given = {"checkpoints": (pets / "pets.weights.h5",), "measure": True, "output": page}
+    given |= {"dataset": str(pets / "two")}
+    write_report(invoke("report", Layer(COMMAND_LINE, given)).request, said.append)
+    (table,) = re.findall(r'<table class="confusion">.*?</table>', page.read_text())
+    rows = re.findall(r'<th scope="row">(\w+)</th>(.*?)</tr>', table)
+    counts = {name: [int(n) for n in re.findall(r">(\d+)<", row)] for name, row in rows}
+    assert counts == {"ant": [0, 0, 0], "bee": [0, 6, 0], "cat": [0, 0, 6]}
+    assert len(said) == 1
+
+
+def test_names_say_how_many_outputs_weights_of_another_program_have(pets: Path) -> None:
+    path = pets / "other.weights.h5"
+    network().save_weights(path)
+    found = opened(path, "two", model="lenet5", class_names=pets / "ours.txt")
+    assert (found.info.classes, found.info.class_names) == (3, PETS)
+    assert found.data is not None and found.data.y_test is not None
+    assert found.data.y_test.tolist() == [2] * 6 + [1] * 6
+
+
+def test_a_black_box_has_the_names_of_a_file(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher = SimpleNamespace(input_shape=(SIDE, SIDE, 1), classes=3, outputs="labels")
+    monkeypatch.setattr("kextract.runs.answering.open_teacher", lambda *args, **more: teacher)
+    foreign = Foreign(class_names=pets / "ours.txt")
+    found = open_answering(
+        Path("a.onnx"), foreign, Answering(), Machine(), dataset=str(pets / "two")
+    )
+    assert found.info.class_names == PETS
+    assert found.data is not None and found.data.y_test is not None
+    assert found.data.y_test.tolist() == [2] * 6 + [1] * 6
