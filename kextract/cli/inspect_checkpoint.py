@@ -23,7 +23,7 @@ LONGEST_NAME, LONGEST_VALUE = 80, 2000
 def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
     """Show what a checkpoint holds and how it was made, or what another model or a ledger is."""
     from kextract.runs.inspection import facts_of, identify_any, ledger_facts
-    from kextract.teachers.ledger_file import is_ledger
+    from kextract.teachers.ledger import is_ledger
     from kextract.text import json_text
 
     checkpoint, format = invocation.request.checkpoint, invocation.request.format

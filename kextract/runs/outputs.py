@@ -64,7 +64,7 @@ def drawn_file(teacher: Path) -> str:
 
 def ledger_file(output: Path) -> Path:
     """Name the ledger of questions beside the checkpoint that the run will write."""
-    return output.with_name(f"{stem(output)}.ledger.h5")
+    return output.with_name(f"{stem(output)}.ledger.db")
 
 
 def latest_picture(checkpoint: Path) -> Path | None:

@@ -108,7 +108,7 @@ class DistillRequest(Request):
         "File that keeps every question of the method queries and its answer; what is in it is not"
         " asked again.",
         panel=PLACES,
-        default_text="beside the output, ending in .ledger.h5",
+        default_text="beside the output, ending in .ledger.db",
         setting=False,
     )
     save_images: int = option(

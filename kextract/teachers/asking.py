@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import TeacherError
 from kextract.teachers.checking import checked
-from kextract.teachers.ledger import Ledger
-from kextract.teachers.ledger_file import Heading
+from kextract.teachers.ledger import Heading, Ledger
 from kextract.teachers.model_file import one_line
 from kextract.teachers.protocol import Teacher
 

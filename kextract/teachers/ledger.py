@@ -1,29 +1,71 @@
-"""The ledger: every question to a teacher, and every answer, on disk before it is used."""
+"""The ledger: every question to a teacher, and every response, on disk before it is used.
+
+It is an SQLite database with a row for each question, in write-ahead logging: a commit is on the
+disk as a whole or not at all, whenever the process is killed, and others may read meanwhile. A
+ledger that was closed is one file.
+"""
 
 import hashlib
 import os
-from contextlib import ExitStack
-from dataclasses import fields, replace
-from io import FileIO
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.errors import RequestError, StorageError
+from kextract.errors import CheckpointError, RequestError, StorageError
+from kextract.models.axes import Shape
 from kextract.storage.atomic import reason
 from kextract.storage.run_lock import run_lock
+from kextract.teachers.checking import NonsenseError, checked
 from kextract.teachers.kinds import predictions
-from kextract.teachers.ledger_file import (
-    Contents,
-    Counts,
-    Heading,
-    read_ledger,
-    response_kind,
-    write_ledger,
-)
+from kextract.teachers.protocol import OUTPUTS
+from kextract.text import printable
+
+SCHEMA = 1
+MAX_CLASSES = 100_000
+MAX_SIDE = 4096
+MAX_QUESTIONS = 100_000_000
+
+_MAGIC = b"SQLite format 3\0"
+_APPLICATION = 0x6B786C67
+"""What tells a ledger from other databases: SQLite's `application_id`."""
+_APPLICATION_PLACE = 68
+_TABLES = {
+    "ledger": "CREATE TABLE ledger (version INTEGER, teacher TEXT, outputs TEXT, height INTEGER,"
+    " width INTEGER, channels INTEGER, classes INTEGER, sent INTEGER)",
+    "questions": "CREATE TABLE questions (place INTEGER PRIMARY KEY, image BLOB, response BLOB)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What all questions and responses of a ledger have in common."""
+
+    teacher: str
+    """`Teacher.name`."""
+    outputs: str
+    """One of `kextract.teachers.OUTPUTS`."""
+    input_shape: Shape
+    classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much is in a ledger."""
+
+    sent: int = 0
+    """Images that were sent to the teacher, those that were sent again included."""
+    asked: int = 0
+    """Questions that are written down."""
+    answered: int = 0
+    """Questions whose responses are written down: the first of them."""
 
 
 class Ledger:
@@ -39,26 +81,35 @@ class Ledger:
     A context manager; only one process at a time may write to a ledger.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open a ledger. Raises CheckpointError for what is none, RequestError while in use."""
+    def __init__(self, path: Path, *, room: int = 0, read_only: bool = False) -> None:
+        """Open a ledger; what it declares is checked before anything is allocated.
+
+        `room` is for how many questions memory is set aside. Raises CheckpointError, one line, for
+        what is not a ledger, damaged or hostile, and RequestError while another run writes to it.
+        """
         self.path = path
-        self._file: FileIO | None = None
-        self._read_only = read_only
+        self._heading: Heading
+        self._counts: Counts
+        self._questions: NDArray[np.uint8]
+        self._responses: NDArray[Any]
         with ExitStack() as stack:
             if not read_only:
                 stack.enter_context(run_lock(path, "--ledger"))
-            self._load(read_ledger(path))
-            self._lock = stack.pop_all()
+            _check_is_ledger(path)
+            self._database = _connected(path, read_only=read_only)
+            stack.callback(self._database.close)
+            with _damage_is_told(path):
+                self._read(room)
+                if not read_only:
+                    self._database.execute("PRAGMA journal_mode = WAL")
+                    self._database.execute("PRAGMA synchronous = FULL")
+            self._opened = stack.pop_all()
+        self._read_only = read_only
 
     @property
     def heading(self) -> Heading:
         """What all its questions and responses have in common."""
         return self._heading
-
-    @property
-    def capacity(self) -> int:
-        """How many questions there is room for."""
-        return self._capacity
 
     @property
     def counts(self) -> Counts:
@@ -67,7 +118,7 @@ class Ledger:
 
     @property
     def questions(self) -> NDArray[np.uint8]:
-        """All questions, uint8 (asked, h, w, c); those without an answer come last."""
+        """All questions, uint8 (asked, h, w, c); those without a response come last."""
         return self._questions[: self._counts.asked]
 
     @property
@@ -78,48 +129,37 @@ class Ledger:
     def ask(self, images: NDArray[np.uint8]) -> None:
         """Write new questions (n, h, w, c) down; there must be room for them."""
         start = self._counts.asked
+        rows = [(start + index, image.tobytes()) for index, image in enumerate(images)]
+        self._write("INSERT INTO questions (place, image) VALUES (?, ?)", rows)
         self._questions[start : start + len(images)] = images
-        size = int(np.prod(self._heading.input_shape))
-        self._write(self._places.questions + start * size, self._questions[start:][: len(images)])
-        self._count(replace(self._counts, asked=start + len(images)))
+        self._counts = replace(self._counts, asked=start + len(images))
 
     def send(self, count: int) -> None:
         """Note that so many images are about to be sent."""
-        self._count(replace(self._counts, sent=self._counts.sent + count))
+        self._write("UPDATE ledger SET sent = sent + ?", [(count,)])
+        self._counts = replace(self._counts, sent=self._counts.sent + count)
 
     def answer(self, responses: NDArray[Any]) -> None:
         """Write the responses to the first unanswered questions down."""
         start = self._counts.answered
+        dtype, _ = response_kind(self._heading)
+        rows = [
+            (np.asarray(response, dtype).tobytes(), start + index)
+            for index, response in enumerate(responses)
+        ]
+        self._write("UPDATE questions SET response = ? WHERE place = ?", rows)
         self._responses[start : start + len(responses)] = responses
+        self._counts = replace(self._counts, answered=start + len(responses))
+
+    def expect(self, outputs: str) -> None:
+        """Take responses of another kind from now on; there must be none yet."""
+        self._write("UPDATE ledger SET outputs = ?", [(outputs,)])
+        self._heading = replace(self._heading, outputs=outputs)
         dtype, shape = response_kind(self._heading)
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        self._write(
-            self._places.responses + start * size, self._responses[start:][: len(responses)]
-        )
-        self._count(replace(self._counts, answered=start + len(responses)))
-
-    def prepare(self, heading: Heading, capacity: int) -> None:
-        """Make room for so many questions, and for another kind of responses while there are none.
-
-        The file is replaced by another one that holds the same, if it needs to be.
-        """
-        if heading == self._heading and capacity <= self._capacity:
-            return
-        write_ledger(
-            self.path,
-            heading,
-            max(capacity, self._capacity),
-            counts=self._counts,
-            questions=self.questions,
-            responses=self.responses if self._counts.answered else None,
-            overwrite=True,
-        )
-        if self._file is not None:
-            self._file.close()
-        self._load(read_ledger(self.path))
+        self._responses = np.empty((len(self._questions), *shape), dtype)
 
     def summary(self) -> dict[str, Any]:
-        """Give what there is to say of a ledger: counts, class shares and hash."""
+        """Describe a ledger: counts, class shares and hash, by name."""
         shares = np.bincount(predictions(self.responses), minlength=self._heading.classes)
         return {
             "teacher": self._heading.teacher,
@@ -141,10 +181,15 @@ class Ledger:
         return digest.hexdigest()
 
     def close(self) -> None:
-        """Let others write to the ledger."""
-        if self._file is not None:
-            self._file.close()
-        self._lock.close()
+        """Leave one file, and let others write to it."""
+        try:
+            if not self._read_only:
+                self._database.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error:
+            # All of it is on the disk; what is beside the file is read with it.
+            pass
+        finally:
+            self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -157,33 +202,65 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _load(self, contents: Contents) -> None:
-        self._heading, self._capacity = contents.heading, contents.capacity
-        self._counts, self._places = contents.counts, contents.places
-        dtype, shape = response_kind(self._heading)
-        # Memory for what is not there yet is taken when it comes.
-        room = self._counts.asked if self._read_only else self._capacity
-        self._questions = np.empty((room, *self._heading.input_shape), np.uint8)
-        self._questions[: self._counts.asked] = contents.questions
-        self._responses = np.empty((room, *shape), dtype)
-        self._responses[: self._counts.answered] = contents.responses
-        self._file = None if self._read_only else FileIO(self.path, "r+")
-
-    def _count(self, counts: Counts) -> None:
-        self._write(self._places.counts, counts.array())
-        self._counts = counts
-
-    def _write(self, place: int, values: NDArray[Any]) -> None:
-        """Put bytes at a place of the file and wait until they are on the disk."""
-        assert self._file is not None, "a ledger that is read only is not written to"
-        rest = np.ascontiguousarray(values).data.cast("B")
+    def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        """Execute a statement for every row, all of them in one commit."""
         try:
-            self._file.seek(place)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise StorageError(f"cannot write '{self.path}': {reason(error)}") from error
+            with self._database:
+                self._database.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot write '{self.path}': {error}") from error
+
+    def _read(self, room: int) -> None:
+        database = self._database
+        tables = dict(database.execute("SELECT name, sql FROM sqlite_master"))
+        if tables != _TABLES:
+            raise CheckpointError(f"'{self.path}': has other tables than a ledger")
+        if (problem := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise CheckpointError(f"'{self.path}': is damaged ({printable(problem)})")
+        declared = database.execute("SELECT * FROM ledger LIMIT 2").fetchall()
+        self._heading, sent = _heading(self.path, declared)
+        size = int(np.prod(self._heading.input_shape))
+        dtype, shape = response_kind(self._heading)
+        width = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        asked, last, answered, last_answered, wrong = database.execute(
+            "SELECT count(*), max(place), count(response),"
+            " max(CASE WHEN response IS NOT NULL THEN place END),"
+            " sum(typeof(image) != 'blob' OR length(image) != ?"
+            " OR (response IS NOT NULL AND (typeof(response) != 'blob' OR length(response) != ?)))"
+            " FROM questions",
+            (size, width),
+        ).fetchone()
+        if wrong:
+            raise CheckpointError(
+                f"'{self.path}': {wrong} of its rows are not of the size declared"
+            )
+        first = (last, last_answered) == tuple(n - 1 if n else None for n in (asked, answered))
+        if not first or answered > sent or asked > MAX_QUESTIONS:
+            raise CheckpointError(
+                f"'{self.path}': counts {answered} responses to {asked} questions, {sent} sent, and"
+                " they are not the first"
+            )
+        self._counts = Counts(sent, asked, answered)
+        # Memory for what is not there yet is taken when it comes.
+        room = max(room, asked)
+        self._questions = np.empty((room, *self._heading.input_shape), np.uint8)
+        self._responses = np.empty((room, *shape), dtype)
+        rows = database.execute("SELECT image, response FROM questions ORDER BY place")
+        for place, (image, response) in enumerate(rows):
+            self._questions[place] = np.frombuffer(image, np.uint8).reshape(
+                self._heading.input_shape
+            )
+            if response is not None:
+                self._responses[place] = np.frombuffer(response, dtype).reshape(shape)
+        try:
+            checked(self.responses, self._heading.outputs, answered, self._heading.classes)
+        except NonsenseError as error:
+            raise CheckpointError(f"'{self.path}': holds {error}") from error
+
+
+def response_kind(heading: Heading) -> tuple[str, tuple[int, ...]]:
+    """Return dtype and shape of the response to one question."""
+    return ("<i4", ()) if heading.outputs == "labels" else ("<f4", (heading.classes,))
 
 
 def open_ledger(path: Path, heading: Heading, budget: int) -> Ledger:
@@ -191,28 +268,113 @@ def open_ledger(path: Path, heading: Heading, budget: int) -> Ledger:
 
     It is opened read-only, and may lie where nothing can be written, if the budget is spent
     already. Raises RequestError for responses of another teacher or kind and for a ledger in use,
-    CheckpointError for what is no ledger, StorageError where it cannot be written.
+    CheckpointError for what is not a ledger, StorageError where it cannot be written.
     """
     if os.path.lexists(path):
-        with Ledger(path, read_only=True) as found:
+        found = Ledger(path, read_only=True)
+        try:
             _check_same(found, heading)
-            spent = found.counts.sent >= budget
-        if spent:
-            return Ledger(path, read_only=True)
+            if found.counts.sent >= budget:
+                return found
+        except BaseException:
+            found.close()
+            raise
+        found.close()
         _check_writable(path, budget)
     else:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot write '{path}': {reason(error)}") from error
-        write_ledger(path, heading, budget)
-    ledger = Ledger(path)
-    try:
-        ledger.prepare(heading, budget)
-    except BaseException:
-        ledger.close()
-        raise
+        with run_lock(path, "--ledger"):
+            _create(path, heading)
+    ledger = Ledger(path, room=budget)
+    if ledger.heading.outputs != heading.outputs:
+        ledger.expect(heading.outputs)
     return ledger
+
+
+def is_ledger(path: Path) -> bool:
+    """Tell whether a file is a ledger, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_APPLICATION_PLACE + 4)
+    except OSError:
+        return False
+    return start.startswith(_MAGIC) and start[_APPLICATION_PLACE:] == _APPLICATION.to_bytes(4)
+
+
+def _create(path: Path, heading: Heading) -> None:
+    """Make an empty ledger; it appears in one step."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.unlink(missing_ok=True)
+        with sqlite3.connect(temporary) as database:
+            database.execute(f"PRAGMA application_id = {_APPLICATION}")
+            for statement in _TABLES.values():
+                database.execute(statement)
+            shape = heading.input_shape
+            row = (SCHEMA, heading.teacher, heading.outputs, *shape, heading.classes, 0)
+            database.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        database.close()
+        temporary.replace(path)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"cannot write '{path}': {error}") from error
+
+
+def _check_is_ledger(path: Path) -> None:
+    if not path.is_file():
+        problem = "is not a regular file" if os.path.lexists(path) else "no such file"
+        raise CheckpointError(f"'{path}': {problem}")
+    if not is_ledger(path):
+        raise CheckpointError(f"'{path}': is not a ledger of questions")
+
+
+def _connected(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """Connect to a database of anybody's: nothing in its schema is executed."""
+    # A file without a log beside it was closed, and may lie where nothing can be written.
+    closed = not path.with_name(f"{path.name}-wal").exists()
+    mode = f"?mode={'ro' if read_only else 'rw'}{'&immutable=1' if read_only and closed else ''}"
+    try:
+        database = sqlite3.connect(f"file:{quote(str(path.absolute()))}{mode}", uri=True)
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 4 * MAX_SIDE * MAX_SIDE)
+        database.execute("PRAGMA trusted_schema = OFF")
+        database.execute("PRAGMA cell_size_check = ON")
+    except sqlite3.Error as error:
+        raise CheckpointError(f"'{path}': cannot be read ({error})") from error
+    return database
+
+
+@contextmanager
+def _damage_is_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"'{path}': is damaged ({printable(str(error))})") from error
+
+
+def _heading(path: Path, rows: list[tuple[Any, ...]]) -> tuple[Heading, int]:
+    """Check what a ledger declares; return it and how many images were sent."""
+    kinds = (int, str, str, int, int, int, int, int)
+    if len(rows) != 1 or not all(map(isinstance, rows[0], kinds)):
+        raise CheckpointError(f"'{path}': does not declare what it holds")
+    version, teacher, outputs, *shape, classes, sent = rows[0]
+    if version != SCHEMA:
+        raise CheckpointError(
+            f"'{path}': is a ledger of version {version}; this program reads {SCHEMA}"
+        )
+    if outputs not in OUTPUTS:
+        raise CheckpointError(
+            f"'{path}': holds responses of the unknown kind '{printable(outputs)}'"
+        )
+    if not all(0 < side <= MAX_SIDE for side in shape):
+        raise CheckpointError(f"'{path}': declares images of shape {tuple(shape)}")
+    if not 2 <= classes <= MAX_CLASSES:
+        raise CheckpointError(f"'{path}': declares {classes} classes")
+    if sent < 0:
+        raise CheckpointError(f"'{path}': counts {sent} sent")
+    height, width, channels = shape
+    return Heading(teacher, outputs, (height, width, channels), classes), sent
 
 
 def _check_same(found: Ledger, wanted: Heading) -> None:

@@ -13,7 +13,7 @@ from kextract.datasets.streamed import StoredPixels
 from kextract.models.axes import Shape
 from kextract.records import Event
 from kextract.teachers.asking import Asking
-from kextract.teachers.ledger_file import Heading
+from kextract.teachers.ledger import Heading
 from kextract.transfer.crafting import Classifier
 
 T = TypeVar("T")

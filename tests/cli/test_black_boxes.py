@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.teachers.ledger import Ledger
-from kextract.teachers.ledger_file import Counts
+from kextract.teachers.ledger import Counts, Ledger
 from tests.cli.program import Finished, kextract
 from tests.schema import check
 
@@ -74,7 +73,7 @@ def received(folder: Path) -> int:
     return (folder / "received").stat().st_size
 
 
-def counts(folder: Path, name: str = "out.ledger.h5") -> Counts:
+def counts(folder: Path, name: str = "out.ledger.db") -> Counts:
     with Ledger(folder / name, read_only=True) as ledger:
         return ledger.counts
 
@@ -93,13 +92,13 @@ def test_a_function_is_asked_as_often_as_it_may_and_its_answers_are_kept(
 def test_a_second_student_learns_from_the_same_answers_without_asking(
     taught: tuple[Path, Finished], bench: Path
 ) -> None:
-    shutil.copy(taught[0] / "out.ledger.h5", bench)
-    (bench / "out.ledger.h5").chmod(0o444)
+    shutil.copy(taught[0] / "out.ledger.db", bench)
+    (bench / "out.ledger.db").chmod(0o444)
     words = ("distill", "python:dimness:answer", *TEACHER, *SHORT[:-1], "other.weights.h5")
-    done = kextract(*words, "--ledger", "out.ledger.h5", "--seed", "1", cwd=bench)
+    done = kextract(*words, "--ledger", "out.ledger.db", "--seed", "1", cwd=bench)
     assert done.code == 0, done.stderr
     assert not (bench / "received").exists()
-    assert not (bench / "other.ledger.h5").exists()
+    assert not (bench / "other.ledger.db").exists()
 
 
 @pytest.mark.slow
@@ -107,7 +106,7 @@ def test_labels_are_enough(bench: Path) -> None:
     words = ("distill", "python:dimness:labels", *TEACHER, *SHORT, "--access", "labels")
     done = kextract(*words, cwd=bench)
     assert done.code == 0, done.stderr
-    shown = kextract("inspect", "out.ledger.h5", "--format", "json", cwd=bench)
+    shown = kextract("inspect", "out.ledger.db", "--format", "json", cwd=bench)
     about = json.loads(shown.stdout)
     check(about, "ledger")
     assert (about["outputs"], about["sent"], about["classes"]) == ("labels", 60, 3)
@@ -121,14 +120,14 @@ def test_questions_are_chosen_from_images_that_are_at_hand(bench: Path) -> None:
     words = ("distill", "python:dimness:answer", *TEACHER, *SHORT, "--images", "mine.npz")
     done = kextract(*words, cwd=bench)
     assert done.code == 0, done.stderr
-    with Ledger(bench / "out.ledger.h5", read_only=True) as ledger:
+    with Ledger(bench / "out.ledger.db", read_only=True) as ledger:
         asked = {question.tobytes() for question in ledger.questions}
     assert len(asked) == 60
     assert asked < {image.tobytes() for image in images}
 
 
 def test_inspect_shows_a_ledger_as_a_table(taught: tuple[Path, Finished]) -> None:
-    shown = kextract("inspect", "out.ledger.h5", cwd=taught[0])
+    shown = kextract("inspect", "out.ledger.db", cwd=taught[0])
     assert re.search(r"teacher +python:dimness:answer", shown.stdout)
     assert re.search(r"answered +60", shown.stdout)
 
@@ -172,7 +171,7 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
     bench: Path, words: tuple[str, ...], says: str
 ) -> None:
     assert says in kextract("distill", *words, cwd=bench).refusal()
-    assert not list(bench.glob("*.ledger.h5"))
+    assert not list(bench.glob("*.ledger.db"))
 
 
 def test_a_white_teacher_that_hides_its_insides_is_asked_too(workshop: Path, bench: Path) -> None:

@@ -56,4 +56,4 @@ def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def ledger(folder: Path, budget: int = 20, outputs: str = "probabilities") -> Ledger:
-    return open_ledger(folder / "x.ledger.h5", heading_of(Brightness(outputs)), budget)
+    return open_ledger(folder / "x.ledger.db", heading_of(Brightness(outputs)), budget)

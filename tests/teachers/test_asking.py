@@ -7,8 +7,7 @@ import pytest
 
 from kextract.errors import TeacherError
 from kextract.teachers.asking import Asking, AskingRules, heading_of
-from kextract.teachers.ledger import Ledger, open_ledger
-from kextract.teachers.ledger_file import Counts
+from kextract.teachers.ledger import Counts, Ledger, open_ledger
 from tests.teachers.examples import Brightness, expected, pictures
 
 RULES = AskingRules(budget=40, at_once=4)
@@ -23,7 +22,7 @@ def ask(
     sleep: Callable[[float], object] = lambda seconds: None,
 ) -> Counts:
     """Ask in a run of its own; return what the ledger counts after it."""
-    path = folder / "x.ledger.h5"
+    path = folder / "x.ledger.db"
     with open_ledger(path, heading_of(teacher), rules.budget) as ledger:
         asking = Asking(teacher, ledger, rules, sleep=lambda seconds: void(sleep(seconds)))
         exhaust(asking.ask(images, place))
@@ -40,7 +39,7 @@ def exhaust(steps: Iterable[int]) -> None:
 
 
 def kept(folder: Path) -> Any:
-    with Ledger(folder / "x.ledger.h5", read_only=True) as ledger:
+    with Ledger(folder / "x.ledger.db", read_only=True) as ledger:
         return ledger.questions.copy(), ledger.responses.copy()
 
 
@@ -56,7 +55,7 @@ def test_every_image_is_asked_once_and_its_answer_kept(tmp_path: Path) -> None:
 def test_the_questions_are_on_the_disk_when_the_teacher_gets_them(tmp_path: Path) -> None:
     class Looking(Brightness):
         def __call__(self, images: Any) -> Any:
-            with Ledger(tmp_path / "x.ledger.h5", read_only=True) as ledger:
+            with Ledger(tmp_path / "x.ledger.db", read_only=True) as ledger:
                 np.testing.assert_array_equal(ledger.questions[-len(images) :], images)
                 assert ledger.counts.sent == self.received + len(images)
             return super().__call__(images)
@@ -112,7 +111,7 @@ def test_a_teacher_that_keeps_failing_is_given_up_in_one_line_and_the_ledger_is_
         ask(tmp_path, teacher, pictures(8))
     assert str(failure.value) == (
         "'brightness' did not answer a batch of questions, the last time with OSError: no route;"
-        f" 4 responses to 24 sent images are kept in '{tmp_path / 'x.ledger.h5'}'"
+        f" 4 responses to 24 sent images are kept in '{tmp_path / 'x.ledger.db'}'"
     )
     assert ask(tmp_path, Brightness(), pictures(8)) == Counts(sent=28, asked=8, answered=8)
 

@@ -1,25 +1,25 @@
 """A run that is killed at every point at which it touches the disk or the teacher.
 
-A process that is killed leaves what it has written, and nothing else of it goes on. So does an
-exception that nobody catches, raised where the kill falls, before and after the call.
+A process that is killed leaves what it has written, and nothing else of it goes on. So does a copy
+of its files that is made where the kill falls.
 """
 
-import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kextract.teachers.asking import Asking, AskingRules, heading_of
-from kextract.teachers.ledger import Ledger, open_ledger
-from kextract.teachers.ledger_file import Counts
+from kextract.teachers.ledger import Counts, Ledger, open_ledger
 from tests.teachers.examples import Brightness, pictures
 
 BATCH = 4
 IMAGES = pictures(12)
-PER_BATCH = 7
-"""Points of a batch: one after each write, of questions, their count, how many are sent, responses
-and their count, and one before and one after the teacher counts what it received."""
+PER_BATCH = 5
+"""Points of a batch: one after each commit, of questions, how many are sent and responses, and one
+before and one after the teacher counts what it received."""
 NEVER = 10_000
 
 
@@ -42,13 +42,18 @@ class Reaper:
             raise Killed
 
 
-def run(folder: Path, teacher: Brightness, reaper: Reaper, patch: pytest.MonkeyPatch) -> Counts:
-    """Ask all images in a run that may be killed; return what the ledger on the disk counts."""
-    path, sync = folder / "x.ledger.h5", os.fsync
+class Watched(Ledger):
+    """A ledger whose commits are points."""
 
-    def fsync(descriptor: int) -> None:
-        sync(descriptor)
-        reaper.pass_by()
+    reaper: Reaper
+
+    def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        super()._write(statement, rows)
+        self.reaper.pass_by()
+
+
+def run(folder: Path, teacher: Brightness, reaper: Reaper) -> tuple[Path, Counts]:
+    """Ask all images in a run that may be killed; return what it leaves, and what that counts."""
 
     class Counting(Brightness):
         def __call__(self, images: Any) -> Any:
@@ -57,51 +62,57 @@ def run(folder: Path, teacher: Brightness, reaper: Reaper, patch: pytest.MonkeyP
             reaper.pass_by()
             return outputs
 
-    with open_ledger(path, heading_of(teacher), 60) as ledger:
-        try:
-            with patch.context() as patched:
-                patched.setattr(os, "fsync", fsync)
-                rules = AskingRules(budget=60, at_once=BATCH)
-                for _ in Asking(Counting(), ledger, rules).ask(IMAGES, 0):
-                    pass
-        except Killed:
+    path = folder / "x.ledger.db"
+    open_ledger(path, heading_of(teacher), 60).close()
+    left = folder / "left"
+    ledger = Watched(path, room=60)
+    ledger.reaper = reaper
+    try:
+        rules = AskingRules(budget=60, at_once=BATCH)
+        for _ in Asking(Counting(), ledger, rules).ask(IMAGES, 0):
             pass
-    with Ledger(path, read_only=True) as found:
-        return found.counts
+    except Killed:
+        pass
+    left.mkdir()
+    for file in folder.glob("x.ledger.db*"):
+        shutil.copy(file, left)
+    ledger.close()
+    with Ledger(left / path.name, read_only=True) as found:
+        return left, found.counts
 
 
-def test_a_run_comes_to_as_many_points_for_each_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_comes_to_as_many_points_for_each_batch(tmp_path: Path) -> None:
     reaper = Reaper(NEVER)
-    assert run(tmp_path, Brightness(), reaper, monkeypatch).answered == 12
+    assert run(tmp_path, Brightness(), reaper)[1].answered == 12
     assert reaper.left == NEVER - 3 * PER_BATCH
 
 
 @pytest.mark.parametrize("point", range(3 * PER_BATCH))
 def test_the_ledger_counts_what_the_teacher_received_wherever_a_kill_falls(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: int
+    tmp_path: Path, point: int
 ) -> None:
     """By one batch more, where the kill falls after it was noted as sent and before it arrived."""
     teacher, reaper = Brightness(), Reaper(point)
-    counts = run(tmp_path, teacher, reaper, monkeypatch)
-    noted = point % PER_BATCH == 2
+    _, counts = run(tmp_path, teacher, reaper)
+    noted = point % PER_BATCH == 1
     assert counts.sent - teacher.received == (BATCH if reaper.between or noted else 0)
 
 
 @pytest.mark.parametrize("first", range(PER_BATCH))
 def test_a_run_that_is_killed_five_times_has_asked_nothing_twice_that_was_answered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
+    tmp_path: Path, first: int
 ) -> None:
     teacher, lost = Brightness(), 0
+    folder, before = tmp_path, Counts()
     for kill in range(5):
-        reaper = Reaper(first + kill)
-        before = Ledger(tmp_path / "x.ledger.h5", read_only=True).counts if kill else Counts()
         received = teacher.received
-        counts = run(tmp_path, teacher, reaper, monkeypatch)
+        folder, counts = run(folder, teacher, Reaper(first + kill))
         lost += (counts.sent - before.sent) - (teacher.received - received)
         assert counts.answered >= before.answered
-    final = run(tmp_path, teacher, Reaper(NEVER), monkeypatch)
+        before = counts
+    folder, final = run(folder, teacher, Reaper(NEVER))
     assert final.answered == final.asked == 12
     assert final.sent == teacher.received + lost
     assert len(set(teacher.seen)) == 12
+    with Ledger(folder / "x.ledger.db", read_only=True) as ledger:
+        np.testing.assert_array_equal(ledger.questions, IMAGES)

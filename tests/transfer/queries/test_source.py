@@ -52,7 +52,7 @@ def source(
 ) -> tuple[Queries, Ledger]:
     teacher = teacher or Corners()
     budget = config.queries.query_budget
-    ledger = open_ledger(folder / "x.ledger.h5", heading_of(teacher), budget)
+    ledger = open_ledger(folder / "x.ledger.db", heading_of(teacher), budget)
     rules = AskingRules(budget, config.queries.query_batch)
     asking = Asking(teacher, ledger, rules, sleep=lambda seconds: None)
     context = SourceContext(None, None, tiny_network(2), config, images, asking)
@@ -89,7 +89,7 @@ def whole(unstopped: tuple[Path, list[bytes]]) -> list[bytes]:
 @pytest.fixture
 def full(unstopped: tuple[Path, list[bytes]], tmp_path: Path) -> Path:
     """A folder with a copy of that run's ledger."""
-    shutil.copy(unstopped[0] / "x.ledger.h5", tmp_path)
+    shutil.copy(unstopped[0] / "x.ledger.db", tmp_path)
     return tmp_path
 
 
