@@ -1,119 +1,151 @@
 """Data sets in a folder of images, one folder per class."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from kextract.datasets.dataset import Arrays, check_image_shape, dimensions
-from kextract.datasets.image_files import ImageFile, is_image_name, open_image
-from kextract.datasets.images import Labels, Pixels
+from kextract.datasets.image_files import ImageFile, decode_files, open_image
+from kextract.datasets.image_folders import (
+    Halves,
+    find_halves,
+    images_below,
+    list_images,
+    said,
+    strays,
+    subfolders,
+)
+from kextract.datasets.images import Labels
 from kextract.datasets.npz_members import MAX_BYTES
-from kextract.datasets.resizing import fitted
 from kextract.datasets.splits import hold_out_test
 from kextract.errors import DatasetError
-from kextract.text import one_line
-
-_TEST_FOLDERS = ("test", "val", "validation")
+from kextract.text import counted, listed, one_line
 
 
-@dataclass(frozen=True, slots=True)
-class _Labelled:
-    image: ImageFile
-    label: int
+@dataclass(slots=True)
+class _Half:
+    """The labelled images of one half, and what lies among them."""
+
+    images: list[ImageFile] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def y(self) -> Labels:
+        return np.array(self.labels, dtype=np.int64)
 
 
-def read_folder(root: Path) -> tuple[Arrays, tuple[str, ...]]:
+def read_folder(
+    root: Path, say: Callable[[str], object] = lambda text: None
+) -> tuple[Arrays, tuple[str, ...]]:
     """Read `ROOT/train/CLASS/*.png` and `ROOT/test/CLASS/*.png`, and name the classes.
 
-    PNG and JPEG files are read, other files and hidden folders passed over. Without `test` the
-    folder `val` or `validation` takes its place; without any of them, or where the class folders
-    are directly in ROOT, a sixth of the images, always the same ones, is set aside as the test
-    half. Classes are numbered by their sorted folder names.
+    Images of the kinds that `image_files` knows are read, those in sub-folders of a class too;
+    `find_halves` says what the two folders may be called. Without a test folder, or where the class
+    folders are directly in ROOT, a sixth of the images, always the same ones, is set aside as the
+    test half. Classes are numbered by the sorted names of the training folders; the test folder may
+    lack some. `say` is given how many images there are and what was left out.
 
     The images come out at the size that most of them have (the others are resized to it), in
     grayscale only if all of them are. Raises DatasetError naming the file or folder for images that
     cannot be decoded, or are too large.
     """
-    train, test = _halves(root)
-    names = _class_folders(train or test or root)
-    files = [_list_images(folder, names) if folder else [] for folder in (train, test)]
-    shape = _common_shape(root, [*files[0], *files[1]])
-    x_train, y_train = _decode_all(files[0], shape)
-    x_test, y_test = _decode_all(files[1], shape)
+    halves = find_halves(root) or Halves(root, None, ())
+    if not (halves.train and halves.test) and len(halves.others) > 1:
+        one = halves.train or halves.test or root
+        raise DatasetError(
+            f"{one_line(one)}: is it a class beside"
+            f" {listed([other.name for other in halves.others])}, or are its folders the classes?"
+            " Name it alone, or call it something else"
+        )
+    names = _class_folders(halves.train or halves.test or root)
+    train = _half(halves.train, names) if halves.train else None
+    test = _half(halves.test, names, complete=train is None) if halves.test else None
+    parts = {"train": train, "test": test}
+    files = {name: half.images for name, half in parts.items() if half is not None}
+    shape = _common_shape(root, [image for images in files.values() for image in images])
+    left_out = sum((half.left_out for half in parts.values() if half is not None), Counter[str]())
+    if root not in (halves.train, halves.test):
+        left_out += strays(root)
+    for folder in halves.others:
+        left_out[f"in {folder.name}/"] += len(list_images(folder).paths)
+    say(_count(root, halves, train, test, len(names)) + said(left_out))
+    missing = [name for label, name in enumerate(names) if test and label not in test.labels]
+    if missing:
+        say(f"{one_line(halves.test)}: has no image of {listed(missing)}")
+    images = decode_files(one_line(root), files, shape, say)
     labels = tuple(one_line(name) for name in names)
     if test is None:
-        return hold_out_test(one_line(root), x_train, y_train), labels
+        assert train is not None, "without either, the root itself is the training half"
+        return hold_out_test(one_line(root), images["train"], train.y()), labels
     if train is None:
-        return (None, None, x_test, y_test), labels
-    return (x_train, y_train, x_test, y_test), labels
+        return (None, None, images["test"], test.y()), labels
+    return (images["train"], train.y(), images["test"], test.y()), labels
 
 
-def _halves(root: Path) -> tuple[Path | None, Path | None]:
-    train = root / "train" if (root / "train").is_dir() else None
-    test = next((root / name for name in _TEST_FOLDERS if (root / name).is_dir()), None)
-    return (root, None) if train is None and test is None else (train, test)
+def _count(
+    root: Path, halves: Halves, train: _Half | None, test: _Half | None, classes: int
+) -> str:
+    """Say how many images of how many classes there are."""
+    known = ((train, "training", halves.train), (test, "test", halves.test))
+    parts = [
+        f"{counted(len(half.images), f'{kind} image')} of {folder.name}/"
+        for half, kind, folder in known
+        if half is not None and folder not in (None, root)
+    ]
+    if test is None and train is not None:
+        whole = parts[0] if parts else counted(len(train.images), "image")
+        parts = [f"{whole}, of which a sixth is held out for testing"]
+    return f"{one_line(root)}: {' and '.join(parts)}, in {counted(classes, 'class')}"
 
 
 def _class_folders(folder: Path) -> list[str]:
-    names = sorted(
-        entry.name for entry in _entries(folder) if entry.is_dir() and entry.name[0] != "."
-    )
-    if len(names) < 2:
+    folders = subfolders(folder)
+    if len(folders) < 2:
+        nested = bool(folders) and len(subfolders(folders[0])) > 1
+        inner = f"; did you mean {folders[0]}?" if nested else ""
         raise DatasetError(
             f"{one_line(folder)}: expected one folder of images per class, at least 2, "
-            f"found {len(names)}"
+            f"found {len(folders)}{one_line(inner)}"
         )
-    return names
+    return [each.name for each in folders]
 
 
-def _list_images(folder: Path, names: list[str]) -> list[_Labelled]:
-    strange = sorted(set(_class_folders(folder)) - set(names))
+def _half(folder: Path, names: list[str], *, complete: bool = True) -> _Half:
+    """List the images of each class in a half; where it is `complete`, all classes have some."""
+    present = {each.name: each for each in subfolders(folder)}
+    strange = sorted(set(present) - set(names))
     if strange:
         raise DatasetError(
             f"{one_line(folder / strange[0])}: expected the classes of the training half, "
             "found one more"
         )
-    files = []
+    half = _Half(left_out=strays(folder))
     for label, name in enumerate(names):
-        paths = sorted(
-            entry
-            for entry in (_entries(folder / name) if (folder / name).is_dir() else [])
-            if is_image_name(entry.name)
-        )
-        if not paths:
-            raise DatasetError(
-                f"{one_line(folder / name)}: expected .png or .jpg images, found none"
-            )
-        files += [_Labelled(open_image(path), label) for path in paths]
-    return files
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError as error:
+        if name not in present and not complete:
+            continue
+        found = (images_below if complete else list_images)(folder / name)
+        half.images += map(open_image, found.paths)
+        half.labels += [label] * len(found.paths)
+        half.left_out += found.left_out
+    if not half.images:
         raise DatasetError(
-            f"{one_line(folder)}: cannot be read ({one_line(error.strerror)})"
-        ) from error
+            f"{one_line(folder)}: expected one folder of images per class, found no images in"
+            f" folders{said(half.left_out)}"
+        )
+    return half
 
 
-def _common_shape(root: Path, files: list[_Labelled]) -> tuple[int, int, int]:
-    sizes = Counter((file.image.height, file.image.width) for file in files)
+def _common_shape(root: Path, images: list[ImageFile]) -> tuple[int, int, int]:
+    sizes = Counter((image.height, image.width) for image in images)
     height, width = sizes.most_common(1)[0][0]
-    shape = (height, width, 1 if all(file.image.gray for file in files) else 3)
+    shape = (height, width, 1 if all(image.gray for image in images) else 3)
     check_image_shape(one_line(root), shape)
-    if len(files) * height * width * shape[2] > MAX_BYTES:
+    if len(images) * height * width * shape[2] > MAX_BYTES:
         raise DatasetError(
             f"{one_line(root)}: expected at most {MAX_BYTES >> 30} GiB of pixels, found "
-            f"{len(files)} images of {dimensions(shape)}; make them smaller"
+            f"{len(images)} images of {dimensions(shape)}; make them smaller"
         )
     return shape
-
-
-def _decode_all(files: list[_Labelled], shape: tuple[int, int, int]) -> tuple[Pixels, Labels]:
-    images = np.empty((len(files), *shape), dtype=np.uint8)
-    for target, file in zip(images, files, strict=True):
-        target[...] = fitted(file.image.decode()[None], shape)[0]
-    return images, np.array([file.label for file in files], dtype=np.int64)

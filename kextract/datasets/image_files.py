@@ -1,10 +1,11 @@
-"""PNG and JPEG files: what each declares is checked before anything of it is decoded."""
+"""Image files: what each declares is checked before anything of it is decoded."""
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +13,36 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from kextract.datasets.dataset import MAX_SIDE
+from kextract.datasets.image_headers import FORMATS, Declared, check_side, look_at
 from kextract.datasets.images import Pixels
+from kextract.datasets.pixel_scale import PLAUSIBLE, UNIT, PixelRange, pixel_scale
+from kextract.datasets.resizing import fitted
 from kextract.errors import DatasetError
-from kextract.text import one_line
+from kextract.text import counted, one_line
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif"),
+    *(".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff"),
+)
 MAX_FILE_BYTES = 128 << 20
 """Largest image file that is read: more than MAX_SIDE x MAX_SIDE of 16-bit colour takes."""
-MAX_SCANS = 50
-"""Most scans of a JPEG, each of which may go over all pixels; usual are 1 and 10."""
 
-_FORMATS = ("PNG", "JPEG")
-_GRAY_MODES = ("1", "L", "LA", "I", "I;16")
-_JPEG_START, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
+_GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
+_COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 _STRIP = 256
 """Rows that are converted at once."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was met in decoding some image files."""
+
+    brightest: int = 0
+    """Of images of up to 8 bits, 0 to 255."""
+    brightest_deep: int | None = None
+    """Of grey images of 16 bits, 0 to 65535; None without any."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Files of which something was changed that is worth a line, by what was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +51,52 @@ class ImageFile:
 
     path: Path
     height: int
+    """Of the picture as it is seen: turned as its EXIF says."""
     width: int
     gray: bool
 
-    def decode(self) -> Pixels:
+    def decode(self, seen: Seen | None = None) -> Pixels:
         """Decode to uint8 (h, w, 1), or (h, w, 3) of a colour image; raises DatasetError.
 
-        Of 16 bits the upper 8 are kept; transparency is left out, not laid on a ground.
+        Of 16 bits the upper 8 are kept; what is transparent is laid on white; of several pictures
+        the first is taken, turned as its EXIF orientation says. `seen` is told of it.
         """
-        pixels = np.empty((self.height, self.width, 1 if self.gray else 3), np.uint8)
-        with _opened(self.path) as image:
+        seen = seen or Seen()
+        with _opened(self.path) as (image, declared):
+            pixels = np.empty((image.height, image.width, 1 if self.gray else 3), np.uint8)
+            transparent = False
             # In strips, or what Pillow copies would add up to several times the image.
-            for top in range(0, self.height, _STRIP):
-                bottom = min(top + _STRIP, self.height)
-                strip = _bytes_of(image.crop((0, top, self.width, bottom)), gray=self.gray)
-                pixels[top:bottom] = strip.reshape(bottom - top, self.width, -1)
-        return pixels
+            for top in range(0, image.height, _STRIP):
+                bottom = min(top + _STRIP, image.height)
+                part = image.crop((0, top, image.width, bottom))
+                if image.mode.startswith("I"):
+                    strip = np.asarray(part)  # of 16 bits, which Pillow would clip
+                    seen.brightest_deep = max(seen.brightest_deep or 0, int(strip.max()))
+                    strip = strip >> 8
+                elif part.has_transparency_data:
+                    strip, found = _on_white(part, gray=self.gray)
+                    transparent |= found
+                else:
+                    strip = np.asarray(part.convert("L" if self.gray else "RGB"))
+                pixels[top:bottom] = strip.reshape(bottom - top, image.width, -1)
+            if not image.mode.startswith("I"):
+                seen.brightest = max(seen.brightest, int(pixels.max()))
+            seen.counts["with transparent parts laid on white"] += transparent
+            seen.counts["with several pictures, of which the first is taken"] += declared.several
+            return np.ascontiguousarray(_TURNS[declared.orientation](pixels))
+
+
+_TURNS: Mapping[int, Callable[[Pixels], Pixels]] = {
+    1: lambda image: image,
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: image.swapaxes(0, 1)[::-1],
+}
+"""What makes a picture upright, by its EXIF orientation."""
 
 
 def is_image_name(name: str) -> bool:
@@ -60,8 +106,56 @@ def is_image_name(name: str) -> bool:
 
 def open_image(path: Path) -> ImageFile:
     """Read and check what an image file declares; raises DatasetError, which names it."""
-    with _opened(path) as image:
-        return ImageFile(path, image.height, image.width, image.mode in _GRAY_MODES)
+    with _opened(path) as (image, declared):
+        height, width = image.height, image.width
+        if declared.orientation > 4:
+            height, width = width, height
+        return ImageFile(path, height, width, image.mode in _GRAY_MODES)
+
+
+def decode_files(
+    where: str,
+    parts: Mapping[str, Sequence[ImageFile]],
+    shape: tuple[int, int, int],
+    say: Callable[[str], object],
+) -> dict[str, Pixels]:
+    """Decode files, in parts such as `train` and `test`, to uint8 (n, *shape) each.
+
+    Which number is white is decided for all of them together, by `pixel_scale`. `say` is given what
+    is worth a line: that, and what was done to files to read them. Raises DatasetError.
+    """
+    seen = {name: Seen() for name in parts}
+    decoded = {name: _decoded(files, shape, 1, seen[name]) for name, files in parts.items()}
+    deep = [found.brightest_deep for found in seen.values() if found.brightest_deep is not None]
+    if deep and max(deep) < PLAUSIBLE * 65535:
+        raise DatasetError(
+            f"{where}: expected 65535 for white in images of 16 bits, found none above {max(deep)};"
+            " rescale them"
+        )
+    ranges = {
+        name: PixelRange("u", 0, max(found.brightest, (found.brightest_deep or 0) >> 8))
+        for name, found in seen.items()
+        if len(parts[name])
+    }
+    scale, notes = pixel_scale(where, ranges)
+    if scale is UNIT:
+        decoded = {name: _decoded(files, shape, 255, Seen()) for name, files in parts.items()}
+    counts = sum((found.counts for found in seen.values()), Counter[str]())
+    for what, count in counts.items():
+        say(f"{where}: {counted(count, 'image')} {what}")
+    for note in notes:
+        say(note)
+    return decoded
+
+
+def _decoded(
+    files: Sequence[ImageFile], shape: tuple[int, int, int], factor: int, seen: Seen
+) -> Pixels:
+    images = np.empty((len(files), *shape), np.uint8)
+    for target, file in zip(images, files, strict=True):
+        image = file.decode(seen)[None]
+        target[...] = fitted(image if factor == 1 else image * np.uint8(factor), shape)[0]
+    return images
 
 
 def png_bytes(image: Pixels) -> bytes:
@@ -72,34 +166,48 @@ def png_bytes(image: Pixels) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[tuple[Image.Image, Declared]]:
     """Open an image of a harmless size; what goes wrong in the block is damage of the file."""
     data = _bytes(path)
-    if data.startswith(_JPEG_START) and data.count(_JPEG_SCAN) > MAX_SCANS:
-        raise _refusal(path, f"a JPEG of more than {MAX_SCANS} scans")
+    try:
+        declared = look_at(data)
+    except ValueError as error:
+        raise _refusal(path, str(error)) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                if max(image.size) > MAX_SIDE:
-                    declared = f"{image.width}x{image.height} pixels declared"
-                    raise _refusal(path, f"{declared}, at most {MAX_SIDE}x{MAX_SIDE} allowed")
-                yield image
+            with Image.open(io.BytesIO(declared.data), formats=FORMATS) as image:
+                _check(path, image)
+                yield image, declared
     except DatasetError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _refusal(path, f"far more pixels declared than {MAX_SIDE}x{MAX_SIDE}") from error
     except UnidentifiedImageError as error:
-        raise _refusal(path, "neither PNG nor JPEG data") from error
+        raise _refusal(path, "data that cannot be decoded") from error
     except Exception as error:  # Pillow does not say what its readers raise at damage
         raise _refusal(path, "data that cannot be decoded") from error
 
 
-def _bytes_of(image: Image.Image, *, gray: bool) -> NDArray[np.uint8]:
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip
-        return (np.asarray(image) >> 8).astype(np.uint8)
-    return np.asarray(image.convert("L" if gray else "RGB"))
+def _check(path: Path, image: Image.Image) -> None:
+    """Refuse by name what is too large, and pixels that could mean anything."""
+    try:
+        check_side(image.width, image.height)
+    except ValueError as error:
+        raise _refusal(path, str(error)) from error
+    if image.mode not in (*_GRAY_MODES, *_COLOUR_MODES):
+        raise _refusal(path, f"pixels of the kind {image.mode}")
+    if image.mode.startswith("I") and image.has_transparency_data:
+        raise _refusal(path, "16 bits with a transparent shade")
+
+
+def _on_white(image: Image.Image, *, gray: bool) -> tuple[NDArray[np.uint8], bool]:
+    """Lay an image on white, rounding to the nearest; say whether any of it is transparent."""
+    layers = np.asarray(image.convert("LA" if gray else "RGBA")).astype(np.uint32)
+    colours, alpha = layers[..., :-1], layers[..., -1:]
+    mixed = (colours * alpha + 255 * (255 - alpha) + 127) // 255
+    return mixed.astype(np.uint8), bool(alpha.min() < 255)
 
 
 def _refusal(path: Path, found: str) -> DatasetError:

@@ -66,8 +66,8 @@ def _load_path(path: Path) -> Dataset:
     name = one_line(path.resolve().stem if path.is_file() else path.resolve().name)
     notes: list[str] = []
     if path.is_dir():
-        arrays, names = read_folder(path)
-        return Dataset(name, *arrays, names, source=str(path))
+        arrays, names = read_folder(path, notes.append)
+        return Dataset(name, *arrays, names, source=str(path), notes=tuple(notes))
     if not path.is_file() or path.suffix.lower() != ".npz":
         found = "another kind of file" if path.exists() else "nothing there"
         raise DatasetError(

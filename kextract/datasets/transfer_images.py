@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from kextract.datasets.dataset import dimensions
-from kextract.datasets.image_files import is_image_name, open_image
+from kextract.datasets.image_files import Seen, decode_files, open_image
+from kextract.datasets.image_folders import find_halves, images_below, list_images, said, strays
 from kextract.datasets.images import Pixels
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.npz import read_images
 from kextract.datasets.npz_members import MAX_BYTES
+from kextract.datasets.pixel_scale import UNIT, PixelRange, pixel_scale
 from kextract.datasets.registry import DATASETS
 from kextract.datasets.resizing import fitted
 from kextract.datasets.streamed import StoredPixels, StreamedImages
@@ -26,6 +28,8 @@ CANVAS_BYTES = 128 << 20
 
 MEMORY = 1 << 30
 """Bytes of pixels up to which a folder is read into memory, to be fast."""
+SAMPLE = 64
+"""Files of a larger one that are looked at before the work begins."""
 
 
 Say = Callable[[str], object]
@@ -42,8 +46,9 @@ def stream_transfer_images(
     with _refusing(reference, "--images"):
         found = _find(reference, data_dir, say)
         if isinstance(found, list) and len(found) * int(np.prod(input_shape)) > MEMORY:
+            _check_sample(one_line(reference), found, say)
             return StreamedImages(found, input_shape)
-        return _checked_and_brought_to(found, reference, input_shape)
+        return _brought_to(found, one_line(reference), input_shape, say)
 
 
 def load_transfer_images(
@@ -57,13 +62,15 @@ def load_transfer_images(
     """Load images of any size and return them as a teacher takes them: uint8 (n, *input_shape).
 
     `reference` is the name of a data set, of which the training images are taken; an `.npz` with
-    the images as `x_train`, `x`, `images` or `x_test`; or a folder with PNG and JPEG files in it
-    and in its sub-folders (in `train` alone, where there is one). Labels are never looked at. See
-    `fitted` for what is done to the images. Raises DatasetError, naming the flag, for what cannot
-    be used.
+    the images as `x_train`, `x`, `images` or `x_test`; or a folder with images in it and in its
+    sub-folders: all of them, or of a data set that is divided (see `find_halves`) the training
+    images. Labels are never looked at. `say` is given how many images are used and what was left
+    out. See `fitted` for what is done to them. Raises DatasetError, naming the flag, for what
+    cannot be used.
     """
     with _refusing(reference, flag):
-        return _checked_and_brought_to(_find(reference, data_dir, say), reference, input_shape)
+        found = _find(reference, data_dir, say)
+        return _brought_to(found, one_line(reference), input_shape, say)
 
 
 def load_canvases(
@@ -91,7 +98,7 @@ def load_canvases(
         largest = min(typical, LARGEST_CANVAS)
         while 2 * side <= largest and len(found) * (2 * side) ** 2 * channels <= CANVAS_BYTES:
             side *= 2
-        return _brought_to(found, (side, side, channels))
+        return _brought_to(found, one_line(reference), (side, side, channels), say)
 
 
 @contextmanager
@@ -119,7 +126,7 @@ def _find(reference: str, data_dir: Path | None, say: Say) -> Pixels | list[Path
         say(f"{reference}: {counted(len(data.x_train), 'training image')} used")
         return data.x_train
     if reference and path.is_dir():
-        return image_paths(path / "train" if (path / "train").is_dir() else path)
+        return _training_images(path, say)
     if path.is_file() and path.suffix.lower() == ".npz":
         return read_images(path, say)
     if not reference or not (path.exists() or path.suffix or path.name != reference):
@@ -131,45 +138,62 @@ def _find(reference: str, data_dir: Path | None, say: Say) -> Pixels | list[Path
     )
 
 
-def read_files(paths: Sequence[Path], shape: tuple[int, int, int]) -> Pixels:
-    """Read image files of any size as uint8 (n, *shape). Raises DatasetError."""
-    return _brought_to(paths, shape)
+def read_files(where: str, paths: Sequence[Path], shape: tuple[int, int, int], say: Say) -> Pixels:
+    """Read image files of any size as uint8 (n, *shape); `where` begins what is said of them.
+
+    Raises DatasetError.
+    """
+    # All headers are looked at before the first image is decoded: that is what takes long.
+    files = [open_image(path) for path in paths]
+    return decode_files(where, {"": files}, shape, say)[""]
 
 
-def _checked_and_brought_to(
-    found: Pixels | Sequence[Path], reference: str, shape: tuple[int, int, int]
+def read_folder_images(folder: Path, say: Say) -> list[Path]:
+    """List all images in a folder and below it, and say how many there are."""
+    found = images_below(folder)
+    say(f"{one_line(folder)}: {counted(len(found.paths), 'image')} used{said(found.left_out)}")
+    return found.paths
+
+
+def _training_images(folder: Path, say: Say) -> list[Path]:
+    """List the images in a folder; of one with training and test images, the training ones."""
+    halves = find_halves(folder)
+    if halves is None or halves.train is None or halves.test is None:
+        return read_folder_images(folder, say)
+    found = images_below(halves.train)
+    left_out = found.left_out + strays(folder)
+    for other in (halves.test, *halves.others):
+        left_out[f"in {other.name}/"] += len(list_images(other).paths)
+    say(
+        f"{one_line(folder)}: {counted(len(found.paths), 'image')} used, those of"
+        f" {one_line(halves.train.name)}/{said(left_out)}"
+    )
+    return found.paths
+
+
+def _check_sample(where: str, paths: Sequence[Path], say: Say) -> None:
+    """Refuse images that are all but black, by some of them; warn of dark ones."""
+    seen = Seen()
+    for path in paths[:: max(1, len(paths) // SAMPLE)]:
+        open_image(path).decode(seen)
+    brightest = max(seen.brightest, (seen.brightest_deep or 0) >> 8)
+    scale, notes = pixel_scale(where, {"": PixelRange("u", 0, brightest)})
+    if scale is UNIT:
+        raise DatasetError(
+            f"{where}: expected 255 for white, found none above 1 in {SAMPLE} files; rescale them"
+        )
+    for note in notes:
+        say(note)
+
+
+def _brought_to(
+    found: Pixels | Sequence[Path], where: str, shape: tuple[int, int, int], say: Say
 ) -> Pixels:
-    _check_room(one_line(reference), len(found), shape)
-    return _brought_to(found, shape)
-
-
-def _brought_to(found: Pixels | Sequence[Path], shape: tuple[int, int, int]) -> Pixels:
     """Return images, or those of files, as uint8 (n, *shape)."""
+    _check_room(where, len(found), shape)
     if isinstance(found, np.ndarray):
         return fitted(found, shape)
-    # All headers are looked at before the first image is decoded: that is what takes long.
-    files = [open_image(path) for path in found]
-    images = np.empty((len(files), *shape), np.uint8)
-    for target, file in zip(images, files, strict=True):
-        target[...] = fitted(file.decode()[None], shape)[0]
-    return images
-
-
-def image_paths(folder: Path) -> list[Path]:
-    """List the image files below a folder, in the order of their names. Raises DatasetError."""
-
-    def refuse(error: OSError) -> None:
-        raise DatasetError(
-            f"{one_line(error.filename)}: cannot be read ({one_line(error.strerror)})"
-        ) from error
-
-    found = []
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(place) / name for name in sorted(names) if is_image_name(name)]
-    if not found:
-        raise DatasetError(f"{one_line(folder)}: expected .png or .jpg images, found none")
-    return found
+    return read_files(where, found, shape, say)
 
 
 def _check_room(where: str, count: int, shape: tuple[int, int, int]) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 
 from kextract import runtime
 from kextract.datasets.image_files import is_image_name
+from kextract.datasets.image_folders import KINDS
 from kextract.datasets.images import Pixels
 from kextract.datasets.npz import read_images
 from kextract.datasets.resizing import fitted
-from kextract.datasets.transfer_images import image_paths, read_files
+from kextract.datasets.transfer_images import read_files, read_folder_images
 from kextract.errors import DatasetError
 from kextract.reports import Prediction
 from kextract.runs.opened import check_range_is_used, open_model
@@ -68,12 +69,13 @@ def _read(
         pixels = fitted(read_images(where, say), shape)
         return [str(place) for place in range(len(pixels))], pixels
     if where.is_dir():
-        paths = image_paths(where)
-        return [str(path.relative_to(where)) for path in paths], read_files(paths, shape)
+        paths = read_folder_images(where, say)
+        names = [str(path.relative_to(where)) for path in paths]
+        return names, read_files(one_line(where), paths, shape, say)
     if where.is_file() and is_image_name(where.name):
-        return [where.name], read_files([where], shape)
+        return [where.name], read_files(one_line(where), [where], shape, say)
     found = "another kind of file" if where.exists() else "nothing there"
     raise DatasetError(
-        f"{one_line(where)}: expected a .png or .jpg image, a folder of them or an .npz file, found"
+        f"{one_line(where)}: expected an image, {KINDS}, a folder of them or an .npz file, found"
         f" {found}"
     )

@@ -150,7 +150,9 @@ class PredictRequest(Request):
     """What `predict` takes."""
 
     model_file: Path = argument("Checkpoint, or a whole Keras model.")
-    images: Path = argument("An image (.png, .jpg), a folder of images, or an .npz file.")
+    images: Path = argument(
+        "An image (.png, .jpg, .gif, .webp, .bmp, .tif), a folder of images, or an .npz file."
+    )
     dataset: str | None = shared.dataset(
         "The classifier's data set, only where its file does not say what its images are like.",
         suggestions=dataset_names,

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+from PIL import Image
 
 from tests.datasets.images import png_bytes, png_chunk, random_images
 from tests.storage.mutations import append, extreme_bytes, flip_bits, truncate
@@ -33,7 +34,7 @@ def zeros() -> bytes:
 
 
 def write_sound_folder(root: Path) -> None:
-    """Two classes of three images in each half: PNG and JPEG files, in colour and in grey."""
+    """Two classes of eight images in each half: files of every kind, in colour and in grey."""
     for half in ("train", "test"):
         for label, name in enumerate(("ant", "bee")):
             (root / half / name).mkdir(parents=True)
@@ -42,6 +43,9 @@ def write_sound_folder(root: Path) -> None:
                 image = random_images(*shape, seed=10 * label + number)
                 (root / half / name / f"{number}.png").write_bytes(png_bytes(image))
             (root / half / name / "3.jpg").write_bytes(JPEG)
+            for number, kind in enumerate(("gif", "webp", "bmp", "tiff"), 4):
+                colours = Image.fromarray(random_images(16, 18, 3, seed=10 * label + number))
+                colours.save(root / half / name / f"{number}.{kind}")
 
 
 def images_of(root: Path) -> list[Path]:
@@ -69,6 +73,12 @@ def flip_header_bits(data: bytes, random: Random) -> bytes:
 def enormous(data: bytes, random: Random) -> bytes:
     """Declare more pixels than there are, up to all that a header can say."""
     side = random.choice((0, 1, 4096, 4097, 65_500, 2**31 - 1, 2**32 - 1))
+    places = {b"GIF8": (6, "<HH"), b"BM": (18, "<II"), b"RIFF": (26, "<HH"), b"II": (18, "<II")}
+    for start, (place, kind) in places.items():
+        if data.startswith(start):
+            largest = 0xFFFF if kind == "<HH" else 0xFFFFFFFF
+            size = struct.pack(kind, side & largest, side & largest)
+            return data[:place] + size + data[place + len(size) :]
     if data.startswith(b"\xff\xd8"):
         at = data.index(b"\xff\xc0") + 5
         return data[:at] + struct.pack(">HH", side & 0xFFFF, side & 0xFFFF) + data[at + 4 :]

@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from kextract.datasets.image_folders import KINDS
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError
 from tests.datasets.images import png_bytes, random_images
@@ -41,11 +42,136 @@ def test_folders_of_images_become_labelled_halves(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.x_test[1, :, :, 0], random_images(16, 16, seed=10))
 
 
-@pytest.mark.parametrize("name", ["val", "validation"])
+@pytest.mark.parametrize("name", ["val", "validation", "valid", "Valid", "dev"])
 def test_a_validation_folder_serves_as_the_test_half(tmp_path: Path, name: str) -> None:
     fill(tmp_path / "train")
     fill(tmp_path / name, count=2)
-    assert len(load_dataset(str(tmp_path)).x_test) == 4  # type: ignore[arg-type]
+    data = load_dataset(str(tmp_path))
+    assert len(data.x_test) == 4  # type: ignore[arg-type]
+    assert data.notes == (
+        f"{tmp_path}: 6 training images of train/ and 4 test images of {name}/, in 2 classes",
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("Train", "Test"), ("Training", "Testing"), ("TRAIN", "val"), ("train_set", "test-set")],
+)
+def test_halves_may_be_called_as_other_programs_call_them(
+    tmp_path: Path, train: str, test: str
+) -> None:
+    fill(tmp_path / train)
+    fill(tmp_path / test, count=1)
+    data = load_dataset(str(tmp_path))
+    assert (len(data.x_train), len(data.x_test)) == (6, 2)  # type: ignore[arg-type]
+    assert data.class_names == ("ant", "bee")
+
+
+def test_validation_images_beside_test_images_are_said_to_be_left_out(tmp_path: Path) -> None:
+    for name, count in (("train", 3), ("test", 1), ("val", 2), ("more", 5)):
+        fill(tmp_path / name, count=count)
+    (note,) = load_dataset(str(tmp_path)).notes
+    assert "6 training images of train/ and 2 test images of test/" in note
+    assert note.endswith("; left out: 10 in more/, 4 in val/")
+
+
+def test_two_folders_of_training_images_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "train")
+    fill(tmp_path / "Training")
+    assert "expected one folder of its kind, found Training, train" in refusal_of(tmp_path)
+
+
+def test_train_may_be_a_class(tmp_path: Path) -> None:
+    fill(tmp_path, names=("bus", "car", "train"))
+    data = load_dataset(str(tmp_path))
+    assert data.class_names == ("bus", "car", "train")
+    (note,) = data.notes
+    assert note.endswith("9 images, of which a sixth is held out for testing, in 3 classes")
+
+
+def test_a_folder_that_may_be_a_class_or_a_half_is_asked_about(tmp_path: Path) -> None:
+    fill(tmp_path, names=("bus", "car"))
+    fill(tmp_path / "train", names=("steam", "diesel"))
+    assert f"{tmp_path / 'train'}: is it a class beside bus, car" in refusal_of(tmp_path)
+
+
+def test_images_of_other_kinds_and_in_deeper_folders_are_read(tmp_path: Path) -> None:
+    fill(tmp_path, count=2)
+    random = np.random.default_rng(0)
+    kinds = {
+        "a.bmp": "BMP",
+        "b.JFIF": "JPEG",
+        "c.gif": "GIF",
+        "d.tif": "TIFF",
+        "deep/er/e.jpe": "JPEG",
+    }
+    for name, kind in kinds.items():
+        place = tmp_path / "ant" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (16, 16), np.uint8)).save(place, kind)
+    data = load_dataset(str(tmp_path))
+    assert data.x_train is not None and data.x_test is not None
+    assert len(data.x_train) + len(data.x_test) == 9
+
+
+def test_everything_that_is_not_read_is_counted(tmp_path: Path) -> None:
+    fill(tmp_path)
+    fill(tmp_path / "elsewhere", names=("x",))
+    (tmp_path / "ant" / "link").symlink_to(tmp_path / "elsewhere")
+    for name in ("0.heic", "ant/1.HEIC", "bee/deep/2.svg", "bee/Thumbs.db", "labels", "stray.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"never read")
+    (tmp_path / "__MACOSX" / "ant").mkdir(parents=True)
+    (tmp_path / "__MACOSX" / "ant" / "._0.png").write_bytes(bytes(99))
+    (note,) = load_dataset(str(tmp_path)).notes
+    start = (
+        f"{tmp_path}: 9 images, of which a sixth is held out for testing, in 3 classes; left out: "
+    )
+    assert note.startswith(start)
+    assert sorted(note.removeprefix(start).split(", ")) == [
+        *("1 .svg", "1 behind links", "1 outside of the class folders", "1 without an ending"),
+        *("2 .heic", "2 hidden or of the system"),
+    ]
+
+
+def test_a_test_half_may_lack_classes_and_says_so(tmp_path: Path) -> None:
+    fill(tmp_path / "train", names=("ant", "bee", "cat"))
+    fill(tmp_path / "test", names=("cat",))
+    (tmp_path / "test" / "bee").mkdir()
+    data = load_dataset(str(tmp_path))
+    np.testing.assert_array_equal(data.y_test, [2, 2, 2])
+    assert data.notes[1:] == (f"{tmp_path / 'test'}: has no image of ant, bee",)
+
+
+def test_a_half_without_class_folders_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "train")
+    save(tmp_path / "test" / "0.png", random_images(16, 16))
+    assert refusal_of(tmp_path).endswith(
+        "test: expected one folder of images per class, found no images in folders; left out:"
+        " 1 outside of the class folders"
+    )
+
+
+def test_a_data_set_one_folder_deeper_is_pointed_at(tmp_path: Path) -> None:
+    fill(tmp_path / "archive")
+    assert refusal_of(tmp_path).endswith(f"found 1; did you mean {tmp_path / 'archive'}?")
+
+
+def test_turned_pictures_are_counted_at_the_size_they_are_seen_at(tmp_path: Path) -> None:
+    exif, picture = Image.Exif(), random_images(16, 20, 3)
+    exif[0x0112] = 6
+    for name in ("ant", "bee"):
+        (tmp_path / "test" / name).mkdir(parents=True)
+        Image.fromarray(picture).save(tmp_path / "test" / name / "0.png", exif=exif)
+    data = load_dataset(str(tmp_path))
+    np.testing.assert_array_equal(data.x_test[0], np.rot90(picture, -1))  # type: ignore[index]
+
+
+def test_halves_of_different_scales_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "train")
+    for name in ("ant", "bee"):
+        save(tmp_path / "test" / name / "0.png", random_images(16, 16) % 2)
+    assert "found test within 0 to 1 and train within 0 to 255" in refusal_of(tmp_path)
 
 
 @pytest.mark.parametrize("below", ["train", "."])
@@ -145,7 +271,7 @@ def test_a_folder_that_cannot_be_a_data_set_is_refused(tmp_path: Path) -> None:
 def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "wasp").mkdir()
-    assert f"{tmp_path / 'wasp'}: expected .png or .jpg images, found none" in refusal_of(tmp_path)
+    assert f"{tmp_path / 'wasp'}: expected images, {KINDS}, found none" in refusal_of(tmp_path)
 
 
 def test_images_that_are_too_small_are_refused(tmp_path: Path) -> None:

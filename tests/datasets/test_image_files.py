@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
-from kextract.datasets.image_files import ImageFile, open_image, png_bytes
+from kextract.datasets.image_files import ImageFile, Seen, decode_files, open_image, png_bytes
 from kextract.errors import DatasetError
 from tests.datasets import images
 from tests.datasets.images import png_chunk, random_images
@@ -62,6 +63,11 @@ def frame(height: int, width: int, components: int, before: bytes = b"") -> byte
     return b"\xff\xd8" + before + b"\xff\xc0" + size + sampling
 
 
+def bmp(compression: int = 0, width: int = 1) -> bytes:
+    fields = (58, 0, 54, 40, width, 1, 1, 24, compression, 4, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IIIIiiHHIIiiII", *fields) + bytes(4)
+
+
 @pytest.mark.parametrize("shape", [(5, 7, 1), (5, 7, 3)])
 def test_a_png_is_read_as_it_was_meant(path: Path, shape: tuple[int, ...]) -> None:
     pixels = random_images(*shape)
@@ -84,18 +90,224 @@ def test_one_bit_is_black_or_white(path: Path) -> None:
     assert found[0, :, 0].tolist() == [255, 0] * 4 + [255] * 12
 
 
+def on_white(colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Lay colours (h, w, c) on white by the definition of alpha."""
+    share = alpha[..., None] / 255
+    return colours * share + 255 * (1 - share)
+
+
 @pytest.mark.parametrize(("colour", "channels"), [(4, 1), (6, 3)])
-def test_transparency_is_left_out(path: Path, colour: int, channels: int) -> None:
-    pixels = random_images(20, 20, channels + 1)
-    found = decoded(path, png(rows(pixels.reshape(20, -1)), colour=colour))
-    np.testing.assert_array_equal(found, pixels[..., :channels])
+def test_what_is_transparent_is_laid_on_white_and_counted(
+    path: Path, colour: int, channels: int
+) -> None:
+    pixels, seen = random_images(20, 20, channels + 1), Seen()
+    path.write_bytes(png(rows(pixels.reshape(20, -1)), colour=colour))
+    expected = on_white(pixels[..., :channels], pixels[..., channels])
+    assert np.abs(open_image(path).decode(seen) - expected).max() <= 0.5
+    assert seen.counts.total() == 1
+    pixels[..., channels] = 255
+    path.write_bytes(png(rows(pixels.reshape(20, -1)), colour=colour))
+    seen = Seen()
+    np.testing.assert_array_equal(open_image(path).decode(seen), pixels[..., :channels])
+    assert seen.counts.total() == 0
 
 
-def test_a_palette_gives_colours_even_where_one_of_them_is_transparent(path: Path) -> None:
+def test_a_palette_gives_colours_some_of_which_may_be_transparent(path: Path) -> None:
     palette, places = random_images(4, 3), np.arange(400, dtype=np.uint8).reshape(20, 20) % 4
     before = png_chunk(b"PLTE", palette.tobytes()) + png_chunk(b"tRNS", b"\0\x80")
     found = decoded(path, png(rows(places), colour=3, before=before))
-    np.testing.assert_array_equal(found, palette[places])
+    shown = on_white(palette[:, None], np.array([[0], [128], [255], [255]], np.uint8))[:, 0]
+    assert np.abs(found - shown[places]).max() <= 0.5
+
+
+def test_a_transparent_colour_is_white(path: Path) -> None:
+    pixels = random_images(20, 20, 3)
+    before = png_chunk(b"tRNS", b"".join(b"\0" + bytes([value]) for value in pixels[3, 4]))
+    found = decoded(path, png(rows(pixels.reshape(20, -1)), colour=2, before=before))
+    assert found[3, 4].tolist() == [255] * 3
+    pixels[3, 4] = 255
+    np.testing.assert_array_equal(found, pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_pictures_are_turned_as_their_exif_says(path: Path, kind: str, orientation: int) -> None:
+    """Pillow turns them by itself here."""
+    exif, stream = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    smooth = np.add.outer(np.arange(20) * 9, np.arange(30) * 2)[..., None] + [0, 9, 17]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    Image.fromarray(smooth.astype(np.uint8)).save(stream, kind, exif=exif, **options)
+    path.write_bytes(stream.getvalue())
+    with Image.open(path) as image:
+        image.load()  # of a TIFF, Pillow turns the picture here
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    file = open_image(path)
+    np.testing.assert_array_equal(file.decode(), expected)
+    assert (file.height, file.width) == expected.shape[:2]
+
+
+def test_an_orientation_that_cannot_be_is_none(path: Path) -> None:
+    exif = png_chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x63\0\0" + bytes(4))
+    pixels = random_images(20, 20)
+    data = png(rows(pixels), before=exif)
+    np.testing.assert_array_equal(decoded(path, data)[..., 0], pixels)
+
+
+@pytest.mark.parametrize(
+    ("kind", "modes"),
+    [
+        ("PNG", ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")),
+        ("GIF", ("1", "L", "P")),
+        ("BMP", ("1", "L", "P", "RGB")),
+        ("WEBP", ("L", "RGB", "RGBA")),
+        ("TIFF", ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16")),
+    ],
+)
+def test_every_kind_of_pixels_becomes_the_picture_that_was_saved(
+    path: Path, kind: str, modes: tuple[str, ...]
+) -> None:
+    """What is expected is made of the array, before Pillow writes it."""
+    colours, alpha = random_images(20, 30, 3), random_images(20, 30, seed=1)
+    grey, few = colours[..., 0], colours[..., 0] % 16
+    palette = random_images(16, 3, seed=2)
+    expected: dict[str, Any] = {
+        "1": (grey > 127) * 255,
+        "L": grey,
+        "LA": on_white(grey[..., None], alpha)[..., 0],
+        "P": palette[few],
+        "RGB": colours,
+        "RGBA": on_white(colours, alpha),
+        "CMYK": (255 - colours.astype(int)) * (255 - alpha[..., None].astype(int)) / 255,
+        "I;16": grey,
+    }
+    indexed = Image.frombytes("P", (30, 20), few.tobytes())
+    indexed.putpalette(palette.tobytes())
+    pictures: dict[str, Image.Image] = {
+        "1": Image.fromarray(grey > 127),
+        "L": Image.fromarray(grey),
+        "LA": Image.fromarray(np.dstack([grey, alpha])),
+        "P": indexed,
+        "RGB": Image.fromarray(colours),
+        "RGBA": Image.fromarray(np.dstack([colours, alpha])),
+        "CMYK": Image.frombytes("CMYK", (30, 20), np.dstack([colours, alpha]).tobytes()),
+        "I;16": Image.fromarray(grey.astype(np.uint16) * 256 + 7),
+    }
+    for mode in modes:
+        options: dict[str, Any] = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+        pictures[mode].save(path, kind, **options)
+        found, wanted = open_image(path).decode().astype(float), expected[mode]
+        wanted = wanted if wanted.ndim == 3 else wanted[..., None]
+        tolerance = 1 if mode == "CMYK" else 0.5
+        assert np.abs(found - wanted).max() <= tolerance, mode
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_is_read_in_either_order_of_bytes(path: Path, compression: str, order: str) -> None:
+    pixels = random_images(20, 30)
+    if order == ">":
+        path.write_bytes(big_endian_tiff(pixels))
+    else:
+        Image.fromarray(pixels).save(path, "TIFF", compression=compression)
+    np.testing.assert_array_equal(open_image(path).decode()[..., 0], pixels)
+
+
+def big_endian_tiff(pixels: NDArray[np.uint8], *more: tuple[int, int, int, int]) -> bytes:
+    """A TIFF of grey pixels (h, w) with further tags: number, type, count, value."""
+    height, width = pixels.shape
+    tags = [
+        *((256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8 << 16), (259, 3, 1, 1 << 16)),
+        *((262, 3, 1, 1 << 16), (273, 4, 1, 8), (277, 3, 1, 1 << 16), (278, 4, 1, height)),
+        (279, 4, 1, pixels.size),
+    ]
+    tags = [tag for tag in tags if tag[0] not in {other[0] for other in more}]
+    entries = b"".join(struct.pack(">HHII", *tag) for tag in sorted([*tags, *more]))
+    directory = struct.pack(">H", len(tags) + len(more)) + entries + bytes(4)
+    return b"MM\0*" + struct.pack(">I", 8 + pixels.size) + pixels.tobytes() + directory
+
+
+@pytest.mark.parametrize(
+    ("tag", "says"),
+    [
+        ((258, 3, 1, 12 << 16), "a TIFF of 12 bits"),
+        ((258, 3, 1, 32 << 16), "a TIFF of 32 bits"),
+        ((259, 3, 1, 7 << 16), "a TIFF compressed by method 7"),
+        ((339, 3, 1, 3 << 16), "a TIFF of floating-point pixels, whose black and white"),
+        ((339, 3, 1, 2 << 16), "a TIFF of signed pixels"),
+        ((262, 3, 1, 8 << 16), "a TIFF of colours of kind 8"),
+        ((322, 4, 1, 65_000), "a TIFF with tiles of 65000 pixels"),
+        ((320, 1, 1 << 21, 0), "a TIFF that describes itself at far too much length"),
+    ],
+)
+def test_a_tiff_that_could_mean_anything_is_refused_by_name(
+    path: Path, tag: tuple[int, int, int, int], says: str
+) -> None:
+    assert says in refusal_of(path, big_endian_tiff(random_images(20, 30), tag))
+
+
+def test_floating_point_pixels_that_pillow_writes_are_refused_by_name(path: Path) -> None:
+    Image.fromarray(random_images(20, 20).astype(np.float32)).save(path, "TIFF")
+    with pytest.raises(DatasetError, match="floating-point pixels"):
+        open_image(path)
+
+
+def test_descriptions_that_share_their_bytes_are_never_read(path: Path) -> None:
+    """Each would be a copy of the whole file: 16 GB of a file of 300 KB."""
+    pixels = random_images(600, 500)
+    bombs = [(number, 1, pixels.size, 8) for number in range(1000, 61_000)]
+    np.testing.assert_array_equal(decoded(path, big_endian_tiff(pixels, *bombs))[..., 0], pixels)
+    exif = big_endian_tiff(pixels[:2], (274, 3, 1, 3 << 16), *bombs[:4000])
+    parts = [b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif]
+    whole = jpeg(pixels[:, :20])
+    turned = decoded(path, whole[:2] + b"".join(parts) + whole[2:])
+    np.testing.assert_array_equal(turned, decoded(path, whole)[::-1, ::-1])
+
+
+def test_a_comment_without_end_is_never_read(path: Path) -> None:
+    stream, pixels = io.BytesIO(), random_images(20, 20)
+    Image.fromarray(pixels).save(stream, "GIF")
+    data = stream.getvalue()
+    at = 13 + 3 * 256
+    comment = b"\x21\xfe" + (b"\xff" + bytes(255)) * 100_000 + b"\0"
+    began = time.process_time()
+    np.testing.assert_array_equal(decoded(path, data[:at] + comment + data[at:])[..., 0], pixels)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_several_pictures_the_first_is_read_and_they_are_counted(path: Path, kind: str) -> None:
+    pixels, seen = random_images(3, 20, 20), Seen()
+    first, *others = map(Image.fromarray, pixels)
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    first.save(path, kind, save_all=True, append_images=others, **options)
+    found = open_image(path).decode(seen)
+    np.testing.assert_array_equal(found[..., 0], pixels[0])
+    assert seen.counts["with several pictures, of which the first is taken"] == 1
+
+
+def test_white_is_decided_for_all_files_together(tmp_path: Path) -> None:
+    masks = (random_images(2, 20, 20) > 99).astype(np.uint8)
+    files = []
+    for number, mask in enumerate(masks):
+        (tmp_path / f"{number}.png").write_bytes(images.png_bytes(mask))
+        files.append(open_image(tmp_path / f"{number}.png"))
+    said: list[str] = []
+    found = decode_files("masks", {"train": files[:1], "test": files[1:]}, (20, 20, 1), said.append)
+    np.testing.assert_array_equal(found["test"][0, ..., 0], masks[1] * 255)
+    assert said == ["masks: pixels of 0 and 1 are taken for black and white"]
+    (tmp_path / "2.png").write_bytes(images.png_bytes(random_images(20, 20)))
+    parts = {"train": files, "test": [open_image(tmp_path / "2.png")]}
+    with pytest.raises(DatasetError, match="found train within 0 to 1 and test within 0 to 255"):
+        decode_files("mixed", parts, (20, 20, 1), said.append)
+
+
+@pytest.mark.parametrize("white", [200, 4095])
+def test_sixteen_bits_of_which_few_are_used_are_refused(tmp_path: Path, white: int) -> None:
+    pixels = (random_images(20, 20).astype(int) * white // 255).astype(np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "0.png")
+    with pytest.raises(DatasetError, match=r"expected 65535 for white .* found none above"):
+        decode_files("deep", {"": [open_image(tmp_path / "0.png")]}, (20, 20, 1), print)
 
 
 def test_of_an_animation_the_first_picture_is_read(path: Path) -> None:
@@ -128,14 +340,27 @@ def test_a_jpeg_thumbnail_is_not_mistaken_for_the_image(path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "neither PNG nor JPEG"),
-        (b"GIF89a" + bytes(50), "neither PNG nor JPEG"),
-        (b"\x89PNG\r\n\x1a\n", "neither PNG nor JPEG"),
-        (b"\xff\xd8", "neither PNG nor JPEG"),
-        (b"\xff\xd8" + b"\xff" * 1000, "neither PNG nor JPEG"),
-        (frame(5, 7, 1), "neither PNG nor JPEG"),
+        (b"", "none of PNG, JPEG, GIF, WebP, BMP and TIFF data"),
+        (b"\0\0\0\x18ftypheic" + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF data"),
+        (b"RIFF\x24\0\0\0WAVEfmt " + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF"),
+        (b"GIF89a", "data that cannot be decoded"),
+        (b"GIF89a" + bytes(50), "data that cannot be decoded"),
+        (b"GIF89a\xff\xff\xff\xff" + bytes(3) + b"," + bytes(20), "pixels declared"),
+        (b"RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\xff" * 6, "16777216x16777216"),
+        (b"RIFF\x24\0\0\0WEBPVP8L\x0a\0\0\0\x2f" + b"\xff" * 9, "16384x16384 pixels"),
+        (b"RIFF\x24\0\0\0WEBPVP8 " + bytes(10) + b"\xff" * 4, "16383x16383 pixels"),
+        (bmp(compression=1), "a BMP compressed by method 1"),
+        (bmp(width=1 << 28), "far more pixels declared"),
+        (bmp(width=5000), "5000x1 pixels declared"),
+        (b"II+\0" + bytes(99), "a BigTIFF"),
+        (b"II*\0" + bytes(99), "data that cannot be decoded"),
+        (b"II*\0\xff\xff\xff\xff" + bytes(99), "data that cannot be decoded"),
+        (b"\x89PNG\r\n\x1a\n", "data that cannot be decoded"),
+        (b"\xff\xd8", "data that cannot be decoded"),
+        (b"\xff\xd8" + b"\xff" * 1000, "data that cannot be decoded"),
+        (frame(5, 7, 1), "data that cannot be decoded"),
         (images.png_bytes(np.zeros((4, 4), np.uint8), (4097, 4)), "4x4097 pixels declared"),
-        (images.png_bytes(np.zeros((4, 4), np.uint8), (0, 4)), "neither PNG nor JPEG"),
+        (images.png_bytes(np.zeros((4, 4), np.uint8), (0, 4)), "data that cannot be decoded"),
         (images.png_bytes(np.zeros((4, 4), np.uint8), (4, 2**31)), "far more pixels declared"),
         (frame(9000, 9000, 3) + b"\xff\xda" + bytes(99), "9000x9000 pixels declared"),
         (frame(10_000, 10_000, 3) + b"\xff\xda" + bytes(99), "far more pixels declared"),

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from kextract.datasets.image_folders import KINDS
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.resizing import fitted
 from kextract.datasets.transfer_images import load_transfer_images
@@ -95,10 +96,46 @@ def test_images_of_sub_folders_come_in_the_order_of_their_names(tmp_path: Path) 
 
 
 def test_of_a_labelled_folder_the_training_half_is_taken(tmp_path: Path) -> None:
-    save(tmp_path / "train" / "ant" / "0.png", np.full((4, 4), 1, np.uint8))
-    save(tmp_path / "test" / "ant" / "0.png", np.full((4, 4), 2, np.uint8))
+    save(tmp_path / "train" / "ant" / "0.png", np.full((4, 4), 100, np.uint8))
+    save(tmp_path / "test" / "ant" / "0.png", np.full((4, 4), 200, np.uint8))
     images = load_transfer_images(str(tmp_path), None, GREY)
-    assert images[:, 0, 0, 0].tolist() == [1]
+    assert images[:, 0, 0, 0].tolist() == [100]
+
+
+def used(folder: Path) -> tuple[int, list[str]]:
+    said: list[str] = []
+    return len(load_transfer_images(str(folder), None, GREY, say=said.append)), said
+
+
+def test_all_images_are_taken_where_train_is_a_class(tmp_path: Path) -> None:
+    for name in ("bus/0", "bus/1", "ship/0", "train/0"):
+        save(tmp_path / f"{name}.png", random_images(4, 4))
+    assert used(tmp_path) == (4, [f"{tmp_path}: 4 images used"])
+
+
+def test_what_is_taken_of_a_divided_data_set_is_said(tmp_path: Path) -> None:
+    for name in ("Train/ant/0", "Train/0", "Valid/ant/0", "Valid/ant/1", "more/0"):
+        save(tmp_path / f"{name}.png", random_images(4, 4))
+    (tmp_path / "README.md").write_text("hello")
+    count, (note,) = used(tmp_path)
+    assert count == 2
+    assert note.startswith(f"{tmp_path}: 2 images used, those of Train/; left out: 2 in Valid/, ")
+    assert {*note.split(", ")[2:]} == {"1 .md", "1 in more/"}
+
+
+def test_a_training_folder_alone_has_nothing_left_out_beside_it(tmp_path: Path) -> None:
+    for name in ("train/ant/0", "unlabeled/0", "1"):
+        save(tmp_path / f"{name}.png", random_images(4, 4))
+    assert used(tmp_path) == (3, [f"{tmp_path}: 3 images used"])
+
+
+@pytest.mark.usefixtures("_few_strokes")
+def test_the_images_of_a_name_and_of_a_file_are_counted(tmp_path: Path) -> None:
+    said: list[str] = []
+    load_transfer_images("strokes", None, GREY, say=said.append)
+    load_transfer_images(npz(tmp_path, x=IMAGES), None, GREY, say=said.append)
+    assert re.fullmatch(r"strokes: \d+ training images used", said[0])
+    assert said[1:] == [f"{tmp_path / 'mine.npz'}: 5 images used, those of x"]
 
 
 def test_other_files_and_what_is_hidden_are_passed_over(tmp_path: Path) -> None:
@@ -174,7 +211,7 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    assert f"{tmp_path}: expected .png or .jpg images, found none" in refusal_of(tmp_path)
+    assert f"{tmp_path}: expected images, {KINDS}, found none" in refusal_of(tmp_path)
 
 
 def test_a_broken_image_is_refused_by_name(tmp_path: Path) -> None:
