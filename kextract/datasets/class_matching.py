@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kextract.datasets.class_names import numerals
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import Labels
 from kextract.errors import DatasetError
@@ -45,11 +46,11 @@ def matched(
     subject = f"data set '{data.name}'"
     found = match_classes(classifier, known, classes, subject, data.class_names, used)
     outputs = np.array(found.outputs, np.int64)
-    names = found.names or _numerals(classes)
+    names = found.names or numerals(classes)
     missing = sorted(set(range(classes)) - {found.outputs[place] for place in used})
     notes = [*data.notes, *([found.note] if found.note else [])]
     if missing:
-        unnamed = data.class_names == _numerals(data.classes)
+        unnamed = data.class_names == numerals(data.classes)
         counted = "; its labels are taken to count from 0" if unnamed and 0 not in used else ""
         notes.append(
             f"{subject} has no images of {len(missing)} of the {classes} classes of {classifier}:"
@@ -65,7 +66,7 @@ def note_unseen(data: Dataset) -> tuple[str, ...]:
     unseen = sorted(set(range(data.classes)) - set(_used(data.y_train)))
     if data.y_train is None or not unseen:
         return ()
-    unnamed = data.class_names == _numerals(data.classes)
+    unnamed = data.class_names == numerals(data.classes)
     return (
         f"data set '{data.name}' has no training images of {len(unseen)} of its {data.classes}"
         f" classes: {listed([data.class_names[place] for place in unseen])}"
@@ -119,14 +120,14 @@ def _candidates(
     known: tuple[str, ...], classes: int, names: tuple[str, ...], used: Collection[int]
 ) -> tuple[list[list[int]], bool]:
     """Return the outputs that each class could be, and whether they are more than its name says."""
-    by_name = _by_name(known or _numerals(classes), names)
+    by_name = _by_name(known or numerals(classes), names)
     if all(by_name[place] for place in used):
-        return by_name, not known and names != _numerals(len(names))
+        return by_name, not known and names != numerals(len(names))
     if _are_numbers(names[place] for place in used):
         if known and _are_numbers(known):
             return by_name, False
         return _by_number(names, used, classes), True
-    if known in ((), _numerals(classes)) and len(names) <= classes:
+    if known in ((), numerals(classes)) and len(names) <= classes:
         return [[place] for place in range(len(names))], True
     return by_name, False
 
@@ -178,15 +179,15 @@ def _unknown(
     unknown: Sequence[str],
 ) -> str:
     """Say what the classifier does not know, what it knows, and what would settle it."""
-    if known in ((), _numerals(classes)) and not _are_numbers(unknown):
+    if known in ((), numerals(classes)) and not _are_numbers(unknown):
         return (
             f"has {len(names)} classes, but {classifier} knows {classes}: choose another --dataset"
         )
-    from_1 = {_number(names[place]) for place in used} == {*_numerals(classes + 1)[1:]}
+    from_1 = {_number(names[place]) for place in used} == {*numerals(classes + 1)[1:]}
     hint = f"; for labels that begin at 1 its lines are 1 to {classes}" if from_1 else ""
     return (
         f"has classes that {classifier} does not know: {listed(unknown)}; it knows"
-        f" {listed(known or _numerals(classes))}: {SETTLES}{hint}"
+        f" {listed(known or numerals(classes))}: {SETTLES}{hint}"
     )
 
 
@@ -194,11 +195,6 @@ def _taken(pairs: Iterable[tuple[int, str]]) -> str:
     texts = [f"{number} for '{name}'" for number, name in sorted(pairs)]
     first = texts[0].replace(" for ", " is taken for ", 1)
     return f"class {listed([first, *texts[1:]], _MOST_LISTED)}"
-
-
-def _numerals(count: int) -> tuple[str, ...]:
-    """Name classes that nobody named."""
-    return tuple(map(str, range(count)))
 
 
 def _number(name: str) -> str | None:

@@ -1,6 +1,7 @@
 """What classes are called, by label: those of the well-known data sets, and from a file."""
 
-import json
+from collections.abc import Sequence
+from json import loads
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +49,34 @@ def read_class_names(path: Path, classes: int | None = None) -> tuple[str, ...]:
     where = f"--class-names {one_line(path)}"
     try:
         with path.open("rb") as file:
-            text = file.read(LONGEST_FILE).decode("utf-8-sig")
-        found = _of_json(json.loads(text)) if path.suffix == ".json" else _of_lines(text)
+            found = parse_names(file.read(LONGEST_FILE), json=path.suffix == ".json")
     except OSError as error:
         raise RequestError(f"{where}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"{where}: expected text with a name per line") from error
+        raise RequestError(
+            f"{where}: expected text with a name per line, or in JSON one for each label from 0 on"
+        ) from error
     if classes is not None and len(found) != classes:
         raise RequestError(f"{where}: has {len(found)} names, but there are {classes} classes")
-    if not all(name.isprintable() and 0 < len(name) <= LONGEST_NAME for name in found):
+    if not are_names(found):
         raise RequestError(f"{where}: has a name that is empty, too long or not printable")
     return found
+
+
+def are_names(found: Sequence[str]) -> bool:
+    """Tell whether texts of somebody else can be shown as names."""
+    return all(name.isprintable() and 0 < len(name) <= LONGEST_NAME for name in found)
+
+
+def parse_names(data: bytes, *, json: bool = False) -> tuple[str, ...]:
+    """Read names from the content of a file, see `read_class_names`. Raises ValueError."""
+    text = data.decode("utf-8-sig")
+    return _of_json(loads(text)) if json else _of_lines(text)
+
+
+def numerals(count: int) -> tuple[str, ...]:
+    """Name classes that nobody named: the numbers from 0 on."""
+    return tuple(map(str, range(count)))
 
 
 def _of_lines(text: str) -> tuple[str, ...]:

@@ -130,7 +130,8 @@ def _check_half(
         raise DatasetError(f"{where}: expected at least one image in x_{half}, found none")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
+        from_1 = "; labels that begin at 1 are one too high" if (low, high) == (1, classes) else ""
         raise DatasetError(
             f"{where}: expected labels from 0 to {classes - 1} in y_{half}, "
-            f"found {low if low < 0 else high}"
+            f"found {low if low < 0 else high}{from_1}"
         )

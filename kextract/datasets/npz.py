@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.datasets.class_names import numerals
 from kextract.datasets.dataset import MAX_SIDE, Arrays, check_channels, check_image_shape
 from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.npz_members import Header, NpzFile, open_npz
@@ -57,7 +58,9 @@ def read_npz(
         for half in halves:
             _check_headers(where, half, npz.headers[f"x_{half}"], npz.headers[f"y_{half}"])
         labels = {half: _labels(f"{where}: y_{half}", npz.read(f"y_{half}")) for half in halves}
-        names = _class_names(where, npz)
+        # Rows of one-hot labels say how many classes there are, also of those without images.
+        columns = max(npz.headers[f"y_{half}"].shape[1:] or (1,) for half in halves)[0]
+        names = _class_names(where, npz) or (numerals(columns) if columns > 1 else None)
         images = _images(where, {half: npz.read(f"x_{half}") for half in halves}, say)
     if halves == ["train"]:
         return hold_out_test(where, images["train"], labels["train"]), names
@@ -114,7 +117,7 @@ def names_for(arrays: Arrays) -> tuple[str, ...]:
     highest = max(
         int(labels.max()) for labels in arrays[1::2] if labels is not None and labels.size
     )
-    return tuple(str(label) for label in range(highest + 1))
+    return numerals(highest + 1)
 
 
 def _listed(npz: NpzFile) -> str:

@@ -1,11 +1,9 @@
 """Writes a stock Keras model in each format."""
 
-import json
 import os
 import sys
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,11 +13,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.errors import KextractError
+from kextract.exports.class_names import write_names
 from kextract.exports.formats import ExportTarget
 from kextract.exports.quantizing import converter_settings
-
-LABELS = "labels.txt"
-"""One class name a line: what TensorFlow Lite's own tools call the file."""
 
 
 def write_model(
@@ -49,8 +45,8 @@ def write_model(
             raise KextractError(
                 f"--format {target.format}: this network cannot be converted: {reason}"
             ) from error
-        if target.class_names and target.format in _NAMERS:
-            _NAMERS[target.format](path, target.class_names)
+        if target.class_names:
+            write_names(path, target.format, target.class_names)
 
 
 @contextmanager
@@ -93,35 +89,4 @@ _WRITERS: dict[str, Callable[[keras.Model, Path], None]] = {
     "keras": _write_keras,
     "savedmodel": _write_savedmodel,
     "onnx": _write_onnx,
-}
-
-
-def _lines(class_names: Sequence[str]) -> str:
-    return "".join(f"{' '.join(name.split())}\n" for name in class_names)
-
-
-def _name_savedmodel(path: Path, class_names: Sequence[str]) -> None:
-    folder = path / "assets.extra"
-    folder.mkdir()
-    (folder / LABELS).write_text(_lines(class_names), encoding="utf-8")
-
-
-def _name_tflite(path: Path, class_names: Sequence[str]) -> None:
-    # As TensorFlow Lite's metadata writer attaches files: a zip behind the network.
-    with zipfile.ZipFile(path, "a") as attached:
-        attached.writestr(zipfile.ZipInfo(LABELS), _lines(class_names))
-
-
-def _name_onnx(path: Path, class_names: Sequence[str]) -> None:
-    import onnx
-
-    model = onnx.load(path)
-    onnx.helper.set_model_props(model, {"class_names": json.dumps(list(class_names))})
-    onnx.save(model, path)
-
-
-_NAMERS: dict[str, Callable[[Path, Sequence[str]], None]] = {
-    "savedmodel": _name_savedmodel,
-    "tflite": _name_tflite,
-    "onnx": _name_onnx,
 }

@@ -1,12 +1,15 @@
 """Black-box teachers, opened for a command."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kextract.config.shared import Answering, Foreign, Machine
+from kextract.datasets.class_names import are_names
 from kextract.errors import RequestError, TeacherError
+from kextract.exports.class_names import read_names
 from kextract.models.input_range import parse_input_range
 from kextract.runs.opened import (
     OpenedModel,
@@ -15,7 +18,7 @@ from kextract.runs.opened import (
     own_data,
 )
 from kextract.teachers import Teacher, is_black_box, open_teacher, parse_input_shape
-from kextract.teachers.protocol import TIMEOUT
+from kextract.teachers.protocol import FUNCTION, TIMEOUT
 
 ASKED_AT_ONCE = 256
 
@@ -49,9 +52,13 @@ def open_answering(
         threads=machine.threads,
         timeout=timeout,
     )
+    info = info_without_architecture(teacher.input_shape, teacher.classes)
+    names = () if str(path).startswith(FUNCTION) else read_names(path)
+    if len(names) == teacher.classes and are_names(names):
+        info = replace(info, class_names=names)
     opened = OpenedModel(
         path,
-        info_without_architecture(teacher.input_shape, teacher.classes),
+        info,
         missing=f"name them with --dataset; '{path}' is a black box",
         answering=teacher,
         outputs="logits" if teacher.outputs == "logits" else "probabilities",

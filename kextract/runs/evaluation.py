@@ -9,6 +9,7 @@ import numpy as np
 
 from kextract import runtime
 from kextract.datasets.class_matching import Matching, match_classes
+from kextract.datasets.class_names import numerals
 from kextract.datasets.images import Images
 from kextract.datasets.transfer_images import load_transfer_images
 from kextract.errors import RequestError
@@ -90,7 +91,7 @@ def _against(opened: OpenedModel, teacher: OpenedModel) -> OpenedModel:
 def _same_classes(opened: OpenedModel, teacher: OpenedModel) -> Matching:
     """Find the teacher's classes among the outputs of a classifier."""
     classes = teacher.info.classes
-    names = teacher.info.class_names or tuple(map(str, range(classes)))
+    names = teacher.info.class_names or numerals(classes)
     return match_classes(
         f"'{opened.path}'",
         opened.info.class_names,
@@ -164,7 +165,7 @@ def _measure(
         return result
     scores = score(logits, images.y, penalty=penalty)
     per_class = class_accuracies(logits, images.y, opened.info.classes)
-    names = opened.info.class_names or [str(index) for index in range(opened.info.classes)]
+    names = opened.info.class_names or numerals(opened.info.classes)
     return replace(
         result,
         split=request.split,

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kextract import runtime
+from kextract.datasets.class_names import numerals
 from kextract.datasets.image_files import is_image_name
 from kextract.datasets.image_folders import KINDS
 from kextract.datasets.images import Pixels
@@ -53,7 +54,7 @@ def run_prediction(request: PredictRequest) -> Predictions:
     network, _ = opened.load(runtime.resolve_precision(request.precision))
     shares = np.exp(log_softmax(Predictor(network).logits(pixels)))
     classes = opened.info.classes
-    names = opened.info.class_names or tuple(str(label) for label in range(classes))
+    names = opened.info.class_names or numerals(classes)
     found = [
         Prediction(file, label, names[label], float(row[label]), tuple(float(x) for x in row))
         for file, row, label in zip(files, shares, shares.argmax(axis=-1).tolist(), strict=True)

@@ -13,10 +13,11 @@ from kextract.errors import RequestError
         ("x.json", '["cat", "dog", "hot dog"]'),
         ("x.json", '{"1": "dog", "0": "cat", "2": "hot dog"}'),
         ("x.json", '{"cat": 0, "hot dog": 2, "dog": 1}'),
+        ("x.txt", "\ufeffcat\r\ndog\r\nhot dog\r\n"),
     ],
 )
 def test_names_are_read_by_line_or_by_label(name: str, text: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(text, encoding="utf-8", newline="")
     assert read_class_names(tmp_path / name, 3) == ("cat", "dog", "hot dog")
 
 
@@ -27,6 +28,7 @@ def test_names_are_read_by_line_or_by_label(name: str, text: str, tmp_path: Path
         ("x.txt", b"\xff\xfe", "expected text with a name per line"),
         ("x.txt", b"a\nb\nc\x1b[2J", "not printable"),
         ("x.json", b'{"0": "a", "1": "b", "5": "c"}', "expected text"),
+        ("x.json", b'{"1": "a", "2": "b", "3": "c"}', "one for each label from 0 on"),
         ("x.json", b"[1, 2, 3]", "expected text"),
         ("x.json", b"[" * 100_000, "expected text"),
     ],

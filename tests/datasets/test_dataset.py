@@ -50,6 +50,7 @@ def test_either_half_may_be_missing(half: str) -> None:
         ({"y_test": random_labels(4, 2).astype(np.int32)}, "found int32"),
         ({"y_test": random_labels(4, 3)}, "labels from 0 to 1 in y_test, found 2"),
         ({"y_test": random_labels(4, 2) - 1}, "found -1"),
+        ({"y_test": random_labels(4, 2) + 1}, "found 2; labels that begin at 1 are one too high"),
         ({"class_names": ("cat",)}, "at least 2 classes, found 1"),
     ],
 )

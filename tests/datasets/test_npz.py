@@ -68,6 +68,11 @@ def test_labels_may_be_a_column_or_one_hot(tmp_path: Path, labels: Any) -> None:
     assert data.y_train is not None and data.y_train.dtype == np.int64
 
 
+def test_one_hot_rows_say_how_many_classes_there_are(tmp_path: Path) -> None:
+    data = load_dataset(npz(tmp_path, **halves(y=np.eye(5)[LABELS])))
+    assert data.class_names == ("0", "1", "2", "3", "4")
+
+
 def test_a_test_half_alone_is_enough(tmp_path: Path) -> None:
     data = load_dataset(npz(tmp_path, x_test=IMAGES, y_test=LABELS))
     assert data.x_train is None and data.y_train is None

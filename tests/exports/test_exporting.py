@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from kextract.errors import GateError, RequestError
 from kextract.exports import ExportTarget
+from kextract.exports.class_names import read_names
 from kextract.exports.exporting import CheckImages, export_model
 from kextract.exports.report import ExportReport
 from kextract.exports.runtimes import open_runtime
@@ -129,6 +130,13 @@ def test_class_names_are_a_property_of_an_onnx_file(exported: Exported) -> None:
     session = onnxruntime.InferenceSession(exported("onnx")[0])
     properties = session.get_modelmeta().custom_metadata_map
     assert tuple(json.loads(properties["class_names"])) == NAMES
+
+
+@pytest.mark.parametrize("format", ["savedmodel", "tflite", "onnx"])
+def test_class_names_in_a_file_are_read_again(format: str, exported: Exported) -> None:
+    if format == "onnx":
+        pytest.importorskip("onnxruntime")
+    assert read_names(exported(format)[0]) == NAMES
 
 
 def test_a_keras_file_has_no_place_for_class_names(exported: Exported) -> None:

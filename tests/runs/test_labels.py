@@ -203,13 +203,19 @@ def test_names_say_how_many_outputs_weights_of_another_program_have(pets: Path) 
     assert found.data.y_test.tolist() == [2] * 6 + [1] * 6
 
 
-def test_a_black_box_has_the_names_of_a_file(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("within", [True, False])
+def test_a_black_box_has_the_names_in_its_file_or_in_another(
+    within: bool, pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     teacher = SimpleNamespace(input_shape=(SIDE, SIDE, 1), classes=3, outputs="labels")
     monkeypatch.setattr("kextract.runs.answering.open_teacher", lambda *args, **more: teacher)
-    foreign = Foreign(class_names=pets / "ours.txt")
-    found = open_answering(
-        Path("a.onnx"), foreign, Answering(), Machine(), dataset=str(pets / "two")
-    )
+    (tmp_path / "saved_model.pb").touch()
+    (tmp_path / "assets.extra").mkdir()
+    names = (pets / "ours.txt").read_text() if within else "ant\nbee\n"
+    (tmp_path / "assets.extra" / "labels.txt").write_text(names)
+    foreign = Foreign(class_names=None if within else pets / "ours.txt")
+    data = str(pets / "two")
+    found = open_answering(tmp_path, foreign, Answering(), Machine(), dataset=data)
     assert found.info.class_names == PETS
     assert found.data is not None and found.data.y_test is not None
     assert found.data.y_test.tolist() == [2] * 6 + [1] * 6
