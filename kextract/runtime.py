@@ -16,7 +16,7 @@ from kextract.replicas import Cluster, cluster_of, meet
 
 
 @contextmanager
-def native_stderr_held() -> Iterator[None]:
+def native_stderr_held(*, show_on_failure: bool = True) -> Iterator[None]:
     """Hold back what native code writes to file descriptor 2; shown only if the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -27,7 +27,8 @@ def native_stderr_held() -> Iterator[None]:
         except BaseException:
             os.dup2(kept, 2)
             held.seek(0)
-            os.write(2, held.read())
+            if show_on_failure:
+                os.write(2, held.read())
             raise
         finally:
             os.dup2(kept, 2)

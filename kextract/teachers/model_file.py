@@ -1,7 +1,8 @@
 """A classifier in a file that a runtime of its own executes: what all such files share."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,17 @@ def kind_of(outputs: NDArray[Any]) -> str:
         return "labels"
     inside = outputs.size and outputs.min() >= -1e-6 and outputs.max() <= 1 + 1e-6
     return "probabilities" if inside else "logits"
+
+
+@contextmanager
+def refusing(path: Path, runtime: str) -> Iterator[None]:
+    """Turn whatever a runtime raises about a file into one line. Raises RequestError."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except Exception as error:  # Each of their failures has a type of its own.
+        raise RequestError(f"'{path}': {runtime} cannot read it: {one_line(error)}") from error
 
 
 def one_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import RequestError
 from kextract.teachers.layout import Numbers
-from kextract.teachers.model_file import Network, one_line
+from kextract.teachers.model_file import Network, refusing
 
 MISSING = "onnxruntime, which runs '{path}', is not installed: pip install 'kextract[onnx]'"
 NUMBERS = {
@@ -35,21 +35,22 @@ def open_onnx(path: Path, threads: int | None = None) -> Network:
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads or 0
-    try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # Each of its failures has a type of its own.
-        raise RequestError(f"'{path}': onnxruntime cannot read it: {one_line(error)}") from error
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1:
-        raise RequestError(f"'{path}' has {len(inputs)} inputs; a classifier of images has one")
-    (images,) = inputs
-    if images.type not in NUMBERS:
-        raise RequestError(f"'{path}' takes {images.type}, which are no pixels")
-    answer = next((output for output in outputs if "float" in output.type), outputs[0]).name
+    with refusing(path, "onnxruntime"):
+        # Its fallback tries the same again, and prints that it does.
+        session = ort.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        if len(inputs) != 1:
+            raise RequestError(f"'{path}' has {len(inputs)} inputs; a classifier of images has one")
+        (images,) = inputs
+        if images.type not in NUMBERS:
+            raise RequestError(f"'{path}' takes {images.type}, which are no pixels")
+        answer = next((output for output in outputs if "float" in output.type), outputs[0]).name
 
-    def run(batch: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(session.run([answer], {images.name: batch})[0])
+        def run(batch: NDArray[Any]) -> NDArray[Any]:
+            return np.asarray(session.run([answer], {images.name: batch})[0])
 
-    # Axes that are left open have a name or nothing in the place of their size.
-    dims = tuple(axis if isinstance(axis, int) and axis > 0 else None for axis in images.shape)
-    return Network(run, dims, Numbers(np.dtype(NUMBERS[images.type])))
+        # Axes that are left open have a name or nothing in the place of their size.
+        dims = tuple(axis if isinstance(axis, int) and axis > 0 else None for axis in images.shape)
+        return Network(run, dims, Numbers(np.dtype(NUMBERS[images.type])))

@@ -68,23 +68,14 @@ def open_teacher(
             input_range=input_range,
             timeout=timeout,
         )
-    from kextract.storage.opening import Kind, kind_of
-    from kextract.teachers.model_file import ModelFile
-    from kextract.teachers.onnx_file import open_onnx
     from kextract.teachers.restricted import restricted
-    from kextract.teachers.saved_model import open_saved_model
-    from kextract.teachers.tflite_file import open_tflite
+    from kextract.teachers.trial import open_model_file
 
-    path, kind = Path(where), kind_of(Path(where))
-    if kind is Kind.ONNX:
-        network = open_onnx(path, threads)
-    elif kind is Kind.TFLITE:
-        network = open_tflite(path, threads)
-    elif kind is Kind.SAVED_MODEL:
-        network = open_saved_model(path)
-    else:
-        raise RequestError(f"'{where}': no such file, or no black box")
-    teacher = ModelFile(
-        path, network, input_shape=input_shape, classes=classes, input_range=input_range
+    teacher = open_model_file(
+        Path(where),
+        input_shape=input_shape,
+        classes=classes,
+        input_range=input_range,
+        threads=threads,
     )
     return restricted(teacher, access or "full")

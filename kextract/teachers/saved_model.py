@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kextract import runtime
 from kextract.errors import RequestError
 from kextract.teachers.layout import Numbers
-from kextract.teachers.model_file import Network, one_line
+from kextract.teachers.model_file import Network, refusing
 
 SIGNATURE = "serving_default"
 
@@ -24,25 +24,25 @@ def open_saved_model(path: Path) -> Network:
     runtime.start()
     import tensorflow as tf
 
-    try:
-        loaded = tf.saved_model.load(str(path))
-    except Exception as error:  # Anything may be wrong with a graph.
-        raise RequestError(f"'{path}': TensorFlow cannot read it: {one_line(error)}") from error
-    signature = loaded.signatures.get(SIGNATURE)
-    if signature is None:
-        raise RequestError(f"'{path}' has no signature '{SIGNATURE}'")
-    inputs = signature.structured_input_signature[1]
-    if len(inputs) != 1:
-        raise RequestError(f"'{path}' has {len(inputs)} inputs; a classifier of images has one")
-    ((name, images),) = inputs.items()
-    outputs = signature.structured_outputs
-    floats = [key for key in sorted(outputs) if outputs[key].dtype.is_floating]
-    answer = (floats or sorted(outputs))[0]
+    with refusing(path, "TensorFlow"):
+        # What is wrong is in the error; native code tells its own story besides.
+        with runtime.native_stderr_held(show_on_failure=False):
+            loaded = tf.saved_model.load(str(path))
+        signature = loaded.signatures.get(SIGNATURE)
+        if signature is None:
+            raise RequestError(f"'{path}' has no signature '{SIGNATURE}'")
+        inputs = signature.structured_input_signature[1]
+        if len(inputs) != 1:
+            raise RequestError(f"'{path}' has {len(inputs)} inputs; a classifier of images has one")
+        ((name, images),) = inputs.items()
+        outputs = signature.structured_outputs
+        floats = [key for key in sorted(outputs) if outputs[key].dtype.is_floating]
+        answer = (floats or sorted(outputs))[0]
 
-    def run(batch: NDArray[Any]) -> NDArray[Any]:
-        # Variables may be freed together with the object that they were loaded with.
-        assert loaded is not None
-        return np.asarray(signature(**{name: tf.constant(batch)})[answer].numpy())
+        def run(batch: NDArray[Any]) -> NDArray[Any]:
+            # Variables may be freed together with the object that they were loaded with.
+            assert loaded is not None
+            return np.asarray(signature(**{name: tf.constant(batch)})[answer].numpy())
 
-    dims = tuple(images.shape) if images.shape.rank is not None else (None,) * 4
-    return Network(run, dims, Numbers(np.dtype(images.dtype.as_numpy_dtype)))
+        dims = tuple(images.shape) if images.shape.rank is not None else (None,) * 4
+        return Network(run, dims, Numbers(np.dtype(images.dtype.as_numpy_dtype)))

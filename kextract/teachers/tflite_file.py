@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kextract.errors import RequestError
 from kextract.runtime import native_stderr_held
 from kextract.teachers.layout import Numbers
-from kextract.teachers.model_file import Network, one_line
+from kextract.teachers.model_file import Network, refusing
 
 MISSING = "LiteRT, which runs '{path}', is not installed: pip install 'kextract[tflite]'"
 
@@ -25,32 +25,30 @@ def open_tflite(path: Path, threads: int | None = None) -> Network:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise RequestError(MISSING.format(path=path)) from None
-    try:
+    with refusing(path, "LiteRT"):
         # It greets on the terminal from native code.
         with native_stderr_held():
             interpreter = Interpreter(str(path), num_threads=threads)
             interpreter.allocate_tensors()
-    except (ValueError, RuntimeError, OSError) as error:
-        raise RequestError(f"'{path}': LiteRT cannot read it: {one_line(error)}") from error
-    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    if len(inputs) != 1:
-        raise RequestError(f"'{path}' has {len(inputs)} inputs; a classifier of images has one")
-    images, answer = inputs[0], outputs[0]
-    scale, zero = answer["quantization"]
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        if len(inputs) != 1:
+            raise RequestError(f"'{path}' has {len(inputs)} inputs; a classifier of images has one")
+        images, answer = inputs[0], outputs[0]
+        scale, zero = answer["quantization"]
 
-    def run(batch: NDArray[Any]) -> NDArray[Any]:
-        if tuple(interpreter.get_input_details()[0]["shape"]) != batch.shape:
-            interpreter.resize_tensor_input(images["index"], batch.shape, strict=True)
-            with native_stderr_held():
-                interpreter.allocate_tensors()
-        interpreter.set_tensor(images["index"], batch)
-        interpreter.invoke()
-        raw = interpreter.get_tensor(answer["index"])
-        if not scale:
-            return np.asarray(raw)
-        real: NDArray[Any] = (raw.astype(np.float32) - zero) * np.float32(scale)
-        return real
+        def run(batch: NDArray[Any]) -> NDArray[Any]:
+            if tuple(interpreter.get_input_details()[0]["shape"]) != batch.shape:
+                interpreter.resize_tensor_input(images["index"], batch.shape, strict=True)
+                with native_stderr_held():
+                    interpreter.allocate_tensors()
+            interpreter.set_tensor(images["index"], batch)
+            interpreter.invoke()
+            raw = interpreter.get_tensor(answer["index"])
+            if not scale:
+                return np.asarray(raw)
+            real: NDArray[Any] = (raw.astype(np.float32) - zero) * np.float32(scale)
+            return real
 
-    signature = images["shape_signature"] if len(images["shape_signature"]) else images["shape"]
-    dims = tuple(int(axis) if axis > 0 else None for axis in signature)
-    return Network(run, dims, Numbers(np.dtype(images["dtype"]), *images["quantization"]))
+        signature = images["shape_signature"] if len(images["shape_signature"]) else images["shape"]
+        dims = tuple(int(axis) if axis > 0 else None for axis in signature)
+        return Network(run, dims, Numbers(np.dtype(images["dtype"]), *images["quantization"]))
