@@ -1,20 +1,32 @@
 """kextract from Python: the commands as functions, with networks in memory instead of files.
 
 `options` are those of the command of the same name, with underscores: `steps_per_epoch=100`. What
-cannot be raises `kextract.errors.RequestError`, which names the option, before any work.
+cannot be raises `kextract.errors.RequestError`, which names the option, before any work. What the
+caller shares with us (random numbers, the settings of TensorFlow) is left as it was.
 """
 
+import os
+import reprlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from kextract import runtime
 from kextract.config.option import convert, table
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
-from kextract.config.shared import Foreign
+from kextract.config.shared import Machine
 from kextract.errors import RequestError, UnknownNameError
-from kextract.records import EpochRecord, Event, Note, Snapshot
+from kextract.options import (
+    AnyPath,
+    DistillOptions,
+    EvaluateOptions,
+    ExportOptions,
+    SynthesizeOptions,
+    TrainTeacherOptions,
+)
+from kextract.records import Note
+from kextract.runs.lazy import Run
 from kextract.runs.requests import REQUESTS, invoke
 from kextract.text import one_line
 from kextract.transfer.auto import Facts
@@ -24,97 +36,18 @@ if TYPE_CHECKING:
 
     from kextract.exports.report import ExportReport
     from kextract.reports import EvaluationResult
-    from kextract.runs.job import Plan, Work
-    from kextract.storage import CheckpointInfo
+    from kextract.runs.opened import OpenedModel
     from kextract.transfer.inversion.drawing import Drawn
 
-AnyPath = str | Path
 ONLY_TYPED = (
     *("output", "overwrite", "resume", "extendable", "skip_existing"),
     *("save_images", "metrics", "tensorboard", "format", "json"),
 )
 """Options of the command line that make no sense here."""
+__all__ = ["Run", "distill", "evaluate", "export", "load", "synthesize", "train_teacher"]
 
 
-class Run:
-    """A training that goes on while it is iterated over, and ends at the latest when asked for.
-
-    Iterating yields what happens as it happens: `Progress` after every update, an `EpochRecord`
-    after every epoch (0 is the untrained network) and a `Note` where something is worth a line.
-    Nothing is printed or written.
-    """
-
-    def __init__(self, plan: "Plan") -> None:
-        self._plan = plan
-        self._work: Work | None = None
-        self._events: Iterator[Event] | None = None
-        self._history: list[EpochRecord] = []
-        self._info: CheckpointInfo | None = None
-        self._plain: keras.Model | None = None
-
-    def __iter__(self) -> Iterator[Event]:
-        """Continue the training; what was yielded before is not yielded again."""
-        if self._events is None:
-            from kextract.runs.job import check_workers
-
-            self._work = self._plan.build()
-            check_workers(self._plan, self._work)
-            self._events = self._all_events(self._work)
-        for event in self._events:
-            if isinstance(event, EpochRecord):
-                self._history.append(event)
-            if not isinstance(event, Snapshot):
-                yield event
-
-    def _all_events(self, work: "Work") -> Iterator[Event]:
-        yield from map(Note, work.notes)
-        yield from work.events(None)
-        yield from map(Note, work.last_words(tuple(self._history)))
-
-    @property
-    def model(self) -> "keras.Model":
-        """The trained network: float32 images (n, h, w, c) in [-1, 1] to logits (n, k)."""
-        return self._finished().model
-
-    @property
-    def student(self) -> "keras.Model":
-        """A copy of `model` in Keras's own layers and float32, for any use outside of kextract."""
-        if self._plain is None:
-            from kextract.models.plain import plain
-
-            self._plain = plain(self.model)
-        return self._plain
-
-    @property
-    def history(self) -> tuple[EpochRecord, ...]:
-        """What was measured after each epoch, from epoch 0 on."""
-        self._finished()
-        return tuple(self._history)
-
-    @property
-    def info(self) -> "CheckpointInfo":
-        """All that a checkpoint says, `info.test` with the metrics on the test images included."""
-        work = self._finished()
-        if self._info is None:
-            self._info = work.describe(tuple(self._history))
-        return self._info
-
-    def save(self, path: AnyPath, *, overwrite: bool = False) -> None:
-        """Write a checkpoint (.weights.h5), whole or not at all.
-
-        Raises RequestError for a file that exists, StorageError where it cannot be written.
-        """
-        from kextract.storage import write_checkpoint
-
-        write_checkpoint(Path(path), self.model, self.info, overwrite=overwrite)
-
-    def _finished(self) -> "Work":
-        for _ in self:
-            pass
-        assert self._work is not None, "iterating makes it"
-        return self._work
-
-
+@runtime.as_guest()
 def load(
     path: AnyPath,
     *,
@@ -130,53 +63,70 @@ def load(
     `dataset` what a file of weights does not say. Nothing in the file is trusted or executed.
     Raises CheckpointError for a file that is missing, damaged or unsafe.
     """
-    from kextract import runtime
-    from kextract.config.shared import Machine
     from kextract.runs.opened import check_range_is_used, open_model
 
-    foreign = Foreign(model, pooling, _range(input_range))
-    opened = open_model(Path(path), foreign, Machine(), dataset=dataset, data="unwanted")
-    check_range_is_used(foreign, opened)
+    given = {"model": model, "pooling": pooling, "input_range": input_range, "dataset": dataset}
+    values = {"teacher": path} | {k: v for k, v in given.items() if v is not None}
+    request = _invocation("synthesize", _values("synthesize", values)).request
+    opened = open_model(
+        request.teacher,
+        request.foreign,
+        request.machine,
+        dataset=request.dataset,
+        data="unwanted",
+    )
+    check_range_is_used(request.foreign, opened)
     runtime.start()
     return opened.load("float32")[0]
 
 
+@runtime.as_guest()
 def train_teacher(
-    dataset: AnyPath = "strokes", model: "str | keras.Model" = "resnet11", **options: Any
+    dataset: AnyPath = "strokes",
+    model: "AnyPath | keras.Model" = "resnet11",
+    **options: Unpack[TrainTeacherOptions],
 ) -> Run:
     """Train a classifier on labelled images.
 
-    `dataset` is a name, an .npz file or a folder. `model` is a name, or a network of your own from
-    images (n, h, w, c) in [-1, 1] to logits (n, k), which is trained in place.
+    `dataset` is a name, an .npz file or a folder. `model` is a name, a .keras file, or a network of
+    your own from images (n, h, w, c) in [-1, 1] to logits (n, k), which is trained in place.
     """
     from kextract.runs.teacher import prepare_teacher
 
-    name, network = _named(model)
-    invocation = _invoke("train-teacher", {"dataset": str(dataset), "model": name, **options})
-    return Run(prepare_teacher(invocation, network))
+    values = _values("train-teacher", {"dataset": dataset, "model": _name(model), **options})
+    return Run(prepare_teacher(_invocation("train-teacher", values), _network(model, "model")))
 
 
+@runtime.as_guest()
 def distill(
-    teacher: "AnyPath | keras.Model", student: "str | keras.Model | None" = None, **options: Any
+    teacher: "AnyPath | keras.Model",
+    student: "AnyPath | keras.Model | None" = None,
+    **options: Unpack[DistillOptions],
 ) -> Run:
     """Teach a student to answer like its teacher, on images that are made up.
 
     `teacher` is a file, or a classifier in memory, which is never changed: from images (n, h, w, c)
-    in `input_range` ((-1, 1) by default) to logits or probabilities (n, k). `student` is a name, or
-    a network of your own from images in [-1, 1] to logits, which is trained in place; by default
-    it has the teacher's architecture.
+    in `input_range` ((-1, 1) by default) to logits or probabilities (n, k). `student` is a name, a
+    .keras file, or a network of your own from images in [-1, 1] to logits, which is trained in
+    place; by default it has the teacher's architecture.
     """
     from kextract.runs.choosing import facts_of_opened
     from kextract.runs.preparing import prepare_student
 
-    source, opened = _opened(teacher, options)
-    name, network = _named(student) if student is not None else (None, None)
+    named = {"teacher": _name(teacher), "student": None if student is None else _name(student)}
+    values = _values("distill", {**named, **options})
+    opened = _opened(teacher, "teacher", values)
+    network = None if student is None else _network(student, "student")
+    if opened is not None and network is not None:
+        from kextract.runs.given import check_apart
+
+        check_apart(network, teacher)
     facts = facts_of_opened(opened) if opened is not None else None
-    invocation = _invoke("distill", {"teacher": source, "student": name, **options}, facts)
-    return Run(prepare_student(invocation, opened, network))
+    return Run(prepare_student(_invocation("distill", values, facts), opened, network))
 
 
-def synthesize(teacher: "AnyPath | keras.Model", **options: Any) -> "Drawn":
+@runtime.as_guest()
+def synthesize(teacher: "AnyPath | keras.Model", **options: Unpack[SynthesizeOptions]) -> "Drawn":
     """Draw images of every class out of a teacher.
 
     Returns `images`, uint8 (n, h, w, c), the `classes` requested of them, int (n,), and what the
@@ -184,9 +134,9 @@ def synthesize(teacher: "AnyPath | keras.Model", **options: Any) -> "Drawn":
     """
     from kextract.runs.synthesis import draw, prepare_synthesis
 
-    source, opened = _opened(teacher, options)
-    invocation = _invoke("synthesize", {"teacher": source, **options})
-    events = draw(invocation.request, prepare_synthesis(invocation.request, opened))
+    values = _values("synthesize", {"teacher": _name(teacher), **options})
+    request = _invocation("synthesize", values).request
+    events = draw(request, prepare_synthesis(request, _opened(teacher, "teacher", values)))
     while True:
         try:
             next(events)
@@ -195,13 +145,14 @@ def synthesize(teacher: "AnyPath | keras.Model", **options: Any) -> "Drawn":
             return drawn
 
 
+@runtime.as_guest()
 def export(
     model: "AnyPath | keras.Model",
     path: AnyPath,
     format: str | None = None,
     *,
     overwrite: bool = False,
-    **options: Any,
+    **options: Unpack[ExportOptions],
 ) -> "ExportReport":
     """Write a classifier for other programs, run what was written, and say how it compares.
 
@@ -211,86 +162,108 @@ def export(
     """
     from kextract.runs.export import prepare_export, write
 
-    source, opened = _opened(model, options)
-    request = _invoke("export", {"checkpoint": source, **options}).request
-    request = replace(request, output=Path(path), format=format, overwrite=overwrite)
-    events = write(request, prepare_export(request, opened))
+    values = _values("export", {"checkpoint": _name(model), **options})
+    output = _converted("export", "output", path, "path")
+    request = _invocation("export", values).request
+    request = replace(request, output=output, format=format, overwrite=overwrite)
+    events = write(request, prepare_export(request, _opened(model, "model", values)))
     while True:
         try:
             event = next(events)
             if isinstance(event, Note):
-                warnings.warn(one_line(event.text), stacklevel=2)
+                warnings.warn(one_line(event.text), stacklevel=3)
         except StopIteration as end:
             report: ExportReport = end.value
             return report
 
 
+@runtime.as_guest()
 def evaluate(
-    checkpoints: "AnyPath | Sequence[AnyPath]", **options: Any
+    checkpoints: "AnyPath | keras.Model | Sequence[AnyPath | keras.Model]",
+    *,
+    against: "AnyPath | keras.Model | None" = None,
+    **options: Unpack[EvaluateOptions],
 ) -> "list[EvaluationResult]":
-    """Measure classifiers in files on labelled images, alone and `against` a teacher.
+    """Measure classifiers on labelled images, alone and `against` a teacher.
 
-    What the command writes to stderr, such as which pixels a network of another program is given,
-    is a warning here.
+    Each is a file or a network in memory; one in memory needs a `dataset`. What the command writes
+    to stderr, such as which pixels a network of another program is given, is a warning here.
     """
     from kextract.runs.evaluation import run_evaluation
 
-    paths = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
-    request = _invoke("evaluate", {"checkpoints": paths, **options}).request
+    given: Any = checkpoints
+    if isinstance(given, str | os.PathLike) or not isinstance(given, Iterable):
+        given = [given]
+    models = list(given)
+    names = [_name(model) for model in models]
+    named = {"checkpoints": names, "against": None if against is None else _name(against)}
+    values = _values("evaluate", {**named, **options})
+    request = _invocation("evaluate", values).request
+    opened = [_opened(model, "checkpoints", values) for model in models]
+    teacher = None if against is None else _opened(against, "against", values)
     notes: list[str] = []
-    results = run_evaluation(request, notes.append)
+    results = run_evaluation(request, notes.append, given=opened, teacher=teacher)
     for text in notes:
-        warnings.warn(one_line(text), stacklevel=2)
+        warnings.warn(one_line(text), stacklevel=3)
     return results
 
 
-def _opened(teacher: Any, options: Mapping[str, Any]) -> tuple[AnyPath, Any]:
-    """Name a teacher, and open it where it is in memory."""
-    if isinstance(teacher, str | Path):
-        return teacher, None
-    from kextract import runtime
-    from kextract.config.shared import Machine
+def _opened(model: Any, what: str, values: Mapping[str, Any]) -> "OpenedModel | None":
+    """Open a classifier that is in memory, with the options that are for it."""
+    if isinstance(model, str | os.PathLike):
+        return None
     from kextract.models.input_range import parse_input_range
+    from kextract.runs.given import classifier_given
     from kextract.runs.opened import in_memory
+    from kextract.teachers import parse_input_shape
 
     runtime.start()
-    text = _range(options.get("input_range"))
-    opened = in_memory(
-        teacher,
-        Machine(data_dir=options.get("data_dir")),
-        dataset=options.get("dataset"),
-        input_range=parse_input_range(text) if text else None,
-        class_names=_path(options.get("class_names")),
+    shape, pixels = values.get("input_shape"), values.get("input_range")
+    return in_memory(
+        classifier_given(model, what, parse_input_shape(shape) if shape else None),
+        Machine(data_dir=values.get("data_dir")),
+        dataset=values.get("dataset"),
+        input_range=parse_input_range(pixels) if pixels else None,
+        class_names=values.get("class_names"),
     )
-    return opened.path, opened
 
 
-def _path(value: Any) -> Path | None:
-    """Return what `--class-names` takes."""
-    path: Path | None = convert(table(Foreign)["class_names"], value, f"class_names={value!r}")
-    return path
+def _network(model: Any, what: str) -> Any:
+    """Return a network in memory that is to be trained; None for a name."""
+    if isinstance(model, str | os.PathLike):
+        return None
+    from kextract.runs.given import network_given
+
+    return network_given(model, what)
 
 
-def _range(value: Any) -> str | None:
-    """Return what `--input-range` takes for a name, a file or two numbers."""
-    text: str | None = convert(table(Foreign)["input_range"], value, f"input_range={value!r}")
-    return text
+def _name(model: Any) -> Any:
+    """Name a classifier: a file by its path, a network by the name that Keras knows it by."""
+    if isinstance(model, str | os.PathLike):
+        return model
+    return str(getattr(model, "name", type(model).__name__))
 
 
-def _named(model: Any) -> tuple[str, Any]:
-    """Name a network, and return it where it is in memory."""
-    return (model, None) if isinstance(model, str) else (str(model.name), model)
-
-
-def _invoke(
-    command: str, options: Mapping[str, Any], facts: Facts | None = None
-) -> Invocation[Any]:
-    entries = table(REQUESTS[command])
-    values = {}
-    for name, value in options.items():
+def _values(command: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the names of options, and give values of their types."""
+    for name in options:
         if name in ONLY_TYPED:
             raise RequestError(f"{name}: is for the command line; see kextract.Run.save")
-        if name not in entries:
-            raise UnknownNameError("option", name, [*entries])
-        values[name] = convert(entries[name], value, f"{name}={value!r}")
+        if name not in table(REQUESTS[command]):
+            raise UnknownNameError("option", name, [*table(REQUESTS[command])])
+    return {name: _converted(command, name, value) for name, value in options.items()}
+
+
+def _converted(command: str, name: str, value: Any, called: str | None = None) -> Any:
+    shown = one_line(_SHOWN.repr(value))
+    return convert(table(REQUESTS[command])[name], value, f"{called or name}={shown}")
+
+
+def _invocation(
+    command: str, values: Mapping[str, Any], facts: Facts | None = None
+) -> Invocation[Any]:
     return invoke(command, Layer(COMMAND_LINE, values), facts=facts)
+
+
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxother = 80

@@ -1,6 +1,7 @@
 """Starts TensorFlow: without its chatter, with the requested threads and precision."""
 
 import os
+import random
 import signal
 import sys
 import tempfile
@@ -62,6 +63,51 @@ def join(cluster: Cluster | None) -> None:
         )
     _joined.clear()
     _joined[cluster] = None
+
+
+@contextmanager
+def as_guest(numbers: random.Random | None = None) -> Iterator[None]:
+    """Run a block of a Python program, and leave what it shares with kextract as it was.
+
+    That is Python's random numbers, in whose place the block draws `numbers`, and TensorFlow's
+    determinism and the level of its log. NumPy's random numbers and Keras's precision are never
+    touched, or put back at once.
+    """
+    numbers = numbers or random.Random(0)
+    before, shared = random.getstate(), _shared_settings()
+    random.setstate(numbers.getstate())
+    if start.cache_info().currsize:
+        _share((True, "ERROR"))
+    try:
+        yield
+    finally:
+        numbers.setstate(random.getstate())
+        random.setstate(before)
+        _share(shared)
+
+
+def _shared_settings() -> tuple[bool, int | str]:
+    """Return whether TensorFlow's operations are deterministic, and the level of its log.
+
+    Where nobody has imported it yet, the log is ours to keep quiet.
+    """
+    if "tensorflow" not in sys.modules:
+        return False, "ERROR"
+    import tensorflow as tf
+    from tensorflow.python.framework import config
+
+    return config.is_op_determinism_enabled(), tf.get_logger().level
+
+
+def _share(settings: tuple[bool, int | str]) -> None:
+    if "tensorflow" not in sys.modules:
+        return
+    import tensorflow as tf
+    from tensorflow.python.framework import config
+
+    deterministic, level = settings
+    (config.enable_op_determinism if deterministic else config.disable_op_determinism)()
+    tf.get_logger().setLevel(level)
 
 
 @cache

@@ -1,24 +1,41 @@
 """kextract from Python, and every block of docs/python.md."""
 
+import importlib
+import inspect
+import logging
+import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_type_hints
 
+import numpy as np
 import pytest
 
 import kextract
+from kextract import options as options_of_functions
 from kextract import runtime
-from kextract.errors import RequestError
+from kextract.api import ONLY_TYPED
+from kextract.config.option import Entry, table
+from kextract.errors import NonFiniteError, RequestError
 from kextract.records import EpochRecord, Progress
+from kextract.runs.requests import REQUESTS
 from kextract.storage import read_info
 
 ROOT = Path(__file__).parents[1]
 TEACHER = ROOT / "checkpoints" / "strokes-resnet11.weights.h5"
 pytestmark = pytest.mark.usefixtures("_few_strokes")
 QUICK: dict[str, Any] = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 4, "seed": 3}
+
+
+def _keras() -> Any:
+    runtime.start()
+    import keras
+
+    return keras
 
 
 def dense(classes: int = 10, activation: str | None = None) -> Any:
@@ -28,13 +45,19 @@ def dense(classes: int = 10, activation: str | None = None) -> Any:
     keras.utils.set_random_seed(1)
     layers = keras.layers
     return keras.Sequential(
-        [keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(classes, activation=activation)]
+        [keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(classes, activation=activation)],
+        name="linear",
     )
 
 
 def test_importing_costs_nothing() -> None:
     code = "import kextract, sys; print('numpy' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+
+
+def test_the_names_are_there_to_be_completed() -> None:
+    code = "import kextract; print({'distill', 'load', 'Run'} <= set(dir(kextract)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
 
 
 def test_what_is_not_there_is_said_as_python_says_it() -> None:
@@ -89,9 +112,123 @@ def test_a_student_that_does_not_fit_its_teacher_is_refused() -> None:
         kextract.distill(TEACHER, dense(classes=7), method="random")
 
 
+def test_a_run_says_what_it_is_and_where_it_stands() -> None:
+    run = kextract.distill(dense(), "tiny", method="random", dataset="strokes", **QUICK)
+    name = "student tiny of linear by random"
+    assert repr(run) == f"<kextract run: {name}, not begun>"
+    records = (event for event in run if isinstance(event, EpochRecord))
+    accuracy = next(record.accuracy for record in records if record.epoch == 1)
+    assert repr(run).startswith(f"<kextract run: {name}, epoch 1 of 2, accuracy {accuracy:.3f}, ")
+    assert len(run.history) == 3
+    assert repr(run).startswith(f"<kextract run: {name}, finished at epoch 2 of 2, accuracy ")
+
+
+def test_what_made_a_run_fail_is_said_again_when_its_result_is_asked_for() -> None:
+    options = QUICK | {"learning_rate": 1e38}
+    run = kextract.distill(dense(), "tiny", method="random", **options)
+    with pytest.raises(NonFiniteError) as first:
+        list(run)
+    with pytest.raises(NonFiniteError) as again:
+        run.model  # noqa: B018
+    assert str(again.value) == str(first.value)
+    assert "failed at epoch" in repr(run)
+
+
+def test_what_the_caller_shares_with_us_is_left_as_it_was() -> None:
+    import random
+    import warnings
+
+    import tensorflow as tf
+
+    keras = _keras()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    tf.get_logger().setLevel("WARNING")
+    determinism = importlib.import_module("tensorflow.python.framework.config")
+    determinism.disable_op_determinism()
+    teacher = dense()
+    random.seed(5)
+    np.random.seed(5)
+    filters, environment = list(warnings.filters), dict(os.environ)
+    try:
+        run = kextract.distill(teacher, "teacher@0.5", method="random", **QUICK)
+        assert len(run.history) == 3
+        assert run.student is not None
+        assert random.random() == random.Random(5).random()
+        assert np.random.random() == np.random.RandomState(5).random()
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        assert tf.get_logger().level == logging.WARNING
+        assert not determinism.is_op_determinism_enabled()
+        assert (list(warnings.filters), dict(os.environ)) == (filters, environment)
+    finally:
+        keras.config.set_dtype_policy("float32")
+        tf.get_logger().setLevel("ERROR")
+        determinism.enable_op_determinism()
+
+
+@pytest.mark.slow
+def test_nothing_is_written_to_a_notebook(tmp_path: Path) -> None:
+    dense(activation="softmax").save(tmp_path / "teacher.keras")
+    code = (
+        "import kextract\n"
+        "run = kextract.distill('teacher.keras', 'teacher@0.5', method='random', epochs=1,"
+        " steps_per_epoch=2, batch_size=4, input_range='0,1')\n"
+        "run.student\n"
+        "run.save('student.weights.h5')\n"
+        "kextract.export(run.model, 'student.onnx')\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def expected_type(name: str, entry: Entry) -> Any:
+    """The type by which Python takes an option, told from its entry in the table."""
+    path = str | Path
+    files = entry.kind is Path or "NPZ" in (entry.option.metavar or "") or name == "preset"
+    numbers = {"input_range": Sequence[float], "input_shape": Sequence[int]}
+    kind: Any = entry.kind
+    if isinstance(entry.option.choices, Collection):
+        kind = Literal[tuple(entry.option.choices)] if entry.option.choices else kind
+    if files:
+        kind = path
+    if name in numbers:
+        kind = str | numbers[name]
+    return kind | None if entry.optional else kind
+
+
+@pytest.mark.parametrize(
+    "function", ["train_teacher", "distill", "synthesize", "export", "evaluate"]
+)
+def test_the_options_are_typed_as_the_table_has_them(function: str) -> None:
+    command = function.replace("_", "-")
+    named = {*inspect.signature(getattr(kextract, function)).parameters, *ONLY_TYPED}
+    arguments = {"checkpoint"}
+    expected = {
+        name: expected_type(name, entry)
+        for name, entry in table(REQUESTS[command]).items()
+        if name not in named | arguments
+    }
+    typed = getattr(options_of_functions, f"{command.title().replace('-', '')}Options")
+    assert get_type_hints(typed) == expected
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        ({"steps_per_epoch": np.float32(2.5)}, "steps_per_epoch=.*2.5.*: must be a whole number"),
+        ({"epochs": True}, "epochs=True: must be a whole number"),
+        ({"dataset": b"mnist"}, "dataset=b'mnist': must be a text"),
+        ({"data_dir": 3}, "data_dir=3: must be the path of a file"),
+        ({"flip": "maybe"}, "flip='maybe': must be true or false"),
+        ({"input_range": (0, "white")}, "input_range=.*: must be a text"),
+        ({"images": np.zeros((300, 300))}, "images=array"),
         ({"epoch": 3}, "unknown option 'epoch': did you mean 'epochs'"),
         ({"epochs": "many"}, "epochs='many': must be a whole number"),
         ({"epochs": 0}, "--epochs 0: must be 1 or more"),
@@ -111,8 +248,6 @@ def test_a_teacher_of_ones_own_architecture_is_trained() -> None:
 
 
 def test_a_loaded_checkpoint_takes_pixels_and_gives_logits() -> None:
-    import numpy as np
-
     model = kextract.load(TEACHER)
     assert model(np.zeros((2, 28, 28, 1), np.float32)).shape == (2, 10)
 
@@ -120,8 +255,6 @@ def test_a_loaded_checkpoint_takes_pixels_and_gives_logits() -> None:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("taken", [(0, 255), [0.0, 255.0], "0,255", "0..255"])
 def test_the_range_of_pixels_is_two_numbers_or_a_text(taken: Any, tmp_path: Path) -> None:
-    import numpy as np
-
     dense().save(tmp_path / "old.keras")
     given = np.linspace(-1, 1, 784, dtype=np.float32).reshape(1, 28, 28, 1)
     expected = kextract.load(tmp_path / "old.keras", input_range=(-1, 1))((given + 1) * 127.5)

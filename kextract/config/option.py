@@ -6,6 +6,7 @@ environment variable, the key in a configuration file, the argument in Python, a
 
 import dataclasses
 import math
+import os
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping
@@ -160,6 +161,9 @@ def convert(entry: Entry, value: Any, label: str) -> Any:
     """
     if value is None and entry.optional:
         return None
+    if hasattr(value, "tolist"):
+        # A number or an array of NumPy's.
+        value = value.tolist()
     try:
         return _CONVERT[entry.kind](value)
     except (TypeError, ValueError):
@@ -190,9 +194,10 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         # Numbers with commas between them on the command line, such as a range.
         return ",".join(f"{_number(item):g}" for item in value)
-    if not isinstance(value, str | Path):
-        raise ValueError
-    return str(value)
+    value = os.fspath(value)
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _switch(value: Any) -> bool:
@@ -205,8 +210,8 @@ def _switch(value: Any) -> bool:
 
 
 def _paths(value: Any) -> tuple[Path, ...]:
-    if isinstance(value, str | Path):
-        return (Path(value),)
+    if isinstance(value, str | os.PathLike):
+        return (Path(_text(value)),)
     return tuple(Path(_text(item)) for item in value)
 
 

@@ -1,7 +1,8 @@
 """Measuring checkpoints on labelled images, alone and against a teacher, or on any by agreement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,17 @@ if TYPE_CHECKING:
 
 
 def run_evaluation(
-    request: EvaluateRequest, say: Callable[[str], object] = lambda text: None
+    request: EvaluateRequest,
+    say: Callable[[str], object] = lambda text: None,
+    *,
+    given: Sequence[OpenedModel | None] = (),
+    teacher: OpenedModel | None = None,
 ) -> list[EvaluationResult]:
     """Measure each checkpoint; all are opened before any is measured.
 
     That is on a part of its data set, or on `request.images`, which have no labels. `say` is given
     what is worth a line before, such as which pixels a network of another program is given.
+    `given`, one for each checkpoint, and `teacher` are those that Python has in memory.
     """
 
     def opened(path: Path) -> OpenedModel:
@@ -55,10 +61,13 @@ def run_evaluation(
         )
 
     runtime.limit_threads(request.machine.threads)
-    models = [opened(path) for path in request.checkpoints]
-    teacher = opened(request.against) if request.against else None
+    in_memory = {id(model) for model in (*given, teacher) if model is not None}
+    models = [known or opened(path) for path, known in zip_longest(request.checkpoints, given)]
+    if teacher is None and request.against is not None:
+        teacher = opened(request.against)
     opened_models = [*models, *([teacher] if teacher else [])]
-    check_answering_is_used(request.answering, *(model.path for model in opened_models))
+    if files := [model.path for model in opened_models if id(model) not in in_memory]:
+        check_answering_is_used(request.answering, *files)
     if all(model.answering is None for model in opened_models):
         check_range_is_used(request.foreign, *opened_models)
     if teacher is not None:
@@ -108,7 +117,8 @@ def _images(opened: OpenedModel, request: EvaluateRequest, say: Callable[[str], 
         shape = opened.info.input_shape
         found = load_transfer_images(request.images, request.machine.data_dir, shape, say=say)
         return Images(found, np.zeros(0, np.int64))
-    assert opened.data is not None, "open_model was told that data is needed"
+    if opened.data is None:
+        raise RequestError(opened.missing)
     return cut(opened.data, request.split, holdout_of(opened.info.config))
 
 

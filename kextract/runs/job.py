@@ -64,6 +64,10 @@ class Plan(Protocol):
         """The command that makes this run."""
 
     @property
+    def title(self) -> str:
+        """What is trained, in a few words."""
+
+    @property
     def invocation(self) -> Invocation[Any]:
         """All that was asked for, by option."""
 

@@ -197,6 +197,11 @@ def in_memory(
     from kextract.training.sanity import probe_images
 
     shape, name = shape_of_images(model), Path(model.name)
+    if not isinstance(model.output_shape, tuple):
+        raise RequestError(
+            f"the model '{model.name}' gives several outputs, {', '.join(model.output_names)}:"
+            " expected one; wrap it in a keras.Model that gives the one with the classes"
+        )
     labelled = own_data(name, dataset, machine, needed=False)
     guess = guess_input_range(model, shape)
     chosen = input_range or PIXELS

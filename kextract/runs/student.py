@@ -73,6 +73,12 @@ class StudentPlan:
         return self.invocation.command_line()
 
     @property
+    def title(self) -> str:
+        """What is trained, in a few words."""
+        methods = " and ".join(method_specs(self.invocation.request.config))
+        return f"student {self._called} of {self.teacher.path.name} by {methods}"
+
+    @property
     def _called(self) -> str:
         return self.invocation.request.student or self.architecture
 
@@ -288,7 +294,7 @@ class StudentPlan:
     def _header(self, config: DistillConfig, precision: str) -> RunHeader:
         specs = method_specs(config)
         return RunHeader(
-            title=f"student {self._called} of {self.teacher.path.name}, by {' and '.join(specs)}",
+            title=self.title,
             subtitle=f"{config.recipe} recipe, {config.match} matched,"
             f" {counted(config.epochs, 'epoch')} of {counted(config.steps_per_epoch, 'update')} of"
             f" {counted(config.batch_size, 'image')}, {precision}, seed {config.seed}",

@@ -53,6 +53,11 @@ class TeacherPlan:
     """A network whose architecture is not in the registry."""
 
     @property
+    def title(self) -> str:
+        """What is trained, in a few words."""
+        return f"teacher {self.architecture} on {self.data.name}"
+
+    @property
     def command(self) -> str:
         """The command that makes this run."""
         return self.invocation.command_line()
@@ -152,7 +157,7 @@ class TeacherPlan:
     def _header(self, training: Images, precision: str) -> RunHeader:
         config = self.invocation.request.config
         return RunHeader(
-            title=f"teacher {self.architecture} on {self.data.name}",
+            title=self.title,
             subtitle=f"{len(training.x)} images in batches of {config.batch_size}, up to"
             f" {counted(config.epochs, 'epoch')}, {precision}, seed {config.seed}",
             epochs=config.epochs,

@@ -39,4 +39,4 @@ def test_an_older_file_is_replaced_only_on_request(model: keras.Model, tmp_path:
 
 def test_an_option_of_the_command_line_alone_is_refused(model: keras.Model, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="json: is for the command line"):
-        kextract.export(model, tmp_path / "a.keras", json=True)
+        kextract.export(model, tmp_path / "a.keras", json=True)  # type: ignore[call-arg]

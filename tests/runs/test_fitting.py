@@ -53,6 +53,7 @@ def test_a_run_shows_on_stderr_what_its_trial_asks(tmp_path: Path) -> None:
     class Fitting:
         output = tmp_path / "student.weights.h5"
         command = "kextract distill"
+        title = "student"
         invocation: Any = SimpleNamespace(request=SimpleNamespace(strategy="none"))
         names: ClassVar[dict[str, Any]] = {}
 

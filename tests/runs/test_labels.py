@@ -133,10 +133,11 @@ def test_labels_from_1_are_refused_until_it_is_said_what_they_are(pets: Path) ->
 
 
 def test_a_teacher_with_another_order_of_classes_agrees(pets: Path) -> None:
-    options: dict[str, Any] = {"against": pets / "turned.weights.h5"}
-    for given in ({"dataset": pets / "two"}, {"images": pets / "two"}):
+    turned = pets / "turned.weights.h5"
+    options: dict[str, Any]
+    for options in ({"dataset": pets / "two"}, {"images": pets / "two"}):
         with warnings.catch_warnings(action="ignore"):
-            (result,) = kextract.evaluate(pets / "pets.weights.h5", **given, **options)
+            (result,) = kextract.evaluate(pets / "pets.weights.h5", against=turned, **options)
         assert result.agreement == 1.0
         assert result.kl == pytest.approx(0.0, abs=1e-6)
 

@@ -1,0 +1,122 @@
+"""Networks that Python has in memory, checked before anything is done with them."""
+
+from typing import TYPE_CHECKING, Any
+
+from kextract import runtime
+from kextract.errors import RequestError
+from kextract.models.axes import image_shape
+from kextract.text import counted, one_line
+
+if TYPE_CHECKING:
+    import keras
+
+
+def classifier_given(
+    model: Any, what: str, input_shape: tuple[int, int, int] | None = None
+) -> "keras.Model":
+    """Return a classifier in memory as a network of layers that takes one tensor.
+
+    A model of a class of its own is wrapped into one layer of such a network, and so is one that
+    takes or gives a dictionary of one; others come back as they are. `what` names the argument,
+    `input_shape` (h, w, c) is that of images that the model does not tell. Raises RequestError for
+    what is not a model, was never built, or takes something else.
+    """
+    network = built(model, what)
+    import keras
+
+    from kextract.models.copying import computes_by_itself
+
+    if computes_by_itself(network):
+        return _traced(network, what, input_shape)
+    if len(network.inputs) != 1:
+        raise RequestError(
+            f"{what}: the model '{network.name}' takes {counted(len(network.inputs), 'input')};"
+            " expected one of images"
+        )
+    if isinstance(network, keras.Sequential) or len(network.outputs) > 1:
+        return network
+    if not any(keras.tree.is_nested(ends) for ends in (network.input, network.output)):
+        return network
+    pixels = keras.Input(network.inputs[0].shape[1:], name="pixels")
+    arranged = keras.tree.map_structure(lambda _: pixels, network.input)
+    return keras.Model(pixels, _alone(network(arranged)), name=network.name)
+
+
+def network_given(model: Any, what: str) -> "keras.Model":
+    """Return a network that is to be trained. Raises RequestError for one that cannot be kept."""
+    network = built(model, what)
+    from kextract.models.copying import computes_by_itself
+
+    if computes_by_itself(network):
+        raise RequestError(
+            f"{what}: the model '{network.name}' computes in code of its own, of which no copy can"
+            " be written; build it as a Sequential or a functional model"
+        )
+    return network
+
+
+def check_apart(student: "keras.Model", teacher: "keras.Model") -> None:
+    """Refuse a student that would change its teacher by learning."""
+    shared = {id(v) for v in student.variables} & {id(v) for v in teacher.variables}
+    if shared:
+        raise RequestError(
+            f"student: the model '{student.name}' shares {len(shared)} of its variables with the"
+            " teacher, which would change as it learns; give a copy (keras.models.clone_model, then"
+            " set_weights)"
+        )
+
+
+def built(model: Any, what: str) -> "keras.Model":
+    """Return a Keras model that has its weights. Raises RequestError for anything else."""
+    runtime.start()
+    import keras
+
+    if not isinstance(model, keras.Model):
+        kind = f"{type(model).__module__}.{type(model).__qualname__}".removeprefix("builtins.")
+        raise RequestError(
+            f"{what}: expected the path of a file or a keras.Model, found"
+            f" {'None' if model is None else kind}"
+        )
+    if not model.built:
+        raise RequestError(
+            f"{what}: the model '{model.name}' was never built, so it has no weights yet: call it"
+            " on images, or let it begin with a keras.Input"
+        )
+    return model
+
+
+def _traced(
+    model: "keras.Model", what: str, input_shape: tuple[int, int, int] | None
+) -> "keras.Model":
+    """Wrap a model that computes in code of its own."""
+    import keras
+
+    shape: Any = input_shape
+    if shape is None:
+        known = (model.get_build_config() or {}).get("input_shape")
+        shape = tuple(known[1:]) if isinstance(known, tuple | list) else None
+    if shape is None or image_shape(shape) is None:
+        raise RequestError(
+            f"{what}: the model '{model.name}' does not say which images it takes: name their"
+            " height, width and channels with --input-shape"
+        )
+    pixels, before = keras.Input(shape, name="pixels"), len(model.variables)
+    try:
+        outputs = model(pixels)
+    except Exception as error:  # Whatever the code of somebody else raises.
+        reason = one_line(str(error)) or type(error).__name__
+        raise RequestError(f"{what}: the model '{model.name}' fails on images: {reason}") from error
+    if len(model.variables) != before:
+        raise RequestError(
+            f"{what}: the model '{model.name}' was never called, so its weights are new: call it"
+            " on images, and train or load it"
+        )
+    return keras.Model(pixels, _alone(outputs), name=model.name)
+
+
+def _alone(outputs: Any) -> Any:
+    """Take the only output out of a list or a dictionary."""
+    import keras
+
+    found = keras.tree.flatten(outputs)
+    return found[0] if len(found) == 1 else outputs
