@@ -134,8 +134,8 @@ def test_labels_from_1_are_refused_until_it_is_said_what_they_are(pets: Path) ->
 
 def test_a_teacher_with_another_order_of_classes_agrees(pets: Path) -> None:
     turned = pets / "turned.weights.h5"
-    options: dict[str, Any]
-    for options in ({"dataset": pets / "two"}, {"images": pets / "two"}):
+    measured: list[dict[str, Any]] = [{"dataset": pets / "two"}, {"images": pets / "two"}]
+    for options in measured:
         with warnings.catch_warnings(action="ignore"):
             (result,) = kextract.evaluate(pets / "pets.weights.h5", against=turned, **options)
         assert result.agreement == 1.0
