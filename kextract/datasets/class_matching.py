@@ -137,8 +137,8 @@ def _by_name(known: tuple[str, ...], names: tuple[str, ...]) -> list[list[int]]:
     alike: dict[str, list[int]] = {}
     for output, name in enumerate(known):
         exact.setdefault(name, []).append(output)
-        alike.setdefault(_spelled(name), []).append(output)
-    return [exact.get(name) or alike.get(_spelled(name), []) for name in names]
+        alike.setdefault(spelled(name), []).append(output)
+    return [exact.get(name) or alike.get(spelled(name), []) for name in names]
 
 
 def _by_number(names: tuple[str, ...], used: Collection[int], classes: int) -> list[list[int]]:
@@ -207,7 +207,7 @@ def _are_numbers(names: Iterable[str]) -> bool:
     return all(_number(name) is not None for name in names)
 
 
-def _spelled(name: str) -> str:
+def spelled(name: str) -> str:
     """Leave out what two spellings of a name may differ in."""
     plain = unicodedata.normalize("NFKC", name).casefold()
     return _number(name) or _LEFT_OUT.sub("", plain) or name

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kextract.datasets.class_matching import spelled
 from kextract.datasets.dataset import Arrays, check_image_shape, dimensions
 from kextract.datasets.image_files import ImageFile, decode_files, open_image
 from kextract.datasets.image_folders import (
@@ -115,18 +116,12 @@ def _class_folders(folder: Path) -> list[str]:
 
 def _half(folder: Path, names: list[str], *, complete: bool = True) -> _Half:
     """List the images of each class in a half; where it is `complete`, all classes have some."""
-    present = {each.name: each for each in subfolders(folder)}
-    strange = sorted(set(present) - set(names))
-    if strange:
-        raise DatasetError(
-            f"{one_line(folder / strange[0])}: expected the classes of the training half, "
-            "found one more"
-        )
+    present = _by_class(folder, names)
     half = _Half(left_out=strays(folder))
     for label, name in enumerate(names):
         if name not in present and not complete:
             continue
-        found = (images_below if complete else list_images)(folder / name)
+        found = (images_below if complete else list_images)(present[name])
         half.images += map(open_image, found.paths)
         half.labels += [label] * len(found.paths)
         half.left_out += found.left_out
@@ -136,6 +131,21 @@ def _half(folder: Path, names: list[str], *, complete: bool = True) -> _Half:
             f" folders{said(half.left_out)}"
         )
     return half
+
+
+def _by_class(folder: Path, names: list[str]) -> dict[str, Path]:
+    """Return the class folders in a half by the names of the classes, spelled alike or the same."""
+    alike = {spelled(name): name for name in names}
+    present: dict[str, Path] = {}
+    for each in subfolders(folder):
+        name = each.name if each.name in names else alike.get(spelled(each.name))
+        if name is None or name in present:
+            raise DatasetError(
+                f"{one_line(each)}: expected the classes of the training half, "
+                + ("found one more" if name is None else f"found {one_line(name)} twice")
+            )
+        present[name] = each
+    return present
 
 
 def _common_shape(root: Path, images: list[ImageFile]) -> tuple[int, int, int]:

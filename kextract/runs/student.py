@@ -254,6 +254,7 @@ class StudentPlan:
         return {
             **asdict(config),
             "images": request.images,
+            "images_used": {name: len(given) for name, given in self.images.items()},
             OUTPUTS: self.teacher.outputs,
             "holdout": asdict(self.holdout),
             "command": self.command,

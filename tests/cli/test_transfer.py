@@ -73,6 +73,8 @@ def test_a_checkpoint_says_what_its_student_was_taught_with(whole: Path) -> None
     assert info is not None
     names = ("method", "mix", "mix_share", "images")
     assert [info.config[name] for name in names] == ["surrogate", "inversion", 0.5, "pictures"]
+    taught_with = len(list((whole.parent / "pictures").rglob("*.png")))
+    assert info.config["images_used"] == {"surrogate": taught_with}
 
 
 def test_pictures_have_a_row_for_each_class(whole: Path, tensorflow: Any) -> None:

@@ -143,6 +143,17 @@ def test_a_test_half_may_lack_classes_and_says_so(tmp_path: Path) -> None:
     assert data.notes[1:] == (f"{tmp_path / 'test'}: has no image of ant, bee",)
 
 
+def test_classes_of_the_test_half_may_be_spelled_otherwise(tmp_path: Path) -> None:
+    fill(tmp_path / "train", names=("ant", "big_bee", "cat"))
+    fill(tmp_path / "test", names=("Big Bee", "CAT"), count=1)
+    data = load_dataset(str(tmp_path))
+    assert data.class_names == ("ant", "big_bee", "cat")
+    np.testing.assert_array_equal(data.y_test, [1, 2])
+    fill(tmp_path / "test", names=("big_bee",), count=1)
+    assert f"{tmp_path / 'test' / 'big_bee'}: " in refusal_of(tmp_path)
+    assert "found big_bee twice" in refusal_of(tmp_path)
+
+
 def test_a_half_without_class_folders_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "train")
     save(tmp_path / "test" / "0.png", random_images(16, 16))
