@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import itertools
 import logging
 import os
 import re
@@ -21,7 +22,7 @@ from kextract import runtime
 from kextract.api import ONLY_TYPED
 from kextract.config.option import Entry, table
 from kextract.errors import NonFiniteError, RequestError
-from kextract.records import EpochRecord, Progress
+from kextract.records import EpochRecord, Note, Progress
 from kextract.runs.requests import REQUESTS
 from kextract.storage import read_info
 
@@ -105,6 +106,20 @@ def test_a_method_is_chosen_by_what_the_teacher_in_memory_is(normalizes: bool, m
     if normalizes:
         teacher.add(keras.layers.BatchNormalization())
     assert kextract.distill(teacher, "lenet5")._plan.invocation.request.config.method == method
+
+
+def _is_note(event: object) -> bool:
+    return isinstance(event, Note)
+
+
+def test_what_is_worth_a_line_is_yielded_before_the_first_epoch(tmp_path: Path) -> None:
+    masks = np.random.default_rng(0).integers(0, 2, (8, 28, 28), np.uint8)
+    np.savez(tmp_path / "masks.npz", allow_pickle=False, x=masks)
+    images = str(tmp_path / "masks.npz")
+    run = kextract.distill(dense(), "tiny", method="surrogate", images=images, **QUICK)
+    first = [event.text for event in itertools.takewhile(_is_note, run) if isinstance(event, Note)]
+    assert f"{images}: 8 images used, those of x" in first
+    assert f"{images}: pixels of 0 and 1 are taken for black and white" in first
 
 
 def test_a_student_that_does_not_fit_its_teacher_is_refused() -> None:

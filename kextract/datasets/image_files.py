@@ -211,7 +211,10 @@ def _on_white(image: Image.Image, *, gray: bool) -> tuple[NDArray[np.uint8], boo
 
 
 def _refusal(path: Path, found: str) -> DatasetError:
-    return DatasetError(f"{one_line(path)}: expected an image, found {found}; repair or remove it")
+    return DatasetError(
+        f"{one_line(path)}: expected an image, found {found}; repair it, save it as PNG or leave it"
+        " out"
+    )
 
 
 def _bytes(path: Path) -> bytes:

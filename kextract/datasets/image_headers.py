@@ -58,6 +58,10 @@ def look_at(data: bytes) -> Declared:
                 return look(data)
             except IndexError:
                 raise ValueError("data that cannot be decoded") from None
+    if not data:
+        raise ValueError("an empty file")
+    if data[4:8] == b"ftyp":
+        raise ValueError("HEIC, AVIF or video data")
     raise ValueError("none of PNG, JPEG, GIF, WebP, BMP and TIFF data")
 
 

@@ -340,8 +340,9 @@ def test_a_jpeg_thumbnail_is_not_mistaken_for_the_image(path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "none of PNG, JPEG, GIF, WebP, BMP and TIFF data"),
-        (b"\0\0\0\x18ftypheic" + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF data"),
+        (b"", "an empty file"),
+        (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC, AVIF or video data"),
+        (b"%PDF-1.7" + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF data"),
         (b"RIFF\x24\0\0\0WAVEfmt " + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF"),
         (b"GIF89a", "data that cannot be decoded"),
         (b"GIF89a" + bytes(50), "data that cannot be decoded"),
