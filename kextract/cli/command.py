@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 from kextract.cli.guard import guarded
 from kextract.config.environment import environment_layer, variable_of
 from kextract.config.files import read_document, settings_of
-from kextract.config.option import Entry, convert, flag, names_of, table
+from kextract.config.option import Entry, as_path, convert, flag, names_of, table
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
 from kextract.config.shared import PLACES
 from kextract.runs.requests import REQUESTS, invoke
@@ -138,7 +138,7 @@ def _parameter(entry: Entry, default: str) -> Any:
         ]
     words = [flag(entry.name)]
     if entry.kind is bool:
-        words = [f"{words[0]}/{known.off or '--no-' + words[0].removeprefix('--')}"]
+        words = [f"{words[0]}/{entry.off}"]
     if known.short:
         words.append(known.short)
     return Annotated[
@@ -169,10 +169,11 @@ def _layers(command: str, entries: Mapping[str, Entry], given: Mapping[str, Any]
         else given["config"] or os.environ.get(variable_of(command, "config"))
     )
     if path:
-        document = read_document(Path(path), "--config")
+        path = as_path(path)
+        document = read_document(path, "--config")
         label = f"--config {path}"
         values = settings_of(document, command, entries, label=label, commands=REQUESTS)
-        layers.append(Layer(str(path), values, Path(path)))
+        layers.append(Layer(str(path), values, path))
     given = {
         name: convert(entry, given[name], f"{entry.flag} {given[name]}")
         for name, entry in entries.items()

@@ -98,6 +98,11 @@ class Entry:
         """The name as it is typed."""
         return self.name.upper() if self.option.argument else flag(self.name)
 
+    @property
+    def off(self) -> str:
+        """What turns a switch off, as it is typed."""
+        return self.option.off or f"--no-{self.flag.removeprefix('--')}"
+
 
 def flag(name: str) -> str:
     """Turn the name of a field into that of its flag."""
@@ -197,7 +202,8 @@ def _text(value: Any) -> str:
     value = os.fspath(value)
     if not isinstance(value, str):
         raise TypeError
-    return value
+    # What names a data set or a network may as well be the path of one.
+    return str(as_path(value)) if value.startswith("~/") else value
 
 
 def _switch(value: Any) -> bool:
@@ -209,15 +215,25 @@ def _switch(value: Any) -> bool:
     return value
 
 
+def as_path(value: Any) -> Path:
+    """Make a path of what was typed, set or written, with the home folder in place of `~`.
+
+    Shells expand it at the beginning of a word alone: not in `--output=~/x`, nor in quotes. Raises
+    TypeError for what is not a path.
+    """
+    # Path.expanduser would raise for a user that does not exist; shells leave such a word as it is.
+    return Path(os.path.expanduser(os.fspath(value)))  # noqa: PTH111
+
+
 def _paths(value: Any) -> tuple[Path, ...]:
     if isinstance(value, str | os.PathLike):
-        return (Path(_text(value)),)
-    return tuple(Path(_text(item)) for item in value)
+        return (as_path(value),)
+    return tuple(as_path(item) for item in value)
 
 
 _CONVERT: dict[type, Callable[[Any], Any]] = {
     int: _whole, float: _number, str: _text, bool: _switch,
-    Path: lambda value: Path(_text(value)), tuple: _paths,
+    Path: as_path, tuple: _paths,
 }  # fmt: skip
 _EXPECTED: dict[type, str] = {
     int: "a whole number", float: "a number", str: "a text", bool: "true or false",

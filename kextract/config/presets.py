@@ -8,7 +8,7 @@ from typing import Any
 
 from kextract.config.distill import DistillConfig
 from kextract.config.files import read_document, settings_of
-from kextract.config.option import table
+from kextract.config.option import as_path, table
 from kextract.errors import UnknownNameError
 
 FOLDER = Path(__file__).with_name("presets")
@@ -34,7 +34,7 @@ def preset_names() -> list[str]:
 def preset(name: str) -> Preset:
     """Read a preset by its name, or from a configuration file of one's own."""
     if name.endswith(ENDING):
-        path, label = Path(name), f"--preset {name}"
+        path, label = as_path(name), f"--preset {name}"
     else:
         path, label = FOLDER / f"{name}{ENDING}", f"--preset {name}"
         if name not in preset_names():

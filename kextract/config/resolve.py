@@ -96,8 +96,10 @@ def resolve(command: str, cls: type[R], layers: Sequence[Layer]) -> Invocation[R
 
 def _words(entry: Entry, value: Any) -> list[str]:
     if entry.option.argument:
-        return [str(item) for item in value] if isinstance(value, tuple) else [str(value)]
+        # What begins with a dash would be taken for an option.
+        words = map(str, value if isinstance(value, tuple) else (value,))
+        return [f"./{word}" if word.startswith("-") else word for word in words]
     if entry.kind is bool:
-        return [entry.flag if value else f"--no-{entry.name.replace('_', '-')}"]
+        return [entry.flag if value else entry.off]
     # Written together, since a value may begin with a dash, as -1,1 does.
     return [f"{entry.flag}={value}"] if str(value).startswith("-") else [entry.flag, str(value)]

@@ -1,0 +1,72 @@
+"""Paths and files of settings as shells, editors and people hand them over."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kextract.cli.command import _layers
+from kextract.config.environment import environment_layer
+from kextract.config.files import read_document
+from kextract.config.option import convert, table
+from kextract.config.presets import preset
+from kextract.runs.requests import REQUESTS
+
+PATHS = [
+    (command, entry)
+    for command, cls in REQUESTS.items()
+    for entry in table(cls).values()
+    if entry.kind in (Path, tuple)
+]
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_every_path_begins_at_home_that_begins_with_a_tilde(home: Path) -> None:
+    for _, entry in PATHS:
+        for value in ("~/a/b", Path("~/a/b")):
+            found = convert(entry, value, "")
+            assert found == ((home / "a/b",) if entry.kind is tuple else home / "a/b"), entry.name
+
+
+def test_variables_are_expanded_as_well(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEXTRACT_DATA", "~/data")
+    monkeypatch.setenv("KEXTRACT_DISTILL_STUDENT", "~/own.keras")
+    found = environment_layer("distill", table(REQUESTS["distill"])).values
+    assert found["data_dir"] == home / "data"
+    assert found["student"] == str(home / "own.keras")
+
+
+@pytest.mark.parametrize("given", ["~", "~/"])
+def test_a_tilde_alone_is_home(home: Path, given: str) -> None:
+    assert convert(table(REQUESTS["doctor"])["data_dir"], given, "") == home
+
+
+@pytest.mark.parametrize("given", ["~nobody-of-this-name/x", "a~", "a/~/b", "./~/b"])
+def test_any_other_tilde_is_part_of_a_name(home: Path, given: str) -> None:
+    assert convert(table(REQUESTS["doctor"])["data_dir"], given, "") == Path(given)
+
+
+def test_a_configuration_file_is_found_at_home(home: Path) -> None:
+    (home / "c.toml").write_text("[doctor]\ndata-dir = '~/data'\n")
+    entries = table(REQUESTS["doctor"])
+    given: dict[str, Any] = dict.fromkeys(entries) | {"config": Path("~/c.toml")}
+    layers = _layers("doctor", entries, given)
+    assert layers[0].values == {"data_dir": home / "data"}
+    assert layers[0].file == home / "c.toml"
+
+
+def test_a_preset_is_found_at_home(home: Path) -> None:
+    (home / "mine.toml").write_text("[distill]\nepochs = 7\n")
+    assert preset("~/mine.toml").settings == {"epochs": 7}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_configuration_file_may_be_saved_by_any_editor(encoding: str, tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_bytes("[predict]\r\nthreads = 1\r\n".encode(encoding))
+    assert read_document(file, "--config") == {"predict": {"threads": 1}}
