@@ -1,5 +1,6 @@
 """Text for people and programs: foreign names made harmless, numbers written out, strict JSON."""
 
+import codecs
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,15 @@ def one_line(text: object) -> str:
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in str(text)
     )
+
+
+def decoded(content: bytes) -> str:
+    """Decode a text file as editors write it: UTF-8 with or without a mark, or UTF-16 with one.
+
+    Raises UnicodeDecodeError, a ValueError, for anything else.
+    """
+    sixteen = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if sixteen else "utf-8-sig")
 
 
 def shortened(text: str, most: int) -> str:

@@ -3,6 +3,7 @@ import pytest
 from kextract.text import (
     counted,
     decimals,
+    decoded,
     duration,
     json_text,
     listed,
@@ -52,6 +53,16 @@ def test_one_thing_is_not_many() -> None:
 def test_a_long_list_of_foreign_names_is_cut() -> None:
     assert listed(["a", "b\n"]) == r"a, b\n"
     assert listed(["a", "b", "c"], most=1) == "a and 2 more"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_text_is_decoded_as_editors_write_it(encoding: str) -> None:
+    assert decoded("é\r\n".encode(encoding)) == "é\r\n"
+
+
+def test_text_of_another_encoding_is_not_guessed() -> None:
+    with pytest.raises(UnicodeDecodeError):
+        decoded("é".encode("latin-1"))
 
 
 def test_control_characters_are_shown_not_obeyed() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kextract.config.option import Entry, convert
 from kextract.errors import RequestError, UnknownNameError
+from kextract.text import decoded, one_line
 
 MAX_BYTES = 1 << 20
 
@@ -25,7 +26,7 @@ def read_document(path: Path, label: str) -> dict[str, Any]:
     if len(content) > MAX_BYTES:
         raise RequestError(f"{label} {path}: is larger than {MAX_BYTES >> 20} MiB")
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(decoded(content))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"{label} {path}: is not TOML ({error})") from error
 
@@ -73,7 +74,7 @@ def write_table(
     for name, value in values.items():
         if value is None:
             continue
-        comment = f"  # {comments[name]}" if comments and name in comments else ""
+        comment = f"  # {one_line(comments[name])}" if comments and name in comments else ""
         lines.append(f"{name.replace('_', '-')} = {toml_value(value)}{comment}")
     return "\n".join(lines) + "\n"
 

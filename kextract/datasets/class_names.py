@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kextract.errors import RequestError
-from kextract.text import one_line
+from kextract.text import decoded, one_line
 
 LONGEST_FILE = 1 << 22
 """Bytes of a file of names."""
@@ -70,7 +70,7 @@ def are_names(found: Sequence[str]) -> bool:
 
 def parse_names(data: bytes, *, json: bool = False) -> tuple[str, ...]:
     """Read names from the content of a file, see `read_class_names`. Raises ValueError."""
-    text = data.decode("utf-8-sig")
+    text = decoded(data)
     return _of_json(loads(text)) if json else _of_lines(text)
 
 

@@ -12,7 +12,7 @@ from kextract.display.base import Display, Outcome, RunHeader
 from kextract.errors import RequestError
 from kextract.records import EpochRecord
 from kextract.storage.atomic import atomic_write, reason
-from kextract.text import json_text, json_value
+from kextract.text import decoded, json_text, json_value
 
 SUFFIXES = (".csv", ".jsonl")
 MOST_BYTES = 64 << 20
@@ -27,15 +27,20 @@ class MetricsFile(Display):
     `.csv` has a column for each metric and detail, empty where an epoch has none; `.jsonl` an
     object a line. A resumed run continues the file: its earlier epochs are shown again, and have
     to be those that are there. Raises RequestError for another ending, and for a file that is
-    there already without `overwrite` or `resume`; StorageError where it cannot be written.
+    there already without `overwrite` or `resume`, unless it is what a run left that was stopped
+    before its first epoch ended, of which nothing else is kept; StorageError where it cannot be
+    written.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
         super().__init__()
         if path.suffix.lower() not in SUFFIXES:
             raise RequestError(f"--metrics: '{path}' must end in .csv or .jsonl")
-        if os.path.lexists(path) and not (overwrite or resume):
-            raise RequestError(f"--metrics: '{path}' exists already; pass --overwrite")
+        if os.path.lexists(path) and not (overwrite or resume or _ended_before_epoch_1(path)):
+            raise RequestError(
+                f"--metrics: '{path}' exists already; pass --overwrite, name another file, or"
+                " remove this one"
+            )
         self._path = path
         self._earlier = _read(path) if resume and path.exists() else {}
         self._rows: dict[int, Row] = {}
@@ -106,12 +111,19 @@ def _json_lines(rows: Sequence[Row]) -> str:
     return "".join(f"{json_text(row)}\n" for row in ordered)
 
 
+def _ended_before_epoch_1(path: Path) -> bool:
+    try:
+        return _read(path).keys() == {0}
+    except RequestError:
+        return False
+
+
 def _read(path: Path) -> dict[int, Row]:
     """Read the epochs of a file that a run is to continue."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES >> 20} MiB")
-        text = path.read_text(encoding="utf-8")
+        text = decoded(path.read_bytes())
         rows = _from_csv(text) if path.suffix.lower() == ".csv" else _from_json_lines(text)
         return {int(row["epoch"] or 0): row for row in rows}
     except (OSError, ValueError, LookupError, TypeError, csv.Error, RecursionError) as error:

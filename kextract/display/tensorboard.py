@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kextract import runtime
 from kextract.display.base import Display, Outcome, RunHeader
 from kextract.errors import RequestError, StorageError
 from kextract.records import EpochRecord, Picture
@@ -25,19 +26,18 @@ class TensorBoard(Display):
     """Writes scalars by epoch and image grids into a folder that TensorBoard reads.
 
     A resumed run adds to what is there and writes no epoch twice. Raises RequestError for a folder
-    with event files of another run, unless to `overwrite` or to `resume`; StorageError where it
-    cannot be written.
+    with the epochs of another run, unless to `overwrite` or to `resume`; StorageError where it
+    cannot be written. A run that was stopped before its first epoch ended left nothing to keep.
     """
 
     def __init__(self, folder: Path, *, overwrite: bool = False, resume: bool = False) -> None:
         super().__init__()
         if folder.exists() and not folder.is_dir():
             raise RequestError(f"--tensorboard: '{folder}' is not a folder")
-        earlier = _event_files(folder)
-        if earlier and not (overwrite or resume):
+        if not (overwrite or resume) and _event_files(folder) and _last_epoch(folder) > 0:
             raise RequestError(
-                f"--tensorboard: '{folder}' has the events of another run; name another folder, or"
-                " pass --overwrite"
+                f"--tensorboard: '{folder}' has the events of another run; pass --overwrite, name"
+                " another folder, or remove this one"
             )
         self._folder = folder
         self._resume = resume
@@ -120,6 +120,7 @@ def _last_epoch(folder: Path) -> int:
 
     The last event of a killed run may be cut off; what is before it counts.
     """
+    runtime.start()
     import tensorflow as tf
 
     last = -1

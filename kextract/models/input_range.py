@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kextract.errors import RequestError
+from kextract.text import decoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -153,7 +154,7 @@ def _from_file(path: Path) -> Preprocessing:
     where = f"{_FLAG} {path}"
     try:
         with path.open("rb") as file:
-            fields = tomllib.loads(file.read(_MAX_FILE_BYTES).decode())
+            fields = tomllib.loads(decoded(file.read(_MAX_FILE_BYTES)))
     except OSError as error:
         raise RequestError(f"{where}: cannot be read ({error.strerror})") from error
     except ValueError as error:

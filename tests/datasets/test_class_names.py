@@ -21,11 +21,22 @@ def test_names_are_read_by_line_or_by_label(name: str, text: str, tmp_path: Path
     assert read_class_names(tmp_path / name, 3) == ("cat", "dog", "hot dog")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    ("name", "text"), [("x.txt", "chat\r\ncafé\r\n"), ("x.json", '["chat", "café"]')]
+)
+def test_names_may_be_saved_by_any_editor(
+    name: str, text: str, encoding: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(text.encode(encoding))
+    assert read_class_names(tmp_path / name, 2) == ("chat", "café")
+
+
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
         ("x.txt", b"cat\ndog", "has 2 names, but there are 3 classes"),
-        ("x.txt", b"\xff\xfe", "expected text with a name per line"),
+        ("x.txt", b"\xff\xfd", "expected text with a name per line"),
         ("x.txt", b"a\nb\nc\x1b[2J", "not printable"),
         ("x.json", b'{"0": "a", "1": "b", "5": "c"}', "expected text"),
         ("x.json", b'{"1": "a", "2": "b", "3": "c"}', "one for each label from 0 on"),

@@ -91,6 +91,12 @@ def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
         TensorBoard(tmp_path)
 
 
+def test_what_a_run_left_that_was_stopped_before_epoch_1_is_begun_anew(tmp_path: Path) -> None:
+    write(tmp_path, HISTORY[0])
+    write(tmp_path, *HISTORY)
+    assert [step for step, _ in read(tmp_path)["validation/loss"]] == [0, 1, 2]
+
+
 def test_overwriting_removes_our_events_and_nothing_else(tmp_path: Path) -> None:
     write(tmp_path, *HISTORY)
     other = tmp_path / "events.out.tfevents.1.host"
