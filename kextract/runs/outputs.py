@@ -28,18 +28,27 @@ def output_path(requested: Path | None, name: str, values: Mapping[str, Any] | N
 def expanded(paths: Iterable[Path]) -> list[Path]:
     """Return the files that paths stand for, where a shell left patterns such as `*` as they are.
 
-    Raises RequestError for a pattern that no file matches.
+    What is there under its own name is no pattern, nor are the folders on the way to it: `run[1]`
+    is a folder where there is one. Raises RequestError for a pattern that no file matches.
     """
     found: list[Path] = []
     for path in paths:
         if os.path.lexists(path) or not glob.has_magic(str(path)):
             found.append(path)
             continue
-        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - may be absolute
+        folder = next((each for each in path.parents if os.path.lexists(each)), Path())
+        pattern = str(path.relative_to(folder))
+        # Where brackets do not stand for one of several characters, they may be part of a name.
+        matches = _matching(folder, pattern) or _matching(folder, pattern.replace("[", "[[]"))
         if not matches:
             raise RequestError(f"'{path}': no file matches")
-        found += map(Path, matches)
+        found += matches
     return found
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    names = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207 - hides .names
+    return [folder / name for name in sorted(names)]
 
 
 def teacher_file(dataset: str, model: str, seed: int) -> str:
