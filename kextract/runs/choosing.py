@@ -1,4 +1,4 @@
-"""What `--method auto` looks at before it chooses, without TensorFlow where the file allows it."""
+"""What `--method auto` looks at before it chooses, without TensorFlow."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +40,7 @@ def choose(given: Mapping[str, Any], facts: Facts | None = None) -> Choice:
 
 def facts_of(teacher: Path) -> Facts:
     """Look into a teacher's file for what a method depends on."""
-    from kextract.storage.archive import load_archive
+    from kextract.storage.archive import facts_of_archive
     from kextract.storage.opening import Kind, identify
     from kextract.storage.safe_hdf5 import open_checked
 
@@ -48,8 +48,7 @@ def facts_of(teacher: Path) -> Facts:
     if found.info is not None:
         return facts_of_checkpoint(found.info)
     if found.kind is Kind.MODEL:
-        _, about = load_archive(teacher, input_range=None)
-        return Facts(about.input_shape, about.batch_normalizations > 0)
+        return Facts(*facts_of_archive(teacher))
     with open_checked(teacher) as file:
         normalizes = any("moving_" in name or "batch_norm" in name for name in file.datasets)
     # Weights do not say what their images are like; colour is what asks for more.

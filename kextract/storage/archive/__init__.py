@@ -1,6 +1,11 @@
 """Whole Keras models (`.keras`) of others, read as hostile input."""
 
 from kextract.storage.archive.container import is_archive
-from kextract.storage.archive.loading import ArchiveInfo, build_described, load_archive
+from kextract.storage.archive.loading import (
+    ArchiveInfo,
+    build_described,
+    facts_of_archive,
+    load_archive,
+)
 
-__all__ = ["ArchiveInfo", "build_described", "is_archive", "load_archive"]
+__all__ = ["ArchiveInfo", "build_described", "facts_of_archive", "is_archive", "load_archive"]

@@ -44,6 +44,14 @@ def weighted_layers(model: Json) -> int:
     )
 
 
+def normalizes(model: Json) -> bool:
+    """Tell whether a model has batch normalizations, those of models inside included."""
+    return any(
+        normalizes(layer) if is_model(layer) else layer["class_name"] == "BatchNormalization"
+        for layer in layers_of(model)
+    )
+
+
 def layers_of(model: Json) -> list[Json]:
     """Give the descriptions of a model's layers."""
     layers: list[Json] = model["config"]["layers"]

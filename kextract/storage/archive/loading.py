@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
 from kextract.errors import CheckpointError
+from kextract.models.axes import Shape
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
 from kextract.storage.archive.config import clean_model, parse, set_policy
 from kextract.storage.archive.container import (
@@ -23,7 +24,7 @@ from kextract.storage.archive.container import (
     is_archive,
     open_container,
 )
-from kextract.storage.archive.graph import check_graph, shape_of_images
+from kextract.storage.archive.graph import check_graph, normalizes, shape_of_images
 from kextract.storage.archive.head import take_head
 from kextract.storage.archive.legacy import upgrade
 from kextract.storage.archive.tensors import Tensors, TensorsByLayer, TensorsByPath
@@ -124,6 +125,16 @@ def load_archive(
             sha256=digest,
         )
         return adapt(network, shape, head=head, input_range=taken), info
+
+
+def facts_of_archive(path: Path) -> tuple[Shape, bool]:
+    """Give the shape of the images that a classifier takes, and whether it normalizes batches.
+
+    Only its description is read: TensorFlow is not needed. Raises CheckpointError.
+    """
+    with _refused(path), _opened(path) as source:
+        description = clean_model(source.config)
+        return shape_of_images(description), normalizes(description)
 
 
 def build_described(path: Path, description: Any) -> "keras.Model":

@@ -1,0 +1,47 @@
+"""What is chosen by a teacher's file is chosen without TensorFlow."""
+
+from pathlib import Path
+
+import pytest
+
+from kextract import runtime
+from kextract.runs.choosing import facts_of
+from kextract.transfer.auto import Facts
+from tests.cli.program import kextract
+from tests.storage.archive.examples import nested, save
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Path:
+    """A folder with a network of dense layers, and one with batch normalizations."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("teachers")
+    layers = [keras.Input((8, 9, 3)), keras.layers.Flatten(), keras.layers.Dense(4)]
+    for name, model in {"plain": keras.Sequential(layers), "normalized": nested()}.items():
+        save(model, folder / f"{name}.keras")
+        save(model, folder / f"{name}.h5")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_tensorflow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise AssertionError("TensorFlow would be started")
+
+    monkeypatch.setattr(runtime, "start", refuse)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_a_file_says_what_its_images_are_like_and_whether_it_normalizes(
+    folder: Path, ending: str
+) -> None:
+    assert facts_of(folder / f"plain.{ending}") == Facts((8, 9, 3), False)
+    assert facts_of(folder / f"normalized.{ending}") == Facts((16, 16, 1), True)
+
+
+@pytest.mark.parametrize("name", ["plain.keras", "normalized.h5"])
+def test_a_dry_run_of_a_method_to_be_chosen_only_reads(folder: Path, name: str) -> None:
+    done = kextract("distill", name, "--student", "lenet5", "--dry-run", cwd=folder)
+    assert done.code == 0, done.stderr
+    assert "# chosen: " in done.stdout
