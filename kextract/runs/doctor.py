@@ -1,15 +1,18 @@
 """What is installed and what a run would find here: for `kextract doctor`."""
 
+import json
 import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from kextract.datasets.registry import DATASETS
+from kextract.runtime import keras_json
 
 Status = Literal["ok", "optional", "problem"]
 NEEDED = ("tensorflow", "keras", "numpy", "h5py", "typer", "rich", "pillow", "filelock")
@@ -17,11 +20,13 @@ EXTRAS = {
     "plots": ("matplotlib",),
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),
     "tflite": ("ai-edge-litert",),
+    "tensorboard": ("tensorboard", "pkg_resources"),
 }
 USES = {
     "plots": "compare --plot and report",
     "onnx": "export to ONNX",
     "tflite": "running exported TFLite models",
+    "tensorboard": "looking at what --tensorboard writes",
 }
 PYTHONS = ((3, 11), (3, 13))
 """The oldest and the newest Python that kextract is tested with."""
@@ -54,6 +59,7 @@ def diagnose(
     return [
         *_programs(),
         *_extras(),
+        *_surroundings(),
         *(devices or find_devices)(),
         *_data(data_dir),
     ]
@@ -115,13 +121,42 @@ def _programs() -> list[Finding]:
 def _extras() -> list[Finding]:
     findings = []
     for extra, packages in EXTRAS.items():
-        found = {name: _version(name) for name in packages}
+        found = {name: _installed(name) for name in packages}
         text = ", ".join(f"{name} {known or 'missing'}" for name, known in found.items())
         if all(found.values()):
             findings.append(Finding(f"extra '{extra}'", text))
         else:
             advice = f"for {USES[extra]}: pip install 'kextract[{extra}]'"
             findings.append(Finding(f"extra '{extra}'", text, "optional", advice))
+    return findings
+
+
+def _surroundings() -> list[Finding]:
+    """Look at what was set or made for, or by, something else and bears on a run."""
+    findings = []
+    settings = keras_json()
+    try:
+        found = json.loads(settings.read_bytes())
+        others = [
+            f"{name} {found[name]}"
+            for name, ours in (("image_data_format", "channels_last"), ("floatx", "float32"))
+            if found.get(name, ours) != ours
+        ]
+        advice = "for other programs: kextract computes channels_last, in float32 or bfloat16"
+        text = f"{', '.join(others)}, in {settings}" if others else str(settings)
+        findings.append(Finding("keras settings", text, advice=advice if others else ""))
+    except FileNotFoundError:
+        findings.append(Finding("keras settings", "none"))
+    except (OSError, ValueError, AttributeError) as error:
+        why = f"{settings} cannot be read ({error})"
+        findings.append(Finding("keras settings", why, "problem", "correct or remove that file"))
+    backend = os.environ.get("KERAS_BACKEND", "")
+    if backend not in ("", "tensorflow"):
+        advice = "for other programs: kextract computes with tensorflow"
+        findings.append(Finding("KERAS_BACKEND", backend, advice=advice))
+    if Path("~").is_dir():
+        advice = "made by a program that did not expand it; look into './~' before removing it"
+        findings.append(Finding("folder '~'", str(Path.cwd() / "~"), "optional", advice))
     return findings
 
 
@@ -152,6 +187,12 @@ def _dataset(name: str, generated: bool, data_dir: Path | None, cache: Path) -> 
     if any(cache.glob(f"{name}[.-]*")):
         return Finding(what, f"downloaded to {cache}")
     return Finding(what, "not here", "optional", "downloaded when it is first used")
+
+
+def _installed(name: str) -> str | None:
+    if name == "pkg_resources":  # a part of setuptools, up to version 80
+        return _version("setuptools") if find_spec(name) else None
+    return _version(name)
 
 
 def _version(name: str) -> str | None:

@@ -30,6 +30,53 @@ def test_a_missing_extra_is_told_with_the_command_that_brings_it(
     assert "pip install 'kextract[plots]'" in finding.advice
 
 
+def test_tensorboard_lacks_what_newer_setuptools_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    finding = found()["extra 'tensorboard'"]
+    assert "pkg_resources missing" in finding.found
+    assert "pip install 'kextract[tensorboard]'" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "says"),
+    [
+        ('{"image_data_format": "channels_last"}', "ok", "keras.json"),
+        ('{"image_data_format": "channels_first"}', "ok", "image_data_format channels_first, in"),
+        ('{"floatx": "float16", "backend": "jax"}', "ok", "floatx float16, in"),
+        ("{", "problem", "cannot be read"),
+        ("[]", "problem", "cannot be read"),
+        (None, "ok", "none"),
+    ],
+)
+def test_settings_of_keras_are_named_with_their_file(
+    text: str | None, status: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    if text is not None:
+        (tmp_path / "keras.json").write_text(text)
+    finding = found()["keras settings"]
+    assert (finding.status, says in finding.found) == (status, True), finding
+    assert bool(finding.advice) == (says not in ("none", "keras.json"))
+
+
+def test_a_backend_of_other_projects_is_shown_as_one_that_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert "KERAS_BACKEND" not in found()
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert found()["KERAS_BACKEND"].advice.endswith("kextract computes with tensorflow")
+
+
+def test_a_folder_that_an_unexpanded_tilde_made_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "folder '~'" not in found()
+    (tmp_path / "~").mkdir()
+    assert found()["folder '~'"].found == str(tmp_path / "~")
+
+
 def test_a_missing_package_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "NEEDED", ("no-such-package",))
     assert found()["no-such-package"].status == "problem"
