@@ -1,4 +1,4 @@
-"""Starts TensorFlow: without its chatter, with the requested threads and precision."""
+"""Starts TensorFlow and Keras: quietly, with the requested threads, and set up as meant here."""
 
 import os
 import random
@@ -69,9 +69,9 @@ def join(cluster: Cluster | None) -> None:
 def as_guest(numbers: random.Random | None = None) -> Iterator[None]:
     """Run a block of a Python program, and leave what it shares with kextract as it was.
 
-    That is Python's random numbers, in whose place the block draws `numbers`, and TensorFlow's
-    determinism and the level of its log. NumPy's random numbers and Keras's precision are never
-    touched, or put back at once.
+    That is Python's random numbers, in whose place the block draws `numbers`, TensorFlow's
+    determinism and the level of its log, and how Keras is set up. NumPy's random numbers are never
+    touched.
     """
     numbers = numbers or random.Random(0)
     before, shared = random.getstate(), _shared_settings()
@@ -79,7 +79,8 @@ def as_guest(numbers: random.Random | None = None) -> Iterator[None]:
     if start.cache_info().currsize:
         _share((True, "ERROR"))
     try:
-        yield
+        with _keras_set_up():
+            yield
     finally:
         numbers.setstate(random.getstate())
         random.setstate(before)
@@ -115,13 +116,14 @@ def start() -> None:
     """Import TensorFlow quietly; must come before any other import of it, and may come again.
 
     Operations are made deterministic, so that a seed repeats a run bit for bit on one machine.
-    Raises WorkerError where the other workers of a run do not come.
+    Raises WorkerError where the other workers of a run do not come, and RequestError where Keras
+    was imported with another backend before, or cannot be by what its own file says.
     """
     for cluster in _joined:
         meet(cluster)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with native_stderr_held():
+        _import_keras()
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")
@@ -130,6 +132,77 @@ def start() -> None:
             _joined[cluster] = _multiworker(tf)
         # The first operation starts the devices, which write their greetings.
         tf.zeros(())
+
+
+def _import_keras() -> None:
+    """Import Keras for TensorFlow and set it up, whatever is set for other projects."""
+    before = os.environ.get("KERAS_BACKEND")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    if os.environ.get("KERAS_HOME", "").startswith("~"):
+        # Keras would make a folder of that name.
+        os.environ["KERAS_HOME"] = os.path.expanduser(os.environ["KERAS_HOME"])  # noqa: PTH111
+    try:
+        import keras
+    except (ValueError, AttributeError) as error:
+        raise RequestError(
+            f"Keras does not start by its own settings in '{keras_json()}':"
+            f" {' '.join(str(error).split())}; correct or remove that file"
+        ) from error
+    finally:
+        del os.environ["KERAS_BACKEND"]
+        if before is not None:
+            os.environ["KERAS_BACKEND"] = before
+    if keras.config.backend() != "tensorflow":
+        raise RequestError(
+            f"Keras was imported with the backend '{keras.config.backend()}' already, and kextract"
+            " computes with TensorFlow: set KERAS_BACKEND=tensorflow before keras is imported"
+        )
+    _settings_of_caller.append(_keras_settings())
+    _set_keras(_OURS)
+
+
+def keras_json() -> Path:
+    """Name the file in which Keras keeps its settings."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
+
+
+_OURS = ("channels_last", "float32", 1e-7, "float32")
+_settings_of_caller: list[tuple[Any, ...]] = []
+"""How Keras was set up when `start` found it."""
+
+
+def _keras_settings() -> tuple[Any, ...]:
+    from keras import config
+
+    return config.image_data_format(), config.floatx(), config.epsilon(), config.dtype_policy()
+
+
+def _set_keras(settings: tuple[Any, ...]) -> None:
+    from keras import config
+
+    data_format, floatx, epsilon, policy = settings
+    config.set_image_data_format(data_format)
+    config.set_floatx(floatx)
+    config.set_epsilon(epsilon)
+    config.set_dtype_policy(policy)
+
+
+@contextmanager
+def _keras_set_up() -> Iterator[None]:
+    """Let Keras build and compute as is meant here, and give the caller's own settings back.
+
+    Those are in its `keras.json`, or made by `keras.config`: where an image has its channels, of
+    which type numbers are, and what is added to a divisor.
+    """
+    before = None
+    if start.cache_info().currsize:
+        before = _keras_settings()
+        _set_keras(_OURS)
+    try:
+        yield
+    finally:
+        if start.cache_info().currsize:
+            _set_keras(before or _settings_of_caller[-1])
 
 
 def _multiworker(tf: Any) -> Any:

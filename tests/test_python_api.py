@@ -267,6 +267,23 @@ def test_a_loaded_checkpoint_takes_pixels_and_gives_logits() -> None:
     assert model(np.zeros((2, 28, 28, 1), np.float32)).shape == (2, 10)
 
 
+def test_settings_of_keras_have_no_part_in_it_and_stay_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import keras
+
+    monkeypatch.setenv("HOME", str(TEACHER.parent))
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = kextract.load(f"~/{TEACHER.name}")
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert {layer.data_format for layer in model.layers if hasattr(layer, "data_format")} == {
+        "channels_last"
+    }
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("taken", [(0, 255), [0.0, 255.0], "0,255", "0..255"])
 def test_the_range_of_pixels_is_two_numbers_or_a_text(taken: Any, tmp_path: Path) -> None:

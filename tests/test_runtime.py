@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,10 @@ CHILDREN = (2, 3)
 SET_BY_START = ("TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND")
 
 
+OURS = ["channels_last", "float32", 1e-7, "float32", "channels_last"]
+THEIRS = ["channels_first", "float64", 0.5, "float64", "channels_first"]
+
+
 def python(*arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a new interpreter that does not know what this one has set up."""
     environment = {k: v for k, v in os.environ.items() if k not in SET_BY_START}
@@ -28,23 +33,47 @@ def python(*arguments: str, path: Path | None = None) -> subprocess.CompletedPro
 
 
 @pytest.fixture(scope="module")
-def started() -> subprocess.CompletedProcess[str]:
-    """A process that started TensorFlow twice, as quickstart does, and then used it."""
+def started(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """A process that started TensorFlow twice, as quickstart does, and then used it.
+
+    Keras is set up for another project.
+    """
+    home = tmp_path_factory.mktemp("home")
+    settings = {"image_data_format": "channels_first", "floatx": "float64", "epsilon": 0.5}
+    (home / "keras.json").write_text(json.dumps(settings | {"backend": "torch"}))
     return python(
         "-c",
-        """
-import json
+        f"""
+import json, os
+os.environ |= {{"KERAS_BACKEND": "jax", "KERAS_HOME": {str(home)!r}}}
 from kextract import runtime
-runtime.start()
-runtime.start()
-import keras, tensorflow as tf
+
+def settings():
+    return [
+        keras.config.image_data_format(), keras.config.floatx(), keras.config.epsilon(),
+        keras.layers.Dense(1).compute_dtype, keras.layers.Conv2D(1, 1).data_format
+    ]
+
+with runtime.as_guest():
+    runtime.start()
+    runtime.start()
+    import keras, tensorflow as tf
+    found = {{"settings": settings(), "backend": keras.config.backend()}}
+found["backend of other programs"] = os.environ["KERAS_BACKEND"]
+found["settings of the caller"] = settings()
+with runtime.as_guest():
+    found["settings again"] = settings()
+keras.config.set_epsilon(0.25)
+with runtime.as_guest():
+    pass
+found["settings that changed"] = settings()
 tf.function(lambda x: x @ x)(tf.ones((4, 4)))
 try:
     tf.random.uniform(())
-    refused = False
+    found["refuses chance without a seed"] = False
 except RuntimeError:
-    refused = True
-print(json.dumps({"backend": keras.config.backend(), "refuses chance without a seed": refused}))
+    found["refuses chance without a seed"] = True
+print(json.dumps(found))
 """,
     )
 
@@ -54,7 +83,16 @@ def test_starting_writes_nothing_to_stderr(started: subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize(
-    ("setting", "expected"), [("backend", "tensorflow"), ("refuses chance without a seed", True)]
+    ("setting", "expected"),
+    [
+        ("backend", "tensorflow"),
+        ("refuses chance without a seed", True),
+        ("backend of other programs", "jax"),
+        ("settings", OURS),
+        ("settings of the caller", THEIRS),
+        ("settings again", OURS),
+        ("settings that changed", [*THEIRS[:2], 0.25, *THEIRS[3:]]),
+    ],
 )
 def test_starting_sets_up_a_repeatable_tensorflow(
     started: subprocess.CompletedProcess[str], setting: str, expected: Any
@@ -86,9 +124,17 @@ def test_without_a_thread_limit_tensorflow_decides() -> None:
     assert runtime.threads() == os.cpu_count()
 
 
+KERAS = """
+from unittest.mock import MagicMock
+config = MagicMock()
+config.backend.return_value = '{}'
+"""
+
+
 def started_with(tensorflow: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Start a TensorFlow that is this module."""
     (folder / "tensorflow.py").write_text("import os, sys\n" + tensorflow)
+    (folder / "keras.py").write_text(KERAS.format("tensorflow"))
     code = "from kextract import runtime; runtime.start(); os = __import__('os'); os.write(2, b'!')"
     return python("-c", code, path=folder)
 
@@ -107,6 +153,23 @@ def test_what_native_code_wrote_is_shown_where_starting_fails(tmp_path: Path) ->
     stderr = started_with(broken, tmp_path).stderr
     assert stderr.startswith("no such instruction")
     assert "cannot load" in stderr
+
+
+def test_a_keras_of_another_backend_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "keras.py").write_text(KERAS.format("jax"))
+    done = python(
+        "-c", "import keras; from kextract import runtime; runtime.start()", path=tmp_path
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "kextract.errors.RequestError: Keras was imported with the backend 'jax' already, and"
+        " kextract computes with TensorFlow: set KERAS_BACKEND=tensorflow before keras is imported"
+    )
+
+
+def test_settings_that_keras_refuses_are_named_by_their_file(tmp_path: Path) -> None:
+    (tmp_path / "keras.py").write_text("raise ValueError('Invalid `epsilon`')")
+    done = python("-c", "from kextract import runtime; runtime.start()", path=tmp_path)
+    assert re.search(r"RequestError: Keras does not .*keras\.json': Invalid `epsilon`", done.stderr)
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def download(name: str) -> Arrays:
 
 def cache_folder() -> Path:
     """Name the folder that Keras downloads to, by the same rules as `keras.utils.get_file`."""
-    home = Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
+    home = runtime.keras_json().parent
     if not os.access(home, os.W_OK):
         home = Path(tempfile.gettempdir()) / ".keras"
     return home / "datasets"
