@@ -71,3 +71,49 @@ def test_where_all_is_well_nothing_changes(body: str, code: int) -> None:
 def test_other_failures_of_the_system_are_not_taken_for_those_of_stdout() -> None:
     done = run("open('/nowhere/at all')")
     assert "FileNotFoundError" in done.stderr
+
+
+SOMEBODY = """
+import logging, os, subprocess, sys, threading
+from kextract.stdout import results, results_alone, usable_stdout
+
+def called():
+    print("print")
+    sys.stdout.write("write\\n")
+    sys.stdout.buffer.write(b"buffer\\n")
+    sys.stdout.flush()
+    os.write(1, b"descriptor\\n")
+    subprocess.run(["echo", "child"])
+    log.warning("log")
+
+with usable_stdout():
+    print("before")
+    with results_alone():
+        print("import")
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        log = logging.getLogger()
+    thread = threading.Thread(target=called)
+    thread.start()
+    thread.join()
+    print("between")
+    os.write(1, b"descriptor of the program\\n")
+    thread = threading.Thread(target=lambda: print("display", file=results()))
+    thread.start()
+    thread.join()
+print("after")
+os.write(1, b"descriptor at last\\n")
+"""
+
+
+def test_what_somebody_s_code_writes_is_no_result() -> None:
+    command = [sys.executable, "-u", "-c", SOMEBODY]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == [
+        *("before", "between", "display", "after", "descriptor at last", ""),
+    ]
+    assert sorted(done.stderr.split("\n")) == sorted(
+        [
+            *("import", "print", "write", "buffer", "descriptor", "child", "log"),
+            *("descriptor of the program", ""),
+        ]
+    )

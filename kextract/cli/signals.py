@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from kextract.stdout import results
+
 INTERRUPTED, TERMINATED = 130, 143
 SAME_PRESS = 0.5
 """Seconds within which a second signal is taken for the first: `timeout` sends each twice."""
@@ -80,6 +82,6 @@ def _watch(reader: int) -> None:
 
 
 def _end(number: int) -> None:
-    if os.isatty(1):
-        os.write(1, _SHOW_CURSOR)
+    if results().isatty():
+        os.write(results().fileno(), _SHOW_CURSOR)
     os._exit(TERMINATED if number == signal.SIGTERM else INTERRUPTED)

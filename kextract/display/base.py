@@ -10,6 +10,7 @@ from typing import Self, TextIO
 
 from kextract.columns import column
 from kextract.records import EpochRecord, Event, Note, Picture, Progress
+from kextract.stdout import results
 from kextract.text import one_line
 
 Outcome = Mapping[str, str | float | int]
@@ -46,7 +47,7 @@ class Display(ABC):
     """
 
     def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
-        self.stdout = sys.stdout if stdout is None else stdout
+        self.stdout = results() if stdout is None else stdout
         self.stderr = sys.stderr if stderr is None else stderr
 
     @abstractmethod

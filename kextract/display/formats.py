@@ -23,6 +23,7 @@ from kextract.display.live import LiveDisplay
 from kextract.display.rows import GAP, EpochRows, closing_lines
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord, best_epoch
+from kextract.stdout import results
 from kextract.text import json_text, one_line
 
 FORMATS = ("auto", "live", "plain", "json", "quiet")
@@ -116,7 +117,7 @@ def make_display(
     Where "live" is asked for and cannot be, the display is plain and a note says why. The streams
     are the process's own by default. Raises UnknownNameError for another name.
     """
-    out = sys.stdout if stdout is None else stdout
+    out = results() if stdout is None else stdout
     err = sys.stderr if stderr is None else stderr
     match format:
         case "auto":

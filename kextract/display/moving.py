@@ -51,6 +51,7 @@ class MovingLines:
             refresh_per_second=REFRESHES,
             speed_estimate_period=WINDOW,
             transient=True,
+            redirect_stdout=False,  # what others print does not go there
             redirect_stderr=redirect_stderr,
             get_time=clock,
         )

@@ -75,6 +75,10 @@ class Plan(Protocol):
     def names(self) -> Mapping[str, Any]:
         """What may stand in braces in the name of a file."""
 
+    @property
+    def ledger(self) -> Path | None:
+        """Where the answers of a teacher are kept that is asked under a budget."""
+
     def check_output(self, *, replace: bool) -> None:
         """Refuse to write over files beside the output, unless to `replace` them."""
 
@@ -102,7 +106,13 @@ def run_job(plan: Plan, place: Output, display: Display) -> None:
             display.note(f"'{path}' is there already: skipped")
             display.finish((), {"checkpoint": str(path)})
         return
-    with reserved(path, resume=resume, overwrite=place.overwrite, command=plan.command) as keeping:
+    with reserved(
+        path,
+        resume=resume,
+        overwrite=place.overwrite,
+        command=plan.command,
+        ledger=plan.ledger,
+    ) as keeping:
         plan.check_output(replace=place.overwrite or resume)
         display = with_listeners(display, place, plan.names, resume=resume)
         if cluster is not None:

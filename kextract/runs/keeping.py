@@ -33,9 +33,16 @@ class Keeping:
     """Keeps the last finished epoch of one run beside its output."""
 
     def __init__(
-        self, output: Path, earlier: Kept | None, command: str, *, extended: bool = False
+        self,
+        output: Path,
+        earlier: Kept | None,
+        command: str,
+        *,
+        extended: bool = False,
+        ledger: Path | None = None,
     ) -> None:
         self._output = output
+        self._ledger = ledger
         self._command = command
         self._extended = extended
         self._path = resume_path(output)
@@ -91,7 +98,7 @@ class Keeping:
         except KextractError as error:
             # To continue with what does not fit would only lead here again.
             if self._began and not isinstance(error, CheckpointError):
-                error.args = (f"{error}; {self._outcome()}",)
+                error.args = (f"{error}; {self._outcome(str(error))}",)
             raise
 
     def _give_up(self) -> None:
@@ -100,20 +107,37 @@ class Keeping:
         except OSError as error:
             raise StorageError(f"cannot remove '{self._path}': {reason(error)}") from error
 
-    def _outcome(self) -> str:
+    def _outcome(self, said: str = "") -> str:
+        """Say what is there now, but for what is `said` already."""
         if self._ended:
             return f"'{self._output}' was written"
-        kept = self._kept()
+        kept = self._kept(said)
         return f"{kept}; to continue: {self._command} --resume" if self._epochs else kept
 
-    def _kept(self) -> str:
+    def _kept(self, said: str = "") -> str:
         # The folder may have been deleted under the run.
         if not self._path.exists():
             self._epochs = 0
         if not self._epochs:
-            return "nothing was kept"
+            responses = self._responses()
+            if responses is None:
+                return "nothing was kept"
+            rest = "no epoch was finished; the same command asks for the rest only"
+            return rest if responses in said else f"{responses}; {rest}"
         epochs = "epoch 1 is" if self._epochs == 1 else f"epochs 1 to {self._epochs} are"
         return f"{epochs} kept"
+
+    def _responses(self) -> str | None:
+        """Say what the teacher was asked and answered so far, which no other run has to ask for."""
+        from kextract.teachers.ledger import Ledger, kept_in
+
+        if self._ledger is None or not self._ledger.exists():
+            return None
+        try:
+            with Ledger(self._ledger, read_only=True) as ledger:
+                return kept_in(ledger.path, ledger.counts) if ledger.counts.answered else None
+        except KextractError:  # It was deleted, or is another file now: there is nothing to say.
+            return None
 
     def _check(self, kept: Request, asked: Request, epochs: int) -> None:
         for name in {**kept, **asked}:
@@ -138,13 +162,15 @@ class Keeping:
 
 
 @contextmanager
-def reserved(output: Path, *, resume: bool, overwrite: bool, command: str) -> Iterator[Keeping]:
+def reserved(
+    output: Path, *, resume: bool, overwrite: bool, command: str, ledger: Path | None = None
+) -> Iterator[Keeping]:
     """Reserve an output for one run and keep the run's epochs beside it.
 
     Raises RequestError, before any work, for an output that cannot be written or that another run
     is writing; for an unfinished run of it, unless to `resume` or to `overwrite`; and for nothing
     to `resume`. A finished run is resumed where it was kept as one to be extended. `command` makes
-    the run, without `--resume`.
+    the run, without `--resume`; `ledger` is where it keeps what a teacher answers.
     """
     finished = resume and os.path.exists(output)  # noqa: PTH110
     if finished and not os.path.exists(resume_path(output)):  # noqa: PTH110
@@ -155,7 +181,8 @@ def reserved(output: Path, *, resume: bool, overwrite: bool, command: str) -> It
     check_writable(output, overwrite or finished)
     with run_lock(output):
         earlier = earlier_run(output, resume=resume, overwrite=overwrite)
-        keeping = Keeping(output, earlier, command, extended=finished and not overwrite)
+        extended = finished and not overwrite
+        keeping = Keeping(output, earlier, command, extended=extended, ledger=ledger)
         with keeping.explained():
             yield keeping
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import TeacherError
 from kextract.teachers.checking import checked
-from kextract.teachers.ledger import Heading, Ledger
+from kextract.teachers.ledger import Heading, Ledger, kept_in
 from kextract.teachers.model_file import one_line
 from kextract.teachers.protocol import Teacher
 
@@ -76,7 +76,8 @@ class Asking:
 
         Yields how many of them are there after each call of the teacher. Where the ledger has
         questions at these places, they stand instead of `images`. Ends early when the budget is
-        spent. Raises TeacherError when a batch was tried too often or too dear.
+        spent. Raises TeacherError when a batch was tried too often, was answered with what is wrong
+        in kind, which no second attempt would mend, or would cost more than is left.
         """
         ledger, end = self._ledger, place + len(images)
         while ledger.counts.answered < end:
@@ -101,7 +102,9 @@ class Asking:
                 responses = self._checked(self._teacher(questions), len(questions))
             except Exception as error:  # Services fail in every way there is.
                 failure = error
-                continue
+                if may_pass(error):
+                    continue
+                break
             self._ledger.answer(responses)
             return
         raise TeacherError(self._given_up(failure)) from failure
@@ -110,10 +113,14 @@ class Asking:
         return checked(responses, self._teacher.outputs, count, self._teacher.classes)
 
     def _given_up(self, failure: Exception | None) -> str:
-        counts = self._ledger.counts
         said = f"{type(failure).__name__}: {one_line(failure)}" if failure else "nothing"
+        when = "the last time" if failure is None or may_pass(failure) else "and is not asked again"
         return (
-            f"'{self._teacher.name}' did not answer a batch of questions, the last time with"
-            f" {said}; {counts.answered} responses to {counts.sent} sent images are kept in"
-            f" '{self._ledger.path}'"
+            f"'{self._teacher.name}' did not answer a batch of questions, {when}: {said};"
+            f" {kept_in(self._ledger.path, self._ledger.counts)}"
         )
+
+
+def may_pass(failure: Exception) -> bool:
+    """Tell whether a question that failed like this may be answered a second time."""
+    return getattr(failure, "may_pass", True)

@@ -26,7 +26,7 @@ from kextract.storage.run_lock import run_lock
 from kextract.teachers.checking import NonsenseError, checked
 from kextract.teachers.kinds import predictions
 from kextract.teachers.protocol import OUTPUTS
-from kextract.text import printable
+from kextract.text import counted, printable
 
 SCHEMA = 1
 MAX_CLASSES = 100_000
@@ -261,6 +261,12 @@ class Ledger:
 def response_kind(heading: Heading) -> tuple[str, tuple[int, ...]]:
     """Return dtype and shape of the response to one question."""
     return ("<i4", ()) if heading.outputs == "labels" else ("<f4", (heading.classes,))
+
+
+def kept_in(path: Path, counts: Counts) -> str:
+    """Say in one line what a ledger keeps."""
+    answered = counted(counts.answered, "response")
+    return f"{answered} to {counts.sent} sent images are kept in '{path}'"
 
 
 def open_ledger(path: Path, heading: Heading, budget: int) -> Ledger:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kextract.errors import RequestError
 from kextract.models.axes import Shape
 from kextract.models.input_range import PIXELS, Preprocessing
+from kextract.stdout import results_alone
 from kextract.teachers.layout import Numbers
 from kextract.teachers.model_file import one_line
 from kextract.teachers.protocol import FUNCTION, TIMEOUT
@@ -51,13 +52,20 @@ class PythonFunction:
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         """Answer images (n, h, w, c) with whatever the function returns."""
         numbers = Numbers(np.dtype(np.float32)).encoded(images, self._input_range)
-        return np.asarray(within(self._timeout, self._function, numbers))
+        answer: NDArray[Any] = within(self._timeout, self._function, numbers)
+        return answer
+
+
+class EndedError(Exception):
+    """A function ended itself, and would have ended the program."""
+
+    may_pass = False
 
 
 def within(seconds: float, function: Function, images: NDArray[np.float32]) -> Any:
     """Call the function and return what it returns or raise what it raises.
 
-    Raises TimeoutError after so many seconds.
+    Raises TimeoutError after so many seconds, EndedError for SystemExit and its like.
     """
     box: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
 
@@ -72,9 +80,11 @@ def within(seconds: float, function: Function, images: NDArray[np.float32]) -> A
         succeeded, result = box.get(timeout=seconds)
     except queue.Empty:
         raise TimeoutError(f"no answer within {seconds:g} s") from None
-    if not succeeded:
-        raise result
-    return result
+    if succeeded:
+        return result
+    if not isinstance(result, Exception):
+        raise EndedError(f"{type(result).__name__} {result}".rstrip()) from result
+    raise result
 
 
 def import_function(where: str) -> Function:
@@ -89,8 +99,9 @@ def import_function(where: str) -> Function:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # Importing runs somebody's code.
+        with results_alone():
+            module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # Importing runs somebody's code.
         raise RequestError(
             f"'{where}': cannot import '{module_name}': {one_line(error)}"
         ) from error

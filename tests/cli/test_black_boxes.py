@@ -43,6 +43,15 @@ def labels(images):
 
 def nonsense(images):
     return np.full((len(images), 3), np.nan)
+
+def noisy(images):
+    print("from the service")
+    return answer(images).round(1)
+
+def leaving(images):
+    if os.path.exists("received"):
+        raise SystemExit(3)
+    return answer(images)
 '''
 
 
@@ -130,6 +139,29 @@ def test_inspect_shows_a_ledger_as_a_table(taught: tuple[Path, Finished]) -> Non
     shown = kextract("inspect", "out.ledger.db", cwd=taught[0])
     assert re.search(r"teacher +python:dimness:answer", shown.stdout)
     assert re.search(r"answered +60", shown.stdout)
+
+
+def test_what_a_service_prints_is_no_result_and_what_it_rounds_is_learned_from(bench: Path) -> None:
+    words = ("distill", "python:dimness:noisy", *TEACHER, *SHORT, "--format", "json")
+    done = kextract(*words, cwd=bench)
+    assert done.code == 0, done.stderr
+    assert [json.loads(line)["event"] for line in done.stdout.splitlines()][-1] == "end"
+    assert "from the service" in done.stderr
+    with Ledger(bench / "out.ledger.db", read_only=True) as ledger:
+        np.testing.assert_allclose(ledger.responses.sum(axis=1), 1, atol=1e-6)
+
+
+def test_a_service_that_ends_itself_ends_the_run_with_what_is_in_the_ledger(bench: Path) -> None:
+    done = kextract("distill", "python:dimness:leaving", *TEACHER, *SHORT, cwd=bench)
+    known = counts(bench)
+    assert done.code == 1
+    assert done.stderr.splitlines()[-1] == (
+        "kextract: 'python:dimness:leaving' did not answer a batch of questions, and is not asked"
+        f" again: EndedError: SystemExit 3; {known.answered} responses to {known.sent} sent images"
+        " are kept in 'out.ledger.db'; no epoch was finished; the same command asks for the rest"
+        " only"
+    )
+    assert 0 < known.answered < known.sent
 
 
 def test_nonsense_ends_the_run_in_one_line(bench: Path) -> None:

@@ -11,11 +11,18 @@ import numpy as np
 import pytest
 
 from kextract.datasets.images import Images
-from kextract.errors import CheckpointError, NonFiniteError, RequestError, StorageError
+from kextract.errors import (
+    CheckpointError,
+    NonFiniteError,
+    RequestError,
+    StorageError,
+    TeacherError,
+)
 from kextract.records import EpochRecord, Snapshot
 from kextract.runs.keeping import images_sha256, reserved
 from kextract.storage import read_info
 from kextract.storage.resume import Request, read_resume, resume_path
+from kextract.teachers.ledger import Heading, open_ledger
 from tests.cli.conftest import write_images
 from tests.cli.program import kextract, kextract_acted_on, kextract_process
 from tests.cli.stopping import epochs_of
@@ -45,6 +52,34 @@ def stop_after(output: Path, *, epochs: int, failure: BaseException) -> BaseExce
             keeping.keep(epoch(number))
         raise failure
     return stopped.value
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), TeacherError("gone")])
+def test_answers_of_a_teacher_are_kept_though_no_epoch_is(
+    failure: BaseException, tmp_path: Path
+) -> None:
+    heading = Heading("service", "labels", (2, 2, 1), 3)
+    path = tmp_path / "x.ledger.db"
+    with open_ledger(path, heading, 10) as ledger:
+        ledger.ask(np.zeros((4, 2, 2, 1), np.uint8))
+        ledger.send(4)
+        ledger.answer(np.zeros(4, np.int32))
+    with (
+        pytest.raises(type(failure)) as stopped,
+        reserved(
+            tmp_path / "model.weights.h5",
+            resume=False,
+            overwrite=False,
+            command=COMMAND,
+            ledger=path,
+        ) as keeping,
+    ):
+        keeping.begin(REQUEST, epochs=9)
+        raise failure
+    assert str(stopped.value).endswith(
+        f"4 responses to 4 sent images are kept in '{path}'; no epoch was finished; the same"
+        " command asks for the rest only"
+    )
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ Parse = Callable[[list[str]], Invocation[Any]]
 def parser(name: str, monkeypatch: pytest.MonkeyPatch) -> Parse:
     """Return what parses words as the program does, but for what options have to do together."""
     found: list[Invocation[Any]] = []
+    monkeypatch.delenv("KEXTRACT_DATA", raising=False)
     monkeypatch.setattr(commands, "invoke", lambda name, *all: resolve(name, REQUESTS[name], all))
 
     def run(invocation: Invocation[Any]) -> None:

@@ -56,6 +56,7 @@ def test_a_run_shows_on_stderr_what_its_trial_asks(tmp_path: Path) -> None:
         title = "student"
         invocation: Any = SimpleNamespace(request=SimpleNamespace(strategy="none"))
         names: ClassVar[dict[str, Any]] = {}
+        ledger = None
 
         def check_output(self, *, replace: bool) -> None:
             pass

@@ -8,6 +8,7 @@ import pytest
 from kextract.errors import TeacherError
 from kextract.teachers.asking import Asking, AskingRules, heading_of
 from kextract.teachers.ledger import Counts, Ledger, open_ledger
+from kextract.teachers.python_function import EndedError
 from tests.teachers.examples import Brightness, expected, pictures
 
 RULES = AskingRules(budget=40, at_once=4)
@@ -48,7 +49,7 @@ def test_every_image_is_asked_once_and_its_answer_kept(tmp_path: Path) -> None:
     assert ask(tmp_path, teacher, pictures(10)) == Counts(sent=10, asked=10, answered=10)
     questions, responses = kept(tmp_path)
     np.testing.assert_array_equal(questions, pictures(10))
-    np.testing.assert_array_equal(responses, expected(pictures(10)))
+    np.testing.assert_allclose(responses, expected(pictures(10)), rtol=1e-6)
     assert teacher.received == 10
 
 
@@ -94,13 +95,36 @@ def test_what_is_sent_again_never_exceeds_the_budget(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense", [np.full((4, 3), np.nan), np.full((4, 3), 0.5), np.zeros((3, 3)), "sorry"]
+    "fault", [np.full((4, 3), np.nan), OSError("busy"), TimeoutError(), ValueError(), KeyError("x")]
 )
-def test_nonsense_is_asked_again_and_never_kept(tmp_path: Path, nonsense: Any) -> None:
-    teacher = Brightness(faults=[nonsense])
+def test_what_may_pass_is_asked_again_and_never_kept(tmp_path: Path, fault: Any) -> None:
+    teacher = Brightness(faults=[fault])
     counts = ask(tmp_path, teacher, pictures(4))
     assert counts == Counts(sent=8, asked=4, answered=4)
-    np.testing.assert_array_equal(kept(tmp_path)[1], expected(pictures(4)))
+    np.testing.assert_allclose(kept(tmp_path)[1], expected(pictures(4)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [np.full((4, 3), 0.5), np.zeros((3, 3)), "sorry", [1, 0, 2, 1], [{"cat": 0.5}] * 4, [None] * 4],
+)
+def test_an_answer_of_the_wrong_kind_is_not_asked_for_again(tmp_path: Path, answer: Any) -> None:
+    teacher = Brightness(faults=[None, answer])
+    with pytest.raises(
+        TeacherError, match=r"and is not asked again: NonsenseError: .*; 4 responses"
+    ):
+        ask(tmp_path, teacher, pictures(8))
+    assert teacher.received == 8
+    assert ask(tmp_path, Brightness(), pictures(8)) == Counts(sent=12, asked=8, answered=8)
+
+
+def test_a_function_that_ends_itself_is_not_asked_again(tmp_path: Path) -> None:
+    teacher = Brightness(faults=[EndedError("SystemExit 3")])
+    with pytest.raises(
+        TeacherError, match="and is not asked again: EndedError: SystemExit 3; 0 re"
+    ):
+        ask(tmp_path, teacher, pictures(4))
+    assert teacher.received == 4
 
 
 def test_a_teacher_that_keeps_failing_is_given_up_in_one_line_and_the_ledger_is_whole(
@@ -110,7 +134,7 @@ def test_a_teacher_that_keeps_failing_is_given_up_in_one_line_and_the_ledger_is_
     with pytest.raises(TeacherError) as failure:
         ask(tmp_path, teacher, pictures(8))
     assert str(failure.value) == (
-        "'brightness' did not answer a batch of questions, the last time with OSError: no route;"
+        "'brightness' did not answer a batch of questions, the last time: OSError: no route;"
         f" 4 responses to 24 sent images are kept in '{tmp_path / 'x.ledger.db'}'"
     )
     assert ask(tmp_path, Brightness(), pictures(8)) == Counts(sent=28, asked=8, answered=8)

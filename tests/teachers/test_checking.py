@@ -1,7 +1,9 @@
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from kextract.teachers.checking import NonsenseError, checked
 
@@ -15,8 +17,108 @@ def test_probabilities_come_out_as_float32_rows() -> None:
     np.testing.assert_array_equal(rows, ROWS)
 
 
-def test_probabilities_that_are_rounded_to_two_decimals_pass() -> None:
-    checked([[0.33, 0.33, 0.33]], "probabilities", 1, 3)
+def softmax(count: int, classes: int) -> NDArray[np.float64]:
+    raised = np.exp(2 * np.random.default_rng(0).normal(size=(count, classes)))
+    rows: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
+    return rows
+
+
+ROUNDED: dict[str, tuple[Callable[[NDArray[np.float64]], Any], float]] = {
+    "as they are": (lambda p: p, 1e-7),
+    "in half precision": (lambda p: p.astype(np.float16), 1e-3),
+    "one decimal": (lambda p: p.round(1), 0.05),
+    "two decimals": (lambda p: p.round(2), 0.005),
+    "two decimals in single precision": (lambda p: p.astype(np.float32).round(2), 0.005),
+    "two decimals in half precision": (lambda p: p.round(2).astype(np.float16), 0.0055),
+    "two decimals, cut off": (lambda p: np.floor(p * 100) / 100, 0.01),
+    "lists of three decimals": (lambda p: p.round(3).tolist(), 0.0005),
+    "percentages": (lambda p: p * 100, 1e-6),
+    "whole percentages": (lambda p: (p * 100).round().astype(int), 0.005),
+    "eight bits": (lambda p: (p * 255).round().astype(np.uint8), 0.5 / 255),
+    "eight bits of one": (lambda p: np.floor(p * 256) / 256, 1 / 256),
+}
+"""What services return for probabilities, and how far from them each number may be."""
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 100])
+@pytest.mark.parametrize(("returned", "error"), ROUNDED.values(), ids=ROUNDED)
+def test_rounded_probabilities_are_made_to_sum_to_one(
+    returned: Callable[[NDArray[np.float64]], Any], error: float, classes: int
+) -> None:
+    exact = softmax(64, classes)
+    rows = checked(returned(exact), "probabilities", 64, classes)
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
+    # Each of the others may be wrong by as much, and all share it.
+    assert np.abs(rows - exact).max() <= error + exact.max() * classes * error
+    # What is told apart after rounding stays in order.
+    assert (rows.argmax(axis=1) == np.asarray(returned(exact)).argmax(axis=1)).all()
+
+
+def test_a_row_that_sums_to_less_by_rounding_is_stretched() -> None:
+    rows = checked([[0.33, 0.33, 0.33]], "probabilities", 1, 3)
+    np.testing.assert_allclose(rows, [[1 / 3, 1 / 3, 1 / 3]], rtol=1e-6)
+
+
+def test_classes_that_are_not_named_share_what_the_first_few_leave() -> None:
+    rows = checked([[0.6, 0.2, 0, 0, 0], [0, 0.5, 0.2, 0.13, 0.1]], "probabilities", 2, 5)
+    shares = [[0.6, 0.2, 0.2 / 3, 0.2 / 3, 0.2 / 3], [0.07, 0.5, 0.2, 0.13, 0.1]]
+    np.testing.assert_allclose(rows, shares, rtol=1e-6)
+
+
+def test_a_row_without_a_class_says_that_all_are_alike_if_others_say_more() -> None:
+    rows = checked([[0.0, 0.0, 0.0, 0.0], [0.9, 0.1, 0.0, 0.0]], "probabilities", 2, 4)
+    np.testing.assert_allclose(rows, [[0.25] * 4, [0.9, 0.1, 0, 0]], rtol=1e-6)
+
+
+class Tensor:
+    """Stands for a tensor of PyTorch that has gradients and lies on another device."""
+
+    def __init__(self, values: NDArray[Any], at_hand: bool = False) -> None:
+        self._values, self._at_hand = values, at_hand
+
+    def detach(self) -> "Tensor":
+        return self
+
+    def cpu(self) -> "Tensor":
+        return Tensor(self._values, at_hand=True)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
+        if not self._at_hand:
+            raise RuntimeError("requires grad")
+        return self._values
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        Tensor(np.array(ROWS)),
+        [Tensor(np.array(row)) for row in ROWS],
+        tuple(tuple(row) for row in ROWS),
+        [np.array(row, np.float32) for row in ROWS],
+    ],
+    ids=["tensor", "list of tensors", "tuples", "list of arrays"],
+)
+def test_numbers_are_taken_out_of_whatever_holds_them(outputs: Any) -> None:
+    np.testing.assert_array_equal(checked(outputs, "probabilities", 2, 3), ROWS)
+
+
+def test_numbers_of_tensorflow_are_taken_in_every_precision(tensorflow: Any) -> None:
+    for dtype in ("bfloat16", "float16", "float32", "float64"):
+        outputs = tensorflow.constant(ROWS, dtype)
+        np.testing.assert_array_equal(checked(outputs, "probabilities", 2, 3), ROWS)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16])
+def test_whole_numbers_may_be_probabilities(dtype: Any) -> None:
+    rows = checked(np.eye(3, dtype=dtype), "probabilities", 3, 3)
+    np.testing.assert_array_equal(rows, np.eye(3))
+
+
+def test_only_numbers_that_are_not_finite_may_be_others_the_next_time() -> None:
+    for outputs, may_pass in (([[NAN] * 3], True), ([[0.5] * 3], False), (None, False)):
+        with pytest.raises(NonsenseError) as caught:
+            checked(outputs, "probabilities", 1, 3)
+        assert caught.value.may_pass is may_pass
 
 
 def test_logits_may_be_any_finite_numbers() -> None:
@@ -42,11 +144,23 @@ def test_no_answers_to_no_images_make_sense(kind: str) -> None:
         ([[0.5, 0.5, NAN]] * 2, "probabilities", "numbers that are not finite"),
         ([[0.5, np.inf, 0.1]] * 2, "logits", "numbers that are not finite"),
         ([[0.5, 0.4, 0.3]] * 2, "probabilities", "a row that sums to 1.2"),
-        ([[1.5, -0.5, 0.0]] * 2, "probabilities", "numbers from -0.5 to 1.5"),
+        (
+            [[1.5, -0.5, 0.0]] * 2,
+            "probabilities",
+            "from -0.5 to 1.5, .*of logits say --access full",
+        ),
+        ([[9.5, 0.5, 0.0]] * 2, "probabilities", "numbers from 0 to 9.5, expected probabilities"),
+        ([[0.0, 0.0, 0.0]] * 2, "probabilities", "a row that sums to 0, expected probabilities"),
+        ([[0.2, 0.0, 0.0]] * 2, "probabilities", "a row that sums to 0.2, expected probabilities"),
+        ([[0.9, 0.9, 0.0]] * 2, "probabilities", "a row that sums to 1.8, expected probabilities"),
+        ([[60, 30, 0], [90, 0, 90]], "probabilities", "numbers from 0 to 90, expected prob"),
+        ([{"cat": 0.5}, {"cat": 0.5}], "probabilities", r"an array of dict \(2,\), expected"),
+        ([[0.5, 0.5], [1.0]], "probabilities", "rows of several lengths, expected an array"),
+        ([[0.5, 0.5, 0.0]] * 2 + [None], "probabilities", "rows of several lengths"),
         ([[0.5, 0.5]] * 2, "probabilities", r"float64 \(2, 2\), expected numbers \(2, 3\)"),
         (ROWS[:1], "probabilities", r"float64 \(1, 3\), expected numbers \(2, 3\)"),
         ([["a", "b", "c"]] * 2, "probabilities", "expected numbers"),
-        (None, "probabilities", r"an array of object \(\), expected numbers"),
+        (None, "probabilities", r"an array of NoneType \(\), expected numbers"),
         ([2, 0], "probabilities", "labels where probabilities were expected: pass --access labels"),
         ([[1, 0, 0]] * 2, "labels", r"int64 \(2, 3\), expected integer labels \(2,\)"),
         ([0.0, 1.0], "labels", "float64 .* expected integer labels"),
