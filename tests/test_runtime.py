@@ -59,6 +59,12 @@ with runtime.as_guest():
     runtime.start()
     import keras, tensorflow as tf
     found = {{"settings": settings(), "backend": keras.config.backend()}}
+    tf.function(lambda x: x @ x)(tf.ones((4, 4)))
+    try:
+        tf.random.uniform(())
+        found["refuses chance without a seed"] = False
+    except RuntimeError:
+        found["refuses chance without a seed"] = True
 found["backend of other programs"] = os.environ["KERAS_BACKEND"]
 found["settings of the caller"] = settings()
 with runtime.as_guest():
@@ -67,12 +73,6 @@ keras.config.set_epsilon(0.25)
 with runtime.as_guest():
     pass
 found["settings that changed"] = settings()
-tf.function(lambda x: x @ x)(tf.ones((4, 4)))
-try:
-    tf.random.uniform(())
-    found["refuses chance without a seed"] = False
-except RuntimeError:
-    found["refuses chance without a seed"] = True
 print(json.dumps(found))
 """,
     )

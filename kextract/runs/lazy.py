@@ -6,6 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from kextract import runtime
+from kextract.config.option import as_path
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.runs.job import Plan, Work, check_workers
 
@@ -90,10 +91,11 @@ class Run:
         """
         from kextract.storage import check_place, write_checkpoint
 
-        check_place(Path(path), overwrite)
+        place = as_path(path)
+        check_place(place, overwrite)
         info = self.info
         with runtime.as_guest(self._numbers):
-            write_checkpoint(Path(path), self.model, info, overwrite=overwrite)
+            write_checkpoint(place, self.model, info, overwrite=overwrite)
 
     def _next(self) -> Event | None:
         if self._failure is not None:
