@@ -107,12 +107,18 @@ def _odd(value: Any, field: Any, random: Random) -> Any:
 def _fields(message: Any) -> Iterator[tuple[Any, Any]]:
     """Yield every field that is set, but those that hold a single message, with its owner."""
     for field, value in message.ListFields():
-        if field.is_repeated or field.message_type is None:
-            yield message, field
-        if field.message_type is None or field.message_type.GetOptions().map_entry:
-            continue
-        for inner in value if field.is_repeated else [value]:
-            yield from _fields(inner)
+        kind = field.message_type
+        if kind is not None and kind.GetOptions().map_entry:
+            # By key: there is no order in which one of them could be chosen.
+            inner = [value[key] for key in sorted(value)]
+            if kind.fields_by_name["value"].message_type is None:
+                continue
+        else:
+            if field.is_repeated or kind is None:
+                yield message, field
+            inner = [] if kind is None else value if field.is_repeated else [value]
+        for item in inner:
+            yield from _fields(item)
 
 
 def odd_onnx(data: bytes, random: Random) -> bytes:
