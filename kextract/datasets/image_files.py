@@ -1,6 +1,7 @@
 """Image files: what each declares is checked before anything of it is decoded."""
 
 import io
+import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ SUFFIXES = (
 )
 MAX_FILE_BYTES = 128 << 20
 """Largest image file that is read: more than MAX_SIDE x MAX_SIDE of 16-bit colour takes."""
+
+# Pillow logs some damage, which Python would write to stderr where nobody listens.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
 _COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")

@@ -22,9 +22,10 @@ MAX_TAG_BYTES = 1 << 20
 
 _Order = Literal["little", "big"]
 _ORIENTATION, _BITS, _COMPRESSION, _MEANING, _SAMPLE_KIND = 274, 258, 259, 262, 339
+_CHANNELS, _MOST_CHANNELS = 277, 6
 _TILE_SIDES = (322, 323)
 _TIFF_TAGS = (
-    *(256, 257, _BITS, _COMPRESSION, _MEANING, 266, 273, 277, 278, 279, 284, 317, 320),
+    *(256, 257, _BITS, _COMPRESSION, _MEANING, 266, 273, _CHANNELS, 278, 279, 284, 317, 320),
     *(*_TILE_SIDES, 324, 325, 338, _SAMPLE_KIND, 530, 531, 532),
 )
 """What it takes to decode the pixels of a TIFF, and nothing that leads elsewhere."""
@@ -220,6 +221,8 @@ def _check_tiff(tag: _Tag) -> None:
         raise ValueError(f"a TIFF of {'/'.join(map(str, tag.values))} bits")
     if tag.number == _COMPRESSION and not set(tag.values) <= {*_TIFF_COMPRESSIONS}:
         raise ValueError(f"a TIFF compressed by method {tag.values[0] if tag.values else '?'}")
+    if tag.number == _CHANNELS and max(tag.values, default=0) > _MOST_CHANNELS:
+        raise ValueError(f"a TIFF of {max(tag.values)} channels")
     if tag.number == _MEANING and not set(tag.values) <= {0, 1, 2, 3, 5}:
         raise ValueError(f"a TIFF of colours of kind {tag.values[0] if tag.values else '?'}")
     if tag.number in _TILE_SIDES and max(tag.values, default=0) > MAX_SIDE:

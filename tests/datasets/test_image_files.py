@@ -232,6 +232,7 @@ def big_endian_tiff(pixels: NDArray[np.uint8], *more: tuple[int, int, int, int])
     [
         ((258, 3, 1, 12 << 16), "a TIFF of 12 bits"),
         ((258, 3, 1, 32 << 16), "a TIFF of 32 bits"),
+        ((277, 3, 1, 2048 << 16), "a TIFF of 2048 channels"),
         ((259, 3, 1, 7 << 16), "a TIFF compressed by method 7"),
         ((339, 3, 1, 3 << 16), "a TIFF of floating-point pixels, whose black and white"),
         ((339, 3, 1, 2 << 16), "a TIFF of signed pixels"),
