@@ -1,3 +1,8 @@
+import re
+import shlex
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -117,3 +122,20 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="--tensorboard: cannot write to"):
         write(tmp_path / "file" / "events")
+
+
+STUDIES = Path(__file__).parents[2] / "docs" / "studies.md"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("pkg_resources") is None, reason="the extra is not installed")
+def test_the_command_of_the_docs_starts_tensorboard(tmp_path: Path) -> None:
+    write(tmp_path, *HISTORY)
+    (line,) = re.findall(r"^python (-m tensorboard.* --logdir) \S+$", STUDIES.read_text(), re.M)
+    command = [sys.executable, *shlex.split(line), str(tmp_path), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        # It says where it is to be seen, and goes on until it is stopped.
+        started = any("http://localhost:" in line for line in process.stderr)
+        process.terminate()
+    assert started
