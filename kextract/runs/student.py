@@ -177,6 +177,7 @@ class StudentPlan:
                 teacher.validation_logits,
                 match=match,
                 unseen=unseen,
+                begins_as_teacher=None if own is None else self.share is not None,
                 resume=earlier,
                 snapshots=True,
             )

@@ -1,13 +1,14 @@
 """Teaches a student to answer like its teacher on images that a transfer source makes up."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.datasets.images import Images
@@ -16,6 +17,7 @@ from kextract.graph import compiled
 from kextract.losses import article_distillation, distance
 from kextract.optimizers import LearningRate, make_optimizer
 from kextract.records import EpochRecord, Event, Progress, Snapshot
+from kextract.training.best_epoch import BestEpoch
 from kextract.training.evaluation import FloatArray, Predictor, score
 from kextract.training.matching import Matching
 from kextract.training.mixing import CutMix
@@ -39,6 +41,7 @@ def distill(
     *,
     match: Matching | None = None,
     unseen: Unseen | None = None,
+    begins_as_teacher: bool | None = None,
     resume: Snapshot | None = None,
     snapshots: bool = False,
     strategy: Any = None,
@@ -48,8 +51,12 @@ def distill(
     `teacher` maps images (n, h, w, c) to logits (n, k) and is never changed; it is not needed where
     every batch of `source` comes with logits. The validation images, with the teacher's logits
     (n, k) on them, are measured on only; without them `unseen` images are, where there are any, and
-    the records hold what needs no data. `match` is what is compared in place of the logits. The
-    student keeps the weights of the last epoch. Raises NonFiniteError where the loss is not finite.
+    the records hold what needs no data. `match` is what is compared in place of the logits. Raises
+    NonFiniteError where the loss is not finite.
+
+    The student keeps the weights of the last epoch or, where it came with weights, of the best, see
+    `BestEpoch`: `begins_as_teacher` is True for a copy of the teacher, False for a network of
+    somebody's own, which may have been taught before, and None for a new one.
 
     With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
     it has kept every epoch that was ever shown. With `resume`, teaching goes on after the
@@ -71,6 +78,11 @@ def distill(
             put_back(resume.tensors, "model", student.variables)
             put_back(resume.tensors, "optimizer", optimizer.variables)
             put_back_source(resume.tensors, source)
+        best = None
+        if begins_as_teacher is not None:
+            best = BestEpoch(student, history[0], begins_as_teacher=begins_as_teacher)
+            if resume is not None:
+                best.restore(resume)
         for epoch in range(history[-1].epoch + 1, config.epochs + 1):
             began = time.perf_counter()
             loss, details, images = yield from _updates(update, source, cutmix, config, epoch)
@@ -80,9 +92,14 @@ def distill(
             if not np.all(np.isfinite(outputs)):
                 raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
             history.append(record)
+            if best is not None:
+                best.consider(record)
             if snapshots:
-                yield _snapshot(history, student, optimizer, source)
+                chosen = best.state(record) if best is not None else {}
+                yield _snapshot(history, student, optimizer, source, chosen)
             yield record
+        if best is not None and (note := best.take_back(history[-1])):
+            yield note
 
 
 def _updates(
@@ -166,9 +183,10 @@ def _snapshot(
     student: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     source: TransferSource,
+    chosen: Mapping[str, NDArray[Any]],
 ) -> Snapshot:
     model_and_optimizer = take("model", student.variables) | take("optimizer", optimizer.variables)
-    return Snapshot(tuple(history), model_and_optimizer | take_source(source))
+    return Snapshot(tuple(history), {**model_and_optimizer, **take_source(source), **chosen})
 
 
 class _Examiner:
