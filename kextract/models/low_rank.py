@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
-from kextract.models.copying import code_of_its_own, copied
+from kextract.models.copying import code_of_its_own, copied, in_float32
 from kextract.models.factors import (
     Factors,
     as_kernel,
@@ -58,6 +58,9 @@ def low_rank_copy(network: keras.Model, share: float, images: NDArray[np.float32
             f"--student teacher@{share:g}: {found} computes in code of its own, which cannot be"
             " cut; name an architecture, such as --student lenet5"
         )
+    if any(variable.dtype != "float32" for variable in network.weights):
+        # Students are taught with weights of float32.
+        network = in_float32(network)
     batches = [images[first : first + BATCH] for first in range(0, len(images), BATCH)]
     whole = folded(network)
     factors = _factors(whole, batches)

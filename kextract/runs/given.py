@@ -52,7 +52,17 @@ def network_given(model: Any, what: str) -> "keras.Model":
             f"{what}: the model '{network.name}' computes in code of its own, of which no copy can"
             " be written; build it as a Sequential or a functional model"
         )
+    _check_float32(network, what)
     return network
+
+
+def _check_float32(network: "keras.Model", what: str) -> None:
+    for variable in network.weights:
+        if variable.dtype != "float32":
+            raise RequestError(
+                f"{what}: the model '{network.name}' has weights of {variable.dtype}, expected"
+                " float32: build it with the dtype policy float32, mixed_bfloat16 or mixed_float16"
+            )
 
 
 def check_apart(student: "keras.Model", teacher: "keras.Model") -> None:

@@ -1,5 +1,6 @@
 """Writing a model to a file, and getting it back."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.errors import CheckpointError, NonFiniteError, StorageError
+from kextract.errors import CheckpointError, NonFiniteError, RequestError, StorageError
 from kextract.storage.atomic import atomic_write
 from kextract.storage.hashing import sha256_of_tensors
 from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
@@ -65,12 +66,22 @@ def write_checkpoint(
 
 
 def described(model: "keras.Model") -> dict[str, Any]:
-    """Return Keras's own description of a model, of its own layers only, as JSON can hold it."""
+    """Return Keras's own description of a model, of its own layers only, as JSON can hold it.
+
+    Raises RequestError for a model with layers that no checkpoint is read with.
+    """
     import keras
 
     from kextract.models.plain import plain
+    from kextract.storage.archive.config import clean_model
 
     description: dict[str, Any] = keras.saving.serialize_keras_object(plain(model))
+    try:
+        clean_model(json.loads(json.dumps(description)))
+    except Refused as refused:
+        raise RequestError(
+            f"the model '{model.name}' is not written, its checkpoint could not be read: {refused}"
+        ) from None
     return description
 
 

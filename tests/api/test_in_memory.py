@@ -223,3 +223,26 @@ def scaled_strokes() -> Any:
 
 def labels() -> Any:
     return load_dataset("strokes", None).y_test
+
+
+def test_a_student_of_other_weights_than_float32_is_refused() -> None:
+    student = keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10, dtype="bfloat16")]
+    )
+    with pytest.raises(RequestError, match=r"^student: .* weights of bfloat16, expected float32"):
+        kextract.distill(dense(), student, **NOISE)
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, inputs: Any) -> Any:
+        return 2 * inputs
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    layers = [Doubled(name="twice"), keras.layers.Flatten(), keras.layers.Dense(10)]
+    student = keras.Sequential([keras.Input((28, 28, 1)), *layers])
+    run = kextract.distill(dense(), student, **NOISE)
+    with pytest.raises(RequestError, match=r"layer 'twice' is of class '.*Doubled'"):
+        run.save(tmp_path / "student.weights.h5")
+    assert not list(tmp_path.iterdir())
+    assert run.student.output_shape == (None, 10)
