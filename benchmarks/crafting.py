@@ -18,11 +18,10 @@ def crafting(precision: str, *, together: int, compiled: bool = True) -> Timed:
     """Craft all batches, so many at once; compiled as the command does, from a folded teacher."""
     import tensorflow as tf
 
+    from kextract.methods.noise import Crafter, CraftingRules, clipped_noise
     from kextract.models.build import build_model
     from kextract.models.folding import folded
     from kextract.models.frozen import frozen
-    from kextract.transfer.crafting import Crafter, CraftingRules
-    from kextract.transfer.noise import clipped_noise
 
     network = build_model("resnet11", SHAPE, 10, precision=precision)
     teacher = frozen(folded(network) if compiled else network, batch_statistics=False)

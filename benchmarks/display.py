@@ -23,12 +23,13 @@ def epochs(name: str, count: int, *, live: bool) -> Timed:
     from kextract.datasets.images import Images
     from kextract.display import RunHeader
     from kextract.display.live import LiveDisplay
+    from kextract.methods.base import MethodContext
+    from kextract.methods.noise import RandomNoise
     from kextract.models.build import build_model, fastest_precision
     from kextract.models.frozen import frozen
     from kextract.records import EpochRecord, Event
     from kextract.training.evaluation import Predictor
     from kextract.training.student import distill
-    from kextract.transfer.noise import RandomNoise
 
     precision = fastest_precision("auto", name)
     teacher, student = (
@@ -41,7 +42,7 @@ def epochs(name: str, count: int, *, live: bool) -> Timed:
     events = distill(
         frozen(teacher, batch_statistics=False),
         student,
-        RandomNoise((config.batch_size, *SHAPE), 0),
+        RandomNoise(MethodContext(None, teacher, student, config)),
         config,
         validation,
         Predictor(teacher).logits(pixels),

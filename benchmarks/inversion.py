@@ -1,4 +1,4 @@
-"""What a student's images cost that are drawn out of its teacher by a generator.
+"""What a student's images cost that are synthesized from its teacher by a generator.
 
 uv run python -m benchmarks.inversion [--rounds N] [--threads N] [--clock wall|processor]
 
@@ -7,6 +7,7 @@ moments taken in several passes, as they come, and in one. The second is a round
 there are between two trainings of the generator, beside the same updates from stored images.
 """
 
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -17,16 +18,16 @@ import tensorflow as tf
 from benchmarks.timing import Timed, begin, compare
 from kextract.config import DistillConfig
 from kextract.config.inversion import InversionConfig
+from kextract.methods.base import MethodContext
+from kextract.methods.generator import Synthesizer
+from kextract.methods.inversion import Inversion
+from kextract.methods.stored import StoredImages
 from kextract.models import batch_norm
 from kextract.models.build import build_model, fastest_precision
 from kextract.models.folding import folded
 from kextract.models.frozen import frozen
 from kextract.records import Progress
 from kextract.training.student import distill
-from kextract.transfer.inversion import Inversion
-from kextract.transfer.inversion.synthesizer import Synthesizer
-from kextract.transfer.source import SourceContext
-from kextract.transfer.stored import StoredImages
 
 Shape = tuple[int, int, int]
 DIGITS = InversionConfig()
@@ -47,7 +48,7 @@ SETTINGS: tuple[tuple[str, Shape, InversionConfig], ...] = (
 )
 
 
-def context(shape: Shape, rules: InversionConfig) -> SourceContext:
+def context(shape: Shape, rules: InversionConfig) -> MethodContext:
     """Make a teacher and a student of the architecture resnet11."""
     precision = fastest_precision("auto", "resnet11")
     teacher, student = (
@@ -66,7 +67,7 @@ def context(shape: Shape, rules: InversionConfig) -> SourceContext:
         inversion=rules,
     )
     classifier = frozen(folded(teacher), batch_statistics=False)
-    return SourceContext(classifier, teacher, student, config)
+    return MethodContext(classifier, teacher, student, config)
 
 
 def step(shape: Shape, rules: InversionConfig) -> Timed:
@@ -98,7 +99,7 @@ def step_of_several_passes(shape: Shape, rules: InversionConfig) -> Timed:
         return step(shape, rules)
 
 
-def round_of(context: SourceContext, source: Any) -> Timed:
+def round_of(context: MethodContext, source: Any) -> Timed:
     """Make a round of updates of the student."""
     assert context.student is not None
     events = distill(context.classifier, context.student, source, context.config, None, None)
@@ -118,8 +119,9 @@ def rounds(shape: Shape, rules: InversionConfig) -> dict[str, Timed]:
     plain, drawing = context(shape, rules), context(shape, rules)
     random = np.random.default_rng(0)
     stored = random.integers(0, 256, (4096, *shape)).astype(np.uint8)
+    plain = replace(plain, images={plain.config.method: stored})
     return {
-        "from stored images": round_of(plain, StoredImages(stored, plain.config)),
+        "from stored images": round_of(plain, StoredImages(plain)),
         "by inversion": round_of(drawing, Inversion(drawing)),
     }
 

@@ -43,12 +43,12 @@ def measure(case: Case, threads: int | None, clock: str) -> tuple[float, float]:
     runtime.start()
     from kextract.config import DistillConfig
     from kextract.config.inversion import InversionConfig
+    from kextract.methods.base import MethodContext
+    from kextract.methods.inversion import Inversion
     from kextract.models.build import build_model, fastest_precision
     from kextract.models.frozen import frozen
     from kextract.records import Progress
     from kextract.training.student import distill
-    from kextract.transfer.inversion import Inversion
-    from kextract.transfer.source import SourceContext
 
     shape = (case.side, case.side, 3)
     precision = fastest_precision("auto", case.name)
@@ -77,7 +77,7 @@ def measure(case: Case, threads: int | None, clock: str) -> tuple[float, float]:
         precision=precision,
         inversion=rules,
     )
-    context = SourceContext(frozen(teacher, batch_statistics=False), teacher, student, config)
+    context = MethodContext(frozen(teacher, batch_statistics=False), teacher, student, config)
     began = 0.0
     for event in distill(context.classifier, student, Inversion(context), config, None, None):
         if isinstance(event, Progress) and event.phase == "teaching":

@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from benchmarks.timing import Timed, begin, compare
 from kextract.config import DistillConfig
+from kextract.methods.base import Batch, MethodContext
+from kextract.methods.stored import StoredImages, sample
 from kextract.models.build import build_model, fastest_precision
 from kextract.models.folding import folded
 from kextract.models.frozen import frozen
@@ -21,8 +23,6 @@ from kextract.optimizers import make_optimizer
 from kextract.records import Progress
 from kextract.training.student import _compile_update as compile_update
 from kextract.training.student import distill
-from kextract.transfer.source import Batch
-from kextract.transfer.stored import StoredImages, sample
 
 RATE = 1e-3
 UPDATES = 20
@@ -69,7 +69,8 @@ class Student:
 
     def loop(self) -> Timed:
         """Make a number of updates as `kextract distill` does, from drawing a batch to progress."""
-        source = StoredImages(self.images, self.config)
+        given = {self.config.method: self.images}
+        source = StoredImages(MethodContext(None, None, self.model, self.config, given))
         events = distill(self.teacher, self.model, source, self.config, None, None)
         made = (event for event in events if isinstance(event, Progress))
 

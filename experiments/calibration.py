@@ -34,20 +34,20 @@ def main(checkpoint: str, dataset: str, seed: int = 0) -> None:
     runtime.start()
     from kextract.exports.calibration import calibration_images, procedural_images
     from kextract.exports.exporting import CheckImages, export_model
+    from kextract.methods.base import MethodContext
+    from kextract.methods.synthesis import synthesize_classes
     from kextract.models.frozen import frozen
-    from kextract.transfer.inversion.drawing import draw_classes
-    from kextract.transfer.source import SourceContext
 
     folder = os.environ.get("KEXTRACT_DATA")
     data = load_dataset(dataset, Path(folder) if folder else None)
     assert data.x_train is not None and data.x_test is not None, "the data set has no images"
     config = DistillConfig(method="inversion", seed=seed, precision="float32")
-    context = SourceContext(frozen(model, batch_statistics=False), model, None, config)
+    context = MethodContext(frozen(model, batch_statistics=False), model, None, config)
     random = np.random.default_rng(seed)
     real = data.x_train[random.permutation(len(data.x_train))[:COUNT]]
     noise = random.normal(size=(COUNT, *data.input_shape)).astype(np.float32)
     steps = SynthesisConfig().steps
-    drawn = finished(draw_classes(context, steps, -(-COUNT // context.classes))).images
+    drawn = finished(synthesize_classes(context, steps, -(-COUNT // context.classes))).images
     kinds = {
         "made up": finished(calibration_images(context, COUNT, steps=steps)),
         "drawn": drawn[random.permutation(len(drawn))[:COUNT]],

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from kextract import runtime
+from kextract.config import DistillConfig
 from kextract.config.shared import Foreign, Machine
 from kextract.runs.opened import open_model
 
@@ -29,29 +30,24 @@ def main() -> None:
         data="needed",
     )
     runtime.start()
+    from kextract.methods.base import MethodContext
+    from kextract.methods.noise import AdversarialNoise
     from kextract.storage.loading import load_model
     from kextract.training.evaluation import Predictor, score
-    from kextract.transfer.adversarial import AdversarialNoise
-    from kextract.transfer.crafting import CraftingRules
 
     info, data = opened.info, opened.data
     assert data is not None and data.x_test is not None and data.y_test is not None
     teacher = load_model(path, info, precision="float32")
     predictor = Predictor(teacher)
+    config = DistillConfig(method="adversarial", recipe="article", steps_per_epoch=steps, seed=0)
     noise = AdversarialNoise(
-        lambda images: teacher(images, training=True),
-        CraftingRules(1e-2, 100, 1e-5, softmax_twice=True),
-        (32, *info.input_shape),
-        info.classes,
-        steps_per_epoch=steps,
-        seed=0,
-        shared_counter=True,
+        MethodContext(lambda images: teacher(images, training=True), teacher, None, config)
     )
     print("| steps of 2020 | the teacher's test accuracy |", "| ---: | ---: |", sep="\n")
     for step in range(steps + 1):
         if step:
             list(noise.refresh(1, step - 1))
-            teacher(noise.batch(), training=True)
+            teacher(noise.batch().images, training=True)
         accuracy = score(predictor.logits(data.x_test), data.y_test).accuracy
         print(f"| {step} | {accuracy:.4f} |", flush=True)
 

@@ -37,10 +37,9 @@ def draw_noise(checkpoint: Path, target: Path) -> None:
     runtime.start()
     import tensorflow as tf
 
+    from kextract.methods.noise import Crafter, CraftingRules, clipped_noise
     from kextract.models.frozen import frozen
     from kextract.storage.loading import load_model
-    from kextract.transfer.crafting import Crafter, CraftingRules
-    from kextract.transfer.noise import clipped_noise
 
     teacher = frozen(load_model(checkpoint, info, precision="float32"), batch_statistics=False)
     noise = clipped_noise(np.random.default_rng(0), (info.classes, *info.input_shape))

@@ -17,6 +17,7 @@ from kextract.config.option import convert, table
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
 from kextract.config.shared import Machine
 from kextract.errors import RequestError, UnknownNameError
+from kextract.methods.auto import Facts
 from kextract.options import (
     AnyPath,
     DistillOptions,
@@ -29,15 +30,14 @@ from kextract.records import Note
 from kextract.runs.lazy import Run
 from kextract.runs.requests import REQUESTS, invoke
 from kextract.text import one_line
-from kextract.transfer.auto import Facts
 
 if TYPE_CHECKING:
     import keras
 
     from kextract.exports.report import ExportReport
+    from kextract.methods.synthesis import Synthesized
     from kextract.reports import EvaluationResult
     from kextract.runs.opened import OpenedModel
-    from kextract.transfer.inversion.drawing import Drawn
 
 ONLY_TYPED = (
     *("output", "overwrite", "resume", "extendable", "skip_existing"),
@@ -126,7 +126,9 @@ def distill(
 
 
 @runtime.as_guest()
-def synthesize(teacher: "AnyPath | keras.Model", **options: Unpack[SynthesizeOptions]) -> "Drawn":
+def synthesize(
+    teacher: "AnyPath | keras.Model", **options: Unpack[SynthesizeOptions]
+) -> "Synthesized":
     """Draw images of every class out of a teacher.
 
     Returns `images`, uint8 (n, h, w, c), the `classes` requested of them, int (n,), and what the
@@ -141,7 +143,7 @@ def synthesize(teacher: "AnyPath | keras.Model", **options: Unpack[SynthesizeOpt
         try:
             next(events)
         except StopIteration as end:
-            drawn: Drawn = end.value
+            drawn: Synthesized = end.value
             return drawn
 
 

@@ -59,7 +59,7 @@ class DistillOptions(TypedDict, total=False):
     class_weight: float
     batch_norm_weight: float
     balance_weight: float
-    variation_weight: float
+    tv_weight: float
     latent_size: int
     generator_channels: int
     generator_learning_rate: float
@@ -110,7 +110,7 @@ class SynthesizeOptions(TypedDict, total=False):
     class_weight: float
     batch_norm_weight: float
     balance_weight: float
-    variation_weight: float
+    tv_weight: float
     latent_size: int
     generator_channels: int
     generator_learning_rate: float

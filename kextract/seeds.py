@@ -40,9 +40,10 @@ class Stream(Enum):
     ORDER = (11, 1)
     """The order of a teacher's images, by epoch."""
     HEALTH = (12, 0)
-    """Which drawn images are looked at."""
-    SCOUT = (13, 2)
-    """A scout's first weights (round 0), and the order of its lessons, by scout and round."""
+    """Which synthesized images are measured."""
+    COMMITTEE = (13, 2)
+    """The first weights of a committee member (round 0), and the order of its images, by member and
+    round."""
     QUESTIONS = (14, 2)
     """Images that may become questions, and their order, by round and drawing."""
 

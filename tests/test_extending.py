@@ -1,23 +1,19 @@
-"""A method and an architecture are one registry line each: then all of kextract knows them."""
+"""A method and an architecture are one line of a registry: then all of kextract knows them."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import typer
-from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from kextract import runtime
 from kextract.cli import distill
 from kextract.cli.command import add_command
+from kextract.methods import METHODS, MethodSpec
 from kextract.models import MODELS, ModelSpec
-from kextract.records import Event
 from kextract.storage import read_info
-from kextract.transfer import METHODS, MethodSpec
 from tests.cli.program import kextract
 
 TEACHER = Path(__file__).parents[1] / "checkpoints" / "strokes-resnet11.weights.h5"
@@ -25,29 +21,26 @@ OUTPUT = "student.weights.h5"
 SHORT = ("--steps-per-epoch", "2", "--batch-size", "4", "--precision", "float32")
 
 
-class Grey:
-    """Flat images of a random grey."""
+def register_grey(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add a class that makes flat images of a random grey."""
+    runtime.start()
+    import tensorflow as tf
 
-    def __init__(self, context: Any) -> None:
-        self._shape = (context.config.batch_size, *context.input_shape)
+    from kextract.methods.base import Batch, Method, MethodContext
+    from kextract.methods.making import CLASSES
 
-    def refresh(self, epoch: int, step: int) -> tuple[Event, ...]:
-        self._random = np.random.default_rng([epoch, step])
-        return ()
+    class Grey(Method):
+        def __init__(self, context: MethodContext) -> None:
+            super().__init__(context)
+            self._shape = (context.config.batch_size, *context.input_shape)
 
-    def batch(self) -> Any:
-        import tensorflow as tf
+        def _make_batch(self) -> Batch:
+            return Batch(tf.ones(self._shape) * self._random().uniform(-1, 1))
 
-        return tf.ones(self._shape) * self._random.uniform(-1, 1)
+        def metrics(self) -> dict[str, float]:
+            return {"confidence": 0.5}
 
-    def metrics(self) -> dict[str, float]:
-        return {"confidence": 0.5}
-
-    def state(self) -> Mapping[str, NDArray[Any]]:
-        return {}
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        pass
+    monkeypatch.setitem(CLASSES, "grey", Grey)
 
 
 def linear(shape: tuple[int, int, int], classes: int, **_: Any) -> Any:
@@ -60,7 +53,7 @@ def linear(shape: tuple[int, int, int], classes: int, **_: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = MethodSpec("flat images", Grey, columns=("confidence",), defaults={"epochs": 3})
+    spec = MethodSpec("flat images", columns=("confidence",), defaults={"epochs": 3})
     monkeypatch.setitem(METHODS, "grey", spec)
     monkeypatch.setitem(MODELS, "linear", ModelSpec("one layer", linear, normalizes=False))
 
@@ -81,7 +74,10 @@ def test_help_says_what_the_method_departs_in_and_names_the_architecture() -> No
 
 
 @pytest.mark.usefixtures("_few_strokes")
-def test_a_student_of_the_architecture_is_taught_by_the_method(tmp_path: Path) -> None:
+def test_a_student_of_the_architecture_is_taught_by_the_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_grey(monkeypatch)
     words = ("distill", TEACHER, "--method", "grey", "--student", "linear", *SHORT, "-o", OUTPUT)
     done = kextract(*words, cwd=tmp_path)
     assert done.code == 0, done.stderr

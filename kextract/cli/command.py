@@ -15,8 +15,8 @@ from kextract.config.files import read_document, settings_of
 from kextract.config.option import Entry, as_path, convert, flag, names_of, table
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
 from kextract.config.shared import PLACES
+from kextract.methods import METHODS
 from kextract.runs.requests import REQUESTS, invoke
-from kextract.transfer import METHODS
 
 _COMPLETED = {"method": METHODS, "mix": METHODS}
 """Names that a shell completes to and that --help leaves to `kextract list`."""

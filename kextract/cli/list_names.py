@@ -8,9 +8,9 @@ from kextract.config import RECIPES
 from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import Invocation
 from kextract.datasets import describe_datasets
+from kextract.methods import METHODS
 from kextract.models import MODELS
 from kextract.runs.requests_of_finished import ListRequest
-from kextract.transfer import METHODS
 
 if TYPE_CHECKING:
     from kextract.reports import Table

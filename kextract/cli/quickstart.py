@@ -23,7 +23,7 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
     """Run the article's experiment on generated digits, and then do better.
 
     Trains a teacher, teaches one student with random and one with adversarial noise, and one with
-    images that are drawn out of the teacher, and compares them. Takes about three minutes: the
+    images that are synthesized from the teacher, and compares them. Takes about three minutes: the
     teacher gets 3 epochs instead of up to 50, the students of noise 5 and 3 instead of 10,
     adversarial noise fewer but larger updates, and the last student 400 updates instead of 1,200.
     Files of an earlier quickstart are replaced.
@@ -63,7 +63,7 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
         learning_rate=1e-3,
     )
     student(
-        "4/5  Teach a student with images that a generator draws out of the teacher.",
+        "4/5  Teach a student with images of a generator that is trained against the teacher.",
         inversion,
         method="inversion",
         epochs=EPOCHS,

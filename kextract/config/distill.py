@@ -30,6 +30,8 @@ MATCHES = {
     "features": "the last features, given to the teacher's classifier, which the student gets",
     "auto": "the last of these that student and teacher allow; logits if a distance is requested",
 }
+FORMER_NAMES = {"variation_weight": "tv_weight"}
+"""Options that checkpoints and unfinished runs of earlier versions hold by another name."""
 TEACHING, IMAGES, NOISE = "Teaching", "Images of the student", "Adversarial noise"
 
 

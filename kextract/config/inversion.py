@@ -1,4 +1,4 @@
-"""How images are drawn out of a teacher by a generator."""
+"""How images are synthesized from a teacher by a generator."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class GeneratorConfig:
         "Weight of the generator's information-entropy loss, which asks for every class equally"
         " often.",
     )
-    variation_weight: float = _weight(
+    tv_weight: float = _weight(
         0.0,
         "Weight of the generator's total variation, the difference between neighbouring pixels.",
     )
@@ -88,7 +88,7 @@ class InversionConfig(GeneratorConfig):
 
 @dataclass(frozen=True, slots=True)
 class SynthesisConfig:
-    """How many images are drawn out of a teacher, and how long a generator is trained for it."""
+    """How many images are synthesized from a teacher, and for how long a generator is trained."""
 
     steps: int = option(300, "Steps of the generator.", bounds=at_least(1))
     per_class: int = option(10, "Images of every class.", bounds=at_least(1))

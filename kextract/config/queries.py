@@ -53,12 +53,14 @@ class QueryConfig:
         bounds=SHARE,
     )
     query_rounds: int = _count(
-        6, "Rounds of chosen questions after the first; each one is chosen by two new scouts."
+        6,
+        "Rounds of selected questions after the first; for each of them a committee of two students"
+        " learns anew.",
     )
     query_choice: int = _count(
-        12, "Images drawn for each one that is asked, by how much two scouts disagree on it."
+        12, "Images drawn for each one that is asked: those that the committee disagrees on."
     )
-    scout_updates: int = _count(500, "Updates of a scout, a student that chooses questions.")
+    scout_updates: int = _count(500, "Updates of each committee member per round.")
     mixup: float = option(
         0.0,
         "Share of the student's images that are mixed with another one, and their targets too.",

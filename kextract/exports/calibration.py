@@ -7,12 +7,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.pixels import unscale
+from kextract.methods.base import MethodContext
+from kextract.methods.shapes import draw_shapes
+from kextract.methods.synthesis import synthesize_classes
 from kextract.models.statistics import batch_norm_layers
 from kextract.records import Event, Progress
 from kextract.seeds import Stream, random_generator
-from kextract.transfer.inversion.drawing import draw_classes
-from kextract.transfer.shapes import draw_shapes
-from kextract.transfer.source import SourceContext
 
 CANDIDATES = 8
 """Random shapes that are drawn for each that is kept."""
@@ -20,7 +20,7 @@ KEPT_AT_ONCE = 64
 
 
 def calibration_images(
-    context: SourceContext, count: int, *, steps: int
+    context: MethodContext, count: int, *, steps: int
 ) -> Generator[Event, None, NDArray[np.uint8]]:
     """Make `count` images out of `context.teacher`, which may be a student just as well.
 
@@ -34,14 +34,14 @@ def calibration_images(
     images = yield from procedural_images(context, count - inverted)
     if not inverted:
         return images
-    drawn = yield from draw_classes(context, steps, -(-inverted // context.classes))
+    drawn = yield from synthesize_classes(context, steps, -(-inverted // context.classes))
     random = _random(context, 0)
     some = random.permutation(len(drawn.images))[:inverted]
     return np.concatenate([images, drawn.images[some]])[random.permutation(count)]
 
 
 def procedural_images(
-    context: SourceContext, count: int
+    context: MethodContext, count: int
 ) -> Generator[Event, None, NDArray[np.uint8]]:
     """Draw `count` random shapes, uint8 (count, h, w, c), that the teacher is sure of.
 
@@ -76,5 +76,5 @@ def most_confident(probabilities: NDArray[np.float32], count: int) -> NDArray[np
     return np.concatenate([order[first], order[~first]])[:count]
 
 
-def _random(context: SourceContext, number: int) -> np.random.Generator:
+def _random(context: MethodContext, number: int) -> np.random.Generator:
     return random_generator(Stream.CALIBRATION, context.config.seed, number)

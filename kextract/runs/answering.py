@@ -84,8 +84,8 @@ def answered_logits(teacher: Teacher, images: NDArray[np.uint8]) -> NDArray[np.f
 
     Those of labels are of smoothed ones. Raises TeacherError for a failure, or for nonsense.
     """
+    from kextract.methods.committee import target_logits
     from kextract.teachers.checking import checked
-    from kextract.transfer.queries.targets import target_logits
 
     parts = []
     for start in range(0, len(images), ASKED_AT_ONCE):

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kextract.methods.auto import Choice, Facts, choose_method
 from kextract.models import model_spec
 from kextract.teachers import is_black_box
-from kextract.transfer.auto import Choice, Facts, choose_method
 
 if TYPE_CHECKING:
     from kextract.runs.opened import OpenedModel

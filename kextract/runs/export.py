@@ -172,9 +172,9 @@ def _images(
 ) -> Generator[Event, None, tuple[Pixels, Pixels | None, str]]:
     """Give images to check the file on, others to calibrate on, and what they are called."""
     from kextract.exports.calibration import calibration_images, procedural_images
+    from kextract.methods.base import MethodContext
     from kextract.models.frozen import frozen
     from kextract.models.statistics import batch_norm_layers
-    from kextract.transfer.source import SourceContext
 
     if plan.given is not None:
         random = random_generator(Stream.CHECKED, request.seed)
@@ -184,7 +184,7 @@ def _images(
     precision = runtime.resolve_precision("auto")
     network, _ = plan.opened.load(precision)
     config = DistillConfig(method="inversion", seed=request.seed, precision=precision)
-    context = SourceContext(frozen(network, batch_statistics=False), network, None, config)
+    context = MethodContext(frozen(network, batch_statistics=False), network, None, config)
     if plan.target.arithmetic != "int8":
         return (yield from procedural_images(context, CHECKED)), None, "procedural"
     steps = SynthesisConfig().steps

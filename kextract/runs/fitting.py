@@ -9,9 +9,9 @@ from dataclasses import replace
 from kextract.config import DistillConfig
 from kextract.config.option import flag
 from kextract.errors import RequestError
+from kextract.methods.auto import EPOCH_UPDATES, LEAST_EPOCHS, fit_schedule
 from kextract.records import EpochRecord, Event, Progress
 from kextract.storage.resume import Request
-from kextract.transfer.auto import EPOCH_UPDATES, LEAST_EPOCHS, fit_schedule
 
 TRIAL_UPDATES = 41
 """Enough for two rounds of a generator at its default, after the first update."""

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from kextract.methods.auto import Facts, choose_method
 from kextract.storage.archive import load_archive
 from kextract.storage.opening import Identified, Kind, identify, kind_of
 from kextract.storage.parameters import count_parameters
-from kextract.transfer.auto import Facts, choose_method
 
 ONLY_ANSWER = frozenset({Kind.TFLITE, Kind.ONNX, Kind.SAVED_MODEL})
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kextract.config import DistillConfig, TeacherConfig
+from kextract.config.distill import FORMER_NAMES
 from kextract.config.option import flag, table
 from kextract.datasets.images import Images
 from kextract.errors import (
@@ -27,6 +28,7 @@ _DEFAULTS = {
     flag(name): entry.default
     for name, entry in {**table(TeacherConfig), **table(DistillConfig)}.items()
 }
+_FORMER_FLAGS = {flag(former): flag(name) for former, name in FORMER_NAMES.items()}
 
 
 class Keeping:
@@ -140,6 +142,7 @@ class Keeping:
             return None
 
     def _check(self, kept: Request, asked: Request, epochs: int) -> None:
+        kept = {_FORMER_FLAGS.get(name, name): value for name, value in kept.items()}
         for name in {**kept, **asked}:
             # An older version had fewer options, and did what is the default of a newer one.
             earlier = kept.get(name, _DEFAULTS.get(name))

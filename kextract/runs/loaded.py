@@ -12,9 +12,9 @@ from kextract.teachers import Teacher
 if TYPE_CHECKING:
     import keras
 
+    from kextract.methods.base import Classifier
     from kextract.teachers.asking import Asking
     from kextract.teachers.ledger import Ledger
-    from kextract.transfer.crafting import Classifier
 
 
 @dataclass(frozen=True)

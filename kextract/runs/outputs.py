@@ -67,7 +67,7 @@ def student_file(teacher: Path, student: str | None, config: DistillConfig) -> s
 
 
 def drawn_file(teacher: Path) -> str:
-    """Name the picture of what was drawn out of a teacher."""
+    """Name the picture of images that are synthesized from a teacher."""
     return f"{stem(teacher)}-drawn.png"
 
 

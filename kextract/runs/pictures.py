@@ -17,8 +17,7 @@ from kextract.runs.outputs import picture_file
 from kextract.storage import atomic_write
 
 if TYPE_CHECKING:
-    from kextract.transfer.crafting import Classifier
-    from kextract.transfer.watched import Watched
+    from kextract.methods.base import Classifier, Method
 
 COLUMNS = 10
 """Images of a class in the picture of an epoch."""
@@ -43,19 +42,19 @@ def check_pictures(output: Path, every: int, epochs: int) -> None:
 
 def with_pictures(
     events: Iterator[Event],
-    source: "Watched",
+    method: "Method",
     classifier: "Classifier",
     output: Path | None,
     every: int,
 ) -> Iterator[Event]:
-    """Pass events on, and before every so many epochs' records a `Picture` of the source's images.
+    """Pass events on, and before every so many epochs' records a `Picture` of the method's images.
 
     Each image is in the row of the class that the teacher predicts. With an `output` the pictures
-    are written beside it. What is drawn has no part in the run: the source is only looked at.
+    are written beside it. What is drawn has no part in the run: the method is not changed.
     """
     for event in events:
         if isinstance(event, EpochRecord) and event.epoch and event.epoch % every == 0:
-            images = source.samples(LOOKED_AT)
+            images = method.samples(LOOKED_AT)
             logits = np.asarray(classifier(scale(images)))
             grid = class_grid(images, logits.argmax(axis=-1), logits.shape[-1], COLUMNS, zoom=ZOOM)
             if output is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kextract.config.option import Entry, check
 from kextract.config.resolve import Layer
-from kextract.transfer.auto import Facts
+from kextract.methods.auto import Facts
 
 
 @dataclass(frozen=True, kw_only=True)

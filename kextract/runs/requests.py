@@ -17,6 +17,8 @@ from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import Invocation, Layer, resolve
 from kextract.config.shared import PLACES, Answering, Foreign, Machine, Output
 from kextract.datasets import dataset_names
+from kextract.methods import METHODS, method_spec
+from kextract.methods.auto import Facts
 from kextract.models import MODELS, TEACHER, share_of_teacher
 from kextract.runs import rules
 from kextract.runs.choosing import choose
@@ -32,8 +34,6 @@ from kextract.runs.requests_of_finished import (
     PredictRequest,
     ReportRequest,
 )
-from kextract.transfer import METHODS, method_spec
-from kextract.transfer.auto import Facts
 
 AUTO, CHOSEN = "auto", "chosen: "
 _CHOOSE = ("method", AUTO)

@@ -94,7 +94,7 @@ class ExportRequest(Request):
         None,
         "Images that --int8 is calibrated on: a data set, an .npz file or a folder of images.",
         metavar="NAME|NPZ|FOLDER",
-        default_text="half drawn out of the network, half procedural",
+        default_text="half synthesized from the network, half procedural",
     )
     softmax: bool | None = option(
         None,

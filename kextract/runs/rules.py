@@ -7,10 +7,10 @@ from kextract.config.option import flag, table
 from kextract.config.resolve import Invocation
 from kextract.config.shared import Output
 from kextract.errors import RequestError
+from kextract.methods import method_specs
+from kextract.methods.registry import owners
 from kextract.replicas import cluster_of
 from kextract.teachers import is_black_box
-from kextract.transfer import method_specs
-from kextract.transfer.registry import owners
 
 
 def check_distill(invocation: Invocation[Any]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kextract.config.distill import FORMER_NAMES
 from kextract.config.files import write_table
 from kextract.config.option import convert, table
 from kextract.errors import CheckpointError, RequestError
@@ -25,6 +26,7 @@ def settings_of_checkpoint(info: "CheckpointInfo") -> str:
     command = "train-teacher" if info.kind == "teacher" else "distill"
     found = info.config.get(OPTIONS)
     options = found if isinstance(found, Mapping) else _of_earlier_versions(info)
+    options = {FORMER_NAMES.get(name, name): value for name, value in options.items()}
     values = {}
     for name, entry in table(REQUESTS[command]).items():
         if name not in options or options[name] is None:

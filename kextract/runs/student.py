@@ -13,6 +13,8 @@ from kextract.config import DistillConfig, Holdout
 from kextract.config.resolve import Invocation
 from kextract.datasets.images import Images
 from kextract.display import RunHeader
+from kextract.methods import method_spec, method_specs
+from kextract.methods.registry import shown_columns
 from kextract.models import model_spec
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
@@ -31,13 +33,11 @@ from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.resume import Request
 from kextract.text import counted
-from kextract.transfer import make_source, method_spec, method_specs
-from kextract.transfer.registry import shown_columns
 
 if TYPE_CHECKING:
     import keras
 
-    from kextract.transfer.source import TransferSource
+    from kextract.methods.base import Method
 
 COLLAPSED = (
     "the generator collapsed in the last epoch (its images look alike or are given one class): what"
@@ -102,6 +102,8 @@ class StudentPlan:
         runtime.start()
         import keras
 
+        from kextract.methods.base import MethodContext
+        from kextract.methods.making import make_method
         from kextract.models.build import fastest_precision
         from kextract.models.frozen import frozen
         from kextract.models.low_rank import smaller
@@ -109,8 +111,6 @@ class StudentPlan:
         from kextract.training.matching import matching_for
         from kextract.training.student import distill
         from kextract.training.unseen import Unseen
-        from kextract.transfer.source import SourceContext
-        from kextract.transfer.watched import Watched
 
         request, info, validation = self.invocation.request, self.teacher.info, self.validation
         teach = partial(distill, strategy=runtime.strategy(request.strategy))
@@ -139,11 +139,11 @@ class StudentPlan:
         if validation is None and teacher.classifier is not None:
             unseen = Unseen(teacher.classifier, info.input_shape)
 
-        def source_for(student: "keras.Model", config: DistillConfig) -> "TransferSource":
-            context = SourceContext(
-                teacher.classifier, teacher.network, student, config, asking=teacher.asking
+        def source_for(student: "keras.Model", config: DistillConfig) -> "Method":
+            context = MethodContext(
+                teacher.classifier, teacher.network, student, config, self.images, teacher.asking
             )
-            return make_source(context, self.images)
+            return make_method(context)
 
         def trial(config: DistillConfig) -> Iterator[Event]:
             copy = None if own is None else keras.models.clone_model(own)
@@ -165,7 +165,7 @@ class StudentPlan:
         student = self._student(own, config, precision)
         match = matching_for(config.match, teacher.folded, student)
         config = replace(config, match=match.name if match else "logits")
-        source = Watched(source_for(student, config))
+        source = source_for(student, config)
 
         def events(earlier: Snapshot | None) -> Iterator[Event]:
             running = teach(

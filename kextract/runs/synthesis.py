@@ -1,4 +1,4 @@
-"""Images drawn out of a teacher, to be looked at or to be kept; nobody is taught with them."""
+"""Images synthesized from a teacher, to be looked at or to be kept; no student is taught."""
 
 from collections.abc import Generator
 from dataclasses import asdict
@@ -21,12 +21,12 @@ from kextract.runs.requests import SynthesizeRequest
 from kextract.storage import CheckpointInfo, atomic_write, check_place
 
 if TYPE_CHECKING:
-    from kextract.transfer.inversion.drawing import Drawn
+    from kextract.methods.synthesis import Synthesized
 
 MAX_PIXELS = 1 << 28
 """Most pixels of a picture."""
 FOLLOWED = 0.5
-"""Share of images below which requests for classes were hardly heard."""
+"""Share of images below which requests for classes had little effect."""
 
 
 def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -> None:
@@ -50,7 +50,7 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
         drawn = _shown(display, drawing)
         if request.generator.class_weight and drawn.metrics.requested < FOLLOWED:
             display.note(
-                f"only {drawn.metrics.requested:.0%} of the images are answered as requested, and"
+                f"only {drawn.metrics.requested:.0%} of the images are predicted as requested, and"
                 f" chance is {1 / info.classes:.0%}: try more --steps, a higher --class-weight"
                 " or a lower --batch-norm-weight"
             )
@@ -79,12 +79,12 @@ def prepare_synthesis(
     return teacher
 
 
-def draw(request: SynthesizeRequest, teacher: OpenedModel) -> "Generator[Event, None, Drawn]":
-    """Refuse a teacher that nothing can be drawn out of; then return what draws, when iterated."""
+def draw(request: SynthesizeRequest, teacher: OpenedModel) -> "Generator[Event, None, Synthesized]":
+    """Refuse a teacher that nothing can be synthesized from; then return what draws images."""
     runtime.start()
+    from kextract.methods.base import MethodContext
+    from kextract.methods.synthesis import check_losses, synthesize_classes
     from kextract.models.frozen import frozen
-    from kextract.transfer.inversion.drawing import check_losses, draw_classes
-    from kextract.transfer.source import SourceContext
 
     config = DistillConfig(
         method="inversion",
@@ -93,19 +93,19 @@ def draw(request: SynthesizeRequest, teacher: OpenedModel) -> "Generator[Event, 
         precision=runtime.resolve_precision(request.precision),
     )
     network, _ = teacher.load(config.precision)
-    context = SourceContext(frozen(network, batch_statistics=False), network, None, config)
+    context = MethodContext(frozen(network, batch_statistics=False), network, None, config)
     check_losses(context)
     size = request.synthesis
-    return draw_classes(context, size.steps, size.per_class)
+    return synthesize_classes(context, size.steps, size.per_class)
 
 
-def _shown(display: Display, drawing: "Generator[Event, None, Drawn]") -> "Drawn":
+def _shown(display: Display, drawing: "Generator[Event, None, Synthesized]") -> "Synthesized":
     """Show every event on the way and return what there is at the end."""
     while True:
         try:
             display.show(next(drawing))
         except StopIteration as end:
-            drawn: Drawn = end.value
+            drawn: Synthesized = end.value
             return drawn
 
 
@@ -123,7 +123,12 @@ def _check_output(path: Path, info: CheckpointInfo, size: SynthesisConfig) -> No
 
 
 def _write(
-    path: Path, drawn: "Drawn", info: CheckpointInfo, size: SynthesisConfig, *, overwrite: bool
+    path: Path,
+    drawn: "Synthesized",
+    info: CheckpointInfo,
+    size: SynthesisConfig,
+    *,
+    overwrite: bool,
 ) -> None:
     if path.suffix.lower() == ".png":
         grid = class_grid(drawn.images, drawn.classes, info.classes, size.per_class, zoom=size.zoom)
@@ -143,7 +148,7 @@ def _header(invocation: Invocation[SynthesizeRequest], info: CheckpointInfo) -> 
     request = invocation.request
     size, batch = request.synthesis, request.generator.synthesis_batch_size
     return RunHeader(
-        title=f"images drawn out of {request.teacher.name}",
+        title=f"images synthesized from {request.teacher.name}",
         subtitle=f"{size.per_class} of each of {info.classes} classes, {size.steps} steps of"
         f" {batch} images, {runtime.resolve_precision(request.precision)}, seed {request.seed}",
         epochs=0,

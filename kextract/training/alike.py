@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from kextract.datasets.pixels import scale
 from kextract.errors import CheckpointError
+from kextract.methods.base import Classifier
 from kextract.models.input_range import NAMED
 from kextract.models.made_up_images import drawings, photographs
 from kextract.training.evaluation import log_softmax
 from kextract.training.sanity import probe_images
-from kextract.transfer.crafting import Classifier
 
 LEAST_INFORMATION = 0.02
 """Nats that a prediction tells about an image.

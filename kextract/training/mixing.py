@@ -5,8 +5,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
+from kextract.methods.base import Batch
 from kextract.seeds import Stream, random_generator
-from kextract.transfer.source import Batch
 
 
 class CutMix:

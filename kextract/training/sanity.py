@@ -9,8 +9,8 @@ import tensorflow as tf
 from kextract.datasets.images import ENOUGH_IMAGES, Images
 from kextract.datasets.pixels import scale
 from kextract.errors import CheckpointError
+from kextract.methods.base import Classifier
 from kextract.training.evaluation import FloatArray, log_softmax
-from kextract.transfer.crafting import Classifier
 
 LEAST_SPREAD = 1e-3
 """Logits that move by less over all probes are constant; untrained LeNets move theirs by 0.2."""

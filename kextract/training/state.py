@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import CheckpointError
-from kextract.transfer.source import TransferSource, within
+from kextract.methods.base import Method, within
 
 Tensors = Mapping[str, NDArray[Any]]
 Variables = Sequence[keras.Variable]
@@ -44,13 +44,13 @@ def put_back(tensors: Tensors, group: str, variables: Variables) -> None:
         variable.assign(value)
 
 
-def take_source(source: TransferSource) -> dict[str, NDArray[Any]]:
-    """Copy out what a transfer source remembers."""
+def take_source(source: Method) -> dict[str, NDArray[Any]]:
+    """Copy out what a method remembers."""
     return {f"source/{name}": np.array(value) for name, value in source.state().items()}
 
 
-def put_back_source(tensors: Tensors, source: TransferSource) -> None:
-    """Give a transfer source its memory back. Raises CheckpointError where it does not fit."""
+def put_back_source(tensors: Tensors, source: Method) -> None:
+    """Give a method its memory back. Raises CheckpointError where it does not fit."""
     state = within(tensors, "source")
     expected = {name: (value.shape, value.dtype.name) for name, value in source.state().items()}
     _check("source", state, expected)

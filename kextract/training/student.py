@@ -1,4 +1,4 @@
-"""Teaches a student to answer like its teacher on images that a transfer source makes up."""
+"""Teaches a student to answer like its teacher on images that a method makes up."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -15,6 +15,7 @@ from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
 from kextract.graph import compiled
 from kextract.losses import article_distillation, distance
+from kextract.methods.base import Batch, Classifier, Method
 from kextract.optimizers import LearningRate, make_optimizer
 from kextract.records import EpochRecord, Event, Progress, Snapshot
 from kextract.training.best_epoch import BestEpoch
@@ -24,8 +25,6 @@ from kextract.training.mixing import CutMix
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.training.unseen import Unseen
 from kextract.training.updating import descend, reporting_lost_workers, synchronize
-from kextract.transfer.crafting import Classifier
-from kextract.transfer.source import Batch, TransferSource, as_batch
 
 WARM_UP = 0.1
 """Share of all updates in which the learning rate of the `cosine` schedule rises."""
@@ -34,7 +33,7 @@ WARM_UP = 0.1
 def distill(
     teacher: Classifier | None,
     student: keras.Model,
-    source: TransferSource,
+    source: Method,
     config: DistillConfig,
     validation: Images | None,
     teacher_logits: FloatArray | None,
@@ -104,7 +103,7 @@ def distill(
 
 def _updates(
     update: Callable[[Batch], tuple[tf.Tensor, tf.Tensor]],
-    source: TransferSource,
+    source: Method,
     cutmix: CutMix,
     config: DistillConfig,
     epoch: int,
@@ -116,7 +115,7 @@ def _updates(
     for step in range(steps):
         step_began = time.perf_counter()
         yield from source.refresh(epoch, step)
-        batch = cutmix.mixed(as_batch(source.batch()), epoch, step)
+        batch = cutmix.mixed(source.batch(), epoch, step)
         synthesis_seconds += time.perf_counter() - step_began
         loss, agreement = (float(value) for value in update(batch))
         if not np.isfinite(loss):
@@ -182,7 +181,7 @@ def _snapshot(
     history: list[EpochRecord],
     student: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    source: TransferSource,
+    source: Method,
     chosen: Mapping[str, NDArray[Any]],
 ) -> Snapshot:
     model_and_optimizer = take("model", student.variables) | take("optimizer", optimizer.variables)

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from kextract.datasets.pixels import scale, unscale
+from kextract.methods.base import Classifier
+from kextract.methods.leaves import class_balanced
 from kextract.models.made_up_images import drawings, photographs
 from kextract.seeds import Stream, random_generator
 from kextract.training.evaluation import Predictor, likeness, log_softmax
-from kextract.transfer.crafting import Classifier
-from kextract.transfer.leaves import evenly
 
 COUNT = 256
 CANDIDATES = 4
@@ -34,7 +34,7 @@ class Unseen:
             ]
         )
         random = random_generator(Stream.UNSEEN, 0)
-        chosen = evenly(random, np.exp(log_softmax(logits)).astype(np.float32), COUNT)
+        chosen = class_balanced(random, np.exp(log_softmax(logits)).astype(np.float32), COUNT)
         self._images, self._logits = images[chosen], logits[chosen]
 
     def measure(self, predictor: Predictor) -> dict[str, float]:

@@ -98,7 +98,7 @@ def test_a_generator_that_has_collapsed_in_the_end_is_told_of(workshop: Path) ->
     """One that is to avoid every difference between neighbouring pixels draws one grey."""
     made = kextract(
         *("distill", "teacher.weights.h5", *SHORT, "--method", "inversion", "--warm-up", "60"),
-        *("--class-weight", "0", "--variation-weight", "100", "--generator-channels", "2"),
+        *("--class-weight", "0", "--tv-weight", "100", "--generator-channels", "2"),
         *("--generator-learning-rate", "0.05", "--synthesis-batch-size", "6", "--epochs", "1"),
         *("--output", "collapsed.weights.h5"),
         cwd=workshop,

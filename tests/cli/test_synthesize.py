@@ -1,4 +1,4 @@
-"""Images drawn out of a teacher, through the real program."""
+"""Images synthesized from a teacher, through the real program."""
 
 import json
 from pathlib import Path

@@ -11,8 +11,8 @@ from kextract.config.option import table
 from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import COMMAND_LINE, Layer
 from kextract.errors import RequestError, UnknownNameError
+from kextract.methods import METHODS
 from kextract.runs.requests import DistillRequest, invoke
-from kextract.transfer import METHODS
 
 DOCS = Path(__file__).parents[2] / "docs" / "methods.md"
 DRAWING = {field.name for field in fields(InversionConfig)}

@@ -58,14 +58,12 @@ def test_a_batch_is_the_same_either_way(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tensorflow: object
 ) -> None:
     from kextract.config import DistillConfig
-    from kextract.transfer.stored import StoredImages
+    from kextract.methods.stored import sample
 
     config = DistillConfig(method="surrogate", batch_size=5, shift=2, flip=True)
     batches = []
     for images in (load_transfer_images(str(folder), None, SHAPE), streamed(folder, monkeypatch)):
-        source = StoredImages(images, config)
-        source.refresh(2, 3)
-        batches.append(source.batch())
+        batches.append(sample(images, config, 2, 3))
     np.testing.assert_array_equal(*batches)
 
 

@@ -7,9 +7,9 @@ import sys
 import time
 
 from kextract.display import RunHeader, make_display
+from kextract.methods import method_spec
+from kextract.methods.registry import shown_columns
 from kextract.records import EpochRecord, Note, Progress
-from kextract.transfer import method_spec
-from kextract.transfer.registry import shown_columns
 
 COLUMNS = ("epoch", "loss", "accuracy", "train_loss", "agreement", "seconds")
 CHECKPOINT = "checkpoints/a-folder-with-a-long-name/and-another-one/mnist-resnet11.weights.h5"

@@ -9,19 +9,19 @@ import tensorflow as tf
 from kextract.config import DistillConfig, InversionConfig
 from kextract.datasets.pixels import unscale
 from kextract.exports.calibration import calibration_images, most_confident, procedural_images
+from kextract.methods.base import MethodContext
+from kextract.methods.shapes import draw_shapes
 from kextract.models.build import build_model
 from kextract.models.frozen import frozen
 from kextract.records import Event, Progress
-from kextract.transfer.shapes import draw_shapes
-from kextract.transfer.source import SourceContext
 
 SMALL = InversionConfig(generator_channels=2, latent_size=4, synthesis_batch_size=16)
 
 
-def context(name: str, seed: int = 0) -> SourceContext:
+def context(name: str, seed: int = 0) -> MethodContext:
     model = build_model(name, (16, 16, 1), 3, seed=5)
     config = DistillConfig(method="inversion", inversion=SMALL, seed=seed, precision="float32")
-    return SourceContext(frozen(model, batch_statistics=False), model, None, config)
+    return MethodContext(frozen(model, batch_statistics=False), model, None, config)
 
 
 def drawn(events: Generator[Event, None, Any]) -> tuple[Any, list[Event]]:

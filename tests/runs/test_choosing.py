@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from kextract import runtime
+from kextract.methods.auto import Facts
 from kextract.runs.choosing import facts_of
-from kextract.transfer.auto import Facts
 from tests.cli.program import kextract
 from tests.storage.archive.examples import nested, save
 

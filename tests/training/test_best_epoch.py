@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from kextract.config import DistillConfig
+from kextract.datasets.pixels import scale
 from kextract.errors import CheckpointError
 from kextract.models.frozen import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.training.best_epoch import CHOSEN, BestEpoch
 from kextract.training.evaluation import Predictor
 from kextract.training.student import distill
-from tests.training.examples import easy_images, records, snapshot, tiny_network
-from tests.training.test_student import Answered
+from tests.training.examples import Album, easy_images, records, snapshot, tiny_network
 
 CONFIG = DistillConfig(
     method="random",
@@ -34,7 +34,7 @@ def misled(student: Any, *, resume: Snapshot | None = None, **options: Any) -> I
     return distill(
         frozen(teacher, batch_statistics=False),
         student,
-        Answered(easy_images(12), logits),
+        Album(scale(easy_images(12).x), logits),
         CONFIG,
         VALIDATION,
         Predictor(teacher).logits(VALIDATION.x),

@@ -11,7 +11,7 @@ from kextract.config import DistillConfig
 from kextract.errors import RequestError
 from kextract.training.matching import matching_for
 from kextract.training.student import distill
-from tests.training.examples import records
+from tests.training.examples import Album, records
 
 L = keras.layers
 SHAPE = (8, 8, 1)
@@ -19,25 +19,6 @@ IMAGES: Any = np.random.default_rng(0).uniform(-1, 1, (64, *SHAPE)).astype(np.fl
 CONFIG = DistillConfig(
     method="random", epochs=2, steps_per_epoch=60, learning_rate=0.01, precision="float32"
 )
-
-
-class Album:
-    """A transfer source that shows the same images for every update."""
-
-    def refresh(self, epoch: int, step: int) -> tuple[()]:
-        return ()
-
-    def batch(self) -> tf.Tensor:
-        return tf.constant(IMAGES)
-
-    def metrics(self) -> dict[str, float]:
-        return {}
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def restore(self, state: Any) -> None:
-        pass
 
 
 def network(seed: int, channels: int = 6, stride: int = 1) -> Any:
@@ -56,7 +37,7 @@ def taught(match: str, student: Any) -> tuple[Any, list[float]]:
     """Teach a student and return what matched, and its training loss by epoch."""
     teacher = network(1)
     found = matching_for(match, teacher, student)
-    events = distill(teacher, student, Album(), CONFIG, None, None, match=found)
+    events = distill(teacher, student, Album(IMAGES), CONFIG, None, None, match=found)
     return found, [record.train_loss or 0.0 for record in records(events)[1:]]
 
 
@@ -139,7 +120,7 @@ def test_what_cannot_be_matched_is_refused_by_the_flag(match: str, student: Any)
 def test_a_run_that_is_given_up_leaves_the_classifier_to_be_trained() -> None:
     teacher, student = network(1), network(2)
     match = matching_for("features", teacher, student)
-    events = distill(teacher, student, Album(), CONFIG, None, None, match=match)
+    events = distill(teacher, student, Album(IMAGES), CONFIG, None, None, match=match)
     next(events)
     assert not student.layers[-1].trainable
     del events

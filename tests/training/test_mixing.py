@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 
 from kextract.errors import RequestError
+from kextract.methods.base import Batch
 from kextract.training.mixing import CutMix, rectangles
-from kextract.transfer.source import Batch
 
 COUNT, SHAPE = 400, (8, 6, 2)
 

@@ -11,6 +11,9 @@ import pytest
 
 from kextract.config import OPTIMIZERS, DistillConfig, TeacherConfig
 from kextract.errors import CheckpointError
+from kextract.methods import METHODS
+from kextract.methods.base import MethodContext
+from kextract.methods.making import make_method
 from kextract.models.frozen import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.training import teacher as teacher_loop
@@ -19,8 +22,6 @@ from kextract.training.matching import matching_for
 from kextract.training.state import matching, put_back, take
 from kextract.training.student import distill
 from kextract.training.teacher import train_teacher
-from kextract.transfer import METHODS, make_source
-from kextract.transfer.source import SourceContext
 from tests.training.examples import (
     SMALL_INVERSION,
     WAYS,
@@ -58,7 +59,7 @@ def teaching(model: Any, resume: Snapshot | None = None, **changes: Any) -> Iter
     teacher = tiny_network(1)
     classifier = frozen(teacher, batch_statistics=config.recipe == "article")
     given = dict.fromkeys(METHODS, easy_images(9, seed=5).x)
-    source = make_source(SourceContext(classifier, teacher, model, config), given)
+    source = make_method(MethodContext(classifier, teacher, model, config, given))
     logits = Predictor(teacher).logits(VALIDATION.x)
     return distill(
         classifier,

@@ -11,15 +11,16 @@ from kextract.config import RECIPES, DistillConfig
 from kextract.datasets.images import Images
 from kextract.datasets.pixels import scale
 from kextract.errors import NonFiniteError
+from kextract.methods.base import MethodContext
+from kextract.methods.making import make_method
 from kextract.models.frozen import frozen
 from kextract.records import EpochRecord, Event, Progress
 from kextract.training.evaluation import Predictor, score
 from kextract.training.student import distill
-from kextract.transfer import method_spec
-from kextract.transfer.source import Batch, SourceContext
 from tests.training.examples import (
     SMALL_INVERSION,
     WAYS,
+    Album,
     easy_images,
     figures,
     records,
@@ -45,41 +46,6 @@ TELLING = {("random", "corrected"), ("adversarial", "article")}
 EVERY_WAY = [pytest.param(*way, marks=() if way in TELLING else pytest.mark.slow) for way in WAYS]
 
 
-class Album:
-    """A transfer source that shows the same images for every update."""
-
-    def __init__(self, images: Images) -> None:
-        self.images = tf.constant(scale(images.x))
-        self.asked: list[tuple[int, int]] = []
-
-    def refresh(self, epoch: int, step: int) -> tuple[()]:
-        self.asked.append((epoch, step))
-        return ()
-
-    def batch(self) -> tf.Tensor:
-        return self.images
-
-    def metrics(self) -> dict[str, float]:
-        return {"pages": float(len(self.asked))}
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def restore(self, state: Any) -> None:
-        pass
-
-
-class Answered(Album):
-    """An album with the logits (n, k) of its images, which nobody needs to ask for."""
-
-    def __init__(self, images: Images, logits: Any) -> None:
-        super().__init__(images)
-        self.logits = tf.constant(logits, tf.float32)
-
-    def batch(self) -> Batch:
-        return Batch(self.images, self.logits)
-
-
 def lessons(
     teacher: Any,
     student: Any,
@@ -93,8 +59,8 @@ def lessons(
     logits = Predictor(teacher).logits(validation.x) if validation else None
     classifier = frozen(teacher, batch_statistics=config.recipe == "article")
     if source is None:
-        context = SourceContext(classifier, teacher, student, config, easy_images(9, seed=5).x)
-        source = method_spec(config.method).make(context)
+        given = {config.method: easy_images(9, seed=5).x}
+        source = make_method(MethodContext(classifier, teacher, student, config, given))
     return distill(classifier, student, source, config, validation, logits, strategy=strategy)
 
 
@@ -132,8 +98,8 @@ def test_known_logits_teach_as_a_teacher_that_is_asked_does(recipe: str) -> None
     teacher = tiny_network(TEACHER_SEED)
     classifier = frozen(teacher, batch_statistics=False)
     config = replace(CONFIG, recipe=recipe)
-    list(distill(classifier, asked, Album(images), config, None, None))
-    known = Answered(images, classifier(tf.constant(scale(images.x))))
+    list(distill(classifier, asked, Album(scale(images.x)), config, None, None))
+    known = Album(scale(images.x), classifier(tf.constant(scale(images.x))))
     list(distill(None, told, known, config, None, None))
     for one, other in zip(asked.get_weights(), told.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
@@ -165,7 +131,7 @@ def test_every_variable_of_the_student_changes(method: str, recipe: str) -> None
 
 def test_a_student_learns_to_answer_as_its_teacher() -> None:
     """Shown the images again and again; strangers agree on about a third of them."""
-    student, source = tiny_network(STUDENT_SEED), Album(VALIDATION)
+    student, source = tiny_network(STUDENT_SEED), Album(scale(VALIDATION.x))
     teacher = tiny_network(TEACHER_SEED)
     history = records(lessons(teacher, student, source, epochs=1, steps_per_epoch=700))
     assert (history[-1].agreement or 0) > 0.9
@@ -173,7 +139,7 @@ def test_a_student_learns_to_answer_as_its_teacher() -> None:
 
 
 def test_epochs_are_numbered_from_zero_and_the_source_s_from_one() -> None:
-    source = Album(easy_images(4))
+    source = Album(scale(easy_images(4).x))
     history = records(lessons(tiny_network(1), tiny_network(2), source, steps_per_epoch=2))
     assert [record.epoch for record in history] == [0, 1, 2]
     assert source.asked == [(1, 0), (1, 1), (2, 0), (2, 1)]
@@ -193,7 +159,7 @@ def test_records_hold_the_student_s_likeness_to_its_teacher() -> None:
 
 
 def test_records_hold_what_the_source_says_and_where_the_time_went() -> None:
-    history = records(lessons(tiny_network(1), tiny_network(2), Album(easy_images(4))))
+    history = records(lessons(tiny_network(1), tiny_network(2), Album(scale(easy_images(4).x))))
     shares = {"synthesis_seconds", "student_seconds", "evaluation_seconds"}
     assert set(history[1].details) == {"pages", "transfer_agreement", *shares}
     assert history[1].details["pages"] == 3.0
@@ -239,7 +205,7 @@ def softmax(logits: Any) -> Any:
 
 def first_loss(recipe: str, **changes: Any) -> tuple[float, Any, Any]:
     """The loss of the first update, with what teacher and student answer before it."""
-    source = Album(easy_images(6, seed=3))
+    source = Album(scale(easy_images(6, seed=3).x))
     in_training = recipe == "article"
     target = tiny_network(TEACHER_SEED)(source.images, training=in_training).numpy()
     answer = tiny_network(STUDENT_SEED)(source.images, training=True).numpy()
@@ -264,7 +230,7 @@ def test_the_article_s_recipe_uses_batch_statistics_and_applies_softmax_twice() 
 
 
 def test_agreement_on_the_transfer_set_is_the_share_of_equal_answers() -> None:
-    source = Album(easy_images(12, seed=3))
+    source = Album(scale(easy_images(12, seed=3).x))
     teacher, student = tiny_network(TEACHER_SEED), tiny_network(STUDENT_SEED)
     target = teacher(source.images, training=False).numpy().argmax(axis=-1)
     answer = tiny_network(STUDENT_SEED)(source.images, training=True).numpy().argmax(axis=-1)

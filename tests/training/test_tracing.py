@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from kextract.config import TeacherConfig
+from kextract.methods.base import MethodContext
+from kextract.methods.making import make_method
 from kextract.models.frozen import frozen
 from kextract.models.statistics import heard
 from kextract.records import EpochRecord, Event
 from kextract.training.evaluation import Predictor
 from kextract.training.student import distill
 from kextract.training.teacher import train_teacher
-from kextract.transfer import method_spec
-from kextract.transfer.source import SourceContext
 from tests.training.examples import easy_images, tiny_network
 from tests.training.test_student import CONFIG, VALIDATION
 
@@ -42,8 +42,8 @@ def test_a_student_s_epochs_and_rounds_are_traced_in_the_first_of_them(method: s
     config = replace(CONFIG, method=method, epochs=3, steps_per_epoch=6)
     classifier = frozen(teacher, batch_statistics=False)
     with counted(teacher, student) as calls:
-        context = SourceContext(classifier, teacher, student, config, easy_images(9).x)
-        source = method_spec(method).make(context)
+        given = {method: easy_images(9).x}
+        source = make_method(MethodContext(classifier, teacher, student, config, given))
         found = calls_by_epoch(
             distill(classifier, student, source, config, VALIDATION, logits), calls
         )

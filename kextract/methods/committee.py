@@ -1,0 +1,153 @@
+"""Query by committee: two students learn what the teacher said so far, to select what to ask next.
+
+What they learn from, the student learns from too: `target_logits` and `sampling`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.config import DistillConfig
+from kextract.datasets.images import Pixels
+from kextract.datasets.pixels import scale
+from kextract.graph import compiled
+from kextract.losses import distance
+from kextract.models.build import weights_drawn_by
+from kextract.models.safe_to_train import safe_to_train
+from kextract.optimizers import make_optimizer
+from kextract.seeds import Stream, random_generator, seed_number
+
+PREDICTED_AT_ONCE = 512
+SMOOTHING = 0.1
+"""Probability that a label leaves to all classes together."""
+LEAST = 1e-6
+"""The least probability that is told from 0, where outputs are that fine."""
+TINY = 1e-12
+
+Floats = NDArray[np.floating]
+
+
+class CommitteeMember:
+    """A network like the student that learns anew in every round."""
+
+    def __init__(self, student: keras.Model, config: DistillConfig, number: int) -> None:
+        self._config = config
+        self._number = number
+        with weights_drawn_by(seed_number(Stream.COMMITTEE, config.seed, number, 0)):
+            self._model = safe_to_train(keras.models.clone_model(student))
+        updates = config.queries.scout_updates
+        rising = max(1, updates // 10)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, updates, warmup_target=config.learning_rate, warmup_steps=rising
+        )
+        self._optimizer = make_optimizer(config.optimizer, self._model, rate)
+        self._variables = [*self._model.variables, *self._optimizer.variables]
+        self._start = [np.array(variable.value.numpy()) for variable in self._variables]
+        self._update = self._compile_update()
+        self._predict = compiled(
+            lambda images: tf.nn.softmax(self._model(images, training=False)),
+            input_signature=[tf.TensorSpec(self._model.input_shape, tf.float32)],
+        )
+
+    def learn(self, images: Pixels, logits: NDArray[np.float32], kind: str, number: int) -> None:
+        """Begin anew and learn uint8 images (n, h, w, c) with their logits (n, k) for a round."""
+        for variable, value in zip(self._variables, self._start, strict=True):
+            variable.assign(value)
+        config = self._config
+        random = random_generator(Stream.COMMITTEE, config.seed, self._number, number)
+        likely = sampling(logits.argmax(axis=1), kind)
+        for _ in range(config.queries.scout_updates):
+            rows = random.choice(len(images), config.batch_size, p=likely)
+            self._update(tf.constant(scale(images[rows])), tf.constant(logits[rows]))
+
+    def probabilities(self, images: Pixels) -> NDArray[np.float32]:
+        """Return the probabilities (n, k) of uint8 images (n, h, w, c)."""
+        parts = [
+            self._predict(tf.constant(scale(images[start : start + PREDICTED_AT_ONCE]))).numpy()
+            for start in range(0, len(images), PREDICTED_AT_ONCE)
+        ]
+        return np.concatenate(parts)
+
+    def _compile_update(self) -> Callable[[tf.Tensor, tf.Tensor], None]:
+        distances = distance(self._config.distance, self._config.temperature)
+        model, optimizer = self._model, self._optimizer
+
+        @compiled
+        def update(images: tf.Tensor, target: tf.Tensor) -> None:
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(distances(target, model(images, training=True)))
+            variables = model.trainable_variables
+            optimizer.apply(tape.gradient(loss, variables), variables)
+
+        return update  # type: ignore[no-any-return]
+
+
+def disagreement(one: Floats, other: Floats) -> Floats:
+    """Return the Jensen-Shannon divergence of two students' probabilities (n, k), nats (n,)."""
+    middle = (one + other) / 2
+    result: Floats = (_divergence(one, middle) + _divergence(other, middle)) / 2
+    return result
+
+
+def select_by_disagreement(one: Floats, other: Floats, count: int) -> NDArray[np.integer]:
+    """Return indices (count,) where two students' probabilities (n, k) disagree most.
+
+    As many for each class that they predict together; what a class has too little of is shared
+    among those that have more. Source: Rosenthal et al. 2023, "DisGUIDE", for questions on which
+    two students disagree.
+    """
+    score, predicted = disagreement(one, other), (one + other).argmax(axis=1)
+    falling = np.argsort(-score, kind="stable")
+    classes = one.shape[1]
+    # The rarest first, so that what they lack is known when the others are chosen.
+    order = np.argsort(np.bincount(predicted, minlength=classes), kind="stable")
+    chosen: list[NDArray[np.integer]] = []
+    left = count
+    for place, index in enumerate(order):
+        own = falling[predicted[falling] == index][: left // (classes - place)]
+        chosen.append(own)
+        left -= len(own)
+    return np.concatenate(chosen)
+
+
+def _divergence(one: Floats, other: Floats) -> Floats:
+    result: Floats = (one * (np.log(one + TINY) - np.log(other + TINY))).sum(axis=1)
+    return result
+
+
+def target_logits(outputs: NDArray[Any], kind: str, classes: int) -> NDArray[np.float32]:
+    """Return centred logits (n, k) whose softmax is the teacher's probabilities.
+
+    `outputs` are of one of `kextract.teachers.OUTPUTS`. Logits of probabilities are log p minus the
+    mean of its row (Truong et al. 2021, "Data-free model extraction", section 3.3); what is rounded
+    to 0 is taken for half of the least probability that the teacher gives. Labels are smoothed
+    (Szegedy et al. 2016, "Rethinking the Inception architecture", section 7).
+    """
+    if kind == "labels":
+        rows = np.full((len(outputs), classes), SMOOTHING / classes)
+        rows[np.arange(len(outputs)), outputs] += 1 - SMOOTHING
+        logits = np.log(rows)
+    elif kind == "probabilities":
+        positive = outputs[outputs > 0]
+        least = max(LEAST, positive.min() / 2) if positive.size else LEAST
+        logits = np.log(np.maximum(outputs.astype(np.float64), least))
+    else:
+        logits = outputs.astype(np.float64)
+    centred: NDArray[np.float32] = (logits - logits.mean(axis=1, keepdims=True)).astype(np.float32)
+    return centred
+
+
+def sampling(predicted: NDArray[np.integer], kind: str) -> NDArray[np.float64] | None:
+    """Return the probability (n,) of drawing each question: class-balanced where labels are known.
+
+    None, for outputs of other kinds, draws all alike: probabilities also teach the classes that are
+    never predicted.
+    """
+    if kind != "labels":
+        return None
+    likely = 1 / np.bincount(predicted)[predicted]
+    return likely / likely.sum()  # type: ignore[no-any-return]

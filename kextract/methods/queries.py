@@ -1,0 +1,211 @@
+"""Questions under a budget, for black-box teachers: first all are asked, then a student learns."""
+
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kextract.datasets.augment import augment
+from kextract.datasets.images import Pixels
+from kextract.datasets.streamed import StreamedImages
+from kextract.errors import CheckpointError, TeacherError
+from kextract.graph import compiled
+from kextract.methods.base import Batch, Method, MethodContext
+from kextract.methods.candidates import fingerprint, make_candidates
+from kextract.methods.committee import (
+    CommitteeMember,
+    sampling,
+    select_by_disagreement,
+    target_logits,
+)
+from kextract.methods.health import class_shares, entropy
+from kextract.records import Event, Progress
+from kextract.seeds import Stream, random_generator
+from kextract.teachers.kinds import predictions
+
+SELECTED_AT_ONCE = 512
+"""Questions that are selected from one drawing of candidates."""
+
+
+class Queries(Method):
+    """All questions are asked before the first update; then the student learns the responses.
+
+    The first share of the budget goes to candidates as they come. In each round after that a
+    committee of two learns what is known, and the candidates that it disagrees on are asked, as
+    many of every class that it predicts. A round follows from the responses before it and from the
+    seed, so that a run that was stopped asks what it would have asked; what is in the ledger is
+    never asked again.
+    """
+
+    def __init__(self, context: MethodContext) -> None:
+        super().__init__(context)
+        assert context.asking is not None, "the teacher has a ledger"
+        self._asking = context.asking
+        self._student = context.student
+        self._rules = context.config.queries
+        self._classes = context.classes
+        self._kind = self._asking.ledger.heading.outputs
+        canvases = context.images.get(context.config.method)
+        assert not isinstance(canvases, StreamedImages), "canvases are in memory"
+        self._candidates = make_candidates(context.config, context.input_shape, canvases)
+        self._rows = 0
+        self._logits = np.zeros((0, self._classes), np.float32)
+        self._likely: NDArray[np.float64] | None = None
+
+    def _prepare(self, epoch: int, step: int) -> Iterator[Event]:
+        """Ask all questions, before the first update."""
+        if self._rows:
+            return
+        yield from self._ask_all(epoch)
+        if not self._answered():
+            raise TeacherError("--query-budget: was spent without a single answer")
+        self._learn_from(self._answered())
+
+    def _make_batch(self) -> Batch:
+        """Return questions, shifted, mirrored and mixed at random, with the teacher's logits."""
+        config, random = self._config, self._random()
+        rows = random.choice(self._rows, config.batch_size, p=self._likely)
+        mixed = random.random(config.batch_size) < self._rules.mixup
+        weights = np.where(mixed, random.random(config.batch_size), 1.0).astype(np.float32)
+        seed = tf.constant(random.integers(0, 2**31, 2), tf.int32)
+        images, logits = _augmented_and_mixed(
+            tf.constant(self._asking.ledger.questions[rows]),
+            tf.constant(self._logits[rows]),
+            tf.constant(weights),
+            seed,
+            shift=config.shift,
+            flip=bool(config.flip),
+            mix=self._rules.mixup > 0,
+        )
+        return Batch(images, logits)
+
+    def metrics(self) -> dict[str, float]:
+        """Return how many images were sent, and how even the responses are over the classes.
+
+        `entropy` is that of the class shares as a share of log k; `class_shares/3` that of class 3.
+        """
+        responses = self._asking.ledger.responses[: self._rows]
+        shares = class_shares(predictions(responses), self._classes)
+        return {
+            "questions": float(self._asking.ledger.counts.sent),
+            "entropy": entropy([*shares.values()]),
+            **shares,
+        }
+
+    def samples(self, count: int) -> Pixels:
+        """Return the questions that were asked last: uint8 (at most count, h, w, c)."""
+        return self._asking.ledger.questions[: self._rows][-count:]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return how many responses are learned; the responses themselves are in the ledger."""
+        return {"rows": np.array(self._rows, np.int64)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Learn as many responses again. Raises CheckpointError where the ledger has fewer."""
+        rows, found = int(state["rows"]), self._asking.ledger.counts.answered
+        if not 0 < rows <= found:
+            raise CheckpointError(
+                f"--resume: the run had {rows} responses, and '{self._asking.ledger.path}' has"
+                f" {found}; give it the ledger it was made with, or start over with --overwrite"
+            )
+        self._learn_from(rows)
+
+    def _answered(self) -> int:
+        """Return how many responses there are to learn from."""
+        return min(self._asking.ledger.counts.answered, self._rules.query_budget)
+
+    def _learn_from(self, rows: int) -> None:
+        responses = self._asking.ledger.responses[:rows]
+        self._rows = rows
+        self._logits = target_logits(responses, self._kind, self._classes)
+        self._likely = sampling(predictions(responses), self._kind)
+
+    def _ask_all(self, epoch: int) -> Iterator[Event]:
+        committee: tuple[CommitteeMember, ...] = ()
+        rules, place = self._rules, 0
+        ends = round_ends(rules.query_budget, rules.first_share, rules.query_rounds)
+        for number, end in enumerate(ends):
+            if self._answered() < end and self._asking.left:
+                if number and not committee:
+                    committee = tuple(
+                        CommitteeMember(self._student, self._config, which) for which in (0, 1)
+                    )
+                if number:
+                    yield from self._teach(committee, place, epoch, number)
+                images = yield from self._select(committee, place, end, epoch, number)
+                for done in self._asking.ask(images, place):
+                    asked = place + done
+                    yield Progress(epoch, "asking the teacher", asked, rules.query_budget, asked)
+            if self._answered() < end:
+                return
+            place = end
+
+    def _teach(
+        self, committee: tuple[CommitteeMember, ...], rows: int, epoch: int, number: int
+    ) -> Iterator[Event]:
+        """Teach the committee the first `rows` responses."""
+        ledger = self._asking.ledger
+        logits = target_logits(ledger.responses[:rows], self._kind, self._classes)
+        for done, member in enumerate(committee, start=1):
+            member.learn(ledger.questions[:rows], logits, self._kind, number)
+            yield Progress(epoch, "teaching committee", done, len(committee), rows)
+
+    def _select(
+        self, committee: tuple[CommitteeMember, ...], place: int, end: int, epoch: int, number: int
+    ) -> Generator[Event, None, Pixels]:
+        """Select the images of a round, which begins at `place`: uint8 (end - place, h, w, c)."""
+        count = end - place
+        yield from self._candidates.begin(epoch)
+        parts, drawings = [], -(-count // SELECTED_AT_ONCE)
+        known = {fingerprint(image) for image in self._asking.ledger.questions[:place]}
+        for drawing in range(drawings):
+            requested = min(SELECTED_AT_ONCE, count - drawing * SELECTED_AT_ONCE)
+            random = random_generator(Stream.QUESTIONS, self._config.seed, number, drawing)
+            candidates = self._rules.query_choice * SELECTED_AT_ONCE
+            images = self._candidates.draw(random, candidates, known)
+            if committee:
+                one, other = (member.probabilities(images) for member in committee)
+                self._candidates.observe((one + other) / 2)
+                selected = select_by_disagreement(one, other, requested)
+            else:
+                selected = np.arange(requested)
+            # Not in the order of classes: a budget may end in the middle of a round.
+            parts.append(images[random.permutation(selected)])
+            known.update(fingerprint(image) for image in parts[-1])
+            yield Progress(epoch, "choosing questions", drawing + 1, drawings, len(images))
+        return np.concatenate(parts)
+
+
+def round_ends(budget: int, first_share: float, rounds: int) -> list[int]:
+    """Return at which question each round ends: the first one's share, then equal parts."""
+    first = max(1, round(budget * first_share))
+    return [first + (budget - first) * number // rounds for number in range(rounds + 1)]
+
+
+# Traced for every size of images: relaxed ones would leave `augment` without their height.
+@compiled
+def _augmented_and_mixed(
+    pixels: tf.Tensor,
+    logits: tf.Tensor,
+    weights: tf.Tensor,
+    seed: tf.Tensor,
+    *,
+    shift: int,
+    flip: bool,
+    mix: bool,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Augment and mix uint8 images (n, h, w, c), each with another; `weights` (n,) are its own.
+
+    Source of mixing: Zhang et al. 2018, "mixup", section 2; probabilities are mixed, not logits.
+    """
+    images = augment(tf.cast(pixels, tf.float32) / 127.5 - 1.0, shift=shift, flip=flip, seed=seed)
+    if not mix:
+        return images, logits
+    share = tf.reshape(weights, (-1, 1, 1, 1))
+    images = share * images + (1.0 - share) * tf.reverse(images, [0])
+    probabilities = tf.nn.softmax(logits)
+    share = tf.reshape(weights, (-1, 1))
+    mixed = share * probabilities + (1.0 - share) * tf.reverse(probabilities, [0])
+    return images, tf.math.log(mixed)

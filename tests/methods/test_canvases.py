@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+
+from kextract.datasets.pixels import unscale
+from kextract.methods.canvases import (
+    CROP_PARAMETERS,
+    OPPONENT,
+    SMALLEST_AREA,
+    Cutter,
+    canvas,
+    perturb,
+    spectrum_noise,
+)
+
+SIDE = 96
+NAMES = ("canvas", "y", "x", "size", "angle", "shear", "stretch", "mirror")
+MIDDLE = np.full((1, CROP_PARAMETERS), 0.5)
+"""Of everything: no turn, no shear, no stretch."""
+
+
+@pytest.fixture(scope="module")
+def canvases() -> np.ndarray:
+    random = np.random.default_rng(0)
+    return np.stack([canvas(random, SIDE, 3) for _ in range(24)])
+
+
+def test_canvases_are_images_in_the_pixel_range(canvases: np.ndarray) -> None:
+    assert canvases.shape == (24, SIDE, SIDE, 3) and canvases.dtype == np.float32
+    assert np.abs(canvases).max() <= 1.0
+
+
+def test_brightness_differs_more_than_yellow_from_blue_and_that_more_than_red_from_green(
+    canvases: np.ndarray,
+) -> None:
+    """What Ruderman et al. 1998 found in photographs."""
+    brightness, yellow, red = (canvases @ OPPONENT.T).reshape(-1, 3).std(axis=0)
+    assert brightness > 2 * yellow and yellow > 1.2 * red
+
+
+def test_opponent_axes_are_orthonormal() -> None:
+    np.testing.assert_allclose(OPPONENT @ OPPONENT.T, np.eye(3), atol=1e-6)
+
+
+def test_power_falls_with_frequency_as_in_photographs(canvases: np.ndarray) -> None:
+    """The amplitude of photographs falls with about 1 / f: power with an exponent near -2."""
+    grey = canvases.mean(axis=-1)
+    grey -= grey.mean(axis=(1, 2), keepdims=True)
+    power = (np.abs(np.fft.fft2(grey)) ** 2).mean(axis=0)
+    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE)[None, :])
+    middle = (frequency > 0.03) & (frequency < 0.4)
+    slope = np.polyfit(np.log(frequency[middle]), np.log(power[middle]), 1)[0]
+    assert -3.2 < slope < -1.3
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 2.0])
+def test_spectrum_noise_has_the_spectrum_that_was_asked_for(exponent: float) -> None:
+    random = np.random.default_rng(1)
+    power = np.mean(
+        [np.abs(np.fft.fft2(spectrum_noise(random, 64, exponent))) ** 2 for _ in range(200)], axis=0
+    )
+    # Along one axis the stretch is a factor, which leaves the slope in a logarithmic plot alone.
+    line = np.arange(2, 20)
+    slope = np.polyfit(np.log(line), np.log(power[0, line]), 1)[0]
+    assert slope == pytest.approx(-2 * exponent, abs=0.3)
+
+
+def test_spectrum_noise_has_mean_0_and_std_1() -> None:
+    noise = spectrum_noise(np.random.default_rng(2), 50, 1.5)
+    assert noise.mean() == pytest.approx(0, abs=1e-5) and noise.std() == pytest.approx(1, abs=1e-5)
+
+
+def test_grey_canvases_are_of_as_many_channels_as_asked_for_all_alike() -> None:
+    grey = canvas(np.random.default_rng(0), 48, 2)
+    assert grey.shape == (48, 48, 2)
+    np.testing.assert_array_equal(grey[..., 0], grey[..., 1])
+    assert grey.std() > 0.05
+
+
+def test_the_random_numbers_decide_the_canvas() -> None:
+    first, second, other = (canvas(np.random.default_rng(seed), 48, 3) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def parameters(**changes: float) -> np.ndarray:
+    row = MIDDLE.copy()
+    for name, value in changes.items():
+        row[:, NAMES.index(name)] = value
+    return row
+
+
+def ramp(side: int = 64) -> np.ndarray:
+    """A canvas that gets brighter to the right, and only there."""
+    row = np.linspace(-0.4, 0.4, side, dtype=np.float32)
+    return unscale(np.broadcast_to(row[None, None, :, None], (1, side, side, 1)))
+
+
+def test_crops_have_the_size_and_the_channels_that_were_asked_for() -> None:
+    random = np.random.default_rng(0)
+    canvases = random.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    crops = Cutter(canvases, 12, 20).cut(random.random((50, CROP_PARAMETERS)))
+    assert crops.shape == (50, 12, 20, 3) and crops.dtype == np.uint8
+
+
+def test_a_crop_of_the_whole_canvas_is_the_canvas_made_smaller() -> None:
+    crop = Cutter(ramp(), 16, 16).cut(parameters(size=0.9999)).astype(float)[0, ..., 0]
+    expected = np.linspace(0, 1, 16)
+    middle = crop[8]
+    assert np.corrcoef(middle, expected)[0, 1] > 0.999
+    assert crop.std(axis=0).max() < 1.5
+
+
+def test_mirroring_turns_left_and_right() -> None:
+    cutter = Cutter(ramp(), 16, 16)
+    plain, mirrored = cutter.cut(parameters(mirror=0.9)), cutter.cut(parameters(mirror=0.1))
+    np.testing.assert_array_equal(plain[:, :, ::-1], mirrored)
+
+
+def test_the_smallest_crop_shows_the_smallest_area() -> None:
+    """Of a ramp over the canvas, a crop spans what its share of the side does."""
+    cutter = Cutter(ramp(128), 16, 16)
+    spans = []
+    for size in (0.0, 0.9999):
+        middle = cutter.cut(parameters(size=size))[0, 8, :, 0].astype(float)
+        spans.append(middle[-1] - middle[0])
+    assert spans[0] / spans[1] == pytest.approx(SMALLEST_AREA**0.5, abs=0.03)
+
+
+def test_the_canvas_is_the_one_of_the_first_parameter() -> None:
+    canvases = np.stack([np.full((32, 32, 1), value, np.uint8) for value in (64, 128, 191)])
+    cutter = Cutter(canvases, 8, 8)
+    means = [cutter.cut(parameters(canvas=value)).mean() for value in (0.1, 0.5, 0.9)]
+    np.testing.assert_allclose(means, [64, 128, 191], atol=1.5)
+
+
+def test_places_beyond_the_border_are_reflected() -> None:
+    """Half of a crop at the left border lies beyond it, so it gets darker, then brighter again."""
+    crop = Cutter(ramp(), 16, 16).cut(parameters(size=0.9999, x=0.0))[0, 8, :, 0].astype(int)
+    assert np.all(np.diff(crop[:8]) < 0) and np.all(np.diff(crop[8:]) > 0)
+
+
+def test_large_crops_of_fine_noise_are_averaged_not_picked() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 1), dtype=np.uint8)
+    cutter = Cutter(noise, 8, 8)
+    large, small = (cutter.cut(parameters(size=size)).astype(float).std() for size in (0.9999, 0.1))
+    assert large < small / 3
+
+
+def test_crops_do_not_depend_on_those_cut_with_them() -> None:
+    random = np.random.default_rng(0)
+    cutter = Cutter(random.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8), 8, 8)
+    rows = random.random((20, CROP_PARAMETERS))
+    np.testing.assert_array_equal(cutter.cut(rows)[7:9], cutter.cut(rows[7:9]))
+
+
+def test_perturbed_parameters_stay_near_within_0_and_1_and_on_their_canvas() -> None:
+    random = np.random.default_rng(0)
+    rows = random.random((500, CROP_PARAMETERS))
+    changed = perturb(random, rows, 0.05)
+    assert changed.min() >= 0 and changed.max() < 1
+    np.testing.assert_array_equal(changed[:, 0], rows[:, 0])
+    moved = (changed - rows)[:, 1:]
+    moved -= np.rint(moved)
+    assert moved.std() == pytest.approx(0.05, rel=0.05)

@@ -1,0 +1,397 @@
+import re
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kextract.errors import NonFiniteError
+from kextract.methods.generator import Doubling, Synthesizer, build_generator, latent_codes
+from tests.methods.generators import RULES, beginning_of, context, taught_network
+from tests.training.examples import CLASSES, SHAPE, snapshot, tiny_network
+
+LATENT = 5
+SEED = tf.constant([1, 2])
+
+
+def generator(shape: tuple[int, int, int] = (16, 16, 1), **changes: Any) -> Any:
+    options = {"latent_size": LATENT, "channels": 2, "precision": "float32", "seed": 0, **changes}
+    return build_generator(shape, CLASSES, **options)
+
+
+def codes(labels: Any, seed: tf.Tensor = SEED) -> Any:
+    return latent_codes(tf.constant(labels), LATENT, CLASSES, seed)
+
+
+def images_of(model: Any, labels: Any = (0, 1, 2, 0)) -> Any:
+    return model(codes(list(labels)), training=True).numpy()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(28, 28, 1), (17, 30, 3), (19, 21, 1)],
+    ids=str,
+)
+def test_images_have_the_shape_that_was_asked_for(shape: tuple[int, int, int]) -> None:
+    model = generator(shape)
+    assert model.output_shape == (None, *shape)
+    assert images_of(model).shape == (4, *shape)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_images_are_float32_in_the_range_of_pixels(precision: str) -> None:
+    images = images_of(generator(precision=precision))
+    assert images.dtype == np.float32
+    assert np.abs(images).max() <= 1
+    assert (images.std(axis=0) > 0).all(), "every pixel depends on the code"
+
+
+def test_bfloat16_is_computed_in_between_codes_and_images_but_variables_are_float32() -> None:
+    model = generator(precision="bfloat16")
+    assert "bfloat16" in {layer.compute_dtype for layer in model.layers}
+    assert {str(variable.dtype) for variable in model.variables} == {"float32"}
+
+
+def test_the_seed_decides_the_weights() -> None:
+    first, same, other = (generator(seed=seed).get_weights() for seed in (4, 4, 5))
+    assert [value.tobytes() for value in first] == [value.tobytes() for value in same]
+    assert any((one != another).any() for one, another in zip(first, other, strict=True))
+
+
+def test_the_width_is_that_of_the_last_hidden_layer() -> None:
+    last_kernel = generator(channels=6).layers[-2].get_weights()[0]
+    assert last_kernel.shape == (3, 3, 6, 1)
+
+
+def test_the_same_noise_for_another_class_is_another_image() -> None:
+    model = generator()
+    first, second = (model(codes([label] * 2), training=False).numpy() for label in (0, 1))
+    assert (np.abs(first - second) > 1e-6).mean() > 0.5
+
+
+def test_a_code_ends_with_its_class() -> None:
+    np.testing.assert_array_equal(codes([2, 0])[:, LATENT:], [[0, 0, 1], [1, 0, 0]])
+
+
+def test_the_noise_of_a_code_is_normal() -> None:
+    """20,000 draws: mean 0 and std 1, give or take four standard errors."""
+    noise = codes([0] * 4000).numpy()[:, :LATENT]
+    assert abs(noise.mean()) < 4 / 20_000**0.5
+    assert abs(noise.std() - 1) < 4 / 40_000**0.5
+
+
+def test_the_noise_follows_from_the_seed_alone() -> None:
+    first, same = codes([0, 1]), codes([2, 2])
+    other = codes([0, 1], seed=tf.constant([1, 3]))
+    np.testing.assert_array_equal(first[:, :LATENT], same[:, :LATENT])
+    assert (first[:, :LATENT].numpy() != other[:, :LATENT].numpy()).all()
+
+
+def test_a_doubling_is_kerass_upsampling_with_its_gradient() -> None:
+    random = np.random.default_rng(0)
+    features = tf.constant(random.normal(size=(2, 3, 4, 5)).astype(np.float32))
+    of_doubled = tf.constant(random.normal(size=(2, 6, 8, 5)).astype(np.float32))
+    found = []
+    for layer in (Doubling(), keras.layers.UpSampling2D()):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            doubled = layer(features)
+        found.append((doubled, tape.gradient(doubled, features, of_doubled)))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Any:
+    return taught_network()
+
+
+def trained(teacher: Any, steps: int, **options: Any) -> Synthesizer:
+    synthesizer = Synthesizer(context(teacher, **options))
+    for _ in range(steps):
+        synthesizer.learn(options.get("adversarial_weight", 0.0))
+    return synthesizer
+
+
+@pytest.fixture(scope="module")
+def shared(teacher: Any) -> tuple[Synthesizer, dict[str, Any]]:
+    """A synthesizer that tests share, and what it remembered when it was new."""
+    synthesizer = trained(teacher, 0)
+    return synthesizer, beginning_of(synthesizer)
+
+
+@pytest.fixture
+def synthesizer(shared: tuple[Synthesizer, dict[str, Any]]) -> Synthesizer:
+    """One by the usual rules, which does as a new one does."""
+    synthesizer, beginning = shared
+    synthesizer.restore(beginning)
+    synthesizer.metrics()
+    return synthesizer
+
+
+def remembered(synthesizer: Synthesizer) -> dict[str, bytes]:
+    return {name: value.tobytes() for name, value in synthesizer.state().items()}
+
+
+@pytest.fixture(scope="module")
+def early_and_late(
+    shared: tuple[Synthesizer, dict[str, Any]],
+) -> tuple[dict[str, float], dict[str, float]]:
+    synthesizer, beginning = shared
+    synthesizer.restore(beginning)
+    synthesizer.metrics()
+    for _ in range(5):
+        synthesizer.learn(0.0)
+    early = synthesizer.metrics()
+    for _ in range(120):
+        synthesizer.learn(0.0)
+    synthesizer.metrics()
+    for _ in range(5):
+        synthesizer.learn(0.0)
+    return early, synthesizer.metrics()
+
+
+@pytest.mark.parametrize("metric", ["generator_loss", "batch_norm_distance"])
+def test_learning_lowers_the_loss_and_the_distance_of_the_statistics(
+    early_and_late: Any, metric: str
+) -> None:
+    early, late = early_and_late
+    assert late[metric] < 0.5 * early[metric]
+
+
+def test_learning_makes_images_that_are_predicted_as_requested(early_and_late: Any) -> None:
+    """Guessing would hit a third."""
+    early, late = early_and_late
+    assert early["requested"] < 0.7
+    assert late["requested"] > 0.9
+
+
+NO_WEIGHTS = {"class_weight": 0.0, "batch_norm_weight": 0.0}
+
+
+def first_loss(teacher: Any, **options: Any) -> float:
+    return trained(teacher, 1, **options).metrics()["generator_loss"]
+
+
+def first_images(teacher: Any) -> tuple[Any, Any]:
+    """Return the images and classes of a first step: a draw in its place has the same codes."""
+    return trained(teacher, 0).draw()
+
+
+def outputs(model: Any, images: Any) -> Any:
+    return model(images, training=False).numpy()
+
+
+def log_softmax(logits: Any) -> Any:
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def cross_entropy(teacher: Any, images: Any, labels: Any) -> float:
+    log_probabilities = log_softmax(outputs(teacher, images))
+    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+
+
+def from_stored_statistics(teacher: Any, images: Any, labels: Any) -> float:
+    """Yin et al. 2020, equation 4, without squares, of the only normalization that there is."""
+    layer = teacher.get_layer("batch_normalization")
+    features = outputs(keras.Model(teacher.input, layer.input), images)
+    mean, variance = features.mean(axis=(0, 1, 2)), features.var(axis=(0, 1, 2), ddof=1)
+    moving_mean, moving_variance = (v.numpy() for v in layer.non_trainable_variables)
+    return float(
+        np.linalg.norm(mean - moving_mean) + np.linalg.norm(variance - moving_variance),
+    )
+
+
+def from_even_shares(teacher: Any, images: Any, labels: Any) -> float:
+    """Chen et al. 2019: the negative entropy of the mean probabilities, from its least."""
+    mean = np.exp(log_softmax(outputs(teacher, images))).mean(axis=0)
+    return float((mean * np.log(mean)).sum() + np.log(CLASSES))
+
+
+def between_neighbours(teacher: Any, images: Any, labels: Any) -> float:
+    return float(np.abs(np.diff(images, axis=1)).mean() + np.abs(np.diff(images, axis=2)).mean())
+
+
+PARTS: list[tuple[str, Callable[[Any, Any, Any], float]]] = [
+    ("class_weight", cross_entropy),
+    ("batch_norm_weight", from_stored_statistics),
+    ("balance_weight", from_even_shares),
+    ("tv_weight", between_neighbours),
+]
+
+
+def test_the_loss_is_the_sum_of_its_parts_by_their_weights(teacher: Any) -> None:
+    weights = {name: 2.0 + place for place, (name, _) in enumerate(PARTS)}
+    images, labels = first_images(teacher)
+    expected = sum(weights[name] * part(teacher, images, labels) for name, part in PARTS)
+    assert first_loss(teacher, **weights) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_the_adversarial_loss_is_the_divergence_where_teacher_and_student_agree(
+    teacher: Any, share: float
+) -> None:
+    """Among the images that the student is shown, which are the first."""
+    student, temperature, (images, labels) = tiny_network(9), 4.0, first_images(teacher)
+    logits = [outputs(model, images) for model in (teacher, student)]
+    wanted, given = (log_softmax(each / temperature) for each in logits)
+    divergence = temperature**2 * (np.exp(wanted) * (wanted - given)).sum(axis=1)
+    agreed = logits[0].argmax(axis=1) == logits[1].argmax(axis=1)
+    assert 0 < agreed.sum() < len(agreed)
+
+    rules = {"batch_norm_weight": 0.0, "adversarial_weight": 7.0, "adversarial_share": share}
+    loss = first_loss(teacher, student=student, **rules)
+
+    shown = (divergence * agreed)[: round(share * len(images))]
+    expected = cross_entropy(teacher, images, labels) - 7 * shown.mean()
+    assert loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_neither_teacher_nor_student_is_changed(teacher: Any) -> None:
+    student = tiny_network(9)
+    before = snapshot(teacher), snapshot(student)
+    trained(teacher, 3, student=student, adversarial_weight=1.0)
+    assert (snapshot(teacher), snapshot(student)) == before
+
+
+def parts_of(synthesizer: Synthesizer) -> tuple[list[Any], list[Any]]:
+    """Return copies of the generator's variables and of its optimizer's."""
+    state = synthesizer.state()
+    numbers = sorted(int(name) for name in state if name.isdigit())
+    values = [np.array(state[str(number)]) for number in numbers]
+    generator = build_generator(
+        SHAPE,
+        CLASSES,
+        latent_size=RULES.latent_size,
+        channels=RULES.generator_channels,
+        precision="float32",
+        seed=0,
+    )
+    return values[: len(generator.variables)], values[len(generator.variables) :]
+
+
+def test_a_first_step_moves_every_kernel_as_far_as_adam_does(synthesizer: Synthesizer) -> None:
+    """By the learning rate, whatever the gradient: Kingma & Ba 2015, section 2.1."""
+    before, _ = parts_of(synthesizer)
+    synthesizer.learn(0.0)
+    after, _ = parts_of(synthesizer)
+    moves = [np.abs(new - old).max() for old, new in zip(before, after, strict=True)]
+    # A bias before a normalization changes nothing, so nothing tells it where to go.
+    kernels = [move for move, value in zip(moves, after, strict=True) if value.ndim > 1]
+    assert kernels == pytest.approx([RULES.generator_learning_rate] * len(kernels), rel=1e-2)
+
+
+def test_the_seed_decides_what_is_drawn(teacher: Any) -> None:
+    first, same, other = (trained(teacher, 0, seed=seed).draw()[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).any()
+
+
+def requested_classes(synthesizer: Synthesizer, count: int) -> list[Any]:
+    return [synthesizer.draw()[1] for _ in range(count)]
+
+
+def test_a_batch_asks_for_all_classes_as_often_as_can_be(teacher: Any) -> None:
+    for labels in requested_classes(trained(teacher, 0, synthesis_batch_size=8), 5):
+        assert sorted(np.bincount(labels, minlength=CLASSES)) == [2, 3, 3]
+
+
+def test_batches_smaller_than_the_classes_still_ask_every_second_one_for_all_classes(
+    teacher: Any,
+) -> None:
+    """As where one step of learning and one batch of new images take turns."""
+    asked = requested_classes(trained(teacher, 0, synthesis_batch_size=2), 40)[::2]
+    assert set(np.concatenate(asked).tolist()) == set(range(CLASSES))
+
+
+def test_what_was_requested_is_judged_by_the_last_steps_only(
+    teacher: Any, synthesizer: Synthesizer
+) -> None:
+    ahead, shares = trained(teacher, 0), []
+    for _ in range(6):
+        ahead.restore({name: np.array(value) for name, value in synthesizer.state().items()})
+        images, labels = ahead.draw()
+        shares.append((outputs(teacher, images).argmax(axis=1) == labels).mean())
+        synthesizer.learn(0.0)
+    assert np.mean(shares[-RULES.generator_steps :]) != pytest.approx(np.mean(shares)), (
+        "no test of which are meant"
+    )
+    assert synthesizer.requested() == pytest.approx(np.mean(shares[-RULES.generator_steps :]))
+    assert synthesizer.metrics()["requested"] == pytest.approx(np.mean(shares))
+
+
+def test_after_an_epoch_without_a_step_nothing_is_known_of_requests(
+    synthesizer: Synthesizer,
+) -> None:
+    for _ in range(3):
+        synthesizer.learn(0.0)
+    synthesizer.metrics()
+    assert (synthesizer.requested(), synthesizer.metrics()) == (None, {})
+
+
+def test_a_generator_that_is_not_asked_for_classes_is_not_judged_by_them(teacher: Any) -> None:
+    synthesizer = trained(teacher, 3, class_weight=0.0)
+    assert synthesizer.requested() is None
+    assert "requested" not in synthesizer.metrics()
+
+
+def test_after_a_restart_the_optimizer_begins_anew_at_the_same_rate(
+    teacher: Any, synthesizer: Synthesizer
+) -> None:
+    for _ in range(2):
+        synthesizer.learn(0.0)
+    synthesizer.restart()
+    assert synthesizer.is_new
+    for mine, other in zip(parts_of(synthesizer)[1], parts_of(trained(teacher, 0))[1], strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_every_restart_begins_elsewhere_and_the_same_way_again(synthesizer: Synthesizer) -> None:
+    beginning = beginning_of(synthesizer)
+
+    def restarted(times: int) -> Any:
+        synthesizer.restore(beginning)
+        for _ in range(times):
+            synthesizer.restart()
+        return np.array(synthesizer.state()["0"])
+
+    np.testing.assert_array_equal(restarted(1), restarted(1))
+    assert len({restarted(times).tobytes() for times in range(3)}) == 3
+
+
+def test_it_continues_from_its_state_to_the_same_bits(
+    teacher: Any, synthesizer: Synthesizer
+) -> None:
+    one, other = synthesizer, trained(teacher, 1)
+    for _ in range(3):
+        one.learn(0.0)
+    one.restart()
+    one.learn(0.0)
+    other.restore({name: np.array(value) for name, value in one.state().items()})
+    for synthesizer in (one, other):
+        synthesizer.learn(0.0)
+    np.testing.assert_array_equal(one.draw()[0], other.draw()[0])
+    assert remembered(one) == remembered(other)
+
+
+@pytest.fixture(scope="module")
+def broken(teacher: Any) -> Synthesizer:
+    """One that its first step has destroyed."""
+    return trained(teacher, 1, generator_learning_rate=1e38)
+
+
+MESSAGE = re.escape("try a smaller --generator-learning-rate than 1e+38")
+
+
+def test_a_loss_that_is_not_finite_is_refused_with_the_number_of_its_step(
+    broken: Synthesizer,
+) -> None:
+    with pytest.raises(NonFiniteError, match=f"step 2 of the generator: {MESSAGE}"):
+        broken.learn(0.0)
+
+
+def test_images_that_are_not_finite_are_refused(broken: Synthesizer) -> None:
+    with pytest.raises(NonFiniteError, match=MESSAGE):
+        broken.draw()

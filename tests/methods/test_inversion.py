@@ -1,0 +1,311 @@
+"""The rounds of a generator and its bank, and generators that fail or collapse and begin anew."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.config import DistillConfig
+from kextract.errors import NonFiniteError
+from kextract.methods.base import MethodContext
+from kextract.methods.generator import Synthesizer
+from kextract.methods.inversion import ENOUGH_STEPS, NOT_FOR_THIS, Inversion
+from kextract.models.build import build_model
+from kextract.models.frozen import frozen
+from kextract.records import EpochRecord, Event, Note, Progress
+from kextract.training.student import distill
+from tests.methods.generators import CONFIG, RULES, beginning_of, context, followed, network
+from tests.training.examples import SHAPE, SMALL_INVERSION, tiny_network
+
+STEPS = CONFIG.steps_per_epoch
+SIZE = RULES.synthesis_batch_size
+
+
+def inversion(**rules: Any) -> Inversion:
+    """A method whose teacher has learned nothing, which is enough for most tests."""
+    return Inversion(context(tiny_network(1), **rules))
+
+
+@pytest.fixture(scope="module")
+def shared() -> tuple[Inversion, dict[str, Any]]:
+    """A method that tests share, since compiling takes longest, and its state when it was new."""
+    method = inversion()
+    return method, beginning_of(method)
+
+
+@pytest.fixture
+def method(shared: tuple[Inversion, dict[str, Any]]) -> Inversion:
+    """The method by the usual rules, as if it were new."""
+    method, beginning = shared
+    if len(method.samples(1)):
+        method.metrics()
+    method.restore(beginning)
+    method._failed_in = 0
+    return method
+
+
+def counts(method: Inversion) -> tuple[int, int]:
+    """How many steps the generator has made, and how many other batches it has drawn."""
+    steps, batches, _ = method.state()["synthesizer/counts"]
+    return int(steps), int(batches - steps)
+
+
+def changed(method: Inversion, **values: Any) -> Inversion:
+    """Let a method continue from its own state with some other values."""
+    method.restore(beginning_of(method) | {name: np.array(v) for name, v in values.items()})
+    return method
+
+
+def old_enough(method: Inversion, **values: Any) -> Inversion:
+    """Let its generator have made as many steps as it takes to be judged."""
+    _, *others = method.state()["synthesizer/counts"]
+    return changed(method, **{"synthesizer/counts": [ENOUGH_STEPS, *others]}, **values)
+
+
+def drawing_grey(method: Inversion) -> Inversion:
+    """Make the generator draw one grey for everything: its last convolution gives 0.
+
+    It does not learn otherwise, as its learning rate, the one number by itself, is 0 too.
+    """
+    zeros = {
+        name: np.zeros_like(value)
+        for name, value in method.state().items()
+        if name.startswith("synthesizer/")
+        and value.dtype == np.float32
+        and (value.ndim == 0 or value.shape[-1] == SHAPE[-1])
+    }
+    return changed(method, **zeros)
+
+
+def collapsed(method: Inversion) -> Inversion:
+    """Let a method's generator draw nothing but grey in its first epoch, and be judged."""
+    list(followed(drawing_grey(method)))
+    assert old_enough(method).metrics()["collapsed"] == 1
+    return method
+
+
+def notes(events: Iterable[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Note)]
+
+
+def test_the_first_round_warms_up_and_the_others_come_when_they_are_due(
+    method: Inversion,
+) -> None:
+    """Every four updates, counted over epochs of six; 24 first images are two batches of 12."""
+    found, before = {}, counts(method)
+    for update in range(2 * STEPS):
+        list(method.refresh(1 + update // STEPS, update % STEPS))
+        after = counts(method)
+        if after != before:
+            found[update] = (after[0] - before[0], after[1] - before[1])
+        before = after
+    assert found == {0: (5, 2), 4: (3, 0), 8: (3, 0)}
+
+
+@pytest.fixture(scope="module")
+def twin() -> Synthesizer:
+    """A generator that does the same as that of a method by the usual rules."""
+    return Synthesizer(context(tiny_network(1)))
+
+
+@pytest.mark.parametrize(("new_images", "kept", "drawn"), [(13, 2, 0), (37, 3, 1)])
+def test_new_images_are_the_last_that_the_generator_learned_by_and_then_drawn_ones(
+    twin: Synthesizer, new_images: int, kept: int, drawn: int
+) -> None:
+    """Always whole batches, of 12."""
+    method = inversion(new_images=new_images, first_images=1, bank_size=60)
+    list(method.refresh(1, 0))
+    state = method.state().items()
+    twin.restore({n.split("/")[1]: np.array(v) for n, v in state if n.startswith("synth")})
+    expected = [twin.learn(0.0) for _ in range(RULES.generator_steps)][-kept:]
+    expected += [twin.draw()[0] for _ in range(drawn)]
+    list(method.refresh(1, 4))
+    newest = method.samples(SIZE * (kept + drawn))[::-1]
+    levels = np.rint(np.concatenate(expected) * 127.5 + 127.5)
+    np.testing.assert_array_equal(newest, levels)
+    assert len(method.samples(99)) == SIZE * (1 + kept + drawn)
+
+
+def test_the_adversarial_loss_begins_after_its_updates() -> None:
+    weights = {"class_weight": 0.0, "batch_norm_weight": 0.0, "adversarial_weight": 0.5}
+    method, losses = inversion(**weights, adversarial_after=8), []
+    for epoch, step in ((1, 0), (1, 4), (2, 2)):
+        list(method.refresh(epoch, step))
+        losses.append(method.metrics()["generator_loss"])
+    assert losses[:2] == [0.0, 0.0] and losses[2] < 0.0
+
+
+def test_the_bank_grows_to_its_size_and_no_further(method: Inversion) -> None:
+    sizes = []
+    for epoch in (1, 2, 3):
+        list(followed(method, first=epoch))
+        sizes.append(len(method.samples(99)))
+    assert sizes == [24 + 12, 48, 48]
+
+
+def test_the_student_s_images_are_from_the_bank(method: Inversion) -> None:
+    list(method.refresh(1, 0))
+    batch = method.batch().images.numpy()
+    assert batch.shape == (CONFIG.batch_size, *SHAPE)
+    for image in np.rint((batch + 1) * 127.5).astype(np.uint8):
+        assert (method.samples(99) == image).all(axis=(1, 2, 3)).any()
+
+
+def test_the_warm_up_yields_its_progress_and_later_rounds_are_silent(method: Inversion) -> None:
+    events = iter(method.refresh(1, 0))
+    first = next(events)
+    assert counts(method)[0] == 1, "progress comes while the generator learns"
+    progress = [first, *events, *followed(method, first=2)]
+    assert all(isinstance(event, Progress) for event in progress)
+    told = [(e.epoch, e.phase, e.done, e.total, e.images) for e in progress]  # type: ignore[union-attr]
+    assert told == [(1, "inverting", n, 5, n * SIZE) for n in range(1, 6)]
+
+
+def test_metrics_are_of_the_bank_and_of_what_the_generator_did_in_the_epoch(
+    method: Inversion,
+) -> None:
+    list(followed(method))
+    metrics = method.metrics()
+    of_generator = {"generator_loss", "requested", "batch_norm_distance"}
+    shares = {f"class_shares/{number}" for number in range(3)}
+    of_bank = shares | {"confidence", "entropy", "diversity"}
+    assert set(metrics) == of_generator | of_bank
+    assert sum(metrics[name] for name in shares) == pytest.approx(1.0)
+    assert set(method.metrics()) == of_bank, "the generator has made no step since"
+
+
+@pytest.mark.parametrize(("normalized", "weight"), [(False, 1.0), (False, 0.0), (True, 1.0)])
+def test_a_teacher_without_the_statistics_that_are_to_be_matched_is_noted(
+    normalized: bool, weight: float
+) -> None:
+    method = Inversion(context(network(normalized=normalized), batch_norm_weight=weight))
+    first = next(iter(method.refresh(1, 0)))
+    assert (first == Note(NOT_FOR_THIS)) == (not normalized and weight > 0)
+
+
+def test_a_collapsed_generator_begins_anew_with_the_next_epoch_and_the_bank_keeps_its_images(
+    method: Inversion,
+) -> None:
+    changed(collapsed(method), followed=1)
+    events = list(method.refresh(2, 0))
+    (note,) = notes(events)
+    assert note.startswith("epoch 2: the generator had collapsed")
+    warm_up = [event.done for event in events if isinstance(event, Progress)]
+    assert warm_up == list(range(1, RULES.warm_up + 1))
+    assert notes(method.refresh(2, 1)) == []
+    assert method.state()["followed"] == 0
+    grey = (method.samples(99) == 128).all(axis=(1, 2, 3))
+    assert grey.tolist() == [False] * RULES.first_images + [True] * (
+        RULES.bank_size - RULES.first_images
+    )
+
+
+def test_the_metrics_of_a_healthy_generator_do_not_speak_of_a_collapse(method: Inversion) -> None:
+    list(followed(method))
+    assert "collapsed" not in old_enough(method).metrics()
+
+
+def test_a_generator_that_has_made_few_steps_has_not_collapsed(method: Inversion) -> None:
+    list(followed(drawing_grey(method)))
+    assert "collapsed" not in method.metrics()
+
+
+def test_only_the_newest_images_are_judged() -> None:
+    """Older ones may be of an earlier generator: here, noise."""
+    method = drawing_grey(inversion(bank_size=1200, first_images=500))
+    noise = np.random.default_rng(0).integers(0, 256, (1200, *SHAPE), dtype=np.uint8)
+    changed(method, **{"bank/images": noise, "bank/added": 1200})
+    list(method.refresh(1, 0))
+    assert old_enough(method).metrics()["collapsed"] == 1
+
+
+def test_a_generator_that_no_longer_draws_what_is_requested_has_collapsed() -> None:
+    """Of 100 classes, a teacher that has learned nothing predicts few as requested.
+
+    A generator that never did better may still draw images that teach.
+    """
+    method = Inversion(context(network(classes=100)))
+    beginning = beginning_of(method)
+    for before, expected in ((1, True), (0, False)):
+        method.restore(beginning)
+        list(followed(method))
+        assert ("collapsed" in old_enough(method, followed=before).metrics()) == expected
+        assert "collapsed" not in changed(method, followed=1).metrics(), "no step to judge by"
+
+
+@pytest.mark.parametrize(("classes", "follows"), [(2, 1), (3, 0)])
+def test_a_generator_follows_its_requests_once_half_of_them_are_met(
+    classes: int, follows: int
+) -> None:
+    """One grey is of one class, which is requested for one image in two or in three."""
+    method = drawing_grey(Inversion(context(network(classes=classes))))
+    list(method.refresh(1, 0))
+    old_enough(method).metrics()
+    assert method.state()["followed"] == follows
+
+
+def test_a_run_that_was_stopped_after_a_collapse_continues_to_the_same_end(
+    method: Inversion,
+) -> None:
+    other = changed(inversion(), **collapsed(method).state())
+    told = [notes(followed(each, first=2)) for each in (method, other)]
+    assert len(told[0]) == 1
+    assert told[0] == told[1]
+    assert method.metrics() == other.metrics()
+    for name, value in method.state().items():
+        np.testing.assert_array_equal(other.state()[name], value)
+
+
+def broken(method: Inversion) -> Inversion:
+    """Let the next step of a method's generator fail."""
+    kernel = method.state()["synthesizer/0"]
+    return changed(method, **{"synthesizer/0": np.full_like(kernel, np.nan)})
+
+
+def test_a_generator_fails_once_per_epoch_and_begins_anew(method: Inversion) -> None:
+    list(method.refresh(1, 0))
+    note = "epoch {}: the generator had a loss that is not finite; a new one was begun"
+    assert notes(broken(method).refresh(1, 4)) == [note.format(1)]
+    assert counts(method)[0] == RULES.warm_up
+    assert notes(broken(method).refresh(2, 2)) == [note.format(2)]
+    with pytest.raises(NonFiniteError, match="generator: try a smaller --generator-learning-rate"):
+        list(broken(method).refresh(2, 2))
+
+
+TINY_RULES = replace(SMALL_INVERSION, generator_steps=1, adversarial_weight=0.1)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "shape", "classes"),
+    [
+        pytest.param("lenet5", "resnet11", (17, 22, 1), 10, marks=pytest.mark.slow),
+        ("tiny", "lenet5-half", (16, 16, 3), 100),
+    ],
+)
+def test_any_teacher_teaches_any_student(
+    teacher: str, student: str, shape: tuple[int, int, int], classes: int
+) -> None:
+    """One epoch with a bank, an adversarial loss and augmentation."""
+    config = DistillConfig(
+        method="inversion",
+        epochs=1,
+        steps_per_epoch=4,
+        batch_size=4,
+        shift=1,
+        flip=True,
+        precision="float32",
+        inversion=TINY_RULES,
+    )
+    known, taught = (
+        build_model(name, shape, classes, seed=n) for n, name in enumerate((teacher, student))
+    )
+    classifier = frozen(known, batch_statistics=False)
+    method = Inversion(MethodContext(classifier, known, taught, config))
+    *_, record = distill(classifier, taught, method, config, None, None)
+    assert isinstance(record, EpochRecord) and record.train_loss is not None
+    assert np.isfinite(record.train_loss)
+    assert sum(name.startswith("class_shares/") for name in record.details) == classes
+    distance = record.details["batch_norm_distance"]
+    assert distance == 0.0 if teacher == "lenet5" else distance > 0.0

@@ -1,0 +1,267 @@
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kextract.config import DistillConfig, QueryConfig
+from kextract.datasets.pixels import unscale
+from kextract.errors import CheckpointError, TeacherError
+from kextract.methods.base import MethodContext
+from kextract.methods.committee import target_logits
+from kextract.methods.queries import Queries, round_ends
+from kextract.records import Progress
+from kextract.teachers.asking import Asking, AskingRules, heading_of
+from kextract.teachers.ledger import Ledger, open_ledger
+from tests.datasets.images import random_images
+from tests.teachers.examples import Brightness
+from tests.training.examples import CLASSES, SHAPE, tiny_network
+
+RULES = QueryConfig(
+    query_budget=24,
+    query_batch=5,
+    first_share=0.25,
+    query_rounds=2,
+    query_choice=1,
+    scout_updates=2,
+)
+CONFIG = DistillConfig(
+    method="queries", batch_size=6, precision="float32", distance="kl", flip=False, queries=RULES
+)
+
+
+class Corners(Brightness):
+    input_shape = SHAPE
+    classes = CLASSES
+
+
+class Stopped(BaseException):
+    """A run that ends in the middle."""
+
+
+def source(
+    folder: Path,
+    teacher: Brightness | None = None,
+    config: DistillConfig = CONFIG,
+    images: NDArray[np.uint8] | None = None,
+) -> tuple[Queries, Ledger]:
+    teacher = teacher or Corners()
+    budget = config.queries.query_budget
+    ledger = open_ledger(folder / "x.ledger.db", heading_of(teacher), budget)
+    rules = AskingRules(budget, config.queries.query_batch)
+    asking = Asking(teacher, ledger, rules, sleep=lambda seconds: None)
+    given = {} if images is None else {"queries": images}
+    context = MethodContext(None, None, tiny_network(2), config, given, asking)
+    return Queries(context), ledger
+
+
+def asked(
+    folder: Path,
+    teacher: Brightness | None = None,
+    images: NDArray[np.uint8] | None = None,
+    **changes: Any,
+) -> Any:
+    """All questions of a run that comes to its first update, as bytes."""
+    made, ledger = source(folder, teacher, replace(CONFIG, **changes), images)
+    with ledger:
+        list(made.refresh(1, 0))
+        return [question.tobytes() for question in ledger.questions]
+
+
+@pytest.fixture(scope="module")
+def unstopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[bytes]]:
+    """The folder of a run that nothing stops, and its questions."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, asked(folder)
+
+
+@pytest.fixture
+def whole(unstopped: tuple[Path, list[bytes]]) -> list[bytes]:
+    """The questions of that run."""
+    return unstopped[1]
+
+
+@pytest.fixture
+def full(unstopped: tuple[Path, list[bytes]], tmp_path: Path) -> Path:
+    """A folder with a copy of that run's ledger."""
+    shutil.copy(unstopped[0] / "x.ledger.db", tmp_path)
+    return tmp_path
+
+
+def folders(root: Path, names: Iterable[str]) -> list[Path]:
+    made = [root / name for name in names]
+    for folder in made:
+        folder.mkdir()
+    return made
+
+
+def test_the_whole_budget_is_asked_before_the_first_update_with_progress_and_nothing_after(
+    tmp_path: Path,
+) -> None:
+    teacher = Corners()
+    made, ledger = source(tmp_path, teacher)
+    with ledger:
+        events = [event for event in made.refresh(1, 0) if isinstance(event, Progress)]
+        for step in (1, 2):
+            list(made.refresh(1, step))
+        assert teacher.received == 24
+        assert made.metrics()["questions"] == 24
+    asking = [event.done for event in events if event.phase == "asking the teacher"]
+    assert asking == sorted(asking) and asking[-1] == 24
+    assert {event.phase for event in events} >= {"choosing questions", "teaching committee"}
+
+
+def test_no_question_is_asked_twice(whole: list[bytes]) -> None:
+    assert len(set(whole)) == 24
+
+
+def test_the_same_seed_asks_the_same_and_another_one_something_else(
+    tmp_path: Path, whole: list[bytes]
+) -> None:
+    one, other = folders(tmp_path, "ab")
+    assert asked(one) == whole
+    assert not set(asked(other, seed=1)) & set(whole)
+
+
+@pytest.mark.parametrize("calls", [pytest.param(1, marks=pytest.mark.slow), 4])
+def test_a_run_that_was_stopped_asks_what_it_would_have_asked(
+    tmp_path: Path, calls: int, whole: list[bytes]
+) -> None:
+    """Less at the end by as many as were sent twice: they are part of the budget."""
+    teacher = Corners(faults=[None] * calls + [Stopped()])
+    with pytest.raises(Stopped):
+        asked(tmp_path, teacher)
+    found = asked(tmp_path, teacher)
+    again = teacher.received - len(set(teacher.seen))
+    assert 0 < again <= 5
+    assert found == whole[: 24 - again]
+
+
+@pytest.mark.parametrize(
+    ("given", "whole_ones"), [(10, 6), pytest.param(4000, 24, marks=pytest.mark.slow)]
+)
+def test_a_run_from_images_asks_no_image_twice_and_the_same_after_a_stop(
+    tmp_path: Path, given: int, whole_ones: int
+) -> None:
+    images = random_images(given, *SHAPE)
+    one, other = folders(tmp_path, "ab")
+    whole = asked(one, images=images)
+    assert len(set(whole)) == 24
+    assert len(set(whole) & {image.tobytes() for image in images}) >= whole_ones
+    with pytest.raises(Stopped):
+        asked(other, Corners(faults=[None] * 3 + [Stopped()]), images)
+    found = asked(other, images=images)
+    assert len(found) >= 24 - 5
+    assert found == whole[: len(found)]
+
+
+def test_a_second_run_from_a_full_ledger_asks_nothing(full: Path, whole: list[bytes]) -> None:
+    teacher = Corners()
+    assert asked(full, teacher) == whole
+    assert teacher.received == 0
+
+
+def test_a_larger_budget_asks_the_rest_only(full: Path, whole: list[bytes]) -> None:
+    teacher = Corners()
+    more = asked(full, teacher, queries=replace(RULES, query_budget=40))
+    assert more[:24] == whole
+    assert teacher.received == 16
+
+
+def test_a_smaller_budget_learns_from_the_first_answers_only(full: Path) -> None:
+    made, ledger = source(full, config=replace(CONFIG, queries=replace(RULES, query_budget=10)))
+    with ledger:
+        list(made.refresh(1, 0))
+        assert int(made.state()["rows"]) == 10
+
+
+def test_a_batch_is_of_questions_with_what_the_teacher_said_of_them(full: Path) -> None:
+    made, ledger = source(full)
+    with ledger:
+        list(made.refresh(1, 0))
+        batch = made.batch()
+        known = {image.tobytes(): row for row, image in enumerate(ledger.questions)}
+        rows = [known[image.tobytes()] for image in unscale(batch.images.numpy())]
+        expected = target_logits(ledger.responses, "probabilities", CLASSES)[rows]
+        np.testing.assert_allclose(np.array(batch.logits), expected, rtol=1e-5)
+
+
+def test_mixed_images_have_mixed_targets(tmp_path: Path) -> None:
+    made, ledger = source(tmp_path, config=replace(CONFIG, queries=replace(RULES, mixup=1.0)))
+    with ledger:
+        list(made.refresh(1, 0))
+        batch = made.batch()
+    # One share fits both: probabilities sum to 1 as before.
+    probabilities = np.exp(np.array(batch.logits, np.float64))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    known = {image.tobytes() for image in ledger.questions}
+    assert not known & {image.tobytes() for image in unscale(batch.images.numpy())}
+
+
+def test_batches_follow_from_their_place_in_the_run(full: Path) -> None:
+    made, ledger = source(full)
+    with ledger:
+        list(made.refresh(2, 3))
+        first = made.batch().images.numpy()
+        list(made.refresh(2, 4))
+        assert (made.batch().images.numpy() != first).any()
+        list(made.refresh(2, 3))
+        np.testing.assert_array_equal(made.batch().images.numpy(), first)
+
+
+def test_a_resumed_run_teaches_the_same_batches_without_asking(tmp_path: Path) -> None:
+    made, ledger = source(tmp_path)
+    with ledger:
+        list(made.refresh(1, 0))
+        state = made.state()
+        list(made.refresh(2, 0))
+        expected = made.batch()
+    teacher = Corners()
+    again, ledger = source(tmp_path, teacher)
+    with ledger:
+        again.restore(state)
+        list(again.refresh(2, 0))
+        found = again.batch()
+    assert teacher.received == 0
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_ledger_with_fewer_answers_than_the_run_had_is_refused(tmp_path: Path) -> None:
+    made, ledger = source(tmp_path)
+    with ledger, pytest.raises(CheckpointError, match=r"the run had 24 responses, and .* has 0"):
+        made.restore({"rows": np.array(24)})
+
+
+def test_a_budget_that_was_spent_on_failures_is_an_error(tmp_path: Path) -> None:
+    teacher = Corners(faults=[OSError("down")] * 99)
+    with pytest.raises(TeacherError, match="did not answer"):
+        asked(tmp_path, teacher)
+    with pytest.raises(TeacherError):
+        asked(tmp_path, teacher)
+
+
+@pytest.mark.parametrize("outputs", ["labels", pytest.param("logits", marks=pytest.mark.slow)])
+def test_labels_and_logits_teach_too(tmp_path: Path, outputs: str) -> None:
+    made, ledger = source(tmp_path, Corners(outputs))
+    with ledger:
+        list(made.refresh(1, 0))
+        logits = made.batch().logits
+        assert logits is not None
+        assert logits.shape == (6, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("budget", "share", "rounds", "ends"),
+    [
+        (100, 0.1, 3, [10, 40, 70, 100]),
+        (10, 0.25, 2, [2, 6, 10]),
+        (1, 0.1, 2, [1, 1, 1]),
+    ],
+)
+def test_rounds_share_the_budget(budget: int, share: float, rounds: int, ends: list[int]) -> None:
+    assert round_ends(budget, share, rounds) == ends

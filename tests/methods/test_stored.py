@@ -1,0 +1,154 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kextract.config import DistillConfig
+from kextract.methods.stored import Bank, sample
+
+SHAPE = (16, 17, 3)
+IMAGES = np.random.default_rng(0).integers(0, 256, (7, *SHAPE), dtype=np.uint8)
+PLAIN = DistillConfig(batch_size=40)
+BANKED = (2, 3, 1)
+
+
+def pixels(batch: Any) -> Any:
+    """Back to 256 levels."""
+    exact = (batch.numpy().astype(np.float64) + 1) * 127.5
+    rounded = np.rint(exact)
+    np.testing.assert_allclose(exact, rounded, atol=1e-3)
+    return rounded.astype(np.uint8)
+
+
+def places(batch: Any) -> list[int]:
+    """Which of the images each of a batch is."""
+    found = []
+    for image in pixels(batch):
+        (place,) = np.flatnonzero((image == IMAGES).all(axis=(1, 2, 3)))
+        found.append(int(place))
+    return found
+
+
+def test_a_batch_holds_the_images_themselves_scaled() -> None:
+    batch = sample(IMAGES, PLAIN, 1, 0)
+    assert (batch.shape, batch.dtype.name) == ((40, *SHAPE), "float32")
+    assert len(places(batch)) == 40
+
+
+def test_the_whole_range_of_levels_is_the_range_from_minus_one_to_one() -> None:
+    black_and_white = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1).repeat(16, 1).repeat(16, 2)
+    batch = sample(black_and_white, PLAIN, 1, 0).numpy()
+    assert set(batch.ravel().tolist()) == {-1.0, 1.0}
+
+
+def test_all_images_are_drawn_about_as_often() -> None:
+    """700 draws: 100 of each of 7, give or take four standard deviations of 9.3."""
+    config = DistillConfig(batch_size=700)
+    counts = np.bincount(places(sample(IMAGES, config, 1, 0)), minlength=7)
+    assert (np.abs(counts - 100) <= 37).all()
+
+
+@pytest.mark.parametrize(("seed", "epoch", "step"), [(0, 1, 1), (0, 2, 0), (1, 1, 0)])
+def test_every_seed_and_every_update_draws_others(seed: int, epoch: int, step: int) -> None:
+    config = DistillConfig(batch_size=40, seed=seed)
+    assert places(sample(IMAGES, PLAIN, 1, 0)) != places(sample(IMAGES, config, epoch, step))
+
+
+def test_a_draw_depends_on_seed_epoch_and_step_alone() -> None:
+    config = DistillConfig(batch_size=9, shift=3, flip=True, seed=5)
+    first = sample(IMAGES, config, 2, 3).numpy()
+    sample(IMAGES, config, 1, 0)
+    np.testing.assert_array_equal(first, sample(IMAGES, config, 2, 3).numpy())
+
+
+def test_with_flip_about_half_of_the_images_are_mirrored() -> None:
+    """Of 400, 200, give or take four standard deviations of 10."""
+    one, config = IMAGES[:1], DistillConfig(batch_size=400, flip=True)
+    batch = pixels(sample(one, config, 1, 0))
+    mirrored = (batch == one[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert (mirrored | (batch == one).all(axis=(1, 2, 3))).all()
+    assert abs(mirrored.sum() - 200) <= 40
+
+
+def test_a_shift_moves_images_by_that_many_pixels_at_most() -> None:
+    one, config = IMAGES[:1], DistillConfig(batch_size=300, shift=1)
+    batch = pixels(sample(one, config, 1, 0))
+    inner = batch[:, 1:-1, 1:-1]
+    moved = {
+        (down, across)
+        for down in range(3)
+        for across in range(3)
+        for image in inner
+        if (image == one[0, down : down + 14, across : across + 15]).all()
+    }
+    assert len(moved) == 9
+
+
+def grey(*levels: int) -> Any:
+    """Images of one level each, 0 to 255, as a generator would give them."""
+    images = np.broadcast_to(np.reshape(levels, (-1, 1, 1, 1)), (len(levels), *BANKED))
+    return (images.astype(np.float32) - 127.5) / 127.5
+
+
+def levels(images: Any) -> list[int]:
+    assert images.dtype == np.uint8
+    assert images.shape[1:] == BANKED
+    return [int(image.max()) for image in images]
+
+
+def filled(*batches: tuple[int, ...], size: int = 4) -> Bank:
+    bank = Bank(size, BANKED)
+    for batch in batches:
+        bank.add(grey(*batch))
+    return bank
+
+
+def test_a_new_bank_is_empty() -> None:
+    assert levels(filled().images) == []
+
+
+def test_a_bank_that_is_not_full_holds_what_was_added_and_nothing_else() -> None:
+    assert sorted(levels(filled((1, 2), (3,)).images)) == [1, 2, 3]
+
+
+def test_the_newest_replace_the_oldest() -> None:
+    assert sorted(levels(filled((1, 2, 3), (4, 5)).images)) == [2, 3, 4, 5]
+
+
+def test_of_a_batch_larger_than_the_bank_the_last_are_kept() -> None:
+    assert sorted(levels(filled((9,), (1, 2, 3, 4, 5, 6)).images)) == [3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, []), (1, [6]), (3, [4, 5, 6]), (4, [3, 4, 5, 6]), (9, [3, 4, 5, 6])]
+)
+def test_the_newest_can_be_asked_for(count: int, expected: list[int]) -> None:
+    assert sorted(levels(filled((1, 2, 3), (4, 5, 6)).newest(count))) == expected
+
+
+def test_the_newest_of_a_bank_that_is_not_full_are_images_that_were_added() -> None:
+    assert sorted(levels(filled((1, 2, 3)).newest(9))) == [1, 2, 3]
+
+
+def test_images_of_a_bank_are_rounded_to_the_nearest_level() -> None:
+    bank = Bank(3, (1, 1, 1))
+    bank.add(np.array([-1.0, 0.001, 1.0], np.float32).reshape(3, 1, 1, 1))
+    assert bank.images.ravel().tolist() == [0, 128, 255]
+
+
+def test_a_restored_bank_continues_as_the_other_would_have() -> None:
+    bank, other = filled((1, 2, 3), (4, 5)), filled((9,))
+    other.restore({name: np.array(value) for name, value in bank.state().items()})
+    for each in (bank, other):
+        each.add(grey(6))
+    np.testing.assert_array_equal(bank.images, other.images)
+    assert levels(other.newest(1)) == [6]
+
+
+def test_the_state_has_one_shape_however_full_the_bank_is() -> None:
+    """A resumed run compares it to that of a new bank."""
+    shapes = [
+        {name: (value.shape, value.dtype) for name, value in bank.state().items()}
+        for bank in (filled(), filled((1, 2, 3), (4, 5)))
+    ]
+    assert shapes[0] == shapes[1]

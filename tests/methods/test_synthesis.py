@@ -1,0 +1,124 @@
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kextract.config import DistillConfig
+from kextract.datasets.pixels import scale
+from kextract.errors import RequestError
+from kextract.methods.base import MethodContext
+from kextract.methods.synthesis import Synthesized, check_losses, synthesize_classes
+from kextract.models.frozen import frozen
+from kextract.records import Event, Note, Progress
+from tests.methods.generators import network
+from tests.training.examples import SMALL_INVERSION
+
+RULES = replace(SMALL_INVERSION, adversarial_weight=0.0)
+
+
+def context(teacher: Any, seed: int = 0, **rules: Any) -> MethodContext:
+    config = DistillConfig(seed=seed, precision="float32", inversion=replace(RULES, **rules))
+    return MethodContext(frozen(teacher, batch_statistics=False), teacher, None, config)
+
+
+def run(of: MethodContext, steps: int = 2, per_class: int = 2) -> tuple[Synthesized, list[Event]]:
+    drawing, events = synthesize_classes(of, steps, per_class), []
+    while True:
+        try:
+            events.append(next(drawing))
+        except StopIteration as end:
+            return end.value, events
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[Synthesized, list[Event]]:
+    """Five images of each of three classes after four steps, and what happened on the way."""
+    return run(context(network()), steps=4, per_class=5)
+
+
+def test_every_class_has_as_many_images() -> None:
+    drawn, _ = run(context(network(channels=3, classes=10, normalized=False)))
+    assert drawn.images.shape == (20, 16, 16, 3)
+    np.testing.assert_array_equal(drawn.classes, np.repeat(np.arange(10), 2))
+    assert drawn.probabilities.shape == (20, 10)
+    dtypes = [array.dtype.name for array in (drawn.images, drawn.classes, drawn.probabilities)]
+    assert dtypes == ["uint8", "int64", "float32"]
+
+
+def test_the_probabilities_are_the_teacher_s_of_the_images_as_they_are_kept(
+    made: tuple[Synthesized, list[Event]],
+) -> None:
+    drawn, _ = made
+    logits = np.asarray(network()(scale(drawn.images), training=False), np.float64)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(drawn.probabilities, expected, rtol=1e-4)
+
+
+def test_metrics_are_those_of_the_images(made: tuple[Synthesized, list[Event]]) -> None:
+    drawn, _ = made
+    highest, answered = drawn.probabilities.max(axis=1), drawn.probabilities.argmax(axis=1)
+    assert drawn.metrics.confidence == pytest.approx(highest.mean(), rel=1e-5)
+    assert drawn.metrics.requested == np.mean(answered == drawn.classes)
+    pixels = drawn.images.astype(np.float64) / 127.5 - 1
+    spreads = [pixels[drawn.classes == label].std(axis=0).mean() for label in range(3)]
+    assert drawn.metrics.diversity == pytest.approx(np.mean(spreads), rel=1e-4)
+
+
+def test_the_distance_is_that_between_the_batch_and_the_stored_statistics() -> None:
+    """Six images in one batch are two of each of three classes: all that is drawn."""
+    teacher = network()
+    drawn, _ = run(context(teacher, synthesis_batch_size=6))
+    before = keras.Model(teacher.input, teacher.get_layer("before").output)
+    features = np.asarray(before(scale(drawn.images)), np.float64).reshape(-1, 4)
+    # A new layer has stored a mean of 0 and a variance of 1.
+    expected = np.linalg.norm(features.mean(axis=0))
+    expected += np.linalg.norm(features.var(axis=0, ddof=1) - 1)
+    assert drawn.metrics.batch_norm_distance == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_generator_learns_to_draw_what_was_requested() -> None:
+    teacher = network(normalized=False)
+    one, other = (run(context(teacher, synthesis_batch_size=12), n, 4)[0] for n in (1, 60))
+    assert other.metrics.requested == 1.0
+    assert other.metrics.confidence > one.metrics.confidence
+
+
+def test_the_seed_decides_the_images(made: tuple[Synthesized, list[Event]]) -> None:
+    same, other = (run(context(network(), seed), steps=4, per_class=5)[0].images for seed in (0, 1))
+    np.testing.assert_array_equal(made[0].images, same)
+    assert (made[0].images != other).mean() > 0.5
+
+
+def test_progress_ends_at_all_steps_and_all_images(made: tuple[Synthesized, list[Event]]) -> None:
+    _, events = made
+    ends = {event.phase: event for event in events if isinstance(event, Progress)}
+    assert [(end.done, end.total) for end in ends.values()] == [(4, 4), (15, 15)]
+    assert [end.phase for end in ends.values()] == ["inverting", "drawing"]
+
+
+@pytest.mark.parametrize(("weight", "notes"), [(1.0, 1), (0.0, 0)])
+def test_a_teacher_without_batch_normalization_is_noted(weight: float, notes: int) -> None:
+    drawn, events = run(context(network(normalized=False), batch_norm_weight=weight))
+    assert len([event for event in events if isinstance(event, Note)]) == notes
+    assert drawn.metrics.batch_norm_distance is None
+
+
+@pytest.mark.parametrize(
+    ("normalized", "weight", "says"),
+    [(True, 0.0, "every other weight is 0"), (False, 1.0, "has no batch normalization")],
+)
+def test_without_a_loss_there_is_nothing_to_learn(
+    normalized: bool, weight: float, says: str
+) -> None:
+    with pytest.raises(RequestError, match=f"--class-weight 0: .*{says}"):
+        check_losses(
+            context(network(normalized=normalized), class_weight=0.0, batch_norm_weight=weight)
+        )
+
+
+def test_one_loss_is_enough() -> None:
+    check_losses(context(network(), class_weight=0.0))
+    check_losses(context(network(normalized=False)))
