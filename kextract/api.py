@@ -55,17 +55,27 @@ def load(
     model: str | None = None,
     pooling: str | None = None,
     dataset: str | None = None,
+    outputs: str | None = None,
+    output_name: str | None = None,
 ) -> "keras.Model":
     """Load a classifier from a checkpoint, foreign weights or a whole Keras model.
 
     The result maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, k). `input_range`
     says what the network in the file takes instead, such as (0, 255); `model`, `pooling` and
-    `dataset` what a file of weights does not say. Nothing in the file is trusted or executed.
+    `dataset` what a file of weights does not say; `outputs` what the network gives, and
+    `output_name` which of several outputs is meant. Nothing in the file is trusted or executed.
     Raises CheckpointError for a file that is missing, damaged or unsafe.
     """
     from kextract.runs.opened import check_range_is_used, open_model
 
-    given = {"model": model, "pooling": pooling, "input_range": input_range, "dataset": dataset}
+    given = {
+        "model": model,
+        "pooling": pooling,
+        "input_range": input_range,
+        "dataset": dataset,
+        "outputs": outputs,
+        "output_name": output_name,
+    }
     values = {"teacher": path} | {k: v for k, v in given.items() if v is not None}
     request = _invocation("synthesize", _values("synthesize", values)).request
     opened = open_model(
@@ -227,6 +237,8 @@ def _opened(model: Any, what: str, values: Mapping[str, Any]) -> "OpenedModel | 
         dataset=values.get("dataset"),
         input_range=parse_input_range(pixels) if pixels else None,
         class_names=values.get("class_names"),
+        outputs=values.get("outputs"),
+        output_name=values.get("output_name"),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 AnyPath = str | Path
+Outputs = Literal["logits", "probabilities", "log-probabilities", "sigmoids"]
 
 
 class TrainTeacherOptions(TypedDict, total=False):
@@ -92,6 +93,8 @@ class DistillOptions(TypedDict, total=False):
     pooling: Literal["article", "global", "none"] | None
     input_range: str | Sequence[float] | None
     class_names: AnyPath | None
+    outputs: Outputs | None
+    output_name: str | None
     input_shape: str | Sequence[int] | None
     classes: int | None
     access: Literal["full", "probabilities", "labels"] | None
@@ -120,6 +123,8 @@ class SynthesizeOptions(TypedDict, total=False):
     pooling: Literal["article", "global", "none"] | None
     input_range: str | Sequence[float] | None
     class_names: AnyPath | None
+    outputs: Outputs | None
+    output_name: str | None
     seed: int
     precision: Literal["auto", "float32", "bfloat16"]
     threads: int | None
@@ -137,6 +142,8 @@ class ExportOptions(TypedDict, total=False):
     min_agreement: float | None
     dataset: AnyPath | None
     class_names: AnyPath | None
+    outputs: Outputs | None
+    output_name: str | None
     pooling: Literal["article", "global", "none"] | None
     seed: int
     threads: int | None
@@ -155,6 +162,8 @@ class EvaluateOptions(TypedDict, total=False):
     pooling: Literal["article", "global", "none"] | None
     input_range: str | Sequence[float] | None
     class_names: AnyPath | None
+    outputs: Outputs | None
+    output_name: str | None
     input_shape: str | Sequence[int] | None
     classes: int | None
     access: Literal["full", "probabilities", "labels"] | None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kextract.cli.output import print_table
+from kextract.config.option import flag
 from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
 from kextract.runs.requests_of_finished import InspectRequest
@@ -23,21 +24,32 @@ LONGEST_NAME, LONGEST_VALUE = 80, 2000
 def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
     """Show what a checkpoint holds and how it was made, or what another model or a ledger is."""
     from kextract.runs.inspection import facts_of, identify_any, ledger_facts
+    from kextract.storage.opening import Kind
     from kextract.teachers.ledger import is_ledger
     from kextract.text import json_text
 
-    checkpoint, format = invocation.request.checkpoint, invocation.request.format
+    request = invocation.request
+    checkpoint, format = request.checkpoint, request.format
     if is_ledger(checkpoint) and not invocation.request.config:
         _print_facts(str(checkpoint), ledger_facts(checkpoint), format)
         return
     identified = identify_any(checkpoint)
     info = identified.info
+    if identified.kind in (Kind.CHECKPOINT, Kind.WEIGHTS):
+        for name in ("outputs", "output_name"):
+            if (value := getattr(request, name)) is not None:
+                raise RequestError(
+                    f"{flag(name)} {value}: '{checkpoint}' is {identified.kind.value}, which gives"
+                    f" logits; leave {flag(name)} out"
+                )
     if info is None and invocation.request.config:
         raise RequestError(
             f"'{checkpoint}' is of another program and says nothing about how it was made"
         )
     if info is None:
-        _print_facts(str(checkpoint), facts_of(identified), format)
+        _print_facts(
+            str(checkpoint), facts_of(identified, request.outputs, request.output_name), format
+        )
         return
     if invocation.request.config:
         print(settings_of_checkpoint(info), end="")

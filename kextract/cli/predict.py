@@ -19,7 +19,7 @@ def predict(invocation: Invocation[PredictRequest]) -> None:
     from kextract.text import json_text, one_line
 
     result = run_prediction(invocation.request)
-    for note in result.notes:
+    for note in (*result.doubts, *result.notes):
         print(one_line(note), file=sys.stderr)
     format = invocation.request.format
     if format == "json":
@@ -29,3 +29,5 @@ def predict(invocation: Invocation[PredictRequest]) -> None:
         print(probability_table(result.found, result.names).to_csv(), end="")
     else:
         print_table(prediction_table(result.found, result.names))
+    for doubt in result.doubts:
+        print(one_line(doubt), file=sys.stderr)

@@ -7,6 +7,7 @@ from typing import Any
 from kextract.config.option import POSITIVE, Bounds, at_least, check, option
 from kextract.errors import RequestError
 from kextract.models import MODELS, POOLINGS
+from kextract.models.heads import OUTPUTS
 from kextract.models.input_range import NAMED
 from kextract.replicas import STRATEGIES
 
@@ -93,6 +94,30 @@ def pooling() -> Any:
         panel="Networks",
         choices=POOLINGS,
         default_text="article where its 8x8 averages fit, else none",
+    )
+
+
+def outputs() -> Any:
+    """Declare what a network of another program gives."""
+    return option(
+        None,
+        "What a network of another program gives: logits, probabilities, their logarithms, or"
+        " sigmoids, a probability for each class on its own.",
+        panel="Networks",
+        choices=OUTPUTS,
+        default_text="what its last operation says, else what made-up images show",
+    )
+
+
+def output_name() -> Any:
+    """Declare which of several outputs is meant."""
+    return option(
+        None,
+        "Output that classifies, by its name, of a network of another program that has several;"
+        " kextract inspect lists them.",
+        panel="Networks",
+        metavar="NAME",
+        default_text="the only one",
     )
 
 
@@ -237,8 +262,8 @@ class Foreign:
     input_range: str | None = option(
         None,
         "Which pixels a network of another program takes: the values of black and white, such as"
-        " 0,1 or 0,255, a usual preprocessing by its name, or a .toml file with mean and deviation"
-        " per channel.",
+        " 0,1 or 0,255, a usual preprocessing by its name (per-image: each image less its mean,"
+        " over its deviation), or a .toml file with mean and deviation per channel.",
         panel="Networks",
         short="--preprocessing",
         metavar="LOW,HIGH|NAME|TOML",
@@ -246,6 +271,8 @@ class Foreign:
         default_text="what its file tells, else -1,1",
     )
     class_names: Path | None = class_names()
+    outputs: str | None = outputs()
+    output_name: str | None = output_name()
 
     def __post_init__(self) -> None:
         check(self)

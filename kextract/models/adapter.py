@@ -1,32 +1,34 @@
 """Somebody else's classifier as kextract knows classifiers: pixels of -1 to 1 in, logits out."""
 
+import math
+
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from kextract.errors import RequestError
 from kextract.models.axes import Shape, image_shape, is_channels_first
-from kextract.models.input_range import PIXELS, Preprocessing
+from kextract.models.heads import Head, distinct
+from kextract.models.input_range import PIXELS, Preprocessing, least_variance
 
 LEAST_PROBABILITY = 1e-7
 """Where only probabilities are to be had, smaller ones are taken for this: float32 ends there."""
 
 
 def adapt(
-    network: keras.Model, shape: Shape, *, head: str, input_range: Preprocessing
+    network: keras.Model, shape: Shape, *, head: Head, input_range: Preprocessing
 ) -> keras.Model:
     """Wrap a network; the result maps float32 images (n, h, w, c) in [-1, 1] to float32 logits.
 
     The network takes pixels as `input_range` says, in axes as `kextract.models.axes` reads them.
-    `head` says what its outputs (n, k) are: `logits`; what is left of them without a final
-    `softmax` or `sigmoid`; or `probabilities`. One number per image is that of the second of two
-    classes. The logits are (n, max(k, 2)).
+    `head` says what its outputs (n, k) are, or were before what made them of logits was taken off.
+    One number per image is that of the second of two classes. The logits are (n, max(k, 2)).
     """
     images = keras.Input(shape, name="pixels")
     x = images
     if input_range.reverse:
         x = keras.ops.flip(x, axis=-1)
-    if input_range != PIXELS:
+    if input_range.per_image:
+        x = _standardized(x)
+    elif input_range != PIXELS:
         # One number per channel is a list to Keras.
         scale, offset = (
             list(value) if isinstance(value, tuple) else value
@@ -59,15 +61,27 @@ def shape_of_images(network: keras.Model) -> Shape:
     return shape
 
 
-def guess_head(outputs: NDArray[np.floating]) -> str:
-    """Tell from outputs (n, k) whether they are `probabilities` or `logits`.
+def outputs_by_name(network: keras.Model) -> dict[str, keras.KerasTensor]:
+    """Give a network's outputs by the names of the layers that make them, or as it names them.
 
-    Probabilities lie between 0 and 1, and those of several classes sum to 1.
+    Empty where the network was never connected, as a subclass of `keras.Model` is not.
     """
-    rows = outputs.reshape(len(outputs), -1)
-    inside = rows.min() >= -1e-6 and rows.max() <= 1 + 1e-6
-    summed = rows.shape[1] == 1 or np.abs(rows.sum(axis=1) - 1).max() < 1e-3
-    return "probabilities" if inside and summed else "logits"
+    if isinstance(network, keras.Sequential) and network.outputs:
+        return {network.layers[-1].name: network.outputs[0]}
+    if not hasattr(network, "output_names"):
+        return {}
+    if isinstance(network.output, dict):
+        return dict(network.output)
+    return dict(zip(distinct(network.output_names), network.outputs, strict=True))
+
+
+def _standardized(images: keras.KerasTensor) -> keras.KerasTensor:
+    """Do what `PER_IMAGE` says by a layer that has no weights."""
+    least = least_variance(math.prod(images.shape[1:]))
+    layer = keras.layers.LayerNormalization(
+        axis=(1, 2, 3), epsilon=least, center=False, scale=False, dtype="float32"
+    )
+    return layer(images)
 
 
 def _in_float32(outputs: keras.KerasTensor) -> keras.KerasTensor:
@@ -75,14 +89,18 @@ def _in_float32(outputs: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.Activation("linear", dtype="float32")(outputs)
 
 
-def _logits(outputs: keras.KerasTensor, head: str) -> keras.KerasTensor:
+def _logits(outputs: keras.KerasTensor, head: Head) -> keras.KerasTensor:
     """Turn outputs (n, k) into logits whose softmax are the network's probabilities."""
     ops = keras.ops
-    binary = outputs.shape[-1] == 1
-    if head == "probabilities":
-        outputs = ops.clip(outputs, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY * binary)
-        outputs = ops.log(outputs) - ops.log(1 - outputs) if binary else ops.log(outputs)
-    elif head == "sigmoid" and not binary:
+    binary, alone = outputs.shape[-1] == 1, head.outputs == "sigmoids"
+    if not head.taken_off and head.outputs in ("probabilities", "sigmoids"):
+        outputs = ops.maximum(outputs, LEAST_PROBABILITY)
+        if binary:
+            outputs = ops.minimum(outputs, 1 - LEAST_PROBABILITY)
+            outputs = ops.log(outputs) - ops.log(1 - outputs)
+        else:
+            outputs = ops.log(outputs)
+    elif head.taken_off and alone and not binary:
         # Each class was asked for on its own; their probabilities are made to sum to 1.
         outputs = ops.log_sigmoid(outputs)
     return ops.concatenate([ops.zeros_like(outputs), outputs], axis=-1) if binary else outputs

@@ -30,6 +30,8 @@ class Preprocessing:
     """What it takes for white; never that of black."""
     reverse: bool = False
     """Whether it takes channels as blue, green, red; `low` and `high` are in that order then."""
+    per_image: bool = False
+    """Whether each image is standardized by itself, whatever its black and white are."""
 
     @property
     def scale(self) -> Channels:
@@ -48,9 +50,15 @@ class Preprocessing:
         return max(lengths) if lengths else None
 
     def apply(self, images: "NDArray[Any]") -> "NDArray[Any]":
-        """Turn images (..., c) in [-1, 1] into what the network takes."""
+        """Turn images (..., h, w, c) in [-1, 1] into what the network takes."""
         import numpy as np
 
+        if self.per_image:
+            axes = (-3, -2, -1)
+            means = images.mean(axis=axes, keepdims=True, dtype=np.float64)
+            variances = images.var(axis=axes, keepdims=True, dtype=np.float64)
+            floor = least_variance(math.prod(images.shape[-3:]))
+            return np.asarray((images - means) / np.sqrt(variances + floor), images.dtype)
         scaled = self.ordered(images) * np.asarray(self.scale) + np.asarray(self.offset)
         return np.asarray(scaled, images.dtype)
 
@@ -66,6 +74,14 @@ class Preprocessing:
                 f"{_FLAG} {self}: is for images of {needed} channels, but the network takes"
                 f" {input_shape[2]}"
             )
+
+    @property
+    def typed(self) -> str:
+        """What follows `--input-range` on a command line, with the sign that separates it."""
+        ends = (self.low, self.high)
+        plain = not (self.per_image or self.reverse or any(isinstance(e, tuple) for e in ends))
+        text = f"{self.low:g},{self.high:g}" if plain else str(self)
+        return f"={text}" if text.startswith("-") else f" {text}"
 
     def __str__(self) -> str:
         for name, known in NAMED.items():
@@ -104,6 +120,19 @@ def standardized(
 
 PIXELS = Preprocessing()
 """What kextract's own networks take."""
+PER_IMAGE = Preprocessing(per_image=True)
+"""Each image less its mean, over its standard deviation, all channels together.
+
+As `tf.image.per_image_standardization` of pixels of 0 to 255 has it, whose least deviation is
+1/sqrt(N) for images of N numbers: here 1/N is added to the variance. The two, and the 1e-6 or 1e-7
+that others add to the deviation, differ only for images that are all but one colour.
+"""
+
+
+def least_variance(count: int) -> float:
+    """Return what is added to the variance of an image of so many numbers in [-1, 1]."""
+    return 1 / count / 127.5**2
+
 
 NAMED: dict[str, Preprocessing] = {
     "0..255": Preprocessing(0.0, 255.0),
@@ -112,6 +141,7 @@ NAMED: dict[str, Preprocessing] = {
     # `preprocess_input` of keras.applications, in its modes "torch" and "caffe".
     "imagenet": standardized((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "caffe": standardized((103.939, 116.779, 123.68), (1.0,) * 3, white=255.0, reverse=True),
+    "per-image": PER_IMAGE,
 }
 """The usual ones, by name."""
 
@@ -126,6 +156,8 @@ class RangeGuess:
     """In a few words, to stand after a colon."""
     confident: bool
     """Whether it may be taken without asking."""
+    rival: Preprocessing | None = None
+    """What fits nearly as well."""
 
 
 def parse_input_range(text: str) -> Preprocessing:

@@ -1,4 +1,4 @@
-"""Images that look from afar like photographs or like drawings, made of noise; for questions only.
+"""Images made up to ask a network about: flat ones, squares, made-up photographs and drawings.
 
 Photographs have a power spectrum that falls with the square of the frequency (Field 1987,
 "Relations between the statistics of natural images"), and channels that go together. Drawings have
@@ -18,6 +18,19 @@ _INK = 0.2
 """Share of a drawing that is drawn on."""
 _HUE = 0.35
 """How much channels differ, in units of what they have in common."""
+_PROBES = 64
+_CELLS = (0, 1, 2, 4, 8, 16, 3, 1)
+"""Sides of the squares of one colour in the probes, pixels; 0 is the whole image."""
+
+
+def of_all_kinds(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Return 36 uint8 images (n, h, w, c): black and white, flat ones, squares, made-up others.
+
+    They are always the same.
+    """
+    ends = np.stack([np.full(shape, end, np.uint8) for end in (0, 255)])
+    drawn = np.concatenate([photographs(9, shape), drawings(9, shape)])
+    return np.concatenate([ends, probe_images(shape)[:16], np.rint(255 * drawn).astype(np.uint8)])
 
 
 def photographs(count: int, shape: tuple[int, int, int], seed: int = 0) -> FloatImages:
@@ -35,6 +48,23 @@ def drawings(count: int, shape: tuple[int, int, int], seed: int = 0) -> FloatIma
     fields = _fields(generator, count, shape)
     ends = np.quantile(fields, 1 - _INK, axis=(1, 2), keepdims=True)
     return np.clip(2.0 * (fields - ends), 0.0, 1.0).astype(np.float32)
+
+
+def probe_images(input_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Make up uint8 images (n, h, w, c), always the same: flat ones, and squares of many sizes."""
+    height, width, channels = input_shape
+    generator = np.random.default_rng(0)
+    probes = np.empty((_PROBES, *input_shape), np.uint8)
+    for number, probe in enumerate(probes):
+        cell = _CELLS[number % len(_CELLS)] or max(height, width)
+        squares = generator.integers(
+            0, 256, (-(-height // cell), -(-width // cell), channels), np.uint8
+        )
+        if number % 16 >= 8 and cell < max(height, width):
+            # Few bright squares on black, as strokes are.
+            squares = np.where(squares > 200, np.uint8(255), np.uint8(0))
+        probe[...] = squares.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
+    return probes
 
 
 def _fields(

@@ -5,7 +5,7 @@ has stored the statistics of what it saw in training: images made up to look lik
 drawings are given to it in each of the usual ranges, and what comes closest is taken.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kextract.models.axes import arranged
 from kextract.models.input_range import NAMED, Preprocessing, RangeGuess
 from kextract.models.leading import leading_scaling
-from kextract.models.made_up_images import drawings, photographs
+from kextract.models.made_up_images import photographs
 from kextract.models.statistics import first_normalized
 
 Numbers = NDArray[np.float64]
@@ -24,7 +24,11 @@ MARGIN = 1.35
 """By how much the best range has to be better than the next one to be taken without asking."""
 FARTHEST = 2.5
 """Statistics farther away than this are those of no usual range."""
-_PIXELS_AT_ONCE = 48 * 64 * 64
+_MOST_IMAGES = 192
+_PIXELS_AT_ONCE = _MOST_IMAGES * 64 * 64
+
+_RARE = "per-image"
+"""Taken only where nothing else is near: most networks take fixed ranges."""
 
 _USUAL_ENDS = (
     *((0.0, 1.0), (-1.0, 1.0), (-0.5, 0.5)),
@@ -75,36 +79,29 @@ def _by_statistics(
     network: keras.Model, shape: tuple[int, int, int], candidates: Mapping[str, Preprocessing]
 ) -> RangeGuess:
     distances: dict[str, float] = {}
-    for images in _made_up(shape):
-        for name, known in candidates.items():
-            taken = arranged(known.apply(2 * images - 1), network.input_shape[1:])
-            found = first_normalized(network, taken)
-            if found is None:
-                return RangeGuess(None, "nothing in it tells", False)
-            if _is_untrained(found[0]):
-                return RangeGuess(None, "its batch normalization was never trained", False)
-            distance = _distance(*found)
-            distances[name] = min(distance, distances.get(name, np.inf))
+    count = max(4, min(_MOST_IMAGES, _PIXELS_AT_ONCE // (shape[0] * shape[1])))
+    images = 2 * photographs(count, shape) - 1
+    for name, known in candidates.items():
+        found = first_normalized(network, arranged(known.apply(images), network.input_shape[1:]))
+        if found is None:
+            return RangeGuess(None, "nothing in it tells", False)
+        if _is_untrained(found[0]):
+            return RangeGuess(None, "its batch normalization was never trained", False)
+        distances[name] = _distance(*found)
     first, second, *_ = sorted(distances, key=lambda key: distances[key])
+    if first == _RARE and distances[second] <= MARGIN * distances[first]:
+        first, second = second, first
     if distances[first] > FARTHEST:
         return RangeGuess(None, "its batch normalization fits none of the usual ranges", False)
     confident = distances[second] > MARGIN * distances[first]
-    why = "the statistics of its first batch normalization fit"
-    reason = why if confident else f"{why}, but {second} nearly as well"
-    return RangeGuess(candidates[first], reason, confident)
+    rival = None if confident else candidates[second]
+    why = f"the statistics of its first batch normalization fit {first} best"
+    return RangeGuess(candidates[first], why, confident, rival)
 
 
 def _is_untrained(layer: keras.layers.BatchNormalization) -> bool:
     mean, variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
     return bool((mean == 0).all() and (variance == 1).all())
-
-
-def _made_up(shape: tuple[int, int, int]) -> Iterable[Any]:
-    count = max(4, min(48, _PIXELS_AT_ONCE // (shape[0] * shape[1])))
-    makers: tuple[Callable[..., Any], ...] = (photographs, drawings)
-    for make in makers:
-        yield make(count, shape)
-    yield 1 - drawings(count, shape)
 
 
 def _distance(layer: keras.layers.BatchNormalization, features: Any) -> float:

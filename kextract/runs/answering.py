@@ -10,9 +10,11 @@ from kextract.config.shared import Answering, Foreign, Machine
 from kextract.datasets.class_names import are_names
 from kextract.errors import RequestError, TeacherError
 from kextract.exports.class_names import read_names
+from kextract.models.heads import LOGITS
 from kextract.models.input_range import parse_input_range
 from kextract.runs.opened import (
     OpenedModel,
+    about_outputs,
     info_without_architecture,
     named_and_measured,
     own_data,
@@ -51,6 +53,8 @@ def open_answering(
         access=answering.access,
         threads=machine.threads,
         timeout=timeout,
+        outputs=foreign.outputs,
+        output_name=foreign.output_name,
     )
     info = info_without_architecture(teacher.input_shape, teacher.classes)
     names = () if str(path).startswith(FUNCTION) else read_names(path)
@@ -60,6 +64,7 @@ def open_answering(
         path,
         info,
         missing=f"name them with --dataset; '{path}' is a black box",
+        notes=about_outputs(path, getattr(teacher, "head", LOGITS)),
         answering=teacher,
         outputs="logits" if teacher.outputs == "logits" else "probabilities",
     )

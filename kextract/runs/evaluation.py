@@ -72,18 +72,22 @@ def run_evaluation(
         check_range_is_used(request.foreign, *opened_models)
     if teacher is not None:
         models = [_against(model, teacher) for model in models]
+    doubts = dict.fromkeys(doubt for model in opened_models for doubt in model.doubts)
     about: list[str] = []
     parts = [_images(model, request, about.append) for model in models]
     told = (note for model in models for note in model.all_notes)
-    for note in dict.fromkeys([*told, *about]):
+    for note in dict.fromkeys([*doubts, *told, *about]):
         say(note)
     runtime.start()
     precision = runtime.resolve_precision(request.precision)
     targets = _TeacherLogits(teacher, precision)
-    return [
+    results = [
         _measure(model, images, request, targets, precision)
         for model, images in zip(models, parts, strict=True)
     ]
+    for doubt in doubts:
+        say(doubt)
+    return results
 
 
 def _against(opened: OpenedModel, teacher: OpenedModel) -> OpenedModel:

@@ -19,7 +19,7 @@ from kextract.exports import ExportTarget, check_installed, format_of, format_sp
 from kextract.exports.report import ExportReport
 from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
 from kextract.records import Event, Note
-from kextract.runs.opened import OpenedModel, open_model
+from kextract.runs.opened import OpenedModel, check_outputs_are_used, open_model
 from kextract.runs.outputs import export_file
 from kextract.runs.requests_of_finished import ExportRequest
 from kextract.runs.settings import OPTIONS, OUTPUTS
@@ -62,12 +62,16 @@ def run_export(invocation: Invocation[ExportRequest], display: Display) -> Expor
     request = invocation.request
     plan = prepare_export(request)
     with display:
+        for text in (*plan.opened.doubts, *plan.opened.notes):
+            display.note(text)
         display.start(_header(invocation, plan))
         exporting = write(request, plan)
         while True:
             try:
                 display.show(next(exporting))
             except StopIteration as end:
+                for text in plan.opened.doubts:
+                    display.note(text)
                 display.finish((), {})
                 report: ExportReport = end.value
                 return report
@@ -80,8 +84,16 @@ def prepare_export(request: ExportRequest, opened: OpenedModel | None = None) ->
     check_installed(format)
     runtime.limit_threads(request.machine.threads)
     if opened is None:
-        foreign = Foreign(request.model, request.pooling, request.input_range, request.class_names)
+        foreign = Foreign(
+            model=request.model,
+            pooling=request.pooling,
+            input_range=request.input_range,
+            class_names=request.class_names,
+            outputs=request.outputs,
+            output_name=request.output_name,
+        )
         opened = open_model(request.checkpoint, foreign, request.machine, dataset=request.dataset)
+        check_outputs_are_used(foreign, opened)
     taken = _input_range(request, opened)
     taken.check_fits(opened.info.input_shape)
     target = ExportTarget(
@@ -149,14 +161,25 @@ def _format(request: ExportRequest, arithmetic: str) -> str:
 
 
 def _input_range(request: ExportRequest, opened: OpenedModel) -> Preprocessing:
-    """Say which pixels the file takes: the requested, a foreign network's, or the teacher's."""
-    if request.input_range is not None:
-        return parse_input_range(request.input_range)
+    """Say which pixels the file takes: the requested, a foreign network's, or the teacher's.
+
+    A file whose network takes images that are standardized one by one does that itself, of pixels
+    from -1 to 1: what they were cannot be found out again. Raises RequestError where a network of
+    ours is to take such images.
+    """
     options = opened.info.config.get(OPTIONS)
-    taken = options.get("input_range") if isinstance(options, Mapping) else None
-    if isinstance(taken, str):
-        return parse_input_range(taken)
-    return opened.input_range or PIXELS
+    stored = options.get("input_range") if isinstance(options, Mapping) else None
+    taken = opened.input_range or PIXELS
+    if request.input_range is not None:
+        taken = parse_input_range(request.input_range)
+        if taken.per_image and opened.input_range != taken:
+            raise RequestError(
+                f"--input-range {taken}: '{request.checkpoint}' takes pixels that images which are"
+                " standardized one by one do not tell any more; name two numbers, such as 0,255"
+            )
+    elif isinstance(stored, str):
+        taken = parse_input_range(stored)
+    return PIXELS if taken.per_image else taken
 
 
 def _outputs(request: ExportRequest, opened: OpenedModel) -> str:

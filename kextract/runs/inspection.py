@@ -1,9 +1,12 @@
 """What there is to say of a file with a model of another program."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kextract.methods.auto import Facts, choose_method
+from kextract.models.heads import Head, SeveralOutputsError
+from kextract.models.input_range import NAMED
 from kextract.storage.archive import load_archive
 from kextract.storage.opening import Identified, Kind, identify, kind_of
 from kextract.storage.parameters import count_parameters
@@ -16,24 +19,33 @@ def identify_any(path: Path) -> Identified:
     return Identified(path, kind) if (kind := kind_of(path)) in ONLY_ANSWER else identify(path)
 
 
-def facts_of(identified: Identified) -> dict[str, Any]:
+def facts_of(
+    identified: Identified, outputs: str | None = None, output_name: str | None = None
+) -> dict[str, Any]:
     """Describe a model of another program, by name. Raises RequestError for one that is damaged.
 
-    A Keras model is built, a black box is opened by its own runtime.
+    A Keras model is built, a black box is opened by its own runtime. `outputs` and `output_name`
+    are what the user says of them; where one of several has to be chosen, they are listed.
     """
-    about = {"kind": identified.kind.value}
-    if identified.kind is Kind.MODEL:
-        return about | _of_model(identified.path)
-    if identified.kind in ONLY_ANSWER:
-        return about | _of_answers(identified.path)
+    about: dict[str, Any] = {"kind": identified.kind.value}
+    try:
+        if identified.kind is Kind.MODEL:
+            return about | _of_model(identified.path, outputs, output_name)
+        if identified.kind in ONLY_ANSWER:
+            return about | _of_answers(identified.path, outputs, output_name)
+    except SeveralOutputsError as error:
+        if output_name is not None:
+            raise
+        hint = "say which output classifies with --output-name"
+        return about | {"all_outputs": dict(error.sizes), "hint": hint}
     return about | {
         "parameters": count_parameters(identified.path),
         "hint": "says nothing about itself: name --model and --dataset where it is used",
     }
 
 
-def _of_model(path: Path) -> dict[str, Any]:
-    _, about = load_archive(path)
+def _of_model(path: Path, outputs: str | None, output_name: str | None) -> dict[str, Any]:
+    _, about = load_archive(path, outputs=outputs, output_name=output_name)
     guess = about.guess
     return {
         "name": about.name,
@@ -43,8 +55,9 @@ def _of_model(path: Path) -> dict[str, Any]:
         "input_range": None if guess.preprocessing is None else str(guess.preprocessing),
         "input_range_is_sure": guess.confident,
         "input_range_reason": guess.reason,
+        "input_range_rival": None if guess.rival is None else str(guess.rival),
         "classes": about.classes,
-        "head": about.head,
+        **_of_head(about.head, about.outputs),
         "layers": about.layers,
         "parameters": about.parameters,
         "multiply_adds": about.multiply_adds,
@@ -54,14 +67,23 @@ def _of_model(path: Path) -> dict[str, Any]:
     }
 
 
-def _of_answers(path: Path) -> dict[str, Any]:
-    from kextract.teachers import open_teacher
+def _of_answers(path: Path, outputs: str | None, output_name: str | None) -> dict[str, Any]:
+    from kextract.teachers.trial import open_model_file
 
-    teacher = open_teacher(str(path))
+    teacher = open_model_file(path, outputs=outputs, output_name=output_name)
     return {
         "input_shape": list(teacher.input_shape),
         "classes": teacher.classes,
-        "outputs": teacher.outputs,
+        **_of_head(teacher.head, teacher.sizes),
+    }
+
+
+def _of_head(head: Head, sizes: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "outputs": head.outputs,
+        "outputs_are_sure": head.confident,
+        "outputs_reason": head.reason,
+        "all_outputs": dict(sizes),
     }
 
 
@@ -81,11 +103,24 @@ def shown(facts: dict[str, Any]) -> dict[str, str]:
     if "class_shares" in facts:
         shares = (f"{share:.4f}" for share in facts["class_shares"])
         words["class shares"] = ", ".join(shares)
-    if facts.get("head") == "logits":
-        words["head"] = "none: it gives logits"
+    if "outputs_reason" in facts:
+        doubt = "" if facts["outputs_are_sure"] else " (not sure; --outputs says otherwise)"
+        words["outputs"] = f"{facts['outputs']}{doubt}: {facts['outputs_reason']}"
+        del words["outputs are sure"], words["outputs reason"]
+    if "all_outputs" in facts:
+        sizes = (f"{name} ({size})" for name, size in facts["all_outputs"].items())
+        words["all outputs"] = ", ".join(sizes)
     if "input_range" in facts:
         found = facts["input_range"] or "unknown"
-        doubt = "" if facts["input_range_is_sure"] or found == "unknown" else " (not sure)"
+        rival = facts["input_range_rival"]
+        doubt = ""
+        if rival is not None:
+            doubt = f" (not sure; {rival} fits nearly as well)"
+            words["to settle it"] = " or ".join(
+                f"kextract evaluate FILE -d DATA --input-range{NAMED[name].typed}"
+                for name in (found, rival)
+            )
         words["input range"] = f"{found}{doubt}: {facts['input_range_reason']}"
-        del words["input range is sure"], words["input range reason"]
+        for name in ("is sure", "reason", "rival"):
+            del words[f"input range {name}"]
     return words

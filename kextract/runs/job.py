@@ -46,6 +46,8 @@ class Work:
     """Measures the trained model on the test images, once, and says what there is to know."""
     notes: tuple[str, ...] = ()
     """What is worth a line before the first epoch."""
+    doubts: tuple[str, ...] = ()
+    """What may make the run worthless: said before anything else, and once more at the end."""
     last_words: Callable[[tuple[EpochRecord, ...]], Iterable[str]] = field(
         default=lambda history: ()
     )
@@ -122,11 +124,13 @@ def run_job(plan: Plan, place: Output, display: Display) -> None:
         earlier = keeping.begin(work.request, work.header.epochs)
         check_workers(plan, work, earlier)
         with display:
+            for text in work.doubts:
+                display.note(text)
             display.start(work.header)
             for text in work.notes:
                 display.note(text)
             history = follow(display, work.events(earlier), keep=keeping.keep, resume=earlier)
-            for text in work.last_words(history):
+            for text in (*work.last_words(history), *work.doubts):
                 display.note(text)
             info = work.describe(history)
             write_checkpoint(path, work.model, info, overwrite=place.overwrite or resume)

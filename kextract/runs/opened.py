@@ -1,9 +1,11 @@
 """A classifier that a command is about: what it is, and the images to measure it on."""
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kextract.config.option import flag
 from kextract.config.shared import Foreign, Machine
 from kextract.datasets.class_matching import matched
 from kextract.datasets.class_names import read_class_names
@@ -11,18 +13,15 @@ from kextract.datasets.dataset import Dataset
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError, RequestError, UnknownNameError
 from kextract.models import check_input_shape
-from kextract.models.input_range import (
-    PIXELS,
-    Preprocessing,
-    RangeGuess,
-    parse_input_range,
-)
+from kextract.models.heads import LOGITS, Head
+from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess, parse_input_range
 from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
 from kextract.storage.archive import load_archive
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
 from kextract.storage.loading import foreign_info, load_model
 from kextract.storage.opening import Kind, identify
+from kextract.text import one_line
 
 if TYPE_CHECKING:
     import keras
@@ -45,6 +44,8 @@ class OpenedModel:
     """The model and its hash where the architecture is not of our registry."""
     notes: tuple[str, ...] = ()
     """What is worth a line before anything is done with it."""
+    doubts: tuple[str, ...] = ()
+    """What may make all that follows worthless: said before anything else, and once more after."""
     answering: "Teacher | None" = None
     """A black-box teacher, which cannot be loaded."""
     outputs: str = "logits"
@@ -65,7 +66,7 @@ class OpenedModel:
             from kextract.models.adapter import adapt
 
             shape = self.info.input_shape
-            model = adapt(model, shape, head="logits", input_range=self.input_range)
+            model = adapt(model, shape, head=LOGITS, input_range=self.input_range)
         return model, digest
 
 
@@ -93,13 +94,20 @@ def open_model(
                 f"--model {foreign.model}: '{path}' holds a whole model; leave --model out"
             )
         labelled = own_data(path, dataset, machine, needed=data == "needed")
-        network, about = load_archive(path, input_range=input_range, precision=precision)
+        network, about = load_archive(
+            path,
+            input_range=input_range,
+            precision=precision,
+            outputs=foreign.outputs,
+            output_name=foreign.output_name,
+        )
         taken = input_range or about.guess.preprocessing or PIXELS
         opened = _whole(path, network, about.sha256, about.input_shape, about.classes, taken)
         opened = replace(
             opened,
-            notes=about_pixels(path, input_range, about.guess),
-            outputs=_outputs(about.head),
+            notes=(*about_pixels(path, input_range, about.guess), *about_outputs(path, about.head)),
+            doubts=doubt_about_pixels(path, input_range, about.guess),
+            outputs=about.head.given,
         )
         return named_and_measured(opened, foreign.class_names, labelled)
     info = identified.info
@@ -136,7 +144,7 @@ def about_pixels(path: Path, requested: Preprocessing | None, guess: RangeGuess)
             f"'{path}' is given pixels as {PIXELS}, as {guess.reason}; --input-range says which"
             " it takes",
         )
-    if requested is None:
+    if requested is None and guess.rival is None:
         doubt = "" if guess.confident else "; --input-range says otherwise"
         return (f"'{path}' is given pixels as {found}: {guess.reason}{doubt}",)
     if guess.confident and found != requested:
@@ -169,13 +177,50 @@ def named_and_measured(
     return replace(opened, info=info, data=data, missing="", notes=notes)
 
 
+def doubt_about_pixels(
+    path: Path, requested: Preprocessing | None, guess: RangeGuess
+) -> tuple[str, ...]:
+    """Say that two ranges are close, with the two commands that settle which one it is."""
+    found, rival = guess.preprocessing, guess.rival
+    if requested is not None or found is None or rival is None:
+        return ()
+    command = f"kextract evaluate {shlex.quote(one_line(path))} -d DATA --input-range"
+    return (
+        f"'{path}' may be given the wrong pixels: {guess.reason}, and {rival} nearly as well;"
+        f" {found} is taken. Labelled images of its kind settle it: {command}{found.typed} and"
+        f" {command}{rival.typed}",
+    )
+
+
+def about_outputs(path: Path, head: Head) -> tuple[str, ...]:
+    """Say what outputs are taken for where that is not sure."""
+    if head.confident:
+        return ()
+    return (
+        f"the outputs of '{path}' are taken for {head.outputs}: {head.reason}; --outputs says"
+        " otherwise",
+    )
+
+
 def check_range_is_used(foreign: Foreign, *opened: OpenedModel) -> None:
-    """Refuse an `--input-range` where every file says by itself what it takes."""
+    """Refuse to be told where every file says by itself what it takes and gives."""
     if foreign.input_range is not None and all(model.input_range is None for model in opened):
         raise RequestError(
             f"--input-range {foreign.input_range}: '{opened[0].path}' says itself that it takes"
             " -1,1; leave --input-range out"
         )
+    check_outputs_are_used(foreign, *opened)
+
+
+def check_outputs_are_used(foreign: Foreign, *opened: OpenedModel) -> None:
+    """Refuse to be told what outputs are where every file says by itself that they are logits."""
+    for name in ("outputs", "output_name"):
+        value = getattr(foreign, name)
+        if value is not None and all(model.network is None for model in opened):
+            raise RequestError(
+                f"{flag(name)} {value}: '{opened[0].path}' says itself that it gives logits; leave"
+                f" {flag(name)} out"
+            )
 
 
 def in_memory(
@@ -185,45 +230,35 @@ def in_memory(
     dataset: str | None = None,
     input_range: Preprocessing | None = None,
     class_names: Path | None = None,
+    outputs: str | None = None,
+    output_name: str | None = None,
 ) -> OpenedModel:
     """Take a classifier that was built or loaded in Python; it is never changed.
 
-    It takes pixels in `input_range` and gives logits, or probabilities, which are told apart by
-    trying it on made-up images. Raises RequestError for a model of another kind.
+    It takes pixels in `input_range`; what it gives is found out as for a file, unless `outputs`
+    says it, and `output_name` says which of several outputs is meant. Raises RequestError for a
+    model of another kind.
     """
-    from kextract.models.adapter import adapt, guess_head, shape_of_images
-    from kextract.models.axes import arranged
     from kextract.models.range_guess import guess_input_range
-    from kextract.training.sanity import probe_images
+    from kextract.storage.archive.classifier import in_memory as taken_from_memory
 
-    shape, name = shape_of_images(model), Path(model.name)
-    if not isinstance(model.output_shape, tuple):
-        raise RequestError(
-            f"the model '{model.name}' gives several outputs, {', '.join(model.output_names)}:"
-            " expected one; wrap it in a keras.Model that gives the one with the classes"
-        )
+    name = Path(model.name)
     labelled = own_data(name, dataset, machine, needed=False)
-    guess = guess_input_range(model, shape)
     chosen = input_range or PIXELS
-    chosen.check_fits(shape)
-    probes = chosen.apply((probe_images(shape) / 127.5 - 1).astype("float32"))
-    outputs = model(arranged(probes, model.input_shape[1:]), training=False).numpy()
-    head = guess_head(outputs)
-    network = adapt(model, shape, head=head, input_range=chosen)
+    found = taken_from_memory(model, input_range=chosen, outputs=outputs, output_name=output_name)
+    shape = found.classifier.input_shape[1:]
+    guess = guess_input_range(found.network, shape)
     try:
-        digest = model_sha256(network)
+        digest = model_sha256(found.classifier)
     except ValueError:
         # A layer of somebody's own may save whatever it likes.
-        values = {str(place): value for place, value in enumerate(network.get_weights())}
-        digest = sha256_of_tensors(values)
-    classes = int(network.output_shape[-1])
-    opened = _whole(name, network, digest, shape, classes, chosen)
-    opened = replace(opened, notes=about_pixels(name, chosen, guess), outputs=_outputs(head))
+        weights = found.classifier.get_weights()
+        digest = sha256_of_tensors({str(place): value for place, value in enumerate(weights)})
+    classes = int(found.classifier.output_shape[-1])
+    opened = _whole(name, found.classifier, digest, shape, classes, chosen)
+    notes = (*about_pixels(name, chosen, guess), *about_outputs(name, found.head))
+    opened = replace(opened, notes=notes, outputs=found.head.given)
     return named_and_measured(opened, class_names, labelled)
-
-
-def _outputs(head: str) -> str:
-    return "logits" if head == "logits" else "probabilities"
 
 
 def _whole(

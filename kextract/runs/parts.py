@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from kextract.datasets.splits import draw_evenly, split
 from kextract.errors import CheckpointError, DatasetError, RequestError
 from kextract.storage import CheckpointInfo
 from kextract.text import counted, listed
-
-if TYPE_CHECKING:
-    import keras
 
 
 def cut(data: Dataset, part: str, holdout: Holdout) -> Images:
@@ -92,17 +89,6 @@ def check_fits(data: Dataset, info: CheckpointInfo, path: Path) -> None:
         raise DatasetError(
             f"data set '{data.name}' has images of {_by(data.input_shape)}, but '{path}' takes"
             f" {_by(info.input_shape)}: choose another --dataset"
-        )
-
-
-def check_network(
-    network: "keras.Model", flag: str, input_shape: tuple[int, int, int], classes: int
-) -> None:
-    """Refuse a network of somebody's own that does not take or give what it has to."""
-    if (network.input_shape, network.output_shape) != ((None, *input_shape), (None, classes)):
-        raise RequestError(
-            f"{flag}: the network takes {network.input_shape} and gives {network.output_shape};"
-            f" expected {(None, *input_shape)} and {(None, classes)}"
         )
 
 

@@ -29,6 +29,8 @@ class Predictions:
     names: tuple[str, ...]
     """Of the classes."""
     notes: tuple[str, ...]
+    doubts: tuple[str, ...]
+    """See `OpenedModel.doubts`."""
 
 
 def run_prediction(request: PredictRequest) -> Predictions:
@@ -59,7 +61,7 @@ def run_prediction(request: PredictRequest) -> Predictions:
         Prediction(file, label, names[label], float(row[label]), tuple(float(x) for x in row))
         for file, row, label in zip(files, shares, shares.argmax(axis=-1).tolist(), strict=True)
     ]
-    return Predictions(found, names, tuple(notes))
+    return Predictions(found, names, tuple(notes), opened.doubts)
 
 
 def _read(

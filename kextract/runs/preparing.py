@@ -12,12 +12,12 @@ from kextract.runs.answering import check_answering_is_used, open_answering
 from kextract.runs.choosing import RESTRICTED
 from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.outputs import output_path, student_file
-from kextract.runs.parts import check_network, check_shift, cut, holdout_of
+from kextract.runs.own_network import own_network
+from kextract.runs.parts import check_shift, cut, holdout_of
 from kextract.runs.requests import DistillRequest
 from kextract.runs.student import StudentPlan
 from kextract.runs.transfer_images import transfer_images
 from kextract.storage import CheckpointInfo
-from kextract.storage.archive import load_archive
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
 from kextract.teachers import is_black_box
@@ -45,14 +45,16 @@ def prepare_student(
     info, data = teacher.info, teacher.data
     _check_architecture(teacher, request, student)
     check_shift(config.shift, info.input_shape)
+    given = student
     if student is None and request.student and names_model(request.student):
-        student, _ = load_archive(Path(request.student), precision=config.precision)
-    share = share_of_teacher(request.student) if request.student and student is None else None
-    if student is not None:
-        check_network(student, "--student", info.input_shape, info.classes)
+        given = Path(request.student)
+    own = None
+    if given is not None:
+        own = own_network(given, "--student", info.input_shape, info.classes, config.precision)
+    share = share_of_teacher(request.student) if request.student and own is None else None
     if share is not None:
         _check_kernels_are_at_hand(request)
-    if student is not None or share is not None:
+    if own is not None or share is not None:
         architecture, pooling = OWN_ARCHITECTURE, "none"
     else:
         architecture = request.student or info.model
@@ -76,7 +78,7 @@ def prepare_student(
         validation,
         images,
         names,
-        student,
+        own,
         share,
         (*(data.notes if data else ()), *notes),
     )

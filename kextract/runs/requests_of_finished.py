@@ -131,6 +131,8 @@ class ExportRequest(Request):
     )
     pooling: str | None = shared.pooling()
     class_names: Path | None = shared.class_names()
+    outputs: str | None = shared.outputs()
+    output_name: str | None = shared.output_name()
     seed: int = shared.seed()
     machine: Machine = field(default_factory=Machine)
     output: Path | None = option(
@@ -234,7 +236,11 @@ class DoctorRequest(Request):
 class InspectRequest(Request):
     """What `inspect` takes."""
 
-    checkpoint: Path = argument("Checkpoint or ledger of questions to look into.")
+    checkpoint: Path = argument(
+        "Checkpoint, model of another program or ledger of questions to look into."
+    )
+    outputs: str | None = shared.outputs()
+    output_name: str | None = shared.output_name()
     config: bool = option(
         False, "Print the options that made the checkpoint, as a configuration file."
     )

@@ -24,6 +24,7 @@ from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.loaded import LoadedTeacher, kept_in, load_teacher
 from kextract.runs.opened import OpenedModel
 from kextract.runs.outputs import ledger_file
+from kextract.runs.own_network import OwnNetwork
 from kextract.runs.parts import too_few_to_judge
 from kextract.runs.pictures import check_pictures, with_pictures
 from kextract.runs.requests import CHOSEN, DistillRequest
@@ -60,7 +61,7 @@ class StudentPlan:
     images: TransferImages
     names: Mapping[str, Any]
     """What may stand in braces in the name of a file."""
-    network: "keras.Model | None" = None
+    own: OwnNetwork | None = None
     """A student whose architecture is not in the registry."""
     share: float | None = None
     """The student begins as the teacher, with that share of its parameters."""
@@ -134,7 +135,9 @@ class StudentPlan:
             taken = str(self.teacher.input_range)
             check_tells_apart(teacher.classifier, self.teacher.path, info.input_shape, taken)
         ledger = teacher.asking.ledger if teacher.asking else None
-        own = self.network if self.share is None else smaller(teacher.network, self.share)
+        own = self.own.network if self.own else None
+        if self.share is not None:
+            own = smaller(teacher.network, self.share)
         unseen = None
         if validation is None and teacher.classifier is not None:
             unseen = Unseen(teacher.classifier, info.input_shape)
@@ -188,6 +191,8 @@ class StudentPlan:
                 # Pictures are no reason to ask: without a teacher at hand the student says more.
                 judge = teacher.classifier or frozen(student, batch_statistics=False)
                 running = with_pictures(running, source, judge, beside, every)
+            if self.own is not None:
+                running = self.own.following(running)
             with ledger or nullcontext():
                 yield from running
 
@@ -218,6 +223,7 @@ class StudentPlan:
             events=events,
             describe=describe,
             notes=tuple(note for note in notes if note),
+            doubts=self.teacher.doubts,
             last_words=lambda history: [
                 *([COLLAPSED] if "collapsed" in history[-1].details else []),
                 *([kept_in(ledger)] if ledger else []),
@@ -286,6 +292,8 @@ class StudentPlan:
             **comparable(config),
             **({"--epochs": config.epochs} if config.minutes is not None else {}),
             "--input-range": self.invocation.request.foreign.input_range,
+            "--outputs": self.invocation.request.foreign.outputs,
+            "--output-name": self.invocation.request.foreign.output_name,
             "--access": self.invocation.request.answering.access,
             "teacher with SHA-256": teacher.sha256,
             **({"teacher": teacher.asking.ledger.heading.teacher} if teacher.asking else {}),

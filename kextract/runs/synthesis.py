@@ -44,6 +44,8 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
     check_place(path, request.overwrite)
     drawing = draw(request, opened)
     with display:
+        for text in opened.doubts:
+            display.note(text)
         display.start(_header(invocation, info))
         for text in opened.notes:
             display.note(text)
@@ -54,6 +56,8 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
                 f" chance is {1 / info.classes:.0%}: try more --steps, a higher --class-weight"
                 " or a lower --batch-norm-weight"
             )
+        for text in opened.doubts:
+            display.note(text)
         _write(path, drawn, info, request.synthesis, overwrite=request.overwrite)
         metrics = {
             name: value for name, value in asdict(drawn.metrics).items() if value is not None

@@ -1,6 +1,6 @@
 """One training of a teacher, from its request to what is ready to begin."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,17 @@ from kextract.datasets.images import Images
 from kextract.datasets.loading import load_dataset
 from kextract.display import RunHeader
 from kextract.models import check_input_shape, model_pooling
-from kextract.records import EpochRecord
+from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
 from kextract.runs.job import Work, final_scores
 from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.outputs import output_path, stem, teacher_file
-from kextract.runs.parts import check_network, check_shift, classes_left_out, cut, too_few_to_judge
+from kextract.runs.own_network import OwnNetwork, own_network
+from kextract.runs.parts import check_shift, classes_left_out, cut, too_few_to_judge
 from kextract.runs.requests import TrainRequest
 from kextract.runs.rules import check_extendable
 from kextract.runs.settings import OPTIONS
 from kextract.storage import CheckpointInfo
-from kextract.storage.archive import load_archive
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
 from kextract.storage.resume import Request
@@ -49,7 +49,7 @@ class TeacherPlan:
     architecture: str
     """The network's name in the registry, or `OWN_ARCHITECTURE`."""
     pooling: str
-    network: "keras.Model | None" = None
+    own: OwnNetwork | None = None
     """A network whose architecture is not in the registry."""
 
     @property
@@ -87,11 +87,12 @@ class TeacherPlan:
         from kextract.training.teacher import train_teacher
 
         strategy = runtime.strategy(request.strategy)
-        registered = None if self.network is not None else self.architecture
+        registered = None if self.own is not None else self.architecture
         config = replace(config, precision=fastest_precision(config.precision, registered))
         network = safe_to_train(
-            self.network
-            or build_model(
+            self.own.network
+            if self.own
+            else build_model(
                 self.architecture,
                 data.input_shape,
                 data.classes,
@@ -119,13 +120,26 @@ class TeacherPlan:
                     "holdout": asdict(holdout),
                     "command": self.command,
                     OPTIONS: self.invocation.settings(
-                        pooling=self.pooling if self.network is None else None,
+                        pooling=self.pooling if self.own is None else None,
                         precision=config.precision,
                     ),
                 },
                 history=history,
                 test=final_scores(network, data),
             )
+
+        def events(earlier: Snapshot | None) -> Iterator[Event]:
+            running = train_teacher(
+                network,
+                training,
+                validation,
+                config,
+                flip=data.flip,
+                resume=earlier,
+                snapshots=True,
+                strategy=strategy,
+            )
+            return self.own.following(running) if self.own else running
 
         return Work(
             header=self._header(training, config.precision),
@@ -139,16 +153,7 @@ class TeacherPlan:
                 **comparable(config),
                 "images with SHA-256": images_sha256(training, validation),
             },
-            events=lambda earlier: train_teacher(
-                network,
-                training,
-                validation,
-                config,
-                flip=data.flip,
-                resume=earlier,
-                snapshots=True,
-                strategy=strategy,
-            ),
+            events=events,
             describe=describe,
             notes=(
                 *data.notes,
@@ -184,17 +189,18 @@ def prepare_teacher(
     data = load_dataset(request.dataset, request.machine.data_dir)
     check_input_shape(data.input_shape)
     check_shift(request.config.shift, data.input_shape)
-    if network is None and names_model(request.model):
-        network, _ = load_archive(Path(request.model), precision=request.config.precision)
-    if network is not None:
-        check_network(network, "--model", data.input_shape, data.classes)
+    given = Path(request.model) if network is None and names_model(request.model) else network
+    own = None
+    if given is not None:
+        precision = request.config.precision
+        own = own_network(given, "--model", data.input_shape, data.classes, precision)
         architecture, pooling = OWN_ARCHITECTURE, "none"
     else:
         architecture = request.model
         pooling = model_pooling(architecture, data.input_shape, request.pooling)
     name = teacher_file(data.name, stem(Path(request.model)), request.config.seed)
     path = output_path(request.output.output, name, names_of_teacher(invocation, data))
-    return TeacherPlan(invocation, path, data, architecture, pooling, network)
+    return TeacherPlan(invocation, path, data, architecture, pooling, own)
 
 
 def holdout_for(request: TrainRequest, kept: Request | None) -> Holdout:

@@ -1,9 +1,9 @@
 """A classifier in a file that a runtime of its own executes: what all such files share."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from kextract.errors import RequestError
 from kextract.models.axes import Shape, arranged
+from kextract.models.heads import decide
 from kextract.models.input_range import Preprocessing
+from kextract.models.made_up_images import of_all_kinds
 from kextract.storage.atomic import reason
 from kextract.teachers.kinds import as_rows
 from kextract.teachers.layout import Dims, Layout, Numbers, layouts
@@ -31,6 +33,10 @@ class Network:
     """Maps a batch in the file's own layout and numbers to its raw output, (n, ...)."""
     dims: Dims
     numbers: Numbers
+    operation: str | None = None
+    """The last one that changes numbers, where the file tells."""
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    """Those of all outputs by name; the first is the one that `run` gives."""
 
 
 class ModelFile:
@@ -47,8 +53,9 @@ class ModelFile:
         input_shape: Shape | None = None,
         classes: int | None = None,
         input_range: Preprocessing | None = None,
+        outputs: str | None = None,
     ) -> None:
-        """Find out what the file leaves unsaid by trying it on a little noise, which asks nothing.
+        """Find out what the file leaves unsaid by trying it on made-up images, which asks nothing.
 
         Raises RequestError where the network cannot be one that classifies such images, and where
         it has another number of classes than told.
@@ -59,8 +66,11 @@ class ModelFile:
         self._input_range = input_range
         self._layout, tried = self._try(layouts(network.dims, input_shape, path))
         self.input_shape = self._layout.shape
-        self.outputs = kind_of(tried)
-        if self.outputs == "labels":
+        self.sizes = network.sizes
+        self.head = decide(tried, self._tried_more, network.operation, outputs)
+        labels = self.head.outputs == "labels"
+        self.outputs = "labels" if labels else self.head.given
+        if labels:
             if classes is None:
                 raise RequestError(f"'{path}' gives labels: say how many --classes there are")
             self.classes = classes
@@ -96,6 +106,9 @@ class ModelFile:
         assert failure is not None, "there is at least one layout"
         raise RequestError(f"'{self._path}' cannot be run: {one_line(failure)}") from failure
 
+    def _tried_more(self) -> NDArray[Any]:
+        return self._run(of_all_kinds(self.input_shape), self._layout)
+
     def _run(self, images: NDArray[np.uint8], layout: Layout) -> NDArray[Any]:
         size = layout.batch or AT_ONCE
         parts = []
@@ -129,17 +142,6 @@ def sha256_of(path: Path) -> str:
 def _digest_of(path: Path) -> "hashlib._Hash":
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256")
-
-
-def kind_of(outputs: NDArray[Any]) -> str:
-    """Tell from raw outputs (n, ...) what they are: labels are whole, probabilities within 0 to 1.
-
-    Nothing is said of their sum, which classes that were each asked for on their own do not have.
-    """
-    if outputs.dtype.kind in "iu":
-        return "labels"
-    inside = outputs.size and outputs.min() >= -1e-6 and outputs.max() <= 1 + 1e-6
-    return "probabilities" if inside else "logits"
 
 
 @contextmanager

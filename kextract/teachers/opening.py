@@ -41,12 +41,16 @@ def open_teacher(
     access: str | None = None,
     threads: int | None = None,
     timeout: float = TIMEOUT,
+    outputs: str | None = None,
+    output_name: str | None = None,
 ) -> Teacher:
     """Open `python:module:function`, an .onnx or .tflite file, or a SavedModel folder.
 
     What the file says itself need not be given, and must agree where it is. `access` is one of
     `kextract.config.shared.ACCESS`: by default all that a file gives, and of a function its
     probabilities; `full` are a function's logits. `timeout` is a function's, seconds per call.
+    `outputs`, one of `kextract.models.heads.OUTPUTS`, says what a file gives, and `output_name`
+    which of several outputs is meant.
     Raises RequestError for what cannot be opened, naming the flag that is missing.
     """
     if access is not None and access not in ACCESS:
@@ -57,6 +61,11 @@ def open_teacher(
                 f"'{where}' says nothing of itself: pass --input-shape and --classes, such as"
                 " --input-shape 28,28,1 --classes 10"
             )
+        for name, value in (("--outputs", outputs), ("--output-name", output_name)):
+            if value is not None:
+                raise RequestError(
+                    f"{name} {value}: is for files; --access says what the function '{where}' gives"
+                )
         from kextract.teachers.python_function import PythonFunction, import_function
 
         return PythonFunction(
@@ -77,5 +86,7 @@ def open_teacher(
         classes=classes,
         input_range=input_range,
         threads=threads,
+        outputs=outputs,
+        output_name=output_name,
     )
     return restricted(teacher, access or "full")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
+from kextract.models.heads import LOGITS
 from kextract.teachers.kinds import reduced
 from kextract.teachers.protocol import OUTPUTS, Teacher
 
@@ -19,6 +20,7 @@ class Restricted:
     def __init__(self, teacher: Teacher, outputs: str) -> None:
         self.name = teacher.name
         self.outputs = outputs
+        self.head = getattr(teacher, "head", LOGITS)
         self.input_shape = teacher.input_shape
         self.classes = teacher.classes
         self._teacher = teacher

@@ -7,6 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
+from kextract.models.heads import (
+    Producers,
+    choose_output,
+    distinct,
+    last_operation,
+    size_text,
+)
 from kextract.runtime import native_stderr_held
 from kextract.teachers.layout import Numbers
 from kextract.teachers.model_file import Network, refusing
@@ -14,12 +21,12 @@ from kextract.teachers.model_file import Network, refusing
 MISSING = "LiteRT, which runs '{path}', is not installed: pip install 'kextract[tflite]'"
 
 
-def open_tflite(path: Path, threads: int | None = None) -> Network:
+def open_tflite(path: Path, threads: int | None = None, output_name: str | None = None) -> Network:
     """Open a TFLite file with one input, of floating-point numbers or of integers with a scale.
 
-    Of several outputs the first is the answer; integers with a scale become the real values that
-    they stand for. The interpreter is native code: give it only files that you trust. Raises
-    RequestError for what cannot be read.
+    Of several outputs `output_name` says which is meant; integers with a scale become the real
+    values that they stand for. The interpreter is native code: give it only files that you trust.
+    Raises RequestError for what cannot be read, and SeveralOutputsError.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter
@@ -30,10 +37,12 @@ def open_tflite(path: Path, threads: int | None = None) -> Network:
         with native_stderr_held():
             interpreter = Interpreter(str(path), num_threads=threads)
             interpreter.allocate_tensors()
-        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        inputs, outputs = interpreter.get_input_details(), _outputs(interpreter)
         if len(inputs) != 1:
             raise RequestError(f"'{path}' has {len(inputs)} inputs; a classifier of images has one")
-        images, answer = inputs[0], outputs[0]
+        sizes = {name: size_text(map(int, about["shape"][1:])) for name, about in outputs.items()}
+        chosen = choose_output(path, sizes, output_name)
+        images, answer = inputs[0], outputs[chosen]
         scale, zero = answer["quantization"]
 
         def run(batch: NDArray[Any]) -> NDArray[Any]:
@@ -51,4 +60,32 @@ def open_tflite(path: Path, threads: int | None = None) -> Network:
 
         signature = images["shape_signature"] if len(images["shape_signature"]) else images["shape"]
         dims = tuple(int(axis) if axis > 0 else None for axis in signature)
-        return Network(run, dims, Numbers(np.dtype(images["dtype"]), *images["quantization"]))
+        return Network(
+            run,
+            dims,
+            Numbers(np.dtype(images["dtype"]), *images["quantization"]),
+            last_operation(_producers(interpreter), str(answer["index"])),
+            {chosen: sizes.pop(chosen), **sizes},
+        )
+
+
+def _outputs(interpreter: Any) -> dict[str, Any]:
+    """Give what is known of each output, by the names of its signature, or of its tensors."""
+    details = interpreter.get_output_details()
+    signatures = interpreter.get_signature_list()
+    if len(signatures) == 1:
+        named = interpreter.get_signature_runner().get_output_details()
+        places = {about["index"]: name for name, about in named.items()}
+        if len(places) == len(details):
+            return {places[about["index"]]: about for about in details}
+    return dict(zip(distinct(about["name"] for about in details), details, strict=True))
+
+
+def _producers(interpreter: Any) -> Producers:
+    """Read which operator makes each tensor, by number; nothing where LiteRT does not show it."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for operator in getattr(interpreter, "_get_ops_details", list)():
+        if operator["op_name"] != "DELEGATE":
+            inputs = [str(place) for place in operator["inputs"]]
+            found |= {str(place): (operator["op_name"], inputs) for place in operator["outputs"]}
+    return found

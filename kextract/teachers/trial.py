@@ -20,6 +20,7 @@ from typing import Any
 
 from kextract.errors import RequestError
 from kextract.models.axes import Shape
+from kextract.models.heads import SeveralOutputsError
 from kextract.models.input_range import Preprocessing
 from kextract.storage.opening import Kind, kind_of
 from kextract.teachers.model_file import ModelFile, sha256_of
@@ -44,10 +45,12 @@ _survived: set[tuple[str, bytes]] = set()
 def open_model_file(
     path: Path,
     *,
-    input_shape: Shape | None,
-    classes: int | None,
-    input_range: Preprocessing | None,
-    threads: int | None,
+    input_shape: Shape | None = None,
+    classes: int | None = None,
+    input_range: Preprocessing | None = None,
+    threads: int | None = None,
+    outputs: str | None = None,
+    output_name: str | None = None,
 ) -> ModelFile:
     """Open an .onnx or .tflite file, or a SavedModel folder, in its own runtime.
 
@@ -59,6 +62,8 @@ def open_model_file(
         "classes": classes,
         "input_range": input_range,
         "threads": threads,
+        "outputs": outputs,
+        "output_name": output_name,
     }
     runtime = _TRIED.get(kind_of(path))
     if runtime:
@@ -66,14 +71,14 @@ def open_model_file(
     return _open(path, **options)
 
 
-def _open(path: Path, threads: int | None, **options: Any) -> ModelFile:
+def _open(path: Path, threads: int | None, output_name: str | None, **options: Any) -> ModelFile:
     kind = kind_of(path)
     if kind is Kind.ONNX:
-        network = open_onnx(path, threads)
+        network = open_onnx(path, threads, output_name)
     elif kind is Kind.TFLITE:
-        network = open_tflite(path, threads)
+        network = open_tflite(path, threads, output_name)
     elif kind is Kind.SAVED_MODEL:
-        network = open_saved_model(path)
+        network = open_saved_model(path, output_name)
     else:
         raise RequestError(f"'{path}': no such file, or no black box")
     return ModelFile(path, network, **options)
@@ -134,6 +139,9 @@ def main(limits: str) -> int:
     os.dup2(2, 1)
     try:
         _open(path, **options)
+    except SeveralOutputsError:
+        # It has opened; whoever chooses is told which outputs there are.
+        return 0
     except RequestError as error:
         os.write(stdout, str(error).encode())
         return _REFUSED

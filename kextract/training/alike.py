@@ -10,9 +10,8 @@ from kextract.datasets.pixels import scale
 from kextract.errors import CheckpointError
 from kextract.methods.base import Classifier
 from kextract.models.input_range import NAMED
-from kextract.models.made_up_images import drawings, photographs
+from kextract.models.made_up_images import drawings, photographs, probe_images
 from kextract.training.evaluation import log_softmax
-from kextract.training.sanity import probe_images
 
 LEAST_INFORMATION = 0.02
 """Nats that a prediction tells about an image.

@@ -10,6 +10,7 @@ from kextract.datasets.images import ENOUGH_IMAGES, Images
 from kextract.datasets.pixels import scale
 from kextract.errors import CheckpointError
 from kextract.methods.base import Classifier
+from kextract.models.made_up_images import probe_images
 from kextract.training.evaluation import FloatArray, log_softmax
 
 LEAST_SPREAD = 1e-3
@@ -18,9 +19,7 @@ LEAST_SHARE = 1e-6
 """As much has to move in the softened probabilities; untrained networks move 5e-5 and more."""
 TEMPERATURE = 4.0
 
-_PROBES, _BATCH = 64, 16
-_CELLS = (0, 1, 2, 4, 8, 16, 3, 1)
-"""Sides of the squares of one colour in the probes, pixels; 0 is the whole image."""
+_BATCH = 16
 
 
 def doubt_about(
@@ -40,7 +39,7 @@ def doubt_about(
     logits = np.concatenate(
         [
             np.asarray(teacher(tf.constant(scale(probes[start : start + _BATCH]))), np.float64)
-            for start in range(0, _PROBES, _BATCH)
+            for start in range(0, len(probes), _BATCH)
         ]
     )
     for found in (logits, teacher_logits):
@@ -57,23 +56,6 @@ def doubt_about(
     if validation is None or teacher_logits is None:
         return None
     return _doubt_by_images(teacher_logits, validation.y)
-
-
-def probe_images(input_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    """Make up uint8 images (n, h, w, c), always the same: flat ones, and squares of many sizes."""
-    height, width, channels = input_shape
-    generator = np.random.default_rng(0)
-    probes = np.empty((_PROBES, *input_shape), np.uint8)
-    for number, probe in enumerate(probes):
-        cell = _CELLS[number % len(_CELLS)] or max(height, width)
-        squares = generator.integers(
-            0, 256, (-(-height // cell), -(-width // cell), channels), np.uint8
-        )
-        if number % 16 >= 8 and cell < max(height, width):
-            # Few bright squares on black, as strokes are.
-            squares = np.where(squares > 200, np.uint8(255), np.uint8(0))
-        probe[...] = squares.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
-    return probes
 
 
 def _is_constant(logits: FloatArray) -> bool:

@@ -96,7 +96,7 @@ def test_an_hdf5_file_is_described_as_the_archive_of_the_same_network_is(folder:
 
     rewritten(save(user_cnn(), folder / "old.h5"))
     old, new = facts("old.h5", folder), facts("mine.keras", folder)
-    for name in ("input_shape", "classes", "head", "parameters", "multiply_adds", "sha256"):
+    for name in ("input_shape", "classes", "outputs", "parameters", "multiply_adds", "sha256"):
         assert old[name] == new[name]
     assert (old["format"], old["keras_version"]) == ("hdf5", "2.0.5")
     assert (old["input_range"], old["method"]) == ("0..255", "inversion")

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kextract
 from kextract.errors import RequestError
@@ -27,6 +28,17 @@ def test_a_network_in_memory_is_exported_as_it_takes_pixels(
     shown = images(5, 7)
     found = keras.models.load_model(path)(shown.astype(np.float32)).numpy()
     np.testing.assert_allclose(found, softmax(expected_logits(model, shown)), atol=1e-4)
+
+
+def test_a_network_of_standardized_images_becomes_a_file_that_standardizes(
+    model: keras.Model, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.keras"
+    assert kextract.export(model, path, input_range="per-image").inputs == "-1..1"
+    shown = images(5, 7)
+    expected = model(tf.image.per_image_standardization(shown.astype(np.float32)))
+    found = keras.models.load_model(path)(shown.astype(np.float32) / 127.5 - 1)
+    np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
 def test_an_older_file_is_replaced_only_on_request(model: keras.Model, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from kextract.models.adapter import LEAST_PROBABILITY, adapt, guess_head
-from kextract.models.input_range import NAMED, PIXELS, Preprocessing
+from kextract.models.adapter import LEAST_PROBABILITY, adapt
+from kextract.models.heads import LOGITS, Head
+from kextract.models.input_range import NAMED, PER_IMAGE, PIXELS, Preprocessing
 
 SHAPE = (16, 16, 1)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, *SHAPE)).astype(np.float32)
@@ -17,35 +19,20 @@ def mean_of(pixels: int) -> Any:
     return keras.Model(image, keras.ops.mean(image, axis=(2, 3))[:, :pixels])
 
 
-@pytest.mark.parametrize(
-    ("outputs", "head"),
-    [
-        ([[0.2, 0.8], [1.0, 0.0]], "probabilities"),
-        ([[0.2, 0.8], [0.4, 0.4]], "logits"),
-        ([[-0.2, 1.2], [0.5, 0.5]], "logits"),
-        ([[0.2], [0.9]], "probabilities"),
-        ([[0.2], [-3.0]], "logits"),
-        ([[[[0.5, 0.5]]]], "probabilities"),
-    ],
-)
-def test_outputs_that_sum_to_1_are_probabilities(outputs: Any, head: str) -> None:
-    assert guess_head(np.array(outputs)) == head
-
-
 def test_black_and_white_are_what_the_network_takes_them_for() -> None:
-    model = adapt(mean_of(3), SHAPE, head="logits", input_range=Preprocessing(0, 255))
+    model = adapt(mean_of(3), SHAPE, head=LOGITS, input_range=Preprocessing(0, 255))
     for pixel, seen in ((-1, 0), (0, 127.5), (1, 255)):
         np.testing.assert_allclose(model(np.full((1, *SHAPE), pixel, np.float32)), [[seen] * 3])
 
 
 def test_a_probability_of_0_has_a_finite_logit() -> None:
-    model = adapt(mean_of(2), SHAPE, head="probabilities", input_range=Preprocessing(0, 1))
+    model = adapt(mean_of(2), SHAPE, head=Head("probabilities"), input_range=Preprocessing(0, 1))
     logits = model(np.full((1, *SHAPE), -1, np.float32))
     np.testing.assert_allclose(logits, np.log([[LEAST_PROBABILITY] * 2]), rtol=1e-5)
 
 
 def test_one_number_is_that_of_the_second_of_two_classes() -> None:
-    model = adapt(mean_of(1), SHAPE, head="logits", input_range=PIXELS)
+    model = adapt(mean_of(1), SHAPE, head=LOGITS, input_range=PIXELS)
     means = IMAGES[:, 0].mean(axis=(1, 2))
     expected = np.stack([np.zeros(4), means], axis=1)
     np.testing.assert_allclose(model(IMAGES), expected, atol=1e-6)
@@ -56,13 +43,43 @@ def test_a_network_sees_what_its_preprocessing_makes_of_pixels(name: str) -> Non
     image = keras.Input((4, 4, 3))
     means = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
     images = np.random.default_rng(0).uniform(-1, 1, (2, 4, 4, 3)).astype(np.float32)
-    model = adapt(means, (4, 4, 3), head="logits", input_range=NAMED[name])
+    model = adapt(means, (4, 4, 3), head=LOGITS, input_range=NAMED[name])
     expected = NAMED[name].apply(images).mean(axis=(1, 2))
     np.testing.assert_allclose(model(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_images_are_standardized_one_by_one_as_tensorflow_does_it() -> None:
+    image = keras.Input((6, 5, 3))
+    flat = keras.Model(image, keras.layers.Flatten()(image))
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 6, 5, 3)).astype(np.float32)
+    pixels[1] = 7
+    model = adapt(flat, (6, 5, 3), head=LOGITS, input_range=PER_IMAGE)
+    expected = tf.image.per_image_standardization(pixels).numpy().reshape(3, -1)
+    np.testing.assert_allclose(model(pixels / 127.5 - 1), expected, atol=2e-4)
+    found = PER_IMAGE.apply(pixels / 127.5 - 1)
+    np.testing.assert_allclose(found.reshape(3, -1), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("head", "logits"),
+    [
+        (Head("sigmoids"), [[-np.log(4), -np.log(2)]]),
+        (Head("sigmoids", taken_off=True), [[np.log(1 / (1 + np.exp(-0.25))), -0.474077]]),
+        (Head("log-probabilities"), [[0.25, 0.5]]),
+        (Head("probabilities", taken_off=True), [[0.25, 0.5]]),
+    ],
+)
+def test_every_kind_of_outputs_becomes_logits(head: Head, logits: Any) -> None:
+    image = keras.Input(SHAPE)
+    given = keras.Model(image, keras.layers.Flatten()(image)[:, :2])
+    images = np.zeros((1, *SHAPE), np.float32)
+    images[0, 0, :2, 0] = [0.25, 0.5]
+    found = adapt(given, SHAPE, head=head, input_range=PIXELS)(images)
+    np.testing.assert_allclose(found, logits, atol=1e-5)
 
 
 def test_a_network_may_take_images_without_an_axis_for_channels() -> None:
     image = keras.Input((16, 16))
     rows = keras.Model(image, keras.ops.mean(image, axis=2))
-    model = adapt(rows, SHAPE, head="logits", input_range=PIXELS)
+    model = adapt(rows, SHAPE, head=LOGITS, input_range=PIXELS)
     np.testing.assert_allclose(model(IMAGES), IMAGES[..., 0].mean(axis=2), atol=1e-6)

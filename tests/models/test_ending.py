@@ -11,6 +11,7 @@ import tensorflow as tf
 from kextract.models.adapter import adapt
 from kextract.models.build import build_model
 from kextract.models.ending import ending_of, logits_and_features
+from kextract.models.heads import LOGITS, Head
 from kextract.models.input_range import Preprocessing
 
 L = keras.layers
@@ -46,7 +47,7 @@ def of_one_place() -> Any:
 
 def somebody_elses() -> Any:
     """A network of another program, models inside models."""
-    return adapt(averaged(), (16, 16, 1), head="logits", input_range=Preprocessing(0, 255))
+    return adapt(averaged(), (16, 16, 1), head=LOGITS, input_range=Preprocessing(0, 255))
 
 
 ENDS: dict[str, tuple[Callable[[], Any], str, tuple[int, ...]]] = {
@@ -94,7 +95,7 @@ NOT_LINEAR: dict[str, Callable[[], Any]] = {
     "one number for two classes": lambda: adapt(
         network(L.Flatten(), L.Dense(1)),
         (16, 16, 1),
-        head="sigmoid",
+        head=Head("sigmoids", taken_off=True),
         input_range=Preprocessing(-1, 1),
     ),
 }

@@ -8,6 +8,7 @@ import pytest
 from kextract.errors import RequestError
 from kextract.models.adapter import adapt
 from kextract.models.build import build_model
+from kextract.models.heads import Head
 from kextract.models.input_range import Preprocessing
 from kextract.models.plain import plain
 from kextract.models.statistics import batch_norm_layers, layers_within
@@ -65,7 +66,7 @@ def test_arithmetic_between_layers_is_copied(classes: int) -> None:
     activation = "softmax" if classes > 1 else "sigmoid"
     layers = [keras.layers.Flatten(), keras.layers.Dense(classes, activation=activation)]
     inner = stirred(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
-    model = adapt(inner, (4, 4, 1), head="probabilities", input_range=Preprocessing(0, 1))
+    model = adapt(inner, (4, 4, 1), head=Head("probabilities"), input_range=Preprocessing(0, 1))
     seen = images((4, 4, 1))
     np.testing.assert_allclose(plain(model)(seen), model(seen), rtol=1e-5, atol=1e-6)
 
@@ -99,7 +100,12 @@ def test_code_of_somebody_s_own_is_refused_by_name() -> None:
 
 def test_a_model_with_a_model_inside_is_copied_all_the_way_down() -> None:
     inner = stirred(build_model("tiny", (16, 16, 1), 3))
-    model = adapt(inner, (16, 16, 1), head="softmax", input_range=Preprocessing(0, 255))
+    model = adapt(
+        inner,
+        (16, 16, 1),
+        head=Head("probabilities", taken_off=True),
+        input_range=Preprocessing(0, 255),
+    )
     copy, seen = plain(model), images((16, 16, 1))
     np.testing.assert_allclose(copy(seen), model(seen, training=False), rtol=1e-3, atol=1e-3)
     assert len(batch_norm_layers(copy)) == len(batch_norm_layers(model)) > 0

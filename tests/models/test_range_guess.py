@@ -9,6 +9,7 @@ import pytest
 
 from kextract.datasets.loading import load_dataset
 from kextract.models.input_range import NAMED
+from kextract.models.made_up_images import photographs as made_up_photographs
 from kextract.models.range_guess import guess_input_range
 
 L = keras.layers
@@ -72,6 +73,26 @@ def test_statistics_of_drawings_tell_their_range(name: str) -> None:
     images = NAMED[name].apply(drawings() / 127.5 - 1)
     guess = guess_input_range(that_has_seen(images, conv_then_normalize), images.shape[1:])
     assert guess.preprocessing == NAMED[name]
+
+
+def one_by_one(images: Any) -> Any:
+    """As ImageDataGenerator has it, with samplewise_center and samplewise_std_normalization."""
+    axes = (1, 2, 3)
+    centred = images - images.mean(axis=axes, keepdims=True)
+    return centred / (images.std(axis=axes, keepdims=True) + 1e-6)
+
+
+def test_images_that_were_standardized_one_by_one_are_told_from_minus_1_to_1() -> None:
+    made_up = made_up_photographs(64, (32, 32, 1), seed=5).astype(np.float64)
+    guess = guess_input_range(that_has_seen(one_by_one(made_up), conv_then_normalize), (32, 32, 1))
+    assert NAMED["per-image"] in (guess.preprocessing, guess.rival)
+
+
+def test_a_range_that_fits_nearly_as_well_is_named() -> None:
+    images = made_up_photographs(64, (32, 32, 1), seed=5) * 1.4 - 0.45
+    guess = guess_input_range(that_has_seen(images, conv_then_normalize), (32, 32, 1))
+    assert not guess.confident
+    assert {guess.preprocessing, guess.rival} == {NAMED["-1..1"], NAMED["0..1"]}
 
 
 def scaled(*layers: Any) -> Any:

@@ -25,6 +25,15 @@ def network(head: str = "logits") -> Any:
     return keras.Model(images, x)
 
 
+def two_heads() -> Any:
+    """A network with a softmax of 2 classes and logits of 4."""
+    keras.utils.set_random_seed(0)
+    given = keras.Input(SHAPE)
+    x = keras.layers.Flatten()(given)
+    first = keras.layers.Dense(2, activation="softmax", name="gender")(x)
+    return keras.Model(given, [first, keras.layers.Dense(CLASSES, name="age")(x)])
+
+
 def images(count: int) -> Any:
     return np.random.default_rng(1).integers(0, 256, (count, *SHAPE), np.uint8)
 

@@ -5,15 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kextract.datasets.pixels import scale
 from kextract.errors import RequestError
+from kextract.models.heads import SeveralOutputsError
 from kextract.models.input_range import Preprocessing
 from kextract.teachers import open_teacher
+from kextract.teachers.model_file import ModelFile
 from tests.teachers.networks import (
     CLASSES,
     SHAPE,
     images,
     network,
     outputs_of,
+    two_heads,
     write_onnx,
     write_saved_model,
     write_tflite,
@@ -30,9 +34,14 @@ WAYS: dict[str, Callable[[Path], Path]] = {
     "five.tflite": lambda path: write_tflite(path, network("probabilities"), batch=5),
     "uint8.tflite": lambda path: write_tflite(path, network("probabilities"), "uint8"),
     "int8.tflite": lambda path: write_tflite(path, network(), "int8"),
+    "two.onnx": lambda path: write_onnx(path, two_heads()),
+    "two.tflite": lambda path: write_tflite(path, two_heads()),
+    "two.saved": lambda path: write_saved_model(path, two_heads()),
     "saved": lambda path: write_saved_model(path, network("probabilities")),
 }
-EXACT = [name for name in WAYS if "int8" not in name]
+ONE = [name for name in WAYS if not name.startswith("two")]
+EXACT = [name for name in ONE if "int8" not in name]
+TWO = [name for name in WAYS if name.startswith("two")]
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +56,45 @@ def head(name: str) -> str:
     return "probabilities" if name.startswith(("five", "saved", "uint8")) else "logits"
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", ONE)
 def test_shape_classes_and_kind_are_read_from_the_file(folder: Path, name: str) -> None:
     teacher = open_teacher(str(folder / name))
     assert (teacher.input_shape, teacher.classes) == (SHAPE, CLASSES)
     assert teacher.outputs == head(name)
+    assert isinstance(teacher, ModelFile)
+    assert (teacher.head.outputs, teacher.head.confident) == (head(name), True)
+    assert teacher.head.reason.startswith("its last operation is")
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_one_of_several_outputs_has_to_be_chosen(folder: Path, name: str) -> None:
+    with pytest.raises(SeveralOutputsError, match=r"2 outputs: .*--output-name") as refusal:
+        open_teacher(str(folder / name))
+    sizes = dict(refusal.value.sizes)
+    assert sorted(sizes.values()) == ["2", "4"]
+    expected = two_heads()(scale(images(5)), training=False)
+    for chosen, size in sizes.items():
+        teacher = open_teacher(str(folder / name), output_name=chosen)
+        assert teacher.classes == int(size)
+        assert teacher.outputs == ("logits" if size == "4" else "probabilities")
+        which = expected[0 if size == "2" else 1]
+        np.testing.assert_allclose(teacher(images(5)), which, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "kind"),
+    [
+        ("logits", "logits"),
+        ("log-probabilities", "logits"),
+        ("probabilities", "probabilities"),
+        ("sigmoids", "probabilities"),
+    ],
+)
+def test_what_a_file_gives_can_be_said(folder: Path, outputs: str, kind: str) -> None:
+    teacher = open_teacher(str(folder / "five.onnx"), outputs=outputs)
+    assert teacher.outputs == kind
+    expected = outputs_of(network("probabilities"), images(5))
+    np.testing.assert_allclose(teacher(images(5)), expected, rtol=1e-4, atol=1e-5)
     assert not teacher.gradients and not teacher.statistics
 
 

@@ -9,9 +9,10 @@ from kextract.datasets.images import Images
 from kextract.errors import CheckpointError
 from kextract.models.build import build_model
 from kextract.models.frozen import frozen
+from kextract.models.made_up_images import probe_images
 from kextract.storage import read_info
 from kextract.storage.loading import load_model
-from kextract.training.sanity import doubt_about, probe_images
+from kextract.training.sanity import doubt_about
 
 ROOT = Path(__file__).parents[2]
 PATH = Path("teacher.weights.h5")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kextract.models.axes import Shape, image_shape
+from kextract.models.heads import distinct
 from kextract.storage.archive.allowed import WEIGHTED_LAYERS
 from kextract.storage.archive.values import Json
 from kextract.storage.refusal import Refused, printable
@@ -11,6 +12,9 @@ from kextract.storage.refusal import Refused, printable
 MAX_CALLS = 1_500
 """How often layers may be applied in all, those of a shared model counted each time."""
 _MAX_PASSES = 16
+
+Place = tuple[str, int, int]
+"""A layer, which of its calls, and which of the tensors of that call."""
 
 
 def shape_of_images(model: Json) -> Shape:
@@ -68,22 +72,24 @@ def is_graph(model: Json) -> bool:
     return bool(model["class_name"] == "Functional")
 
 
-def output_layer(model: Json) -> Json:
-    """Give the layer whose output is the model's. Raises Refused where there are several."""
+def ends_by_name(model: Json) -> dict[str, Place]:
+    """Give the outputs of a model by their names: those of layers, or its author's."""
     if not is_graph(model):
-        return layers_of(model)[-1]
-    ends = _ends(model, "output_layers")
-    if len(ends) != 1:
-        raise Refused("has more than one output; read are models with one")
-    found = [layer for layer in layers_of(model) if layer["name"] == ends[0][0]]
-    if not found:
-        raise Refused(f"has no layer '{printable(ends[0][0])}', which is to be its output")
-    return found[0]
+        return {
+            layers_of(model)[-1]["config"]["name"]: (layers_of(model)[-1]["config"]["name"], 0, 0)
+        }
+    value = model["config"]["output_layers"]
+    places = _ends(model, "output_layers")
+    names = sorted(value) if isinstance(value, dict) else distinct(name for name, _, _ in places)
+    return dict(zip(names, places, strict=True))
 
 
-def _ends(model: Json, key: str) -> list[tuple[str, int, int]]:
+def _ends(model: Json, key: str) -> list[Place]:
     """Give the inputs or outputs of a functional model as layer, node and tensor."""
     value = model["config"][key]
+    if isinstance(value, dict):
+        # Keras puts a dictionary into the order of its keys.
+        value = [value[name] for name in sorted(value)]
     places = value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
     for place in places:
         if not isinstance(place, list) or [type(item) for item in place] != [str, int, int]:
@@ -107,12 +113,12 @@ def _check_order(model: Json) -> None:
     layers = layers_of(model)
     ready = {layer["name"]: int(layer["class_name"] == "InputLayer") for layer in layers}
     waiting = {layer["name"]: list(layer["inbound_nodes"]) for layer in layers}
-    for name, node in (source for layer in layers for source in _sources(layer["inbound_nodes"])):
+    for name, node in (source for layer in layers for source in sources(layer["inbound_nodes"])):
         if name not in ready or node < 0:
             raise Refused(f"has no layer '{printable(name)}', which another is applied to")
     for _ in range(_MAX_PASSES):
         for name, nodes in waiting.items():
-            while nodes and all(node < ready[source] for source, node in _sources(nodes[0])):
+            while nodes and all(node < ready[source] for source, node in sources(nodes[0])):
                 ready[name] += 1
                 del nodes[0]
         if not any(waiting.values()):
@@ -122,8 +128,8 @@ def _check_order(model: Json) -> None:
 
 def _check_use(model: Json) -> None:
     """Refuse layers that no output depends on: Keras saves none, and building them takes time."""
-    sources = {
-        layer["name"]: {name for name, _ in _sources(layer["inbound_nodes"])}
+    before = {
+        layer["name"]: {name for name, _ in sources(layer["inbound_nodes"])}
         for layer in layers_of(model)
     }
     used: set[str] = set()
@@ -132,21 +138,21 @@ def _check_use(model: Json) -> None:
         name = waiting.pop()
         if name not in used:
             used.add(name)
-            waiting += sources.get(name, ())
+            waiting += before.get(name, ())
     for layer in layers_of(model):
         if layer["name"] not in used and layer["class_name"] != "InputLayer":
             raise Refused(f"has a layer '{printable(layer['name'])}' that nothing depends on")
 
 
-def _sources(value: Any) -> Iterator[tuple[str, int]]:
+def sources(value: Any) -> Iterator[tuple[str, int]]:
     """Yield layer and node of every tensor among the arguments of a call."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         for item in value:
-            yield from _sources(item)
+            yield from sources(item)
     elif isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             name, node, _ = value["config"]["keras_history"]
             yield name, node
         else:
             for item in value.values():
-                yield from _sources(item)
+                yield from sources(item)

@@ -3,7 +3,7 @@
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kextract import runtime
 from kextract.errors import CheckpointError
 from kextract.models.axes import Shape
+from kextract.models.heads import Head
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
 from kextract.storage.archive.config import clean_model, parse, set_policy
 from kextract.storage.archive.container import (
@@ -24,8 +25,13 @@ from kextract.storage.archive.container import (
     is_archive,
     open_container,
 )
-from kextract.storage.archive.graph import check_graph, normalizes, shape_of_images
-from kextract.storage.archive.head import take_head
+from kextract.storage.archive.graph import (
+    check_graph,
+    ends_by_name,
+    normalizes,
+    shape_of_images,
+)
+from kextract.storage.archive.head import ending, take_off
 from kextract.storage.archive.legacy import upgrade
 from kextract.storage.archive.tensors import Tensors, TensorsByLayer, TensorsByPath
 from kextract.storage.info import MAX_CLASSES
@@ -58,8 +64,10 @@ class ArchiveInfo:
     input_shape: tuple[int, int, int]
     """Height, width and channels of one image."""
     classes: int
-    head: str
-    """What the network ends in: `softmax`, `sigmoid`, `logits`, or other `probabilities`."""
+    head: Head
+    """What the network's outputs are."""
+    outputs: Mapping[str, str]
+    """The sizes of all outputs by name; the first is the one that classifies."""
     layers: int
     """Those of models inside included, inputs not."""
     parameters: int
@@ -73,19 +81,27 @@ class ArchiveInfo:
 
 
 def load_archive(
-    path: Path, *, input_range: Preprocessing | None = PIXELS, precision: str = "float32"
+    path: Path,
+    *,
+    input_range: Preprocessing | None = PIXELS,
+    precision: str = "float32",
+    outputs: str | None = None,
+    output_name: str | None = None,
 ) -> "tuple[keras.Model, ArchiveInfo]":
     """Read a classifier that Keras saved; nothing of the file is run or trusted.
 
     The model maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, classes); the
     network inside sees pixels as `input_range` says; where that is None, as the file lets guess.
-    Raises CheckpointError for a file that is missing, damaged, unsafe or no classifier of images,
-    RequestError for an `input_range` of other channels.
+    `outputs` says what its outputs are, one of `kextract.models.heads.OUTPUTS`, and `output_name`
+    which of several is meant. Raises CheckpointError for a file that is missing, damaged, unsafe or
+    no classifier of images, RequestError for an `input_range` of other channels, and
+    SeveralOutputsError where an output has to be chosen.
     """
     with _refused(path), _opened(path) as source:
         description = clean_model(source.config)
         shape = shape_of_images(description)
         check_graph(description)
+        places = ends_by_name(description)
         if input_range is not None:
             input_range.check_fits(shape)
         with source.tensors() as tensors:
@@ -93,23 +109,27 @@ def load_archive(
             runtime.start()
             from kextract.models.build import POLICIES
             from kextract.storage.archive.build import build, check_runs
+            from kextract.storage.archive.classifier import cut_at, head_of
 
             set_policy(description, POLICIES[runtime.resolve_precision(precision)])
-            head = take_head(description)
+            name = output_name if output_name in places else next(iter(places))
+            end = ending(description, places[name])
+            taken_off = end is not None and take_off(end, outputs)
             with _refused(path):
-                network, digest = build(description, tensors)
-                outputs = check_runs(network, shape, input_range or PIXELS)
+                whole, digest = build(description, tensors)
+                network, sizes = cut_at(whole, path, output_name)
+                tried = check_runs(network, shape, input_range or PIXELS)
 
-        from kextract.models.adapter import adapt, guess_head
+        from kextract.models.adapter import adapt
         from kextract.models.cost import cost_of
         from kextract.models.range_guess import guess_input_range
         from kextract.models.statistics import batch_norm_layers, layers_within
 
-        if head == "unknown":
-            head = guess_head(outputs)
         cost = cost_of(network)
         guess = guess_input_range(network, shape)
         taken = input_range or guess.preprocessing or PIXELS
+        with _refused(path):
+            head = head_of(network, shape, taken, tried, end, taken_off, outputs)
         info = ArchiveInfo(
             name=printable(network.name),
             format=source.format,
@@ -117,6 +137,7 @@ def load_archive(
             input_shape=shape,
             classes=_classes(network.output_shape),
             head=head,
+            outputs=sizes,
             layers=sum(type(layer).__name__ != "InputLayer" for layer in layers_within(network)),
             parameters=cost.parameters,
             multiply_adds=cost.multiply_adds,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kextract.errors import CheckpointError
+from kextract.models.heads import SeveralOutputsError
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.storage.archive import is_archive, load_archive
 from kextract.storage.archive.allowed import RANDOM_LAYERS
@@ -50,7 +51,8 @@ def test_a_saved_classifier_answers_as_it_does_in_keras(
 def test_what_is_in_the_file_is_told(tmp_path: Path) -> None:
     saved = user_cnn()
     _, info = load_archive(save(saved, tmp_path / "x.keras"))
-    assert (info.input_shape, info.classes, info.head) == ((16, 16, 1), 3, "softmax")
+    assert (info.input_shape, info.classes) == ((16, 16, 1), 3)
+    assert (info.head.outputs, info.head.taken_off) == ("probabilities", True)
     assert (info.parameters, info.batch_normalizations) == (saved.count_params(), 1)
     assert info.keras_version == keras.__version__
     assert info.sha256 == model_sha256(saved)
@@ -96,20 +98,39 @@ def shared_head() -> Any:
     )
 
 
-HEADS: dict[str, tuple[Callable[[], Any], str]] = {
-    "dense": (lambda: end(L.Dense(4, activation="softmax")), "softmax"),
-    "activation": (lambda: end(L.Dense(4), L.Activation("softmax")), "softmax"),
-    "layer": (lambda: end(L.Dense(4), L.Softmax()), "softmax"),
+def by_operations() -> Any:
+    x = keras.Input((16, 16, 1))
+    logits = L.Dense(4)(L.GlobalAveragePooling2D()(L.Conv2D(3, 5)(x)))
+    return examples.filled(keras.Model(x, keras.ops.softmax(logits / 2.0)))
+
+
+HEADS: dict[str, tuple[Callable[[], Any], bool]] = {
+    "dense": (lambda: end(L.Dense(4, activation="softmax")), True),
+    "function": (lambda: end(L.Dense(4, activation=keras.ops.softmax)), True),
+    "layer as activation": (lambda: end(L.Dense(4, activation=L.Softmax())), True),
+    "activation": (lambda: end(L.Dense(4), L.Activation("softmax")), True),
+    "layer": (lambda: end(L.Dense(4), L.Softmax()), True),
+    "operation": (by_operations, True),
     "nested": (
         lambda: end(keras.Sequential([keras.Input((3,)), L.Dense(4, activation="softmax")])),
-        "softmax",
+        True,
+    ),
+    "nested layer": (
+        lambda: end(L.Dense(4), keras.Sequential([keras.Input((4,)), L.Softmax()])),
+        True,
     ),
     "then nothing": (
-        lambda: end(L.Dense(4, activation="softmax"), L.Dropout(0.1)),
-        "probabilities",
+        lambda: end(
+            L.Dense(4, activation="softmax"),
+            L.Dropout(0.1),
+            L.Activation("linear"),
+            L.Reshape((1, 4)),
+            L.Flatten(),
+        ),
+        True,
     ),
-    "averaged": (averaged, "probabilities"),
-    "shared": (shared_head, "probabilities"),
+    "averaged": (averaged, False),
+    "shared": (shared_head, False),
 }
 
 
@@ -117,10 +138,10 @@ HEADS: dict[str, tuple[Callable[[], Any], str]] = {
 def test_the_softmax_of_the_logits_are_the_networks_probabilities(
     name: str, tmp_path: Path
 ) -> None:
-    build, head = HEADS[name]
+    build, taken_off = HEADS[name]
     path = save(build(), tmp_path / "x.keras")
     model, info = load_archive(path)
-    assert info.head == head
+    assert (info.head.outputs, info.head.taken_off) == ("probabilities", taken_off)
     images = pixels((16, 16, 1))
     expected = keras.models.load_model(path)(images).numpy()
     np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-5)
@@ -137,7 +158,7 @@ def test_the_softmax_of_the_logits_are_the_networks_probabilities(
 def test_logits_are_left_alone(layers: Callable[[], list[Any]], tmp_path: Path) -> None:
     path = save(end(*layers()), tmp_path / "x.keras")
     model, info = load_archive(path)
-    assert info.head == "logits"
+    assert info.head.given == "logits"
     images = pixels((16, 16, 1))
     expected = softmax(keras.models.load_model(path)(images).numpy())
     np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-6)
@@ -264,19 +285,16 @@ def two_inputs() -> Any:
     return keras.Model(ends, L.Dense(3)(L.Flatten()(L.Add()(ends))))
 
 
-def two_outputs() -> Any:
-    x = keras.Input((16, 16, 1))
-    y = L.Flatten()(x)
-    return keras.Model(x, [L.Dense(3)(y), L.Dense(3)(y)])
-
-
 def model_of(shape: tuple[int | None, ...], *layers: Any) -> Any:
     return keras.Sequential([keras.Input(shape), *layers])
 
 
 UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
     "two inputs": (two_inputs, "takes more than one input"),
-    "two outputs": (two_outputs, "has more than one output"),
+    "rows": (
+        lambda: model_of((16, 1, 1), L.Flatten(), L.Reshape((2, 8)), L.Softmax(), L.Flatten()),
+        "a softmax for each of 2 rows of 8 numbers",
+    ),
     "any size": (
         lambda: model_of((None, None, 3), L.GlobalAveragePooling2D(), L.Dense(3)),
         "takes inputs of ?x?x3",
@@ -294,6 +312,44 @@ def test_what_is_no_classifier_of_images_is_refused(name: str, tmp_path: Path) -
         load_archive(path)
     assert says in str(caught.value)
     assert str(caught.value).startswith(f"'{path}'")
+
+
+def two_heads(names: bool) -> Any:
+    """Heads of one size, so that only their names tell them apart."""
+    x = keras.Input((16, 16, 1))
+    y = L.GlobalAveragePooling2D()(L.Conv2D(3, 5)(x))
+    heads = {name: L.Dense(4, activation="softmax", name=name)(y) for name in ("young", "happy")}
+    return examples.filled(keras.Model(x, heads if names else list(heads.values())))
+
+
+@pytest.mark.parametrize("names", [False, True])
+@pytest.mark.parametrize("chosen", ["young", "happy"])
+def test_one_of_several_outputs_is_the_classifier(names: bool, chosen: str, tmp_path: Path) -> None:
+    path = save(two_heads(names), tmp_path / "x.keras")
+    model, info = load_archive(path, output_name=chosen)
+    images = pixels((16, 16, 1))
+    theirs = keras.models.load_model(path)(images)
+    expected = theirs[chosen] if names else theirs[["young", "happy"].index(chosen)]
+    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-6)
+    assert info.outputs == {"young": "4", "happy": "4"}
+    assert info.head.taken_off
+
+
+@pytest.mark.parametrize("asked", [None, "sad"])
+def test_several_outputs_are_named_with_their_sizes(asked: str | None, tmp_path: Path) -> None:
+    path = save(two_heads(False), tmp_path / "x.keras")
+    with pytest.raises(SeveralOutputsError, match=r"young \(4\), happy \(4\)") as refusal:
+        load_archive(path, output_name=asked)
+    assert "--output-name" in str(refusal.value)
+
+
+def test_what_outputs_are_can_be_said(tmp_path: Path) -> None:
+    path = save(end(L.Dense(4, activation="softmax")), tmp_path / "x.keras")
+    images = pixels((16, 16, 1))
+    expected = keras.models.load_model(path)(images)
+    np.testing.assert_allclose(load_archive(path, outputs="logits")[0](images), expected)
+    logs = load_archive(path, outputs="sigmoids")[0](images)
+    np.testing.assert_allclose(np.exp(logs), expected, atol=1e-6)
 
 
 def test_reading_warns_of_nothing(tmp_path: Path) -> None:

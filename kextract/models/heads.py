@@ -1,0 +1,221 @@
+"""What a classifier's outputs are, decided once for teachers and students, in files and in memory.
+
+Where there is a graph, the last operation that changes numbers says it: a softmax, a sigmoid, a
+matrix product. Else it is judged by signs and sums of the outputs for many images of several kinds
+(`made_up_images.of_all_kinds`): four images of noise give nearly the same four rows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kextract.errors import RequestError
+from kextract.text import one_line
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OUTPUTS = ("logits", "probabilities", "log-probabilities", "sigmoids")
+"""What outputs (n, k) can be; sigmoids are a probability for each class on its own, or for the
+second of two classes where there is one number."""
+
+Producers = Mapping[str, tuple[str, Sequence[str]]]
+"""A graph: by the name of a tensor, the operation that makes it and the names of what it is given.
+Weights and other constants are made by no operation."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PASSING = _words(
+    """
+    cast castlike dequantize dequantizelinear dropout ensureshape expanddims flatten identity
+    quantize quantizelinear reshape squeeze stopgradient unsqueeze
+    """
+)
+"""What gives numbers on as they are, in whatever shape or precision."""
+_LINEAR = _words(
+    """
+    batchmatmul batchmatmulv2 biasadd conv conv2d dense fullyconnected fusedmatmul gemm linear
+    matmul qlinearconv qlinearmatmul
+    """
+)
+_RECTIFIED = _words("elu gelu leakyrelu prelu relu relu6 selu silu softplus")
+_BY_OPERATION = {
+    "softmax": "probabilities",
+    "logsoftmax": "log-probabilities",
+    "sigmoid": "sigmoids",
+    "logistic": "sigmoids",
+    "batchnormalization": "logits",
+} | dict.fromkeys(_LINEAR | _RECTIFIED, "logits")
+
+_MOST_CASTS = 20
+"""How many operations that pass a constant on are looked through."""
+_ROUNDING = 1e-3
+"""How far from 1 float32 probabilities of many classes sum."""
+_PARTS = 1.5
+"""Rows of probabilities that sum to more hold several distributions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a network's outputs are, and how that was found out."""
+
+    outputs: str
+    """One of `OUTPUTS`; of a file with integer outputs `labels`."""
+    reason: str = "it was said"
+    """In a few words, to stand after a colon."""
+    confident: bool = True
+    """Whether it may be taken without asking."""
+    taken_off: bool = False
+    """The operation that made them of logits is not in the network any more."""
+
+    @property
+    def given(self) -> str:
+        """What a program that runs the network gets of it: `logits` or `probabilities`."""
+        return "probabilities" if self.outputs in ("probabilities", "sigmoids") else "logits"
+
+
+LOGITS = Head("logits")
+
+
+class SeveralOutputsError(RequestError):
+    """A network has several outputs and none, or an unknown one, was chosen."""
+
+    def __init__(self, text: str, sizes: Mapping[str, str]) -> None:
+        super().__init__(text)
+        self.sizes = sizes
+
+
+def decide(
+    few: "NDArray[Any]",
+    many: "Callable[[], NDArray[Any]]",
+    operation: str | None = None,
+    requested: str | None = None,
+) -> Head:
+    """Say what outputs (n, ...) are, of a network whose last operation is `operation`.
+
+    `few` are those for a few images; `many` gives those for images of all kinds, and is called only
+    where the operation does not tell. `requested` is what the user says.
+    """
+    if requested is not None:
+        return Head(requested)
+    if few.dtype.kind in "iu":
+        return Head("labels", "it gives whole numbers")
+    known = _BY_OPERATION.get(plain_name(operation or ""))
+    if known is not None and not _holds_parts(_rows(few), known):
+        return Head(known, f"its last operation is {operation}")
+    return _by_numbers(_rows(many()))
+
+
+def last_operation(producers: Producers, output: str) -> str | None:
+    """Name the last operation on the way to an output that changes numbers; None where it is lost.
+
+    Adding a constant to a matrix product is part of it.
+    """
+    seen: set[str] = set()
+    while output in producers and output not in seen:
+        seen.add(output)
+        operation, given = producers[output]
+        name = plain_name(operation)
+        made = [tensor for tensor in given if not _is_constant(producers, tensor)]
+        if name in _PASSING and given:
+            output = given[0]
+        elif name in ("add", "addv2") and len(made) == 1 and len(given) > 1:
+            before = last_operation(producers, made[0])
+            return before if plain_name(before or "") in _LINEAR else operation
+        else:
+            return operation
+    return None
+
+
+def _is_constant(producers: Producers, tensor: str) -> bool:
+    """Tell whether a tensor is one that nothing makes, whatever its precision and shape."""
+    for _ in range(_MOST_CASTS):
+        if tensor not in producers:
+            return True
+        operation, given = producers[tensor]
+        if plain_name(operation) not in _PASSING or not given:
+            return False
+        tensor = given[0]
+    return False
+
+
+def plain_name(operation: str) -> str:
+    """Bring `LogSoftmax`, `log_softmax` and `LOG_SOFTMAX` to one form."""
+    return operation.replace("_", "").lower()
+
+
+def choose_output(where: object, sizes: Mapping[str, str], requested: str | None) -> str:
+    """Return the name of the output that is meant, of those that there are with their sizes.
+
+    Raises SeveralOutputsError where it has to be chosen, and for a name that is not there.
+    """
+    if requested in sizes:
+        return str(requested)
+    listed = ", ".join(f"{one_line(name)} ({size})" for name, size in sizes.items())
+    if requested is not None:
+        raise SeveralOutputsError(
+            f"--output-name {requested}: '{where}' has no such output; it has {listed}", sizes
+        )
+    if len(sizes) != 1:
+        first = one_line(next(iter(sizes), ""))
+        raise SeveralOutputsError(
+            f"'{where}' has {len(sizes)} outputs: {listed}; say which one classifies with"
+            f" --output-name, such as --output-name {first}",
+            sizes,
+        )
+    return next(iter(sizes))
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Give the same names, with a number behind each that was there before."""
+    found: list[str] = []
+    for name in names:
+        same = sum(1 for other in found if other == name or other.startswith(f"{name}:"))
+        found.append(f"{name}:{same}" if same else name)
+    return found
+
+
+def size_text(axes: Iterable[Any]) -> str:
+    """Write the axes of an output down, the batch left out."""
+    sizes = [str(axis) if isinstance(axis, int) and axis > 0 else "?" for axis in axes]
+    return "x".join(sizes) or "1"
+
+
+def _rows(outputs: "NDArray[Any]") -> "NDArray[Any]":
+    return outputs.reshape(len(outputs), -1)
+
+
+def _holds_parts(rows: "NDArray[Any]", known: str) -> bool:
+    """Tell whether a softmax was taken over parts of the outputs, each of which sums to 1."""
+    import numpy as np
+
+    if known not in ("probabilities", "log-probabilities"):
+        return False
+    shares = np.exp(rows) if known == "log-probabilities" else rows
+    return bool(np.median(shares.sum(axis=1)) > _PARTS)
+
+
+def _by_numbers(rows: "NDArray[Any]") -> Head:
+    import numpy as np
+
+    lowest, highest = rows.min(), rows.max()
+    inside = lowest >= -1e-6 and highest <= 1 + 1e-6
+    varied = bool(np.ptp(rows, axis=0).max() > _ROUNDING)
+    if rows.shape[1] == 1:
+        if inside:
+            return Head("sigmoids", "it gives one number within 0 to 1", False)
+        return Head("logits", "it gives one number, outside 0 to 1")
+    if inside and _sums_to_1(rows):
+        return Head("probabilities", "its outputs lie within 0 to 1 and sum to 1", varied)
+    if inside:
+        return Head("sigmoids", "its outputs lie within 0 to 1 and do not sum to 1", False)
+    if highest <= 1e-6 and _sums_to_1(np.exp(rows)):
+        return Head("log-probabilities", "the exponentials of its outputs sum to 1", varied)
+    return Head("logits", "its outputs lie outside 0 to 1")
+
+
+def _sums_to_1(rows: "NDArray[Any]") -> bool:
+    return bool(abs(rows.sum(axis=1, dtype="float64") - 1).max() < _ROUNDING)
