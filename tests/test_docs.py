@@ -7,9 +7,13 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kextract.config import DistillConfig
+from kextract.config.option import table
+from kextract.methods import METHODS
 from kextract.storage import read_info
 from tests.cli.program import kextract, kextract_process
 
@@ -49,18 +53,48 @@ def readme_commands() -> list[str]:
 
 
 def help_pages() -> str:
-    """Give docs/commands.md: what `--help` says of every command."""
-    pages = ["# Commands\n\nWhat `kextract COMMAND --help` says.\n"]
+    """Give docs/commands.md: what `--help-all` says of every command, and defaults by method."""
+    pages = [
+        "# Commands\n\nWhat `kextract COMMAND --help-all` says; `--help` has the options that"
+        " matter most. [Defaults by method](#defaults-by-method) are at the end.\n"
+    ]
     for command in ("", *COMMANDS):
-        words = [command] if command else []
-        shown = kextract(*words, "--help", COLUMNS="100", TERMINAL_WIDTH="100", NO_COLOR="1")
+        words = [command, "--help-all"] if command else ["--help"]
+        shown = kextract(*words, COLUMNS="100")
         text = "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
         pages.append(f"## {command or 'kextract'}\n\n```\n{text}\n```\n")
-    return "\n".join(pages)
+    return "\n".join([*pages, defaults_by_method()])
 
 
-def test_docs_list_the_options_that_help_lists() -> None:
+def defaults_by_method() -> str:
+    """Give the table of options whose default is not the same for all methods."""
+    entries = table(DistillConfig)
+    names = [name for name in entries if any(name in spec.defaults for spec in METHODS.values())]
+    columns: dict[tuple[Any, ...], list[str]] = {}
+    for method, spec in METHODS.items():
+        values = tuple(spec.defaults.get(name, entries[name].default) for name in names)
+        columns.setdefault(values, []).append(method)
+    rows = [
+        ["option", *(", ".join(methods) for methods in columns.values())],
+        ["---"] * (1 + len(columns)),
+        *(
+            [f"`--{name.replace('_', '-')}`", *map(str, row)]
+            for name, *row in zip(names, *columns, strict=True)
+        ),
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(["## Defaults by method\n", *lines, ""])
+
+
+def test_docs_list_the_options_and_defaults_that_there_are() -> None:
     assert (ROOT / "docs" / "commands.md").read_text() == help_pages()
+
+
+def test_the_docs_have_the_defaults_of_two_methods() -> None:
+    """Read off the registry by a reader, not by the code that writes the table."""
+    text = (ROOT / "docs" / "commands.md").read_text()
+    assert "| option | random, adversarial | shapes, inversion, surrogate, real |" in text
+    assert "| `--learning-rate` | 0.0001 | 0.01 | 0.015 | 0.01 |" in text
 
 
 def test_the_readme_begins_with_its_two_commands() -> None:

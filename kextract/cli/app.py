@@ -22,15 +22,17 @@ from kextract.cli import (
     synthesize,
     train_teacher,
 )
-from kextract.cli.command import add_command
+from kextract.cli.command import Group, add_command
 from kextract.stdout import usable_stdout
 
 app = typer.Typer(
     name="kextract",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
+    # Help is as wide as the terminal.
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": sys.maxsize},
 )
 
 
@@ -58,18 +60,19 @@ def _kextract(
     """Take the knowledge out of a trained image classifier, without its data."""
 
 
-add_command(app, "quickstart", quickstart.quickstart, quickstart.EXAMPLE)
-add_command(app, "train-teacher", train_teacher.train_teacher, train_teacher.EXAMPLE)
-add_command(app, "distill", distill.distill, distill.EXAMPLE)
-add_command(app, "synthesize", synthesize.synthesize, synthesize.EXAMPLE)
-add_command(app, "evaluate", evaluate.evaluate, evaluate.EXAMPLE)
-add_command(app, "export", export.export, export.EXAMPLE)
-add_command(app, "predict", predict.predict, predict.EXAMPLE)
-add_command(app, "compare", compare.compare, compare.EXAMPLE)
-add_command(app, "report", report.report, report.EXAMPLE)
-add_command(app, "inspect", inspect_checkpoint.inspect_checkpoint, inspect_checkpoint.EXAMPLE)
-add_command(app, "list", list_names.list_names, list_names.EXAMPLE)
-add_command(app, "doctor", doctor.doctor, doctor.EXAMPLE)
+TEACH, USE, LOOK = "Teach", "Measure and use", "Look up"
+add_command(app, "quickstart", quickstart.quickstart, quickstart.EXAMPLE, TEACH)
+add_command(app, "train-teacher", train_teacher.train_teacher, train_teacher.EXAMPLE, TEACH)
+add_command(app, "distill", distill.distill, distill.EXAMPLE, TEACH)
+add_command(app, "synthesize", synthesize.synthesize, synthesize.EXAMPLE, TEACH)
+add_command(app, "evaluate", evaluate.evaluate, evaluate.EXAMPLE, USE)
+add_command(app, "export", export.export, export.EXAMPLE, USE)
+add_command(app, "predict", predict.predict, predict.EXAMPLE, USE)
+add_command(app, "compare", compare.compare, compare.EXAMPLE, LOOK)
+add_command(app, "report", report.report, report.EXAMPLE, LOOK)
+add_command(app, "inspect", inspect_checkpoint.inspect_checkpoint, inspect_checkpoint.EXAMPLE, LOOK)
+add_command(app, "list", list_names.list_names, list_names.EXAMPLE, LOOK)
+add_command(app, "doctor", doctor.doctor, doctor.EXAMPLE, LOOK)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

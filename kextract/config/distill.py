@@ -41,17 +41,18 @@ class DistillConfig:
 
     method: str = option(
         "adversarial",
-        "Where the student's images come from; auto chooses by the teacher, and kextract list"
-        " describes the methods.",
+        "Where the student's images come from: a method of kextract list, or auto.",
         default_text="auto",
+        basic=True,
     )
     epochs: int = shared.epochs(10, "Epochs of the student.")
     steps_per_epoch: int = option(30, "Updates of the student per epoch.", bounds=at_least(1))
     batch_size: int = shared.batch_size(32)
     minutes: float | None = option(
         None,
-        "Fit epochs and updates to this many minutes, by the measured speed of the machine.",
+        "Fit epochs and updates to this many minutes.",
         bounds=POSITIVE,
+        basic=True,
     )
     recipe: str = option(
         "corrected",

@@ -90,8 +90,8 @@ class InversionConfig(GeneratorConfig):
 class SynthesisConfig:
     """How many images are synthesized from a teacher, and for how long a generator is trained."""
 
-    steps: int = option(300, "Steps of the generator.", bounds=at_least(1))
-    per_class: int = option(10, "Images of every class.", bounds=at_least(1))
+    steps: int = option(300, "Steps of the generator.", bounds=at_least(1), basic=True)
+    per_class: int = option(10, "Images of every class.", bounds=at_least(1), basic=True)
     zoom: int = option(2, "Side of an image's pixel in the picture.", bounds=at_least(1))
 
     def __post_init__(self) -> None:

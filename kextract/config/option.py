@@ -56,6 +56,8 @@ class Option:
     """The only values that there are."""
     suggestions: Names = ()
     """Values that a shell completes to, where others are possible."""
+    basic: bool = False
+    """Shown by `--help`; all others by `--help-all` alone."""
     group: str | None = None
     """A concept that not every method has a use for; see `MethodSpec.uses`."""
     recipe: str | None = None
@@ -79,7 +81,7 @@ def option(default: Any, help: str, *, panel: str = "Options", **about: Any) -> 
 
 def argument(help: str, **about: Any) -> Any:
     """Declare a positional argument; whoever assembles the dataclass refuses a missing one."""
-    return option(None, help, panel="Arguments", argument=True, **about)
+    return option(None, help, panel="Arguments", argument=True, basic=True, **about)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ PANEL = "Queries"
 GROUP = "asking"
 
 
-def _count(default: int, help: str, least: int = 1) -> int:
-    declared: int = option(default, help, panel=PANEL, group=GROUP, bounds=at_least(least))
+def _count(default: int, help: str, *, basic: bool = False) -> int:
+    declared: int = option(default, help, panel=PANEL, group=GROUP, basic=basic, bounds=at_least(1))
     return declared
 
 
@@ -24,8 +24,8 @@ class QueryConfig:
 
     query_budget: int = _count(
         20_000,
-        "Images that may be sent to the teacher in all, those that are sent again and those that"
-        " are in the ledger already included.",
+        "Most images sent to a black box, repeated ones and those in the ledger included.",
+        basic=True,
     )
     questions: str | None = option(
         None,

@@ -24,6 +24,7 @@ def seed() -> Any:
         0,
         "Repeats a run bit for bit on the same machine.",
         panel=MACHINE,
+        basic=True,
         bounds=Bounds(lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"),
     )
 
@@ -67,7 +68,7 @@ def strategy() -> Any:
 
 def epochs(default: int, help: str) -> Any:
     """Declare how long is trained."""
-    return option(default, help, bounds=at_least(1))
+    return option(default, help, basic=True, bounds=at_least(1))
 
 
 def display() -> Any:
@@ -75,6 +76,7 @@ def display() -> Any:
     return option(
         "auto",
         "How epochs are shown; auto is live on a terminal, else plain.",
+        basic=True,
         panel=PLACES,
         choices=DISPLAYS,
         setting=False,
@@ -83,7 +85,7 @@ def display() -> Any:
 
 def table_format(*formats: str) -> Any:
     """Declare how a table of results is printed."""
-    return option("table", "How results are printed.", choices=formats, setting=False)
+    return option("table", "How results are printed.", basic=True, choices=formats, setting=False)
 
 
 def pooling() -> Any:
@@ -123,7 +125,7 @@ def output_name() -> Any:
 
 def dataset(help: str, default: str | None = None, **about: Any) -> Any:
     """Declare the data set of a command."""
-    return option(default, help, short="-d", metavar="NAME|NPZ|FOLDER", **about)
+    return option(default, help, short="-d", metavar="NAME|NPZ|FOLDER", basic=True, **about)
 
 
 def class_names() -> Any:
@@ -168,19 +170,23 @@ class Output:
 
     output: Path | None = option(
         None,
-        "Checkpoint to write, ending in .weights.h5; {teacher}, {seed} and other options in braces"
-        " are filled in.",
+        "Checkpoint to write, ending in .weights.h5; options in braces, such as {seed}, are filled"
+        " in.",
         panel=PLACES,
         short="-o",
-        default_text="a name in checkpoints/ that says what it is",
+        default_text="a name in checkpoints/",
         setting=False,
+        basic=True,
     )
-    overwrite: bool = option(False, "Replace an existing output file.", panel=PLACES, setting=False)
+    overwrite: bool = option(
+        False, "Replace an existing output file.", panel=PLACES, setting=False, basic=True
+    )
     resume: bool = option(
         False,
         "Continue the unfinished run of the same output.",
         panel=PLACES,
         setting=False,
+        basic=True,
     )
     extendable: bool = option(
         False,
@@ -261,14 +267,14 @@ class Foreign:
     pooling: str | None = pooling()
     input_range: str | None = option(
         None,
-        "Which pixels a network of another program takes: the values of black and white, such as"
-        " 0,1 or 0,255, a usual preprocessing by its name (per-image: each image less its mean,"
-        " over its deviation), or a .toml file with mean and deviation per channel.",
+        "Pixels that a network of another program takes: black and white, such as 0,255, or the"
+        " name of a usual preprocessing, or a .toml file with mean and deviation per channel.",
         panel="Networks",
         short="--preprocessing",
         metavar="LOW,HIGH|NAME|TOML",
         suggestions=NAMED,
         default_text="what its file tells, else -1,1",
+        basic=True,
     )
     class_names: Path | None = class_names()
     outputs: str | None = outputs()

@@ -45,7 +45,7 @@ class TeacherConfig:
         0.1, "Share of the training images held out for validation.", bounds=SHARE
     )
     augment: bool = option(
-        False, "Shift images at random, and mirror them where that keeps their class."
+        False, "Shift images at random, and mirror them where that keeps their class.", basic=True
     )
     shift: int = option(
         4, "Largest random shift of an augmented image, pixels.", bounds=at_least(0)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kextract.config.option import Entry, check
+from kextract.config.option import check
 from kextract.config.resolve import Layer
 from kextract.methods.auto import Facts
 
@@ -24,12 +24,3 @@ class Request:
         """
         del given, facts
         return ()
-
-    @classmethod
-    def default_text(cls, entry: Entry) -> str:
-        """Say what an option is by default, as `--help` shows it; empty for nothing to say."""
-        if entry.option.default_text:
-            return entry.option.default_text
-        if entry.default is None or entry.default is False:
-            return ""
-        return str(entry.default)

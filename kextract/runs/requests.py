@@ -12,12 +12,12 @@ from kextract.config import (
     TeacherConfig,
     shared,
 )
-from kextract.config.option import Entry, argument, at_least, option
+from kextract.config.option import argument, at_least, option
 from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import Invocation, Layer, resolve
 from kextract.config.shared import PLACES, Answering, Foreign, Machine, Output
 from kextract.datasets import dataset_names
-from kextract.methods import METHODS, method_spec
+from kextract.methods import method_spec
 from kextract.methods.auto import Facts
 from kextract.models import MODELS, TEACHER, share_of_teacher
 from kextract.runs import rules
@@ -49,7 +49,11 @@ class TrainRequest(Request):
         suggestions=dataset_names,
     )
     model: str = option(
-        "resnet11", "Architecture; kextract list describes them.", short="-m", suggestions=MODELS
+        "resnet11",
+        "Architecture; kextract list describes them.",
+        short="-m",
+        suggestions=MODELS,
+        basic=True,
     )
     config: TeacherConfig = field(default_factory=TeacherConfig)
     limit: int | None = option(
@@ -57,6 +61,7 @@ class TrainRequest(Request):
         "Use only this many training images, drawn evenly from all classes, for a quick try.",
         bounds=at_least(10),
         default_text="all",
+        basic=True,
     )
     pooling: str | None = shared.pooling()
     machine: Machine = field(default_factory=Machine)
@@ -70,32 +75,34 @@ class DistillRequest(Request):
     """What `distill` takes."""
 
     teacher: Path = argument(
-        "Checkpoint of the teacher, a whole Keras model, or a black box: an .onnx or .tflite"
-        " file, a SavedModel folder, or python:module:function."
+        "Checkpoint, whole Keras model or black box: an .onnx or .tflite file, a SavedModel folder,"
+        " or python:module:function."
     )
     student: str | None = option(
         None,
-        "Architecture of the student: a name, a .keras file with a network of your own, or the"
-        " teacher's own with a share of its parameters left, such as teacher@0.5.",
+        "Architecture: a name, a .keras file of your own, or the teacher's with a share of its"
+        " parameters, such as teacher@0.5.",
         suggestions=(*MODELS, f"{TEACHER}@0.5"),
-        default_text="the teacher's architecture",
+        default_text="the teacher's",
+        basic=True,
     )
     config: DistillConfig = field(default_factory=DistillConfig)
     preset: str | None = option(
         None,
-        "Ready-made settings of the method inversion: a name, or a .toml file of your own.",
+        "Settings for inversion: a name, or a .toml file.",
         suggestions=preset_names,
         setting=False,
+        basic=True,
     )
     images: str | None = option(
         None,
-        "Images to learn from or, with queries, to choose questions from: a data set, an .npz file"
-        " or a folder of images; resized.",
+        "Images to learn from or, with queries, to ask about; resized.",
         metavar="NAME|NPZ|FOLDER",
+        basic=True,
     )
     dataset: str | None = shared.dataset(
         "Labelled images to measure the student on; it never learns from them.",
-        default_text="the teacher's, where they can be had",
+        default_text="the teacher's, if available",
         suggestions=dataset_names,
     )
     foreign: Foreign = field(default_factory=Foreign)
@@ -143,16 +150,6 @@ class DistillRequest(Request):
             *_defaults_of_student(given.get("student")),
             *_defaults_of_distance(given),
         ]
-
-    @classmethod
-    def default_text(cls, entry: Entry) -> str:
-        """Say for which methods the default is another one."""
-        others: dict[Any, list[str]] = {}
-        for method, spec in METHODS.items():
-            if entry.name in spec.defaults:
-                others.setdefault(spec.defaults[entry.name], []).append(method)
-        parts = [f"{value}: {', '.join(methods)}" for value, methods in others.items()]
-        return "; ".join([super().default_text(entry), *parts]).removeprefix("; ")
 
 
 def _defaults_for(method: str, access: str | None) -> list[Layer]:
@@ -203,10 +200,13 @@ class SynthesizeRequest(Request):
         "File to write: a picture (.png), or images, classes and probabilities (.npz).",
         panel=PLACES,
         short="-o",
-        default_text="a name in checkpoints/ that says what it is",
+        default_text="a name in checkpoints/",
         setting=False,
+        basic=True,
     )
-    overwrite: bool = option(False, "Replace an existing output file.", panel=PLACES, setting=False)
+    overwrite: bool = option(
+        False, "Replace an existing output file.", panel=PLACES, setting=False, basic=True
+    )
     format: str = shared.display()
 
 
@@ -215,7 +215,12 @@ class QuickstartRequest(Request):
     """What `quickstart` takes."""
 
     output: Path = option(
-        FOLDER, "Folder for the checkpoints.", panel=PLACES, short="-o", setting=False
+        FOLDER,
+        "Folder for the checkpoints.",
+        panel=PLACES,
+        short="-o",
+        setting=False,
+        basic=True,
     )
     seed: int = shared.seed()
     machine: Machine = field(default_factory=Machine)

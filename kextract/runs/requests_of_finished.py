@@ -32,27 +32,31 @@ class EvaluateRequest(Request):
         default_text="the checkpoint's own",
         suggestions=dataset_names,
     )
-    split: str = option("test", "Part of the data set.", choices=SPLITS)
+    split: str = option("test", "Part of the data set.", choices=SPLITS, basic=True)
     images: str | None = option(
         None,
         "Images without labels, of any size, in place of a data set: agreement and KL divergence"
         " with --against are measured alone.",
         metavar="NAME|NPZ|FOLDER",
         suggestions=dataset_names,
+        basic=True,
     )
     against: Path | None = option(
         None,
         "A teacher to compare with, also a black box: agreement and KL divergence.",
+        basic=True,
     )
     min_accuracy: float | None = option(
         None,
         "Exit with 3 if any accuracy is below this, 0 to 1.",
         bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
+        basic=True,
     )
     min_agreement: float | None = option(
         None,
         "Exit with 3 if any agreement with --against is below this, 0 to 1.",
         bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
+        basic=True,
     )
     foreign: Foreign = field(default_factory=Foreign)
     answering: Answering = field(default_factory=Answering)
@@ -84,23 +88,31 @@ class ExportRequest(Request):
 
     checkpoint: Path = argument("Checkpoint, or a whole Keras model, to write for other programs.")
     format: str | None = option(
-        None, "File format.", choices=FORMATS, default_text="by the ending of --output"
+        None,
+        "File format.",
+        choices=FORMATS,
+        default_text="by the ending of --output",
+        basic=True,
     )
     int8: bool = option(
-        False, "Integers throughout, input and output too: a quarter of the bytes; for tflite."
+        False,
+        "Integers throughout, input and output too: a quarter of the bytes; for tflite.",
+        basic=True,
     )
-    float16: bool = option(False, "Weights in half the bytes; for tflite.")
+    float16: bool = option(False, "Weights in half the bytes; for tflite.", basic=True)
     calibrate: str | None = option(
         None,
         "Images that --int8 is calibrated on: a data set, an .npz file or a folder of images.",
         metavar="NAME|NPZ|FOLDER",
         default_text="half synthesized from the network, half procedural",
+        basic=True,
     )
     softmax: bool | None = option(
         None,
         "Give probabilities, or logits.",
         off="--logits",
         default_text="what a student's teacher gave",
+        basic=True,
     )
     input_range: str | None = option(
         None,
@@ -109,6 +121,7 @@ class ExportRequest(Request):
         metavar="LOW,HIGH|NAME|TOML",
         suggestions=NAMED,
         default_text="what a student's teacher took, else -1,1",
+        basic=True,
     )
     min_agreement: float | None = option(
         None,
@@ -140,11 +153,16 @@ class ExportRequest(Request):
         "File to write, or folder for savedmodel.",
         panel=PLACES,
         short="-o",
-        default_text="a name in checkpoints/ that says what it is",
+        default_text="a name in checkpoints/",
         setting=False,
+        basic=True,
     )
-    overwrite: bool = option(False, "Replace an existing output.", panel=PLACES, setting=False)
-    json: bool = option(False, "Print the results as JSON.", panel=PLACES, setting=False)
+    overwrite: bool = option(
+        False, "Replace an existing output.", panel=PLACES, setting=False, basic=True
+    )
+    json: bool = option(
+        False, "Print the results as JSON.", panel=PLACES, setting=False, basic=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +196,7 @@ class CompareRequest(Request):
         " the file's name without its seed, none is each run alone.",
         metavar="OPTION,...",
         default_text="runs that differ only in their seed",
+        basic=True,
     )
     columns: str | None = option(
         None,
@@ -185,15 +204,27 @@ class CompareRequest(Request):
         " metric of an epoch, such as last_agreement; also teacher_share, minutes, parameters.",
         metavar="METRIC,...",
         default_text="as in the article's tables",
+        basic=True,
     )
-    epochs: bool = option(False, "Show every epoch instead of the summary.")
+    epochs: bool = option(False, "Show every epoch instead of the summary.", basic=True)
     plot: Path | None = option(
-        None, "Picture to write, ending in .png or .svg.", panel=PLACES, setting=False
+        None,
+        "Picture to write, ending in .png or .svg.",
+        panel=PLACES,
+        setting=False,
+        basic=True,
     )
     plot_by: str = option(
-        "epoch", "What accuracy is drawn against.", panel=PLACES, choices=PLOTS, setting=False
+        "epoch",
+        "What accuracy is drawn against.",
+        panel=PLACES,
+        choices=PLOTS,
+        setting=False,
+        basic=True,
     )
-    overwrite: bool = option(False, "Replace an existing picture.", panel=PLACES, setting=False)
+    overwrite: bool = option(
+        False, "Replace an existing picture.", panel=PLACES, setting=False, basic=True
+    )
     format: str = shared.table_format("table", "markdown", "csv", "json")
 
 
@@ -205,11 +236,15 @@ class ReportRequest(Request):
         "Checkpoints of students and teachers, or patterns of their names in quotes."
     )
     title: str | None = option(
-        None, "Heading of the page.", default_text="what was learned from which teacher"
+        None,
+        "Heading of the page.",
+        default_text="what was learned from which teacher",
+        basic=True,
     )
     measure: bool = option(
         False,
         "Run the models on their test images too, for confusion matrices and multiply-adds.",
+        basic=True,
     )
     dataset: str | None = shared.dataset(
         "With --measure: labelled images to measure on.",
@@ -219,9 +254,16 @@ class ReportRequest(Request):
     class_names: Path | None = shared.class_names()
     machine: Machine = field(default_factory=Machine)
     output: Path = option(
-        Path("report.html"), "Page to write.", panel=PLACES, short="-o", setting=False
+        Path("report.html"),
+        "Page to write.",
+        panel=PLACES,
+        short="-o",
+        setting=False,
+        basic=True,
     )
-    overwrite: bool = option(False, "Replace an existing page.", panel=PLACES, setting=False)
+    overwrite: bool = option(
+        False, "Replace an existing page.", panel=PLACES, setting=False, basic=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +284,9 @@ class InspectRequest(Request):
     outputs: str | None = shared.outputs()
     output_name: str | None = shared.output_name()
     config: bool = option(
-        False, "Print the options that made the checkpoint, as a configuration file."
+        False,
+        "Print the options that made the checkpoint, as a configuration file.",
+        basic=True,
     )
     format: str = shared.table_format("table", "json")
 

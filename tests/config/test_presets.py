@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from kextract.config import DistillConfig, InversionConfig
-from kextract.config.option import table
 from kextract.config.presets import preset, preset_names
 from kextract.config.resolve import COMMAND_LINE, Layer
 from kextract.errors import RequestError, UnknownNameError
 from kextract.methods import METHODS
-from kextract.runs.requests import DistillRequest, invoke
+from kextract.runs.requests import invoke
 
 DOCS = Path(__file__).parents[2] / "docs" / "methods.md"
 DRAWING = {field.name for field in fields(InversionConfig)}
@@ -99,22 +98,6 @@ def test_a_setting_that_cannot_be_is_refused_by_its_flag(given: dict[str, Any]) 
     (name,) = given
     with pytest.raises(RequestError, match=f"^--{name.replace('_', '-')} "):
         asked("inversion", None, given)
-
-
-def default_of(name: str) -> str:
-    return DistillRequest.default_text(table(DistillRequest)[name])
-
-
-def test_a_default_that_is_the_same_for_all_methods_is_one_value() -> None:
-    assert default_of("class_weight") == str(InversionConfig().class_weight)
-
-
-@pytest.mark.parametrize("name", METHODS["inversion"].defaults)
-def test_a_default_says_which_methods_have_another(name: str) -> None:
-    own, mine = DistillConfig(), METHODS["inversion"].defaults[name]
-    said = default_of(name)
-    assert said.startswith(f"{getattr(own, name)}; ")
-    assert re.search(rf"; {re.escape(str(mine))}: [a-z, ]*inversion", said)
 
 
 def docs_table() -> dict[str, list[str]]:
