@@ -25,9 +25,9 @@ _OTHERS = _names(
     """
     Activation Add AdaptiveAveragePooling2D AdaptiveMaxPooling2D Average AveragePooling2D
     BatchNormalization CenterCrop Concatenate Conv2D Conv2DTranspose Cropping2D Dense
-    DepthwiseConv2D ELU Flatten GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D
-    GlobalMaxPooling2D GroupNormalization Identity InputLayer LayerNormalization LeakyReLU
-    MaxPooling2D Maximum Minimum MultiHeadAttention Multiply Normalization PReLU Permute
+    DepthwiseConv2D ELU EinsumDense Flatten GlobalAveragePooling1D GlobalAveragePooling2D
+    GlobalMaxPooling1D GlobalMaxPooling2D GroupNormalization Identity InputLayer LayerNormalization
+    LeakyReLU MaxPooling2D Maximum Minimum MultiHeadAttention Multiply Normalization PReLU Permute
     RMSNormalization ReLU RepeatVector Rescaling Reshape Resizing SeparableConv2D Softmax Subtract
     UnitNormalization UpSampling2D ZeroPadding2D
     """
@@ -35,7 +35,7 @@ _OTHERS = _names(
 LAYERS = _OTHERS | RANDOM_LAYERS
 WEIGHTED_LAYERS = _names(
     """
-    BatchNormalization Conv2D Conv2DTranspose Dense DepthwiseConv2D SeparableConv2D
+    BatchNormalization Conv2D Conv2DTranspose Dense DepthwiseConv2D EinsumDense SeparableConv2D
     """
 )
 """Those that have weights whatever their options are."""
@@ -45,9 +45,9 @@ MODELS = frozenset({"Functional", "Sequential"})
 OPERATIONS = {
     "keras.src.ops.numpy": _names(
         """
-        Absolute Add Clip Concatenate Divide Exp ExpandDims Flip GetItem Log Max Maximum Mean
-        Minimum Multiply Negative Power Reshape Sqrt Square Squeeze Stack Subtract Sum Tanh
-        Transpose TrueDivide ZerosLike
+        Absolute Add Clip Concatenate Divide Einsum Exp ExpandDims Flip GetItem Log Matmul Max
+        Maximum Mean Min Minimum Multiply Negative Power Reshape Sqrt Square Squeeze Stack Subtract
+        Sum Tanh Transpose TrueDivide ZerosLike
         """
     ),
     "keras.src.ops.nn": _names(
