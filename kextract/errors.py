@@ -9,6 +9,7 @@ KextractError                1  the work failed
 │   ├── UnknownNameError     2  no such data set, model, method, ...
 │   ├── DatasetError         2  images or labels that are missing or unusable
 │   └── CheckpointError      2  a weights file that is missing, damaged or not ours
+│       └── UnsupportedOperatorError  2  a network that is sound, of parts that are not read
 └── GateError                3  a model is worse than `--min-accuracy`
 
 The message is one line: what is wrong (the flag or file by name), what was expected, what was
@@ -74,6 +75,10 @@ class DatasetError(RequestError):
 
 class CheckpointError(RequestError):
     """A weights file that is missing, damaged, unsafe or of another architecture."""
+
+
+class UnsupportedOperatorError(CheckpointError):
+    """A network with an operator, or a use of one, that is not read; named with its node."""
 
 
 class GateError(KextractError):

@@ -1,0 +1,142 @@
+"""One function per operator, found by the operator's name, and what such a function is given."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.foreign.onnx.graph import Node
+from kextract.foreign.onnx.refusing import NotRead, Refused, printable
+
+F = TypeVar("F", bound=Callable[[Any], Any])
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """A node, its opset, and its attributes by name and kind."""
+
+    node: Node
+    opset: int
+
+    def number(self, name: str, default: float) -> float:
+        """Give a number. Raises Refused for something else."""
+        value = self.node.attributes.get(name, default)
+        if not isinstance(value, int | float):
+            raise Refused(f"has '{name}' that is not a number")
+        return float(value)
+
+    def whole(self, name: str, default: int) -> int:
+        """Give a whole number. Raises Refused for something else."""
+        value = self.node.attributes.get(name, default)
+        if not isinstance(value, int):
+            raise Refused(f"has '{name}' that is not a whole number")
+        return value
+
+    def text(self, name: str, default: str) -> str:
+        """Give a text. Raises Refused for something else."""
+        value = self.node.attributes.get(name, default)
+        if not isinstance(value, str):
+            raise Refused(f"has '{name}' that is not a text")
+        return value
+
+    def sizes(self, name: str, default: Sequence[int] | None = None) -> tuple[int, ...] | None:
+        """Give whole numbers. Raises Refused for something else."""
+        value = self.node.attributes.get(name, default)
+        if value is None:
+            return None
+        if not isinstance(value, Sequence) or not all(isinstance(size, int) for size in value):
+            raise Refused(f"has '{name}' that are not whole numbers")
+        return tuple(value)
+
+
+class Registry:
+    """Functions by the name of their operator."""
+
+    def __init__(self, *parts: "Registry") -> None:
+        self.functions: dict[str, Callable[[Any], Any]] = {}
+        for part in parts:
+            for op, function in part.functions.items():
+                self._add(op, function)
+
+    def __call__(self, *ops: str) -> Callable[[F], F]:
+        """Register a function for operators; each may have one."""
+
+        def register(function: F) -> F:
+            for op in ops:
+                self._add(op, function)
+            return function
+
+        return register
+
+    def _add(self, op: str, function: Callable[[Any], Any]) -> None:
+        if op in self.functions:
+            raise ValueError(f"operator {op} is registered twice")
+        self.functions[op] = function
+
+
+def integers(values: NDArray[Any] | None, what: str) -> tuple[int, ...] | None:
+    """Give whole numbers that a node takes as a tensor. Raises Refused for others."""
+    if values is None:
+        return None
+    if values.dtype.kind not in "iub" or values.ndim > 1 or values.size > 64:
+        raise Refused(f"takes {what} that are not a few whole numbers")
+    return tuple(int(value) for value in values.reshape(-1))
+
+
+def axes_of(given: Iterable[int], rank: int) -> tuple[int, ...]:
+    """Count axes from the front. Raises Refused for one that is not there or there twice."""
+    axes = tuple(axis % rank for axis in given if -rank <= axis < rank)
+    if len(set(axes)) != len(tuple(given)):
+        raise Refused(f"names axes {tuple(given)} of a tensor of {rank}")
+    return axes
+
+
+def target_shape(wanted: Sequence[int], shape: Sequence[int], *, keep_zero: bool) -> list[int]:
+    """Say what a Reshape comes to: 0 is the size as it was, -1 whatever is left."""
+    sizes = [
+        shape[place] if size == 0 and keep_zero and place < len(shape) else size
+        for place, size in enumerate(wanted)
+    ]
+    known = 1
+    for size in sizes:
+        known *= 1 if size == -1 else size
+    total = int(np.prod(shape, dtype=object))
+    if sizes.count(-1) == 1 and known > 0 and total % known == 0:
+        sizes[sizes.index(-1)] = total // known
+    product = int(np.prod(sizes, dtype=object))
+    if product != total or any(size < 0 for size in sizes):
+        raise Refused(f"makes {tuple(wanted)} of {tuple(shape)}")
+    return sizes
+
+
+def slices(
+    shape: Sequence[int],
+    starts: Sequence[int],
+    ends: Sequence[int],
+    axes: Sequence[int] | None,
+    steps: Sequence[int] | None,
+) -> dict[int, slice]:
+    """Say which part of each axis a Slice takes, as Python has it."""
+    count = len(starts)
+    chosen = axes_of(axes if axes is not None else range(count), len(shape))
+    steps = steps if steps is not None else (1,) * count
+    if not count == len(ends) == len(chosen) == len(steps) or 0 in steps:
+        raise Refused("slices axes without saying from where to where")
+    found = {}
+    for axis, start, end, step in zip(chosen, starts, ends, steps, strict=True):
+        first, last, _ = slice(start, end, step).indices(shape[axis])
+        # Where Python would count -1 from the end, the slice goes to the very beginning.
+        found[axis] = slice(first, None if last < 0 else last, step)
+    return found
+
+
+def named(node: Node) -> str:
+    """Say which node is meant."""
+    return f"node '{node.name}' ({printable(node.op)})"
+
+
+def not_read(what: str) -> NotRead:
+    """Say what of a known operator is not read."""
+    return NotRead(f"{what}, which is not read")

@@ -1,0 +1,329 @@
+"""Operators that put numbers elsewhere: most of them change no more than a list of axes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby, pairwise
+
+import keras
+import numpy as np
+
+from kextract.foreign.onnx.arithmetic import affine, broadcast
+from kextract.foreign.onnx.calls import Array, Call, as_tensor
+from kextract.foreign.onnx.folding import shape_of, split_sizes
+from kextract.foreign.onnx.linear import dense
+from kextract.foreign.onnx.refusing import Refused
+from kextract.foreign.onnx.registry import (
+    Registry,
+    axes_of,
+    integers,
+    not_read,
+    slices,
+    target_shape,
+)
+from kextract.foreign.onnx.resizing import matrix, output_sizes
+from kextract.foreign.onnx.tensors import (
+    Tensor,
+    aligned,
+    along,
+    checked,
+    from_images,
+    images,
+    reshaped,
+    reshaped_data,
+    tensor,
+    transposed,
+)
+
+SHAPING = Registry()
+MAX_PARTS = 64
+"""The most pieces that a tensor is put together from where they do not follow on each other."""
+
+
+@SHAPING("Reshape")
+def _reshape(call: Call) -> Tensor:
+    x, wanted = call.tensor(), call.listed("shape", 1) or ()
+    return reshaped(x, target_shape(wanted, x.shape, keep_zero=not call.whole("allowzero", 0)))
+
+
+@SHAPING("Flatten")
+def _flatten(call: Call) -> Tensor:
+    x, axis = call.tensor(), call.whole("axis", 1)
+    if not -x.rank <= axis <= x.rank:
+        raise Refused(f"flattens {x.rank} axes from axis {axis} on")
+    axis = axis % x.rank if axis < x.rank else axis
+    return reshaped(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
+
+
+@SHAPING("Transpose")
+def _transpose(call: Call) -> Tensor:
+    x = call.tensor()
+    return transposed(x, call.sizes("perm") or tuple(reversed(range(x.rank))))
+
+
+@SHAPING("Squeeze")
+def _squeeze(call: Call) -> Tensor:
+    x = call.tensor()
+    wanted = call.listed("axes", 1)
+    if wanted is None:
+        wanted = tuple(axis for axis, size in enumerate(x.shape) if size == 1)
+    axes = axes_of(wanted, x.rank)
+    if any(x.shape[axis] != 1 for axis in axes):
+        raise Refused(f"squeezes axes {axes} of {x.shape}")
+    return replace(x, axes=tuple(a for number, a in enumerate(x.axes) if number not in axes))
+
+
+@SHAPING("Unsqueeze")
+def _unsqueeze(call: Call) -> Tensor:
+    x, wanted = call.tensor(), call.listed("axes", 1) or ()
+    rank = x.rank + len(wanted)
+    new, old = axes_of(wanted, rank), iter(x.axes)
+    return replace(x, axes=tuple(() if axis in new else next(old) for axis in range(rank)))
+
+
+@SHAPING("Shape")
+def _shape(call: Call) -> Array:
+    return shape_of(call, call.tensor().shape)
+
+
+@SHAPING("Size")
+def _size(call: Call) -> Array:
+    return np.asarray(math.prod(call.tensor().shape), np.int64)
+
+
+@SHAPING("Expand")
+def _expand(call: Call) -> Tensor:
+    return broadcast(call, call.tensor(), integers(call.constant(1), "a shape") or ())
+
+
+@SHAPING("Concat")
+def _concat(call: Call) -> Tensor:
+    tensors = [as_tensor(call, value) for value in call.inputs if value is not None]
+    return concatenated(tensors, tensors[0].axis(call.whole("axis", 0)))
+
+
+def concatenated(tensors: Sequence[Tensor], axis: int) -> Tensor:
+    """Put tensors behind each other along an axis of ONNX."""
+    shapes = {(*x.shape[:axis], 0, *x.shape[axis + 1 :]) for x in tensors}
+    if len(shapes) != 1:
+        raise Refused(f"puts tensors of shapes {[x.shape for x in tensors][:4]} together")
+    if len(tensors) == 1:
+        return tensors[0]
+    together = aligned(tensors, whole=axis)
+    (place,) = together.axes[axis]
+    place = -1 if place == len(together.data[0].shape) - 1 else place
+    data = keras.layers.Concatenate(axis=place, dtype="float32")(together.data)
+    return tensor(checked(data), together.axes, nonnegative=all(x.nonnegative for x in tensors))
+
+
+@SHAPING("Tile")
+def _tile(call: Call) -> Tensor:
+    x, repeats = call.tensor(), integers(call.constant(1), "repeats") or ()
+    if len(repeats) != x.rank or not all(1 <= count <= MAX_PARTS for count in repeats):
+        raise not_read(f"repeats {x.shape} by {repeats}")
+    for axis, count in enumerate(repeats):
+        x = concatenated([x] * count, axis)
+    return x
+
+
+@SHAPING("Split")
+def _split(call: Call) -> list[Tensor]:
+    x = call.tensor()
+    axis = x.axis(call.whole("axis", 0))
+    sizes = split_sizes(call, x.shape[axis], call.listed("split", 1))
+    ends = np.cumsum(sizes).tolist()
+    return [
+        _sliced(x, {axis: slice(end - size, end, 1)}) for size, end in zip(sizes, ends, strict=True)
+    ]
+
+
+@SHAPING("Slice")
+def _slice(call: Call) -> Tensor:
+    x = call.tensor()
+    return _sliced(
+        x,
+        slices(
+            x.shape,
+            call.listed("starts", 1) or (),
+            call.listed("ends", 2) or (),
+            call.listed("axes", 3),
+            integers(call.optional(4), "steps"),
+        ),
+    )
+
+
+def _sliced(x: Tensor, parts: dict[int, slice]) -> Tensor:
+    for axis, part in parts.items():
+        if not range(x.shape[axis])[part]:
+            raise Refused("takes an empty part of a tensor")
+        if part == slice(0, x.shape[axis], 1) or x.shape[axis] == 1:
+            continue
+        x, place = along(x, axis)
+        data = x.data[(*[slice(None)] * place, part)]
+        x = tensor(checked(data), x.axes, nonnegative=x.nonnegative)
+    return x
+
+
+@SHAPING("Gather")
+def _gather(call: Call) -> Tensor:
+    x, places = call.tensor(), call.constant(1)
+    axis = x.axis(call.whole("axis", 0))
+    if places.ndim > 1 or places.dtype.kind not in "iu" or not places.size:
+        raise not_read("takes numbers by a table of places")
+    size = x.shape[axis]
+    wanted = [int(place) for place in places.reshape(-1)]
+    if not all(-size <= place < size for place in wanted):
+        raise Refused(f"takes places beyond {size}")
+    wanted = [place % size for place in wanted]
+    runs = _runs(wanted)
+    if len(runs) > MAX_PARTS:
+        raise not_read(f"takes numbers from more than {MAX_PARTS} places")
+    found = concatenated([_sliced(x, {axis: part}) for part in runs], axis)
+    if places.ndim == 0:
+        found = replace(found, axes=found.axes[:axis] + found.axes[axis + 1 :])
+    return found
+
+
+def _runs(places: Sequence[int]) -> list[slice]:
+    """Group places into slices of those that follow on each other, up or down."""
+    if len(places) > 1 and all(a - b == 1 for a, b in pairwise(places)):
+        return [slice(places[0], places[-1] - 1 if places[-1] else None, -1)]
+    found = []
+    for _, group in groupby(enumerate(places), lambda pair: pair[1] - pair[0]):
+        run = [place for _, place in group]
+        found.append(slice(run[0], run[-1] + 1, 1))
+    return found
+
+
+@SHAPING("DepthToSpace")
+def _depth_to_space(call: Call) -> Tensor:
+    x, block = call.tensor(), call.whole("blocksize", 1)
+    if x.rank != 4 or block < 1 or x.shape[1] % (block * block):
+        raise Refused(f"makes space of {x.shape} in blocks of {block}")
+    batch, channels, height, width = x.shape
+    inner = channels // (block * block)
+    if call.text("mode", "DCR") == "DCR":
+        parts, order = (batch, block, block, inner, height, width), (0, 3, 4, 1, 5, 2)
+    else:
+        parts, order = (batch, inner, block, block, height, width), (0, 1, 4, 2, 5, 3)
+    moved = transposed(reshaped(x, parts), order)
+    return reshaped(moved, (batch, inner, height * block, width * block))
+
+
+@SHAPING("SpaceToDepth")
+def _space_to_depth(call: Call) -> Tensor:
+    x, block = call.tensor(), call.whole("blocksize", 1)
+    if x.rank != 4 or block < 1 or x.shape[2] % block or x.shape[3] % block:
+        raise Refused(f"makes depth of {x.shape} in blocks of {block}")
+    batch, channels, height, width = x.shape
+    parts = (batch, channels, height // block, block, width // block, block)
+    moved = transposed(reshaped(x, parts), (0, 3, 5, 1, 2, 4))
+    return reshaped(moved, (batch, channels * block * block, height // block, width // block))
+
+
+@SHAPING("Pad")
+def _pad(call: Call) -> Tensor:
+    x = call.tensor()
+    pads = call.listed("pads", 1) or ()
+    fill = call.number("value", 0.0) if call.opset < 11 else call.scalar(2, 0.0)
+    axes = axes_of(integers(call.optional(3), "axes") or range(x.rank), x.rank)
+    if len(pads) != 2 * len(axes) or any(abs(size) > 1 << 14 for size in pads):
+        raise Refused(f"pads {len(axes)} axes by {len(pads)} numbers")
+    mode = call.text("mode", "constant")
+    ends = {
+        axis: (before, after)
+        for axis, before, after in zip(axes, pads, pads[len(axes) :], strict=False)
+        if before or after
+    }
+    cut = {
+        axis: slice(max(0, -before), x.shape[axis] - max(0, -after), 1)
+        for axis, (before, after) in ends.items()
+        if min(before, after) < 0
+    }
+    if any(part.start >= part.stop for part in cut.values()):
+        raise Refused("cuts off more than there is")
+    x = _sliced(x, cut)
+    grown = {axis: (max(0, before), max(0, after)) for axis, (before, after) in ends.items()}
+    grown = {axis: pair for axis, pair in grown.items() if any(pair)}
+    if not grown:
+        return x
+    if mode == "constant":
+        if not abs(fill) <= 1e4:
+            raise not_read(f"pads by {fill:g}")
+        inner = affine(call, x, shift=-fill) if fill else x
+        outer = _zero_padded(inner, grown)
+        return affine(call, outer, shift=fill) if fill else outer
+    if mode not in ("reflect", "edge"):
+        raise not_read(f"pads in mode '{mode[:20]}'")
+    for axis, (before, after) in grown.items():
+        size = x.shape[axis]
+        if mode == "reflect" and max(before, after) >= size:
+            raise Refused("reflects more than there is")
+        if max(before, after) > MAX_PARTS:
+            raise not_read(f"pads by more than {MAX_PARTS}")
+        first = [slice(0, 1, 1)] * before
+        last = [slice(size - 1, size, 1)] * after
+        if mode == "reflect":
+            first = [slice(before, 0, -1)] if before else []
+            end = size - 2 - after
+            last = [slice(size - 2, end if end >= 0 else None, -1)] if after else []
+        parts = [_sliced(x, {axis: part}) for part in first]
+        parts += [x, *(_sliced(x, {axis: part}) for part in last)]
+        x = concatenated(parts, axis)
+    return x
+
+
+def _zero_padded(x: Tensor, ends: dict[int, tuple[int, int]]) -> Tensor:
+    """Put zeros before and after, along any axes."""
+    if x.rank == 4 and set(ends) <= {2, 3} and x.shape[0] == 1:
+        pads = tuple(ends.get(axis, (0, 0)) for axis in (2, 3))
+        data = keras.layers.ZeroPadding2D(pads, dtype="float32")(images(x))
+        return from_images(checked(data), nonnegative=x.nonnegative)
+    for axis, pair in ends.items():
+        x, place = along(x, axis)
+        sizes = x.data.shape[1:]
+        rows = math.prod(sizes[: place - 1])
+        rest = math.prod(sizes[place:])
+        flat = reshaped_data(x.data, (rows, sizes[place - 1], rest))
+        flat = checked(keras.layers.ZeroPadding2D(((0, 0), pair), dtype="float32")(flat))
+        shape = (*sizes[: place - 1], sizes[place - 1] + sum(pair), *sizes[place:])
+        x = tensor(reshaped_data(flat, shape), x.axes, nonnegative=x.nonnegative)
+    return x
+
+
+@SHAPING("Resize", "Upsample")
+def _resize(call: Call) -> Tensor:
+    x = call.tensor()
+    place = 1 if call.node.op == "Upsample" or call.opset < 11 else 2
+    scales = call.optional(place)
+    if "scales" in call.node.attributes:
+        scales = np.asarray(call.node.attributes["scales"], np.float32)
+    if scales is not None and (scales.size == 0 or scales.dtype.kind != "f"):
+        scales = None
+    sizes = integers(call.optional(3), "sizes") if place == 2 else None
+    made, factors = output_sizes(call, x.shape, scales, sizes or None)
+    for size, new in zip(x.shape, made, strict=True):
+        if size * new > 1 << 22:
+            raise not_read(f"resizes {size} to {new}")
+    matrices = {
+        axis: matrix(call, size, new, factor)
+        for axis, (size, new, factor) in enumerate(zip(x.shape, made, factors, strict=True))
+        if size != new or factor != 1
+    }
+    if x.rank == 4 and set(matrices) <= {2, 3} and all(map(_repeats, matrices.values())):
+        times = tuple(made[axis] // x.shape[axis] for axis in (2, 3))
+        if times == (1, 1):
+            return x
+        data = keras.layers.UpSampling2D(times, dtype="float32")(images(x))
+        return from_images(checked(data), nonnegative=x.nonnegative)
+    for axis, values in matrices.items():
+        x = dense(call, x, axis, values)
+    return x
+
+
+def _repeats(values: Array) -> bool:
+    """Tell whether a matrix repeats each number as often as every other."""
+    size, made = values.shape
+    return made % size == 0 and np.array_equal(
+        values, np.repeat(np.eye(size), made // size, axis=1)
+    )

@@ -1,0 +1,301 @@
+"""Where the axes of an ONNX tensor are in the Keras tensor that holds its numbers.
+
+ONNX has channels first, Keras has them last, and always has images along its first axis. So a
+tensor here is a Keras tensor of a batch and a list that says for every axis of ONNX which axes of
+Keras it is made of: several, where ONNX has flattened them, and none, where it is of one number, as
+the batch is: files are read as functions of one image. To transpose, to flatten, to squeeze is then
+to change the list, and nothing is computed until a layer wants its axes in an order of its own.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.foreign.onnx.refusing import Refused
+
+MAX_NUMBERS = 1 << 24
+"""The most numbers that a tensor may hold per image."""
+
+Axes = tuple[tuple[int, ...], ...]
+"""Of each axis in ONNX the axes in Keras that it is made of, the slowest first."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What a network computes of an image."""
+
+    data: Any
+    """A KerasTensor, (None, ...)."""
+    axes: Axes
+    """Axes of one number are in no entry."""
+    nonnegative: bool = False
+    """Whether it is known to hold nothing below zero."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As ONNX sees it."""
+        return tuple(math.prod(self.data.shape[atom] for atom in axis) for axis in self.axes)
+
+    @property
+    def rank(self) -> int:
+        """The number of axes in ONNX."""
+        return len(self.axes)
+
+    def axis(self, number: int) -> int:
+        """Count an axis from the front. Raises Refused where there is none."""
+        if not -self.rank <= number < self.rank:
+            raise Refused(f"has no axis {number} in a tensor of {self.rank}")
+        return number % self.rank
+
+    def with_data(self, data: Any, *, nonnegative: bool = False) -> "Tensor":
+        """Put something of the same axes in the place of the numbers."""
+        return Tensor(checked(data), self.axes, nonnegative)
+
+
+def tensor(data: Any, axes: Iterable[Iterable[int]], *, nonnegative: bool = False) -> Tensor:
+    """Make a tensor; axes of Keras of one number are left out."""
+    sizes = checked(data).shape
+    kept = tuple(tuple(atom for atom in axis if sizes[atom] != 1) for axis in axes)
+    return Tensor(data, kept, nonnegative)
+
+
+def checked(data: Any) -> Any:
+    """Raise Refused for a Keras tensor that would hold too much; nothing is computed here."""
+    if any(size is None or size < 1 for size in data.shape[1:]):
+        raise Refused(f"makes a tensor of the impossible shape {data.shape}")
+    if math.prod(data.shape[1:]) > MAX_NUMBERS:
+        raise Refused(f"makes more than {MAX_NUMBERS} numbers of one image")
+    return data
+
+
+def natural(data: Any) -> Tensor:
+    """Give a tensor that has one number for its batch and then the axes that Keras has."""
+    return tensor(data, [(), *((axis,) for axis in range(1, len(data.shape)))])
+
+
+def arranged(x: Tensor, groups: Sequence[Sequence[int]]) -> Any:
+    """Give the Keras tensor with one axis for each group of axes of Keras, in this order.
+
+    A group may be empty, for an axis of one number. Nothing is done where nothing has to be.
+    """
+    sizes = x.data.shape
+    order = [atom for group in groups for atom in group]
+    shape = [math.prod(sizes[atom] for atom in group) for group in groups]
+    return reshaped_data(permuted(x.data, order), shape)
+
+
+def permuted(data: Any, order: Sequence[int]) -> Any:
+    """Put the axes of Keras into an order; those of one number, which may miss, go to the end."""
+    if list(order) == sorted(order):
+        return data
+    rest = [axis for axis in range(1, len(data.shape)) if axis not in order]
+    return keras.layers.Permute((*order, *rest), dtype="float32")(data)
+
+
+def reshaped_data(data: Any, shape: Sequence[int]) -> Any:
+    """Give a Keras tensor these axes after its first."""
+    target = tuple(shape) or (1,)
+    if tuple(data.shape[1:]) == target:
+        return data
+    if len(target) == 1:
+        return keras.layers.Flatten(dtype="float32")(data)
+    return keras.layers.Reshape(target, dtype="float32")(data)
+
+
+def images(x: Tensor) -> Any:
+    """Give (n, h, w, c) of a tensor (1, c, h, w). Raises Refused for any other."""
+    if x.rank != 4 or x.shape[0] != 1:
+        raise Refused(f"is applied to a tensor of shape {x.shape}, not to one image (1, c, h, w)")
+    _, channels, height, width = x.axes
+    return arranged(x, [height, width, channels])
+
+
+def from_images(data: Any, *, nonnegative: bool = False) -> Tensor:
+    """See (n, h, w, c) as ONNX does, (1, c, h, w)."""
+    return tensor(data, [(), (3,), (1,), (2,)], nonnegative=nonnegative)
+
+
+@dataclass(frozen=True)
+class Trailing:
+    """A tensor some axes of which are one, the last, in Keras."""
+
+    data: Any
+    axes: Axes
+    """Of the axes of ONNX, those that are last now being of one number."""
+    reordered: Callable[[NDArray[Any]], NDArray[Any]]
+    """Takes an array whose first axis goes over the axes as ONNX has them, to what Keras has."""
+
+    @property
+    def last(self) -> int:
+        """The number of the last axis in Keras."""
+        return len(self.data.shape) - 1
+
+
+def with_trailing(x: Tensor, chosen: Sequence[int]) -> Trailing:
+    """Make axes of ONNX the last one in Keras; in whatever order costs least, the rest too."""
+    sizes = x.data.shape
+    listed = [atom for axis in chosen for atom in x.axes[axis]]
+    group = sorted(listed)
+    rest = sorted(atom for axis in x.axes for atom in axis if atom not in group)
+    places = {atom: place for place, atom in enumerate(rest, 1)}
+    axes = tuple(tuple(places[atom] for atom in axis if atom in places) for axis in x.axes)
+
+    def reordered(values: NDArray[Any]) -> NDArray[Any]:
+        of_each = values.reshape(*(sizes[atom] for atom in listed), *values.shape[1:])
+        order = [listed.index(atom) for atom in group]
+        moved = of_each.transpose(*order, *range(len(order), of_each.ndim))
+        return np.ascontiguousarray(moved.reshape(values.shape))
+
+    return Trailing(arranged(x, [*((atom,) for atom in rest), group]), axes, reordered)
+
+
+def transposed(x: Tensor, order: Sequence[int]) -> Tensor:
+    """Put the axes of ONNX into another order."""
+    if sorted(order) != list(range(x.rank)):
+        raise Refused(f"puts {x.rank} axes into the order {tuple(order)}")
+    return replace(x, axes=tuple(x.axes[axis] for axis in order))
+
+
+def reshaped(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """Give a tensor other axes in ONNX, of as many numbers.
+
+    Axes of Keras are split where an end of an axis falls inside of them; where it falls between
+    two numbers that no split can part, all are put into ONNX's order.
+    """
+    if math.prod(shape) != math.prod(x.shape):
+        raise Refused(f"makes {tuple(shape)} of {x.shape}, which is another number of numbers")
+    atoms = [atom for axis in x.axes for atom in axis]
+    sizes = [x.data.shape[atom] for atom in atoms]
+    ends = sorted({*_suffixes(sizes), *_suffixes(shape)}, reverse=True)
+    if any(more % less for more, less in pairwise(ends)):
+        kept = [size for size in shape if size != 1]
+        data = reshaped_data(permuted(x.data, atoms), kept)
+        places = iter(range(1, len(kept) + 1))
+        return tensor(data, [() if size == 1 else (next(places),) for size in shape])
+    # In ONNX's order, each piece lies in one axis of Keras and in one axis of the result.
+    pieces = [more // less for more, less in pairwise(ends)]
+    of_atoms = dict(zip(atoms, _dealt(pieces, sizes), strict=True))
+    data, at = x.data, {found[0]: atom for atom, found in of_atoms.items()}
+    if any(len(found) > 1 for found in of_atoms.values()):
+        order = [piece for atom in sorted(of_atoms) for piece in of_atoms[atom]]
+        data = reshaped_data(data, [pieces[piece] for piece in order])
+        at = {piece: place for place, piece in enumerate(order, 1)}
+    axes = [tuple(at[piece] for piece in found) for found in _dealt(pieces, shape)]
+    return tensor(data, axes, nonnegative=x.nonnegative)
+
+
+def _suffixes(sizes: Sequence[int]) -> list[int]:
+    """Give the numbers of numbers after each end of an axis."""
+    return [math.prod(sizes[place:]) for place in range(len(sizes) + 1)]
+
+
+def _dealt(pieces: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
+    """Deal pieces, by number, to axes of these sizes, to each as many as make it up."""
+    dealt, piece = [], 0
+    for size in sizes:
+        found, product = list[int](), 1
+        while product < size:
+            found.append(piece)
+            product *= pieces[piece]
+            piece += 1
+        dealt.append(found)
+    return dealt
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Tensors whose axes in Keras are the same ones, up to sizes of one."""
+
+    data: list[Any]
+    axes: Axes
+
+
+def aligned(tensors: Sequence[Tensor], whole: int | None = None) -> Aligned:
+    """Bring tensors to one number and order of axes, that of the largest, to be broadcast.
+
+    The axis `whole` is one axis of Keras, whatever its sizes; the others may differ in being 1.
+    Raises Refused for tensors that cannot be broadcast.
+    """
+    rank = max(x.rank for x in tensors)
+    padded = [replace(x, axes=((),) * (rank - x.rank) + x.axes) for x in tensors]
+    lead = max(padded, key=lambda x: math.prod(x.shape))
+    # One entry for each axis in Keras: the axis in ONNX, and the part of it or None for all of it.
+    slots: list[tuple[int, int | None]] = []
+    for axis in range(rank):
+        if axis == whole:
+            slots.append((axis, None))
+            continue
+        if len({x.shape[axis] for x in padded} - {1}) > 1:
+            raise Refused(f"broadcasts {' with '.join(str(x.shape) for x in tensors)}")
+        if not any(x.axes[axis] for x in padded):
+            continue
+        parts = {tuple(x.data.shape[atom] for atom in x.axes[axis]) for x in padded if x.axes[axis]}
+        if len(parts) == 1 and lead.axes[axis]:
+            slots += [(axis, part) for part in range(len(lead.axes[axis]))]
+        else:
+            slots.append((axis, None))
+    slots.sort(key=lambda slot: (lead.axes[slot[0]] or (0,))[slot[1] or 0])
+    data = [arranged(x, [_atoms_of(x, *slot) for slot in slots]) for x in padded]
+    axes = tuple(
+        tuple(place for place, slot in enumerate(slots, 1) if slot[0] == axis)
+        for axis in range(rank)
+    )
+    return Aligned(data, _parts_in_order(axes, slots))
+
+
+def _atoms_of(x: Tensor, axis: int, part: int | None) -> tuple[int, ...]:
+    atoms = x.axes[axis]
+    return atoms if part is None or not atoms else (atoms[part],)
+
+
+def _parts_in_order(axes: Axes, slots: Sequence[tuple[int, int | None]]) -> Axes:
+    return tuple(tuple(sorted(axis, key=lambda place: slots[place - 1][1] or 0)) for axis in axes)
+
+
+def along(x: Tensor, axis: int) -> tuple[Tensor, int]:
+    """Make an axis of ONNX one axis of Keras; give the tensor and the number of the latter."""
+    atoms = x.axes[axis]
+    if len(atoms) == 1:
+        return x, atoms[0]
+    rest = sorted(atom for other in x.axes if other != atoms for atom in other)
+    before = [atom for atom in rest if atoms and atom < atoms[0]]
+    after = [atom for atom in rest if atom not in before]
+    data = arranged(x, [*((atom,) for atom in before), atoms, *((atom,) for atom in after)])
+    places = {atom: place for place, atom in enumerate(before, 1)}
+    places |= {atom: place for place, atom in enumerate(after, len(before) + 2)}
+    place = len(before) + 1
+    axes = tuple(
+        (place,) if number == axis else tuple(places[atom] for atom in other)
+        for number, other in enumerate(x.axes)
+    )
+    # Not by `tensor`: this axis is kept, whatever its size.
+    return Tensor(data, axes, x.nonnegative), place
+
+
+def in_keras_order(x: Tensor, values: NDArray[Any]) -> NDArray[Any]:
+    """Arrange an array that is broadcast to `x`, in ONNX's axes, to be broadcast in Keras's.
+
+    The result has as many axes as the Keras tensor has after its first. Raises Refused for an array
+    that has more numbers along an axis than `x`.
+    """
+    if values.ndim > x.rank:
+        if math.prod(values.shape[: values.ndim - x.rank]) != 1:
+            raise Refused(f"broadcasts {x.shape} with {values.shape}")
+        values = values.reshape(values.shape[values.ndim - x.rank :])
+    values = values.reshape((1,) * (x.rank - values.ndim) + values.shape)
+    sizes, atoms = list[int](), list[int]()
+    for axis, size, whole in zip(x.axes, values.shape, x.shape, strict=True):
+        if size not in (1, whole):
+            raise Refused(f"broadcasts {x.shape} with {values.shape}")
+        sizes += [x.data.shape[atom] if size > 1 else 1 for atom in axis]
+        atoms += axis
+    rest = [axis for axis in range(1, len(x.data.shape)) if axis not in atoms]
+    listed = [*atoms, *rest]
+    spread = values.reshape(*sizes, *([1] * len(rest)))
+    return spread.transpose([listed.index(axis) for axis in range(1, len(x.data.shape))])
