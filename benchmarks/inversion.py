@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from benchmarks.timing import Timed, begin, compare
 from kextract.config import DistillConfig
-from kextract.config.inversion import InversionConfig
+from kextract.config.training import InversionConfig
 from kextract.methods.base import MethodContext
 from kextract.methods.generator import Synthesizer
 from kextract.methods.inversion import Inversion

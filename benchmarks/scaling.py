@@ -42,7 +42,7 @@ def measure(case: Case, threads: int | None, clock: str) -> tuple[float, float]:
     runtime.limit_threads(threads)
     runtime.start()
     from kextract.config import DistillConfig
-    from kextract.config.inversion import InversionConfig
+    from kextract.config.training import InversionConfig
     from kextract.methods.base import MethodContext
     from kextract.methods.inversion import Inversion
     from kextract.models.build import build_model, fastest_precision

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from kextract import runtime
 from kextract.config.option import convert, table
+from kextract.config.requests import REQUESTS
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
 from kextract.config.shared import Machine
 from kextract.errors import RequestError, UnknownNameError
@@ -27,8 +28,8 @@ from kextract.options import (
     TrainTeacherOptions,
 )
 from kextract.records import Note
+from kextract.runs.invoke import invoke
 from kextract.runs.lazy import Run
-from kextract.runs.requests import REQUESTS, invoke
 from kextract.text import one_line
 
 if TYPE_CHECKING:

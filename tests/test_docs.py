@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from kextract.config import DistillConfig
-from kextract.config.option import table
+from kextract.config.option import flag, table
 from kextract.methods import METHODS
+from kextract.runs.invoke import FOLLOWING
 from kextract.storage import read_info
 from tests.cli.program import kextract, kextract_process
 
@@ -77,13 +78,20 @@ def defaults_by_method() -> str:
     rows = [
         ["option", *(", ".join(methods) for methods in columns.values())],
         ["---"] * (1 + len(columns)),
-        *(
-            [f"`--{name.replace('_', '-')}`", *map(str, row)]
-            for name, *row in zip(names, *columns, strict=True)
-        ),
+        *([f"`{flag(name)}`", *map(str, row)] for name, *row in zip(names, *columns, strict=True)),
     ]
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(["## Defaults by method\n", *lines, ""])
+    return "\n".join(["## Defaults by method\n", *lines, ""]) + following_defaults()
+
+
+def following_defaults() -> str:
+    """Give the table of defaults that follow from other options."""
+    rows = [
+        f"| {each.origin} | {', '.join(f'`{flag(k)} {v}`' for k, v in each.values.items())} |"
+        for each in FOLLOWING
+    ]
+    heading = ["\nOthers follow from what else is given:\n", "| with | default |", "| --- | --- |"]
+    return "\n".join([*heading, *rows, ""])
 
 
 def test_docs_list_the_options_and_defaults_that_there_are() -> None:

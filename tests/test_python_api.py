@@ -21,9 +21,9 @@ from kextract import options as options_of_functions
 from kextract import runtime
 from kextract.api import ONLY_TYPED
 from kextract.config.option import Entry, table
+from kextract.config.requests import REQUESTS
 from kextract.errors import NonFiniteError, RequestError
 from kextract.records import EpochRecord, Note, Progress
-from kextract.runs.requests import REQUESTS
 from kextract.storage import read_info
 
 ROOT = Path(__file__).parents[1]

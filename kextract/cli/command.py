@@ -10,13 +10,13 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from kextract.cli.guard import guarded
-from kextract.config.environment import environment_layer, variable_of
 from kextract.config.files import read_document, settings_of
 from kextract.config.option import Entry, as_path, convert, flag, names_of, table
-from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
+from kextract.config.requests import REQUESTS
+from kextract.config.resolve import COMMAND_LINE, Invocation, Layer, environment_layer, variable_of
 from kextract.config.shared import PLACES
 from kextract.methods import METHODS
-from kextract.runs.requests import REQUESTS, invoke
+from kextract.runs.invoke import invoke
 
 ARGUMENTS = "Arguments"
 BY_METHOD = "by method"

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from kextract.cli.output import print_table
+from kextract.config.requests import CompareRequest
 from kextract.config.resolve import Invocation
-from kextract.runs.requests_of_finished import CompareRequest
 
 if TYPE_CHECKING:
     from kextract.reports import Table

@@ -1,7 +1,7 @@
 """`kextract distill`: a student taught by a teacher, without data."""
 
+from kextract.config.requests import DistillRequest
 from kextract.config.resolve import Invocation
-from kextract.runs.requests import DistillRequest
 
 EXAMPLE = "kextract distill checkpoints/mnist-resnet11.weights.h5 --method inversion"
 

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 
 from kextract.cli.output import print_table
+from kextract.config.requests import DoctorRequest
 from kextract.config.resolve import Invocation
 from kextract.errors import KextractError
-from kextract.runs.requests_of_finished import DoctorRequest
 
 EXAMPLE = "kextract doctor"
 

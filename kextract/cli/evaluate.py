@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kextract.cli.output import print_table
+from kextract.config.requests import EvaluateRequest
 from kextract.config.resolve import Invocation
 from kextract.errors import GateError
-from kextract.runs.requests_of_finished import EvaluateRequest
 
 if TYPE_CHECKING:
     from kextract.reports import EvaluationResult

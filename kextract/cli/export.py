@@ -1,8 +1,8 @@
 """`kextract export`: a network for other programs and devices, checked as it is written."""
 
 from kextract.cli.output import print_table
+from kextract.config.requests import ExportRequest
 from kextract.config.resolve import Invocation
-from kextract.runs.requests_of_finished import ExportRequest
 
 EXAMPLE = "kextract export checkpoints/mnist-resnet11.weights.h5 --int8 -o mnist.tflite"
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kextract.cli.output import print_table
 from kextract.config.option import flag
-from kextract.config.resolve import Invocation
+from kextract.config.requests import InspectRequest
+from kextract.config.resolve import Invocation, settings_of_checkpoint
 from kextract.errors import RequestError
-from kextract.runs.requests_of_finished import InspectRequest
-from kextract.runs.settings import settings_of_checkpoint
 
 if TYPE_CHECKING:
     from kextract.reports import Table

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from kextract.cli.output import print_table
 from kextract.config import RECIPES
-from kextract.config.presets import preset, preset_names
+from kextract.config.files import preset, preset_names
+from kextract.config.requests import ListRequest
 from kextract.config.resolve import Invocation
 from kextract.datasets import describe_datasets
 from kextract.methods import METHODS
 from kextract.models import MODELS
-from kextract.runs.requests_of_finished import ListRequest
 
 if TYPE_CHECKING:
     from kextract.reports import Table

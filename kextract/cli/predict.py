@@ -3,8 +3,8 @@
 import sys
 
 from kextract.cli.output import print_table
+from kextract.config.requests import PredictRequest
 from kextract.config.resolve import Invocation
-from kextract.runs.requests_of_finished import PredictRequest
 
 EXAMPLE = "kextract predict checkpoints/mnist-resnet11.weights.h5 scans/ --format csv"
 

@@ -8,11 +8,11 @@ from typing import Any
 from kextract.cli.compare import compare
 from kextract.cli.distill import distill
 from kextract.cli.train_teacher import train_teacher
-from kextract.config.environment import environment_layer
 from kextract.config.option import table
-from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
+from kextract.config.requests import REQUESTS, QuickstartRequest
+from kextract.config.resolve import COMMAND_LINE, Invocation, Layer, environment_layer
+from kextract.runs.invoke import invoke
 from kextract.runs.outputs import picture_file
-from kextract.runs.requests import REQUESTS, QuickstartRequest, invoke
 
 EXAMPLE = "kextract quickstart --seed 1"
 EPOCHS = 4

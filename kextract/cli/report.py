@@ -2,8 +2,8 @@
 
 import sys
 
+from kextract.config.requests import ReportRequest
 from kextract.config.resolve import Invocation
-from kextract.runs.requests_of_finished import ReportRequest
 
 EXAMPLE = "kextract report 'results/*.weights.h5' --output report.html"
 

@@ -1,7 +1,7 @@
 """`kextract synthesize`: what a teacher takes its classes to look like."""
 
+from kextract.config.requests import SynthesizeRequest
 from kextract.config.resolve import Invocation
-from kextract.runs.requests import SynthesizeRequest
 
 EXAMPLE = "kextract synthesize checkpoints/mnist-resnet11.weights.h5 -o digits.png"
 

@@ -1,7 +1,7 @@
 """`kextract train-teacher`: a classifier from labelled images."""
 
+from kextract.config.requests import TrainRequest
 from kextract.config.resolve import Invocation
-from kextract.runs.requests import TrainRequest
 
 EXAMPLE = "kextract train-teacher --dataset mnist --epochs 8 --schedule cosine"
 

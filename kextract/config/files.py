@@ -1,17 +1,22 @@
-"""Configuration files: TOML with a table per command, whose keys are the names of its options."""
+"""Configuration files and presets: TOML with a table per command, whose keys are its options."""
 
 import json
 import os
 import tomllib
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kextract.config.option import Entry, convert
+from kextract.config.option import Entry, as_path, convert, table
+from kextract.config.training import DistillConfig
 from kextract.errors import RequestError, UnknownNameError
 from kextract.text import decoded, one_line
 
 MAX_BYTES = 1 << 20
+PRESETS = Path(__file__).with_name("presets")
+ENDING = ".toml"
 
 Document = Mapping[str, Any]
 
@@ -89,3 +94,39 @@ def toml_value(value: Any) -> str:
         return repr(value)
     # TOML's basic strings are JSON's, but for one more character that must be escaped.
     return json.dumps(os.fspath(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe of `distill`, as far as its losses are in our vocabulary."""
+
+    settings: Mapping[str, Any]
+    """Options by name."""
+    source: str = ""
+    left_out: str = ""
+
+
+def preset_names() -> list[str]:
+    """List the presets that come with kextract, in alphabetical order."""
+    return sorted(path.stem for path in PRESETS.glob(f"*{ENDING}"))
+
+
+@cache
+def preset(name: str) -> Preset:
+    """Read a preset by its name, or from a configuration file of one's own."""
+    if name.endswith(ENDING):
+        path, label = as_path(name), f"--preset {name}"
+    else:
+        path, label = PRESETS / f"{name}{ENDING}", f"--preset {name}"
+        if name not in preset_names():
+            raise UnknownNameError("preset (--preset)", name, preset_names())
+    document = read_document(path, "--preset")
+    settings = settings_of(
+        document,
+        "distill",
+        table(DistillConfig),
+        label=label,
+        commands=("distill",),
+        besides=("source", "left-out"),
+    )
+    return Preset(settings, str(document.get("source", "")), str(document.get("left-out", "")))

@@ -1,7 +1,8 @@
-"""One declaration per option: the field of a frozen dataclass, and all there is to say about it.
+"""One declaration per option: the field of a frozen dataclass, and all that is known about it.
 
 `option` declares a field. From it come the parameter on the command line with its `--help`, the
-environment variable, the key in a configuration file, the argument in Python, and the check.
+environment variable, the key in a configuration file, the argument in Python, the check, and what
+it cannot be combined with.
 """
 
 import dataclasses
@@ -17,6 +18,8 @@ from typing import Any, TypeVar
 from kextract.errors import RequestError, UnknownNameError
 
 T = TypeVar("T")
+ANY = object()
+"""Whatever value; it must be given."""
 Names = Collection[str] | Callable[[], Collection[str]]
 
 
@@ -60,8 +63,10 @@ class Option:
     """Shown by `--help`; all others by `--help-all` alone."""
     group: str | None = None
     """A concept that not every method has a use for; see `MethodSpec.uses`."""
-    recipe: str | None = None
-    """The only recipe that has a use for it."""
+    requires: Mapping[str, Any] = field(default_factory=dict)
+    """Other options by name, with the value that they must have, or `ANY`."""
+    excludes: Mapping[str, str] = field(default_factory=dict)
+    """Other options by name that it cannot be given with, and why."""
     metavar: str | None = None
     default_text: str | None = None
     """What `--help` says of a default that is found out later."""
@@ -82,6 +87,24 @@ def option(default: Any, help: str, *, panel: str = "Options", **about: Any) -> 
 def argument(help: str, **about: Any) -> Any:
     """Declare a positional argument; whoever assembles the dataclass refuses a missing one."""
     return option(None, help, panel="Arguments", argument=True, basic=True, **about)
+
+
+class Options:
+    """A frozen dataclass of options; a value that cannot be is refused when it is made."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        """Check the fields. Raises RequestError by the flag of the first that cannot be."""
+        for item in dataclasses.fields(self):  # type: ignore[arg-type]
+            known, value = item.metadata.get("option"), getattr(self, item.name)
+            if known is None or value is None:
+                continue
+            if known.bounds and not known.bounds.accepts(value):
+                raise RequestError(f"{flag(item.name)} {value}: must be {known.bounds.text}")
+            names = names_of(known.choices)
+            if names and value not in names:
+                raise UnknownNameError(item.name.replace("_", " "), value, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +162,6 @@ def assemble(cls: type[T], values: Mapping[str, Any]) -> T:
         elif item.name in values:
             parts[item.name] = values[item.name]
     return cls(**parts)
-
-
-def check(instance: Any) -> None:
-    """Refuse, by its flag, a value that cannot be; to be called by `__post_init__`."""
-    for item in dataclasses.fields(instance):
-        if "option" not in item.metadata:
-            continue
-        value, known = getattr(instance, item.name), item.metadata["option"]
-        if value is None:
-            continue
-        if known.bounds and not known.bounds.accepts(value):
-            raise RequestError(f"{flag(item.name)} {value}: must be {known.bounds.text}")
-        names = names_of(known.choices)
-        if names and value not in names:
-            raise UnknownNameError(item.name.replace("_", " "), value, names)
 
 
 def names_of(names: Names | None) -> Collection[str]:

@@ -1,18 +1,28 @@
 """From what was typed, set and written to what is asked for; every value knows where it is from."""
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kextract.config.files import write_table
-from kextract.config.option import Entry, assemble, table
-from kextract.errors import RequestError
+from kextract.config.option import ANY, Entry, assemble, convert, flag, table
+from kextract.config.requests import REQUESTS
+from kextract.config.training import FORMER_NAMES
+from kextract.errors import CheckpointError, RequestError
+
+if TYPE_CHECKING:
+    from kextract.storage import CheckpointInfo
 
 R = TypeVar("R")
-
+PREFIX = "KEXTRACT"
 COMMAND_LINE, ENVIRONMENT = "command line", "environment"
+OPTIONS = "options"
+"""Where a checkpoint's configuration holds all options of the command, by name."""
+OUTPUTS = "teacher_outputs"
+"""Where it says what the teacher's own program got of it: `logits` or `probabilities`."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +87,31 @@ class Invocation(Generic[R]):
         }
 
 
-def resolve(command: str, cls: type[R], layers: Sequence[Layer]) -> Invocation[R]:
-    """Put a request together. Raises RequestError for a missing argument or an impossible value."""
+def variable_of(command: str, name: str) -> str:
+    """Name the environment variable of an option."""
+    return f"{PREFIX}_{command}_{name}".replace("-", "_").upper()
+
+
+def environment_layer(command: str, entries: Mapping[str, Entry]) -> Layer:
+    """Return what the environment says of a command's options; an empty variable says nothing.
+
+    Raises RequestError, by the variable's name, for a value of another type.
+    """
+    found: dict[str, Any] = {}
+    for name, entry in entries.items():
+        variable = entry.option.environment or variable_of(command, name)
+        if value := os.environ.get(variable):
+            found[name] = convert(entry, value, f"{variable}={value}")
+    return Layer(ENVIRONMENT, found)
+
+
+def resolve(command: str, layers: Sequence[Layer]) -> Invocation[Any]:
+    """Put a request together; later layers beat earlier ones.
+
+    Raises RequestError for a missing argument, a value that cannot be, and options that cannot be
+    given together.
+    """
+    cls = REQUESTS[command]
     entries = table(cls)
     values: dict[str, Any] = {name: entry.default for name, entry in entries.items()}
     origins: dict[str, str] = {}
@@ -90,8 +123,82 @@ def resolve(command: str, cls: type[R], layers: Sequence[Layer]) -> Invocation[R
     for name, entry in entries.items():
         if entry.option.argument and not entry.optional and values[name] in (None, ()):
             raise RequestError(f"{entry.flag}: is missing; see kextract {command} --help")
+    request = assemble(cls, values)
+    _check_combinations(entries, values, origins)
     file = next((layer.file for layer in layers if layer.file), None)
-    return Invocation(command, assemble(cls, values), origins, values, file)
+    return Invocation(command, request, origins, values, file)
+
+
+def _check_combinations(
+    entries: Mapping[str, Entry], values: Mapping[str, Any], origins: Mapping[str, str]
+) -> None:
+    """Hold options to what they require and exclude.
+
+    What has a default of its own counts where it was typed: a file or the environment is meant for
+    many runs.
+    """
+
+    def is_given(name: str) -> bool:
+        default, value = entries[name].default, values[name]
+        switched_on = default in (None, False) and value is not None and value is not False
+        return switched_on or origins.get(name) == COMMAND_LINE
+
+    for name, entry in entries.items():
+        if not is_given(name):
+            continue
+        typed = entry.flag if values[name] is True else f"{entry.flag} {values[name]}"
+        for other, needed in entry.option.requires.items():
+            if is_given(other) if needed is ANY else values[other] == needed:
+                continue
+            wanted = "" if needed is ANY else f" {needed}, found {values[other]}"
+            raise RequestError(
+                f"{typed}: needs {flag(other)}{wanted}; add it, or leave {entry.flag} out"
+            )
+        for other, why in entry.option.excludes.items():
+            if is_given(other):
+                raise RequestError(
+                    f"{entry.flag} and {flag(other)} exclude each other: "
+                    + (f"{why}; " if why else "")
+                    + "leave one of them out"
+                )
+
+
+def settings_of_checkpoint(info: "CheckpointInfo") -> str:
+    """Give the options that made a checkpoint as a configuration file.
+
+    Raises CheckpointError for values that no option can have.
+    """
+    command = "train-teacher" if info.kind == "teacher" else "distill"
+    found = info.config.get(OPTIONS)
+    options = found if isinstance(found, Mapping) else _of_earlier_versions(info)
+    options = {FORMER_NAMES.get(name, name): value for name, value in options.items()}
+    values = {}
+    for name, entry in table(REQUESTS[command]).items():
+        if name not in options or options[name] is None:
+            continue
+        try:
+            values[name] = convert(entry, options[name], f"option '{name}'")
+        except RequestError as error:
+            raise CheckpointError(f"what the checkpoint says of its making: {error}") from error
+    return write_table(command, values)
+
+
+def _of_earlier_versions(info: "CheckpointInfo") -> dict[str, Any]:
+    """Collect what checkpoints said before they held all options."""
+    inversion = info.config.get("inversion", {})
+    holdout = info.config.get("holdout", {})
+    own = (
+        {"model": info.model, "limit": holdout.get("limit")}
+        if info.kind == "teacher"
+        else {"teacher": info.teacher, "student": info.model}
+    )
+    return {
+        **info.config,
+        **(inversion if isinstance(inversion, Mapping) else {}),
+        **own,
+        "pooling": info.pooling,
+        "dataset": info.dataset,
+    }
 
 
 def _words(entry: Entry, value: Any) -> list[str]:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kextract.config.option import POSITIVE, Bounds, at_least, check, option
-from kextract.errors import RequestError
+from kextract.config.option import POSITIVE, Bounds, Options, at_least, option
 from kextract.models import MODELS, POOLINGS
 from kextract.models.heads import OUTPUTS
 from kextract.models.input_range import NAMED
@@ -15,7 +14,9 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("constant", "cosine")
 ACCESS = ("full", "probabilities", "labels")
 DISPLAYS = ("auto", "live", "plain", "json", "quiet")
-MACHINE, PLACES = "Machine", "Files and display"
+MACHINE, NETWORKS, PLACES = "Machine", "Networks", "Files and display"
+FOLDER = Path("checkpoints")
+"""Where files are written whose place is not given."""
 
 
 def seed() -> Any:
@@ -93,7 +94,7 @@ def pooling() -> Any:
     return option(
         None,
         "Pooling before a ResNet's classifier.",
-        panel="Networks",
+        panel=NETWORKS,
         choices=POOLINGS,
         default_text="article where its 8x8 averages fit, else none",
     )
@@ -105,7 +106,7 @@ def outputs() -> Any:
         None,
         "What a network of another program gives: logits, probabilities, their logarithms, or"
         " sigmoids, a probability for each class on its own.",
-        panel="Networks",
+        panel=NETWORKS,
         choices=OUTPUTS,
         default_text="what its last operation says, else what made-up images show",
     )
@@ -117,7 +118,7 @@ def output_name() -> Any:
         None,
         "Output that classifies, by its name, of a network of another program that has several;"
         " kextract inspect lists them.",
-        panel="Networks",
+        panel=NETWORKS,
         metavar="NAME",
         default_text="the only one",
     )
@@ -134,13 +135,13 @@ def class_names() -> Any:
         None,
         "File with the names of the classifier's outputs in their order, one per line, in place of"
         " what its own file says; labels of a data set are matched to them by name.",
-        panel="Networks",
+        panel=NETWORKS,
         metavar="FILE",
     )
 
 
 @dataclass(frozen=True)
-class Machine:
+class Machine(Options):
     """What a command may use of the machine."""
 
     threads: int | None = option(
@@ -160,12 +161,9 @@ class Machine:
         setting=False,
     )
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 @dataclass(frozen=True)
-class Output:
+class Output(Options):
     """Where a run writes its checkpoint."""
 
     output: Path | None = option(
@@ -192,6 +190,7 @@ class Output:
         False,
         "Keep beside the output what it takes to train further: --resume with more --epochs"
         " continues a finished run. Needs --schedule constant.",
+        requires={"schedule": "constant"},
         panel=PLACES,
         setting=False,
     )
@@ -199,6 +198,7 @@ class Output:
         False,
         "Do nothing where the output is there already, and continue an unfinished run of it: for a"
         " batch that is repeated.",
+        excludes={"overwrite": ""},
         panel=PLACES,
         setting=False,
     )
@@ -217,50 +217,41 @@ class Output:
         setting=False,
     )
 
-    def __post_init__(self) -> None:
-        if self.skip_existing and self.overwrite:
-            raise RequestError(
-                "--skip-existing and --overwrite exclude each other: leave one of them out"
-            )
-
 
 @dataclass(frozen=True)
-class Answering:
+class Answering(Options):
     """What a black-box teacher does not say about itself, and how much it may say."""
 
     input_shape: str | None = option(
         None,
         "Images of a teacher that does not say what it takes, such as 28,28,1.",
-        panel="Networks",
+        panel=NETWORKS,
         metavar="HEIGHT,WIDTH,CHANNELS",
     )
     classes: int | None = option(
         None,
         "Classes of a teacher that does not say how many it knows.",
-        panel="Networks",
+        panel=NETWORKS,
         bounds=at_least(2),
     )
     access: str | None = option(
         None,
         "What may be seen of the teacher: full is all that it can do, probabilities or labels are"
         " its outputs alone.",
-        panel="Networks",
+        panel=NETWORKS,
         choices=ACCESS,
         default_text="full; of a python: function, probabilities",
     )
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 @dataclass(frozen=True)
-class Foreign:
+class Foreign(Options):
     """What a file of another program does not say about itself."""
 
     model: str | None = option(
         None,
         "Architecture of a teacher whose file holds weights only.",
-        panel="Networks",
+        panel=NETWORKS,
         short="-m",
         suggestions=MODELS,
     )
@@ -269,7 +260,7 @@ class Foreign:
         None,
         "Pixels that a network of another program takes: black and white, such as 0,255, or the"
         " name of a usual preprocessing, or a .toml file with mean and deviation per channel.",
-        panel="Networks",
+        panel=NETWORKS,
         short="--preprocessing",
         metavar="LOW,HIGH|NAME|TOML",
         suggestions=NAMED,
@@ -279,6 +270,3 @@ class Foreign:
     class_names: Path | None = class_names()
     outputs: str | None = outputs()
     output_name: str | None = output_name()
-
-    def __post_init__(self) -> None:
-        check(self)

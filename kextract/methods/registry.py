@@ -6,6 +6,7 @@ from typing import Any
 
 from kextract.config import DistillConfig
 from kextract.config.option import table
+from kextract.config.requests import DistillRequest
 from kextract.errors import UnknownNameError
 
 
@@ -85,7 +86,7 @@ METHODS: dict[str, MethodSpec] = {
         "questions under a budget, each answer kept: for black-box teachers",
         images="canvases",
         columns=("questions", "class_shares", "entropy"),
-        uses=frozenset({"moving", "asking"}),
+        uses=frozenset({"moving", "asking", "given"}),
         asks=True,
         defaults={
             **PICTURES,
@@ -98,7 +99,7 @@ METHODS: dict[str, MethodSpec] = {
     "surrogate": MethodSpec(
         "images of another data set (--images)",
         images="given",
-        uses=frozenset({"moving", "mixing"}),
+        uses=frozenset({"moving", "mixing", "given"}),
         defaults=PICTURES,
     ),
     "real": MethodSpec(
@@ -137,6 +138,6 @@ def shown_columns(specs: Mapping[str, MethodSpec], *, measured: bool) -> tuple[s
 
 def owners(name: str) -> list[str]:
     """List the methods that have a use for an option; none where all have one."""
-    entry = table(DistillConfig).get(name)
+    entry = table(DistillRequest).get(name)
     group = entry.option.group if entry else None
     return [method for method, spec in METHODS.items() if group in spec.uses] if group else []

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from kextract.config.requests import CompareRequest
 from kextract.errors import RequestError
 from kextract.reports import Group, Run, by_fields, by_seed, single
 from kextract.runs.outputs import expanded, stem
-from kextract.runs.requests_of_finished import CompareRequest
 from kextract.storage import atomic_write, check_place
 from kextract.storage.info import CheckpointInfo
 from kextract.storage.opening import identify

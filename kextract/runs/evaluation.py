@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kextract import runtime
+from kextract.config.requests import EvaluateRequest
 from kextract.datasets.class_matching import Matching, match_classes
 from kextract.datasets.class_names import numerals
 from kextract.datasets.images import Images
@@ -19,7 +20,6 @@ from kextract.runs.answering import answered_logits, check_answering_is_used, op
 from kextract.runs.keeping import images_sha256
 from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.parts import cut, holdout_of
-from kextract.runs.requests_of_finished import EvaluateRequest
 from kextract.teachers import is_black_box
 
 if TYPE_CHECKING:

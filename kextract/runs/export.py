@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kextract import runtime
 from kextract.config import DistillConfig, SynthesisConfig
-from kextract.config.resolve import Invocation
+from kextract.config.requests import ExportRequest
+from kextract.config.resolve import OPTIONS, OUTPUTS, Invocation
 from kextract.config.shared import Foreign
 from kextract.datasets.transfer_images import load_transfer_images
 from kextract.display import Display, RunHeader
@@ -21,8 +22,6 @@ from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
 from kextract.records import Event, Note
 from kextract.runs.opened import OpenedModel, check_outputs_are_used, open_model
 from kextract.runs.outputs import export_file
-from kextract.runs.requests_of_finished import ExportRequest
-from kextract.runs.settings import OPTIONS, OUTPUTS
 from kextract.seeds import Stream, random_generator
 from kextract.storage import check_place
 from kextract.storage.atomic import check_folder

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kextract.config import DistillConfig, TeacherConfig
-from kextract.config.distill import FORMER_NAMES
 from kextract.config.option import flag, table
+from kextract.config.training import FORMER_NAMES
 from kextract.datasets.images import Images
 from kextract.errors import (
     CheckpointError,

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from kextract.config import DistillConfig
+from kextract.config.shared import FOLDER
 from kextract.errors import RequestError
 from kextract.exports.formats import format_spec
 from kextract.teachers.protocol import FUNCTION
 from kextract.templates import fill
-
-FOLDER = Path("checkpoints")
 
 
 def output_path(requested: Path | None, name: str, values: Mapping[str, Any] | None = None) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.config import Holdout
-from kextract.config.teacher import EVENLY, FIRST
+from kextract.config.training import EVENLY, FIRST
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import ENOUGH_IMAGES, Images
 from kextract.datasets.splits import draw_evenly, split

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kextract import runtime
+from kextract.config.requests import PredictRequest
 from kextract.datasets.class_names import numerals
 from kextract.datasets.image_files import is_image_name
 from kextract.datasets.image_folders import KINDS
@@ -17,7 +18,6 @@ from kextract.datasets.transfer_images import read_files, read_folder_images
 from kextract.errors import DatasetError
 from kextract.reports import Prediction
 from kextract.runs.opened import check_range_is_used, open_model
-from kextract.runs.requests_of_finished import PredictRequest
 from kextract.text import one_line
 
 

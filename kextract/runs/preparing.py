@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
+from kextract.config.requests import DistillRequest
 from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
 from kextract.models import model_pooling, share_of_teacher
@@ -14,7 +15,6 @@ from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.outputs import output_path, student_file
 from kextract.runs.own_network import own_network
 from kextract.runs.parts import check_shift, cut, holdout_of
-from kextract.runs.requests import DistillRequest
 from kextract.runs.student import StudentPlan
 from kextract.runs.transfer_images import transfer_images
 from kextract.storage import CheckpointInfo

@@ -6,14 +6,14 @@ from pathlib import Path, PurePath
 
 from kextract import runtime
 from kextract.config.option import flag
-from kextract.config.shared import Foreign
+from kextract.config.requests import ReportRequest
+from kextract.config.resolve import settings_of_checkpoint
+from kextract.config.shared import FOLDER, Foreign
 from kextract.errors import CheckpointError, RequestError
 from kextract.reports.page import Confusion, Entry, Measured, report_page
 from kextract.runs.comparing import read_run
 from kextract.runs.opened import open_model
-from kextract.runs.outputs import FOLDER, expanded, latest_picture
-from kextract.runs.requests_of_finished import ReportRequest
-from kextract.runs.settings import settings_of_checkpoint
+from kextract.runs.outputs import expanded, latest_picture
 from kextract.storage import atomic_write, check_place, read_info
 
 SUFFIXES = (".html", ".htm")

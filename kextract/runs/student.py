@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
 from kextract.config import DistillConfig, Holdout
-from kextract.config.resolve import Invocation
+from kextract.config.requests import DistillRequest
+from kextract.config.resolve import OPTIONS, OUTPUTS, Invocation
 from kextract.datasets.images import Images
 from kextract.display import RunHeader
 from kextract.methods import method_spec, method_specs
@@ -19,6 +20,7 @@ from kextract.models import model_spec
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
 from kextract.runs.fitting import continued, fitted
+from kextract.runs.invoke import CHOSEN
 from kextract.runs.job import Work, final_scores
 from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.loaded import LoadedTeacher, kept_in, load_teacher
@@ -27,8 +29,6 @@ from kextract.runs.outputs import ledger_file
 from kextract.runs.own_network import OwnNetwork
 from kextract.runs.parts import too_few_to_judge
 from kextract.runs.pictures import check_pictures, with_pictures
-from kextract.runs.requests import CHOSEN, DistillRequest
-from kextract.runs.settings import OPTIONS, OUTPUTS
 from kextract.runs.transfer_images import TransferImages, transfer_images_sha256
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE

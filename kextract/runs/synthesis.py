@@ -9,6 +9,7 @@ import numpy as np
 
 from kextract import runtime
 from kextract.config import DistillConfig, InversionConfig, SynthesisConfig
+from kextract.config.requests import SynthesizeRequest
 from kextract.config.resolve import Invocation
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
@@ -17,7 +18,6 @@ from kextract.reports import class_grid
 from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.outputs import drawn_file, output_path
 from kextract.runs.pictures import write_picture
-from kextract.runs.requests import SynthesizeRequest
 from kextract.storage import CheckpointInfo, atomic_write, check_place
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
 from kextract.config import Holdout
-from kextract.config.resolve import Invocation
-from kextract.config.teacher import EVENLY, FIRST
+from kextract.config.requests import TrainRequest
+from kextract.config.resolve import OPTIONS, Invocation
+from kextract.config.training import EVENLY, FIRST
 from kextract.datasets.class_matching import note_unseen
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import Images
@@ -22,9 +23,6 @@ from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.outputs import output_path, stem, teacher_file
 from kextract.runs.own_network import OwnNetwork, own_network
 from kextract.runs.parts import check_shift, classes_left_out, cut, too_few_to_judge
-from kextract.runs.requests import TrainRequest
-from kextract.runs.rules import check_extendable
-from kextract.runs.settings import OPTIONS
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
@@ -183,7 +181,6 @@ def prepare_teacher(
     `network` is one that Python has in memory already, in place of a file or a name.
     """
     request = invocation.request
-    check_extendable(request.output, request.config.schedule)
     runtime.limit_threads(request.machine.threads)
     runtime.join(cluster_of(request.strategy))
     data = load_dataset(request.dataset, request.machine.data_dir)

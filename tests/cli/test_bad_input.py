@@ -24,7 +24,7 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
         (["evaluate", "teacher.weights.h5", "--images", "mnist"], "--images: needs a teacher"),
         (
             [*AGAINST, "--images", "mnist", "--min-accuracy", "0.5"],
-            "--min-accuracy: --images have no labels; --min-agreement",
+            "--min-accuracy and --images exclude each other",
         ),
         ([*AGAINST, "--images", "mnist", "--dataset", "mnist"], "--images and --dataset exclude"),
         (["distil"], "Did you mean 'distill'"),
@@ -61,7 +61,7 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
         ([*RANDOM, "--preset", "fast"], "--preset fast: is for --method inversion"),
         ([*INVERSION, "--recipe", "article"], "--recipe article"),
         ([*INVERSION, "--candidates", "4"], "--candidates: is for --method shapes"),
-        ([*INVERSION, "--temperature", "4"], "--temperature: softens --distance kl"),
+        ([*INVERSION, "--temperature", "4"], "--temperature 4.0: needs --distance kl, found l1"),
         ([*INVERSION, "--class-weight", "-1"], "--class-weight -1"),
         ([*INVERSION, "--generator-learning-rate", "nan"], "--generator-learning-rate nan"),
         ([*INVERSION, "--synthesis-batch-size", "1"], "--synthesis-batch-size 1: must be 2 or"),

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from kextract.cli.app import app
 from kextract.config.option import table
-from kextract.runs.requests import REQUESTS
+from kextract.config.requests import REQUESTS
 from tests.cli.program import kextract
 from tests.test_docs import COMMANDS
 

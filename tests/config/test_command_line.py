@@ -10,12 +10,13 @@ import typer
 
 from kextract.cli import command as commands
 from kextract.config.option import Entry, names_of, table
+from kextract.config.requests import REQUESTS
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer, resolve
-from kextract.runs.requests import REQUESTS
 
 ODD = "-a b'[1]$x.weights.h5"
 """A file's name with all that a shell or an option could take for something else."""
 COMPANIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("distill", "mix_share"): {"mix": "random"},
     ("evaluate", "images"): {"against": Path("teacher.onnx")},
     ("evaluate", "min_agreement"): {"against": Path("teacher.onnx")},
 }
@@ -45,7 +46,7 @@ def parser(name: str, monkeypatch: pytest.MonkeyPatch) -> Parse:
     """Return what parses words as the program does, but for what options have to do together."""
     found: list[Invocation[Any]] = []
     monkeypatch.delenv("KEXTRACT_DATA", raising=False)
-    monkeypatch.setattr(commands, "invoke", lambda name, *all: resolve(name, REQUESTS[name], all))
+    monkeypatch.setattr(commands, "invoke", lambda name, *all: resolve(name, all))
 
     def run(invocation: Invocation[Any]) -> None:
         """Keep what was asked for."""
@@ -76,7 +77,7 @@ def asked(name: str) -> Iterator[tuple[str, Invocation[Any]]]:
             given = needed | COMPANIONS.get((name, entry.name), {}) | {entry.name: value}
             yield (
                 f"{entry.name}={value}",
-                resolve(name, REQUESTS[name], [Layer(COMMAND_LINE, given)]),
+                resolve(name, [Layer(COMMAND_LINE, given)]),
             )
 
 

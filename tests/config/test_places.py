@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from kextract.cli.command import _layers
-from kextract.config.environment import environment_layer
-from kextract.config.files import read_document
+from kextract.config.files import preset, read_document
 from kextract.config.option import convert, table
-from kextract.config.presets import preset
-from kextract.runs.requests import REQUESTS
+from kextract.config.requests import REQUESTS
+from kextract.config.resolve import environment_layer
 
 PATHS = [
     (command, entry)

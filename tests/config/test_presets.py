@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from kextract.config import DistillConfig, InversionConfig
-from kextract.config.presets import preset, preset_names
+from kextract.config.files import preset, preset_names
 from kextract.config.resolve import COMMAND_LINE, Layer
 from kextract.errors import RequestError, UnknownNameError
 from kextract.methods import METHODS
-from kextract.runs.requests import invoke
+from kextract.runs.invoke import invoke
 
 DOCS = Path(__file__).parents[2] / "docs" / "methods.md"
 DRAWING = {field.name for field in fields(InversionConfig)}
@@ -87,7 +87,7 @@ def test_an_unknown_preset_is_answered_with_the_nearest_one(wrong: str, right: s
 
 @pytest.mark.parametrize("method", ["random", "adversarial", "shapes", "real"])
 def test_a_preset_is_for_inversion_only(method: str) -> None:
-    with pytest.raises(RequestError, match=f"^--preset fast: is for --method inversion.*{method}"):
+    with pytest.raises(RequestError, match=f"^--preset: is for --method inversion.*{method}"):
         asked(method, "fast", {})
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from kextract.config import requests
 from kextract.errors import RequestError, UnknownNameError
 from kextract.exports import FORMATS, ExportTarget, check_installed, format_of
 
@@ -70,3 +71,7 @@ def test_formats_of_tensorflow_need_nothing_else(
         for module in spec.modules:
             monkeypatch.setitem(sys.modules, module, None)
     check_installed(format)
+
+
+def test_the_command_takes_the_formats_that_there_are() -> None:
+    assert tuple(FORMATS) == requests.FORMATS

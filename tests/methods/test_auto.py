@@ -6,7 +6,7 @@ import pytest
 from kextract.config.resolve import COMMAND_LINE, Layer
 from kextract.errors import RequestError
 from kextract.methods.auto import Facts, choose_method, fit_schedule
-from kextract.runs.requests import invoke
+from kextract.runs.invoke import invoke
 
 GREY, FACE, COLOUR = (28, 28, 1), (64, 64, 1), (32, 32, 3)
 EVERY_FACT = [

@@ -19,10 +19,10 @@ from kextract.config.shared import Answering, Foreign, Machine
 from kextract.errors import DatasetError, RequestError
 from kextract.records import Note
 from kextract.runs.answering import open_answering
+from kextract.runs.invoke import invoke
 from kextract.runs.opened import OpenedModel, open_model
 from kextract.runs.preparing import prepare_student
 from kextract.runs.reporting import write_report
-from kextract.runs.requests import invoke
 from kextract.storage import write_checkpoint
 from kextract.storage.info import OWN_ARCHITECTURE
 from tests.storage.examples import INFO

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from kextract.config import Holdout
-from kextract.config.teacher import EVENLY, FIRST
+from kextract.config.requests import TrainRequest
+from kextract.config.training import EVENLY, FIRST
 from kextract.datasets.dataset import Dataset
 from kextract.errors import CheckpointError
 from kextract.runs.parts import classes_left_out, cut, holdout_of
-from kextract.runs.requests import TrainRequest
 from kextract.runs.teacher import DRAWN, holdout_for
 
 

@@ -6,7 +6,7 @@ import pytest
 from kextract.config import DistillConfig
 from kextract.config.resolve import COMMAND_LINE, ENVIRONMENT, Layer
 from kextract.errors import RequestError
-from kextract.runs.requests import invoke
+from kextract.runs.invoke import invoke
 
 
 def ask(options: Mapping[str, Any], origin: str = COMMAND_LINE) -> DistillConfig:
@@ -38,26 +38,38 @@ def test_an_option_of_another_method_is_refused(
     [
         (
             {"method": "inversion", "temperature": 2.0},
-            "--temperature: softens --distance kl,",
+            "--temperature 2.0: needs --distance kl, found l1; add it, or leave --temperature",
         ),
         (
             {"recipe": "article", "temperature": 2.0},
-            "--temperature: is for the corrected recipe, not",
+            "--temperature 2.0: needs --recipe corrected, found article; add it, or",
         ),
         (
             {"recipe": "article", "distance": "l1"},
-            "--distance: is for the corrected recipe",
+            "--distance l1: needs --recipe corrected, found article",
         ),
-        ({"mix_share": 0.5}, "--mix-share: is the share of a second method; name it with --mix"),
+        ({"mix_share": 0.5}, "--mix-share 0.5: needs --mix; add it, or leave --mix-share out"),
         ({"mix": "adversarial"}, "--mix adversarial: is --method already; name another method"),
-        ({"mix": "random", "recipe": "article"}, "--mix random: is for the corrected recipe, not "),
+        ({"mix": "random", "recipe": "article"}, "--mix random: needs --recipe corrected"),
         ({"mix": "random", "mix_share": 0.001}, "--mix-share 0.001: leaves one of the methods"),
-        ({"minutes": 3.0, "epochs": 2}, "--minutes 3: fits the number of updates; leave --epochs"),
+        (
+            {"minutes": 3.0, "epochs": 2},
+            "--minutes and --epochs exclude each other: it fits the number of updates; leave one",
+        ),
+        (
+            {"extendable": True, "schedule": "cosine"},
+            "--extendable: needs --schedule constant, found cosine; add it, or leave --exten",
+        ),
+        (
+            {"skip_existing": True, "overwrite": True},
+            "--skip-existing and --overwrite exclude each other: leave one of them out",
+        ),
+        ({"ledger": "x.ledger.db"}, "--ledger: is for --method queries, not for 'adversarial'; le"),
         ({"method": "surrogate"}, "--method surrogate: needs --images"),
         ({"mix": "surrogate"}, "--mix surrogate: needs --images"),
         (
             {"images": "mnist"},
-            "--images mnist: is for --method surrogate or queries, not for 'adversarial'; leave",
+            "--images: is for --method queries or surrogate, not for 'adversarial'; leave it out",
         ),
         (
             {"method": "queries", "questions": "images"},
@@ -71,7 +83,7 @@ def test_an_option_of_another_method_is_refused(
             {"method": "queries", "match": "features"},
             "--match features: of a teacher that is asked under a budget only outputs are seen",
         ),
-        ({"recipe": "article", "match": "maps"}, "--match: is for the corrected recipe"),
+        ({"recipe": "article", "match": "maps"}, "--match maps: needs --recipe corrected"),
         (
             {"method": "shapes", "recipe": "article"},
             "--recipe article: is for noise, not for ",
@@ -101,8 +113,39 @@ def test_what_plays_a_part_is_not(options: Mapping[str, Any]) -> None:
     ask(options)
 
 
-def test_what_the_environment_says_is_meant_for_many_runs() -> None:
-    ask({"method": "random", "warm_up": 3, "mix_share": 0.25}, ENVIRONMENT)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"warm_up": 3, "mix_share": 0.25, "epochs": 3, "minutes": 2.0, "temperature": 2.0},
+        {"preset": "dafl", "images": "mnist", "ledger": "x.ledger.db", "flip": True},
+    ],
+)
+def test_what_the_environment_says_is_meant_for_many_runs(options: Mapping[str, Any]) -> None:
+    asked = ask({"method": "random", **options}, ENVIRONMENT)
+    assert asked.steps_per_epoch == DistillConfig().steps_per_epoch
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"images": "mnist"}, "--images mnist: needs --against; add it, or leave --images out"),
+        ({"min_agreement": 0.9}, "--min-agreement 0.9: needs --against; add it"),
+        (
+            {"images": "mnist", "dataset": "mnist", "against": "t.onnx"},
+            "--images and --dataset exclude each other: leave one of them out",
+        ),
+        (
+            {"images": "mnist", "min_accuracy": 0.0, "against": "t.onnx"},
+            "--min-accuracy and --images exclude each other: these have no labels, --min-agreement",
+        ),
+    ],
+)
+def test_options_of_other_commands_are_held_to_each_other(
+    options: Mapping[str, Any], says: str
+) -> None:
+    for origin in (COMMAND_LINE, ENVIRONMENT):
+        with pytest.raises(RequestError, match=f"^{says}"):
+            invoke("evaluate", Layer(origin, {"checkpoints": ("x.onnx",), **options}))
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,170 @@
-"""What the commands take that look at finished networks: measure, export, compare, describe."""
+"""What every command takes, put together from the tables of options."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kextract.config import (
-    shared,
+from kextract.config import shared
+from kextract.config.files import preset_names
+from kextract.config.option import ANY, SHARE_OF_ALL, Options, argument, at_least, option
+from kextract.config.shared import FOLDER, NETWORKS, PLACES, Answering, Foreign, Machine, Output
+from kextract.config.training import (
+    DistillConfig,
+    GeneratorConfig,
+    SynthesisConfig,
+    TeacherConfig,
 )
-from kextract.config.option import Bounds, argument, flag, option
-from kextract.config.shared import PLACES, Answering, Foreign, Machine
 from kextract.datasets import dataset_names
-from kextract.errors import RequestError
-from kextract.exports.formats import FORMATS
-from kextract.models import MODELS
+from kextract.models import MODELS, TEACHER
 from kextract.models.input_range import NAMED
-from kextract.runs.request import Request
 
 SPLITS = ("test", "validation", "train")
-NETWORKS = "Networks"
+FORMATS = ("keras", "savedmodel", "tflite", "onnx")
 PLOTS = ("epoch", "parameters", "questions")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateRequest(Request):
+class TrainRequest(Options):
+    """What `train-teacher` takes."""
+
+    dataset: str = shared.dataset(
+        "Labelled images to learn: a data set, an .npz file or a folder of images.",
+        "strokes",
+        suggestions=dataset_names,
+    )
+    model: str = option(
+        "resnet11",
+        "Architecture; kextract list describes them.",
+        short="-m",
+        suggestions=MODELS,
+        basic=True,
+    )
+    config: TeacherConfig = field(default_factory=TeacherConfig)
+    limit: int | None = option(
+        None,
+        "Use only this many training images, drawn evenly from all classes, for a quick try.",
+        bounds=at_least(10),
+        default_text="all",
+        basic=True,
+    )
+    pooling: str | None = shared.pooling()
+    machine: Machine = field(default_factory=Machine)
+    strategy: str = shared.strategy()
+    output: Output = field(default_factory=Output)
+    format: str = shared.display()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillRequest(Options):
+    """What `distill` takes."""
+
+    teacher: Path = argument(
+        "Checkpoint, whole Keras model or black box: an .onnx or .tflite file, a SavedModel folder,"
+        " or python:module:function."
+    )
+    student: str | None = option(
+        None,
+        "Architecture: a name, a .keras file of your own, or the teacher's with a share of its"
+        " parameters, such as teacher@0.5.",
+        suggestions=(*MODELS, f"{TEACHER}@0.5"),
+        default_text="the teacher's",
+        basic=True,
+    )
+    config: DistillConfig = field(default_factory=DistillConfig)
+    preset: str | None = option(
+        None,
+        "Settings for inversion: a name, or a .toml file.",
+        group="drawing",
+        suggestions=preset_names,
+        setting=False,
+        basic=True,
+    )
+    images: str | None = option(
+        None,
+        "Images to learn from or, with queries, to ask about; resized.",
+        group="given",
+        metavar="NAME|NPZ|FOLDER",
+        basic=True,
+    )
+    dataset: str | None = shared.dataset(
+        "Labelled images to measure the student on; it never learns from them.",
+        default_text="the teacher's, if available",
+        suggestions=dataset_names,
+    )
+    foreign: Foreign = field(default_factory=Foreign)
+    answering: Answering = field(default_factory=Answering)
+    machine: Machine = field(default_factory=Machine)
+    strategy: str = shared.strategy()
+    output: Output = field(default_factory=Output)
+    ledger: Path | None = option(
+        None,
+        "File that keeps every question of the method queries and its answer; what is in it is not"
+        " asked again.",
+        panel=PLACES,
+        group="asking",
+        default_text="beside the output, ending in .ledger.db",
+        setting=False,
+    )
+    save_images: int = option(
+        0,
+        "Write a picture of the student's images beside the output every so many epochs, a row for"
+        " each class; 0 is never.",
+        panel=PLACES,
+        bounds=at_least(0),
+        setting=False,
+    )
+    format: str = shared.display()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeRequest(Options):
+    """What `synthesize` takes."""
+
+    teacher: Path = argument("Checkpoint of the teacher, or a whole Keras model.")
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    dataset: str | None = shared.dataset(
+        "The teacher's data set, only where its file does not say what its images are like.",
+        suggestions=dataset_names,
+    )
+    foreign: Foreign = field(default_factory=Foreign)
+    seed: int = shared.seed()
+    precision: str = shared.precision()
+    machine: Machine = field(default_factory=Machine)
+    output: Path | None = option(
+        None,
+        "File to write: a picture (.png), or images, classes and probabilities (.npz).",
+        panel=PLACES,
+        short="-o",
+        default_text="a name in checkpoints/",
+        setting=False,
+        basic=True,
+    )
+    overwrite: bool = option(
+        False, "Replace an existing output file.", panel=PLACES, setting=False, basic=True
+    )
+    format: str = shared.display()
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickstartRequest(Options):
+    """What `quickstart` takes."""
+
+    output: Path = option(
+        FOLDER,
+        "Folder for the checkpoints.",
+        panel=PLACES,
+        short="-o",
+        setting=False,
+        basic=True,
+    )
+    seed: int = shared.seed()
+    machine: Machine = field(default_factory=Machine)
+    format: str = shared.display()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRequest(Options):
     """What `evaluate` takes."""
 
     checkpoints: tuple[Path, ...] = argument(
@@ -37,6 +180,8 @@ class EvaluateRequest(Request):
         None,
         "Images without labels, of any size, in place of a data set: agreement and KL divergence"
         " with --against are measured alone.",
+        requires={"against": ANY},
+        excludes={"dataset": ""},
         metavar="NAME|NPZ|FOLDER",
         suggestions=dataset_names,
         basic=True,
@@ -49,13 +194,15 @@ class EvaluateRequest(Request):
     min_accuracy: float | None = option(
         None,
         "Exit with 3 if any accuracy is below this, 0 to 1.",
-        bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
+        excludes={"images": "these have no labels, --min-agreement is for them"},
+        bounds=SHARE_OF_ALL,
         basic=True,
     )
     min_agreement: float | None = option(
         None,
         "Exit with 3 if any agreement with --against is below this, 0 to 1.",
-        bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
+        requires={"against": ANY},
+        bounds=SHARE_OF_ALL,
         basic=True,
     )
     foreign: Foreign = field(default_factory=Foreign)
@@ -64,26 +211,9 @@ class EvaluateRequest(Request):
     machine: Machine = field(default_factory=Machine)
     format: str = shared.table_format("table", "json")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.against is None:
-            for name in ("images", "min_agreement"):
-                if getattr(self, name) is not None:
-                    raise RequestError(
-                        f"{flag(name)}: needs a teacher to agree with; add --against"
-                    )
-        if self.images is None:
-            return
-        if self.dataset is not None:
-            raise RequestError("--images and --dataset exclude each other: leave one of them out")
-        if self.min_accuracy is not None:
-            raise RequestError(
-                "--min-accuracy: --images have no labels; --min-agreement is for them"
-            )
-
 
 @dataclass(frozen=True, kw_only=True)
-class ExportRequest(Request):
+class ExportRequest(Options):
     """What `export` takes."""
 
     checkpoint: Path = argument("Checkpoint, or a whole Keras model, to write for other programs.")
@@ -127,7 +257,7 @@ class ExportRequest(Request):
         None,
         "Write nothing, and exit with 3, where file and checkpoint agree on a smaller share of"
         " images, 0 to 1.",
-        bounds=Bounds(lambda value: 0 <= value <= 1, "between 0 and 1"),
+        bounds=SHARE_OF_ALL,
         default_text="0.99; float16: 0.98; int8: 0.9",
     )
     dataset: str | None = shared.dataset(
@@ -166,7 +296,7 @@ class ExportRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictRequest(Request):
+class PredictRequest(Options):
     """What `predict` takes."""
 
     model_file: Path = argument("Checkpoint, or a whole Keras model.")
@@ -184,7 +314,7 @@ class PredictRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareRequest(Request):
+class CompareRequest(Options):
     """What `compare` takes."""
 
     checkpoints: tuple[Path, ...] = argument(
@@ -229,7 +359,7 @@ class CompareRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportRequest(Request):
+class ReportRequest(Options):
     """What `report` takes."""
 
     checkpoints: tuple[Path, ...] = argument(
@@ -267,7 +397,7 @@ class ReportRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoctorRequest(Request):
+class DoctorRequest(Options):
     """What `doctor` takes."""
 
     machine: Machine = field(default_factory=Machine)
@@ -275,7 +405,7 @@ class DoctorRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectRequest(Request):
+class InspectRequest(Options):
     """What `inspect` takes."""
 
     checkpoint: Path = argument(
@@ -292,7 +422,23 @@ class InspectRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListRequest(Request):
+class ListRequest(Options):
     """What `list` takes."""
 
     format: str = shared.table_format("table", "json")
+
+
+REQUESTS: Mapping[str, type[Options]] = {
+    "quickstart": QuickstartRequest,
+    "train-teacher": TrainRequest,
+    "distill": DistillRequest,
+    "synthesize": SynthesizeRequest,
+    "evaluate": EvaluateRequest,
+    "export": ExportRequest,
+    "predict": PredictRequest,
+    "compare": CompareRequest,
+    "report": ReportRequest,
+    "inspect": InspectRequest,
+    "list": ListRequest,
+    "doctor": DoctorRequest,
+}

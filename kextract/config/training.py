@@ -1,0 +1,373 @@
+"""How teachers and students are trained: the options that their weights depend on."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kextract.config import shared
+from kextract.config.option import (
+    ANY,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    SHARE_OF_ALL,
+    Bounds,
+    Options,
+    at_least,
+    option,
+)
+from kextract.errors import RequestError
+
+FIRST, EVENLY = "first", "evenly"
+RECIPES = {
+    "corrected": "teacher frozen and in inference mode, softmax once, fresh optimizer per batch",
+    "article": "as the code of 2020: batch statistics, softmax twice, shared step counter",
+}
+OPTIMIZERS = ("adam", "muon")
+DISTANCES = {
+    "kl": "divergence of the probabilities, softened by the temperature",
+    "l1": "mean absolute difference of centred logits",
+}
+MATCHES = {
+    "logits": "what both say of an image, by the distance",
+    "maps": "what both say of every place of it, before that is averaged",
+    "features": "the last features, given to the teacher's classifier, which the student gets",
+    "auto": "the last of these that student and teacher allow; logits if a distance is requested",
+}
+FORMER_NAMES = {"variation_weight": "tv_weight"}
+"""Options that checkpoints and unfinished runs of earlier versions hold by another name."""
+QUESTIONS = {
+    "shapes": "blobs and strokes",
+    "leaves": "crops of dead leaves",
+    "images": "those of --images, and crops of them",
+}
+TEACHING, IMAGES, NOISE = "Teaching", "Images of the student", "Adversarial noise"
+INVERSION, QUERIES = "Inversion", "Queries"
+CORRECTED = {"recipe": "corrected"}
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """Which training images are held out for validation; a student is measured on its teacher's."""
+
+    seed: int = 0
+    fraction: float = 0.1
+    limit: int | None = None
+    """Use only this many training images, held-out ones included."""
+    drawing: str = FIRST
+    """Drawn `EVENLY` from all classes; the `FIRST` in checkpoints that do not say."""
+
+    def __post_init__(self) -> None:
+        if not SHARE.accepts(self.fraction):
+            raise RequestError(f"--validation-fraction {self.fraction}: must be {SHARE.text}")
+        if self.drawing not in (FIRST, EVENLY):
+            raise RequestError(f"images drawn '{self.drawing}': must be {FIRST} or {EVENLY}")
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherConfig(Options):
+    """How a teacher is trained; the defaults are the article's."""
+
+    epochs: int = shared.epochs(50, "The most epochs.")
+    batch_size: int = shared.batch_size(32)
+    learning_rate: float = shared.learning_rate(1e-3, "Step size of Adam.")
+    schedule: str = shared.schedule("Learning rate over time; cosine falls to 0 at the end.")
+    weight_decay: float = option(1e-4, "L2 penalty on the kernels.", bounds=NOT_NEGATIVE)
+    patience: int = option(
+        3,
+        "Epochs without a better validation accuracy before training stops; 0 trains to the end.",
+        bounds=at_least(0),
+    )
+    validation_fraction: float = option(
+        0.1, "Share of the training images held out for validation.", bounds=SHARE
+    )
+    augment: bool = option(
+        False, "Shift images at random, and mirror them where that keeps their class.", basic=True
+    )
+    shift: int = option(
+        4, "Largest random shift of an augmented image, pixels.", bounds=at_least(0)
+    )
+    seed: int = shared.seed()
+    precision: str = shared.precision()
+    """`auto` until the run has looked at the hardware."""
+
+
+def _loss_weight(default: float, help: str) -> Any:
+    """Declare the weight of a loss; 0 leaves the loss out."""
+    return option(default, help, panel=INVERSION, group="drawing", bounds=NOT_NEGATIVE)
+
+
+def _drawing(default: int, help: str, least: int = 1) -> Any:
+    """Declare a count for a generator."""
+    return option(default, help, panel=INVERSION, group="drawing", bounds=at_least(least))
+
+
+def _asking(default: int, help: str, *, basic: bool = False) -> Any:
+    """Declare a count for questions."""
+    return option(default, help, panel=QUERIES, group="asking", basic=basic, bounds=at_least(1))
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorConfig(Options):
+    """How a generator is trained against a teacher alone."""
+
+    class_weight: float = _loss_weight(
+        1.0,
+        "Weight of the generator's class loss: cross-entropy of the teacher's logits with the"
+        " requested class.",
+    )
+    batch_norm_weight: float = _loss_weight(
+        1.0,
+        "Weight of the generator's statistics loss: distance between the images' batch statistics"
+        " and those stored in the teacher.",
+    )
+    balance_weight: float = _loss_weight(
+        0.0,
+        "Weight of the generator's information-entropy loss, which asks for every class equally"
+        " often.",
+    )
+    tv_weight: float = _loss_weight(
+        0.0,
+        "Weight of the generator's total variation, the difference between neighbouring pixels.",
+    )
+    latent_size: int = _drawing(64, "Random numbers that the generator makes an image from.")
+    generator_channels: int = _drawing(16, "Width of the generator's last hidden layer.")
+    generator_learning_rate: float = option(
+        2e-3,
+        "Step size of Adam for the generator.",
+        panel=INVERSION,
+        group="drawing",
+        bounds=POSITIVE,
+    )
+    # A batch of one has no variance.
+    synthesis_batch_size: int = _drawing(128, "Images per step of the generator.", least=2)
+
+
+@dataclass(frozen=True, slots=True)
+class InversionConfig(GeneratorConfig):
+    """How a generator and its bank of images keep a student supplied."""
+
+    adversarial_weight: float = _loss_weight(
+        0.0,
+        "Weight of the generator's adversarial loss, which makes the distance between teacher and"
+        " student large where their predictions agree.",
+    )
+    adversarial_after: int = _drawing(
+        200, "Updates of the student before the generator's adversarial loss begins.", least=0
+    )
+    adversarial_share: float = option(
+        1.0,
+        "Share of the generator's images that the student is shown for its adversarial loss.",
+        panel=INVERSION,
+        group="drawing",
+        bounds=Bounds(lambda share: 0 < share <= 1, "more than 0 and at most 1"),
+    )
+    warm_up: int = _drawing(100, "Steps of the generator before the student's first update.")
+    round_updates: int = _drawing(
+        20, "Updates of the student between two trainings of the generator."
+    )
+    generator_steps: int = _drawing(2, "Steps of the generator in each of its trainings.")
+    new_images: int = _drawing(
+        256, "Images added to the bank after each training of the generator."
+    )
+    first_images: int = _drawing(2048, "Images in the bank before the student's first update.")
+    bank_size: int = _drawing(16384, "Most images in the bank; the newest replace the oldest.")
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesisConfig(Options):
+    """How many images are synthesized from a teacher, and for how long a generator is trained."""
+
+    steps: int = option(300, "Steps of the generator.", bounds=at_least(1), basic=True)
+    per_class: int = option(10, "Images of every class.", bounds=at_least(1), basic=True)
+    zoom: int = option(2, "Side of an image's pixel in the picture.", bounds=at_least(1))
+
+
+@dataclass(frozen=True, slots=True)
+class QueryConfig(Options):
+    """Which questions the method queries puts to a teacher, and how often it tries."""
+
+    query_budget: int = _asking(
+        20_000,
+        "Most images sent to a black box, repeated ones and those in the ledger included.",
+        basic=True,
+    )
+    questions: str | None = option(
+        None,
+        "What questions are chosen from: blobs and strokes, crops of dead leaves, or the images of"
+        " --images and crops of them.",
+        panel=QUERIES,
+        group="asking",
+        choices=QUESTIONS,
+        default_text="images with --images; else leaves, or shapes where images are small and grey",
+    )
+    query_batch: int = _asking(256, "Images per call of the teacher.")
+    query_attempts: int = _asking(5, "Calls for one batch of images before the run gives up.")
+    query_timeout: float = option(
+        60.0,
+        "Seconds that a call of a python: teacher may take.",
+        panel=QUERIES,
+        group="asking",
+        bounds=POSITIVE,
+    )
+    first_share: float = option(
+        0.1,
+        "Share of the budget that is asked before anything is known of the teacher.",
+        panel=QUERIES,
+        group="asking",
+        bounds=SHARE,
+    )
+    query_rounds: int = _asking(
+        6,
+        "Rounds of selected questions after the first; for each of them a committee of two students"
+        " learns anew.",
+    )
+    query_choice: int = _asking(
+        12, "Images drawn for each one that is asked: those that the committee disagrees on."
+    )
+    scout_updates: int = _asking(500, "Updates of each committee member per round.")
+    mixup: float = option(
+        0.0,
+        "Share of the student's images that are mixed with another one, and their targets too.",
+        panel=QUERIES,
+        group="asking",
+        bounds=SHARE_OF_ALL,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DistillConfig(Options):
+    """How a student is taught; the defaults are the article's protocol, corrected."""
+
+    method: str = option(
+        "adversarial",
+        "Where the student's images come from: a method of kextract list, or auto.",
+        default_text="auto",
+        basic=True,
+    )
+    epochs: int = shared.epochs(10, "Epochs of the student.")
+    steps_per_epoch: int = option(30, "Updates of the student per epoch.", bounds=at_least(1))
+    batch_size: int = shared.batch_size(32)
+    minutes: float | None = option(
+        None,
+        "Fit epochs and updates to this many minutes.",
+        excludes=dict.fromkeys(("epochs", "steps_per_epoch"), "it fits the number of updates"),
+        bounds=POSITIVE,
+        basic=True,
+    )
+    recipe: str = option(
+        "corrected",
+        "How teacher and student meet: article repeats the code of 2020 with its mistakes,"
+        " corrected repairs them.",
+        panel=TEACHING,
+        choices=RECIPES,
+    )
+    optimizer: str = option(
+        "adam",
+        "Optimizer of the student; muon learns more from an update.",
+        panel=TEACHING,
+        choices=OPTIMIZERS,
+    )
+    learning_rate: float = shared.learning_rate(1e-4, "Step size of the student's optimizer.")
+    schedule: str = shared.schedule(
+        "Learning rate over time; cosine rises from 0 and falls to it at the end."
+    )
+    distance: str = option(
+        "kl",
+        "What the student lowers: kl between probabilities, or l1 between centred logits.",
+        panel=TEACHING,
+        requires=CORRECTED,
+        choices=DISTANCES,
+    )
+    temperature: float = option(
+        4.0,
+        "Softens the probabilities of teacher and student in --distance kl.",
+        panel=TEACHING,
+        requires=CORRECTED | {"distance": "kl"},
+        bounds=POSITIVE,
+    )
+    match: str = option(
+        "logits",
+        "What of the student is to match the teacher: logits; maps, the logits of every place of an"
+        " image; features, the last ones, given to the teacher's classifier; auto, the last of"
+        " these that both networks allow.",
+        panel=TEACHING,
+        requires=CORRECTED,
+        choices=MATCHES,
+    )
+    mix: str | None = option(
+        None, "A second method, for a share of every batch.", panel=IMAGES, requires=CORRECTED
+    )
+    mix_share: float = option(
+        0.5,
+        "Share of every batch that comes from the method of --mix.",
+        panel=IMAGES,
+        requires={"mix": ANY},
+        bounds=SHARE,
+    )
+    candidates: int = option(
+        1,
+        "Random shapes drawn for each one that is kept, those of the top confidence.",
+        panel=IMAGES,
+        group="choosing",
+        bounds=at_least(1),
+    )
+    leaves: int = option(
+        32768,
+        "Crops of dead leaves that the student is taught with, chosen among three times as many.",
+        panel=IMAGES,
+        group="cutting",
+        bounds=at_least(1),
+    )
+    cutmix: float = option(
+        0.0,
+        "Share of images that a part of another image is pasted into before the teacher sees it.",
+        panel=IMAGES,
+        group="mixing",
+        bounds=SHARE_OF_ALL,
+    )
+    shift: int = option(
+        0,
+        "Largest random shift of a stored image, pixels.",
+        panel=IMAGES,
+        group="moving",
+        bounds=at_least(0),
+    )
+    flip: bool | None = option(
+        None,
+        "Mirror stored images at random.",
+        panel=IMAGES,
+        group="moving",
+        default_text="as the teacher's data allow",
+    )
+    noise_learning_rate: float = option(
+        1e-2,
+        "Step size of Adam in crafting noise, pixels being -1 to 1.",
+        panel=NOISE,
+        group="crafting",
+        bounds=POSITIVE,
+    )
+    noise_iterations: int = option(
+        100,
+        "Most iterations of crafting for a batch of noise.",
+        panel=NOISE,
+        group="crafting",
+        bounds=at_least(1),
+    )
+    noise_tolerance: float = option(
+        1e-5,
+        "Crafting stops when an iteration lowers the batch's loss by this much or less, nats.",
+        panel=NOISE,
+        group="crafting",
+        bounds=NOT_NEGATIVE,
+    )
+    inversion: InversionConfig = field(default_factory=InversionConfig)
+    queries: QueryConfig = field(default_factory=QueryConfig)
+    seed: int = shared.seed()
+    precision: str = shared.precision()
+    """`auto` until the run has looked at the hardware."""
+
+    @property
+    def batch_shares(self) -> tuple[int, int]:
+        """Images of a batch that come from `method` and from `mix`."""
+        mixed = round(self.batch_size * self.mix_share) if self.mix is not None else 0
+        return self.batch_size - mixed, mixed
