@@ -104,8 +104,8 @@ def _check(invocation: Invocation[DistillRequest]) -> None:
         using = owners(name)
         if using and not specs.keys() & using:
             raise RequestError(
-                f"{flag(name)}: is for --method {' or '.join(using)}, not for"
-                f" '{' and '.join(specs)}'; leave it out"
+                f"{flag(name)} {invocation.values[name]}: is for --method {' or '.join(using)}, not"
+                f" for '{' and '.join(specs)}'; leave it out"
             )
 
 

@@ -21,7 +21,10 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["evaluate", "teacher.weights.h5", "--images", "mnist"], "--images: needs a teacher"),
+        (
+            ["evaluate", "teacher.weights.h5", "--images", "mnist"],
+            "--images mnist: needs --against",
+        ),
         (
             [*AGAINST, "--images", "mnist", "--min-accuracy", "0.5"],
             "--min-accuracy and --images exclude each other",
@@ -60,7 +63,7 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
         ([*INVERSION, "--preset", "dalf"], "preset (--preset) 'dalf': did you mean 'dafl'?"),
         ([*RANDOM, "--preset", "fast"], "--preset fast: is for --method inversion"),
         ([*INVERSION, "--recipe", "article"], "--recipe article"),
-        ([*INVERSION, "--candidates", "4"], "--candidates: is for --method shapes"),
+        ([*INVERSION, "--candidates", "4"], "--candidates 4: is for --method shapes"),
         ([*INVERSION, "--temperature", "4"], "--temperature 4.0: needs --distance kl, found l1"),
         ([*INVERSION, "--class-weight", "-1"], "--class-weight -1"),
         ([*INVERSION, "--generator-learning-rate", "nan"], "--generator-learning-rate nan"),
@@ -78,7 +81,7 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
         (["distill", "teacher.weights.h5", "--mix", "rando"], "(--mix) 'rando': did you mean"),
         (
             [*RANDOM, "--images", "shades.npz"],
-            "--images shades.npz: is for --method surrogate or queries, not for 'random'",
+            "--images shades.npz: is for --method queries or surrogate, not for 'random'",
         ),
         (
             ["distill", "teacher.weights.h5", "--method", "surrogate", "--images", "mnits"],

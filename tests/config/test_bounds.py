@@ -1,131 +1,100 @@
+"""What every option takes and refuses, drawn from the table that declares them."""
+
 import json
+import math
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, asdict
 from typing import Any
 
 import pytest
 
-from kextract.config import (
-    PRECISIONS,
-    RECIPES,
-    SCHEDULES,
-    DistillConfig,
-    Holdout,
-    TeacherConfig,
-)
+from kextract.config import DistillConfig, Holdout, TeacherConfig
+from kextract.config.option import Entry, assemble, names_of, table
+from kextract.config.requests import REQUESTS
 from kextract.errors import RequestError, UnknownNameError
 
-NAN, INFINITY = float("nan"), float("inf")
-BOTH: list[tuple[str, Any]] = [
-    ("epochs", 0),
-    ("epochs", -1),
-    ("batch_size", 0),
-    ("learning_rate", 0.0),
-    ("learning_rate", -1e-3),
-    ("learning_rate", NAN),
-    ("learning_rate", INFINITY),
-    ("seed", -1),
-]
-TEACHER: list[tuple[str, Any]] = [
-    *BOTH,
-    ("weight_decay", -1e-9),
-    ("weight_decay", NAN),
-    ("weight_decay", INFINITY),
-    ("patience", -1),
-    ("shift", -1),
-    ("validation_fraction", 0.0),
-    ("validation_fraction", 1.0),
-    ("validation_fraction", -0.1),
-    ("validation_fraction", NAN),
-]
-DISTILL: list[tuple[str, Any]] = [
-    *BOTH,
-    ("steps_per_epoch", 0),
-    ("temperature", 0.0),
-    ("temperature", -4.0),
-    ("temperature", NAN),
-    ("noise_learning_rate", 0.0),
-    ("noise_learning_rate", INFINITY),
-    ("noise_iterations", 0),
-    ("noise_tolerance", -1e-5),
-    ("noise_tolerance", NAN),
-]
-KINDS: dict[Any, list[tuple[str, Any]]] = {TeacherConfig: TEACHER, DistillConfig: DISTILL}
+NUMBERS = (-math.inf, -1, -1e-9, 0, 1e-9, 0.5, 1, 2, 10, 2**32 - 1, 2**32, math.inf, math.nan)
+ENTRIES = {
+    (command, name): e for command, cls in REQUESTS.items() for name, e in table(cls).items()
+}
+BOUNDED = [place for place, entry in ENTRIES.items() if entry.option.bounds]
+NAMED = [place for place, entry in ENTRIES.items() if names_of(entry.option.choices)]
+INTERVALS = {
+    "at least 0": {"patience", "shift", "save_images", "adversarial_after"},
+    "at least 2": {"synthesis_batch_size", "classes"},
+    "at least 10": {"limit"},
+    "a seed": {"seed"},
+    "positive": {
+        *("learning_rate", "minutes", "temperature", "noise_learning_rate"),
+        *("generator_learning_rate", "query_timeout"),
+    },
+    "not negative": {
+        *("weight_decay", "noise_tolerance", "class_weight", "batch_norm_weight"),
+        *("balance_weight", "tv_weight", "adversarial_weight"),
+    },
+    "within 0 and 1": {"validation_fraction", "mix_share", "first_share"},
+    "from 0 to 1": {"cutmix", "mixup", "min_accuracy", "min_agreement"},
+    "above 0, to 1": {"adversarial_share"},
+}
+"""Which numbers an option means, said again without the code; others are counts from 1."""
+MEANT = {
+    "at least 0": lambda value: value >= 0,
+    "at least 1": lambda value: value >= 1,
+    "at least 2": lambda value: value >= 2,
+    "at least 10": lambda value: value >= 10,
+    "a seed": lambda value: 0 <= value <= 4294967295,
+    "positive": lambda value: 0 < value < math.inf,
+    "not negative": lambda value: 0 <= value < math.inf,
+    "within 0 and 1": lambda value: 0 < value < 1,
+    "from 0 to 1": lambda value: 0 <= value <= 1,
+    "above 0, to 1": lambda value: 0 < value <= 1,
+}
 
 
-def flag(field: str) -> str:
-    return "--" + field.replace("_", "-")
+def possible(entry: Entry) -> Iterator[Any]:
+    """Give the numbers that have the option's type."""
+    yield from (each for each in NUMBERS if entry.kind is float or isinstance(each, int))
 
 
-@pytest.mark.parametrize(
-    ("kind", "field", "value"),
-    [(kind, *case) for kind, cases in KINDS.items() for case in cases],
-)
-def test_a_value_that_cannot_be_is_refused_by_its_flag(kind: Any, field: str, value: Any) -> None:
-    with pytest.raises(RequestError, match=f"^{flag(field)} {value}: must "):
-        kind(**{field: value})
+def make(command: str, name: str, value: Any) -> Any:
+    return assemble(REQUESTS[command], {name: value})
 
 
-@pytest.mark.parametrize(
-    ("kind", "field", "wrong", "right"),
-    [
-        (TeacherConfig, "schedule", "cosinus", "cosine"),
-        (TeacherConfig, "precision", "float23", "float32"),
-        (DistillConfig, "precision", "bfloat", "bfloat16"),
-        (DistillConfig, "recipe", "correct", "corrected"),
-    ],
-)
-def test_an_unknown_word_is_refused_with_the_option_and_the_nearest_word(
-    kind: Any, field: str, wrong: str, right: str
+@pytest.mark.parametrize("place", BOUNDED, ids="-".join)
+def test_an_option_takes_the_numbers_that_it_means_and_refuses_others(
+    place: tuple[str, str],
 ) -> None:
-    with pytest.raises(UnknownNameError, match=f"{field} '{wrong}': did you mean '{right}'"):
-        kind(**{field: wrong})
+    command, name = place
+    interval = next((which for which, names in INTERVALS.items() if name in names), "at least 1")
+    for value in possible(ENTRIES[place]):
+        if MEANT[interval](value):
+            make(command, name, value)
+        else:
+            flag = "--" + name.replace("_", "-")
+            with pytest.raises(RequestError, match=f"^{flag} {value}: must be "):
+                make(command, name, value)
 
 
-@pytest.mark.parametrize(
-    ("kind", "field", "value"),
-    [
-        (TeacherConfig, "epochs", 1),
-        (TeacherConfig, "patience", 0),
-        (TeacherConfig, "weight_decay", 0.0),
-        (TeacherConfig, "shift", 0),
-        *((TeacherConfig, "schedule", name) for name in SCHEDULES),
-        *((TeacherConfig, "precision", name) for name in PRECISIONS),
-        (DistillConfig, "noise_iterations", 1),
-        (DistillConfig, "noise_tolerance", 0.0),
-        (DistillConfig, "temperature", 0.1),
-        *((DistillConfig, "recipe", name) for name in RECIPES),
-    ],
-)
-def test_a_value_at_the_edge_of_what_can_be_is_taken(kind: Any, field: str, value: Any) -> None:
-    assert getattr(kind(**{field: value}), field) == value
+@pytest.mark.parametrize("place", NAMED, ids="-".join)
+def test_an_option_takes_its_words_and_names_the_nearest_to_others(place: tuple[str, str]) -> None:
+    command, name = place
+    for word in names_of(ENTRIES[place].option.choices):
+        make(command, name, word)
+        with pytest.raises(UnknownNameError, match=f"'{word}x': did you mean '{word}'"):
+            make(command, name, f"{word}x")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_largest_seed_of_numpy_is_taken(kind: Any) -> None:
-    assert kind(seed=2**32 - 1).seed == 2**32 - 1
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_seed_that_numpy_cannot_take_is_refused_by_its_flag(kind: Any) -> None:
-    with pytest.raises(RequestError, match=r"^--seed"):
-        kind(seed=2**32)
-
-
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.5, 1.5, NAN])
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.5, 1.5, math.nan])
 def test_a_holdout_of_none_or_all_images_is_refused_by_its_flag(fraction: float) -> None:
     with pytest.raises(RequestError, match=r"^--validation-fraction"):
         Holdout(fraction=fraction)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_configuration_is_made_once(kind: Any) -> None:
-    with pytest.raises(FrozenInstanceError):
-        kind().epochs = 5
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_configuration_survives_json(kind: Any) -> None:
+@pytest.mark.parametrize("kind", [TeacherConfig, DistillConfig])
+def test_a_configuration_is_made_once_and_survives_json(kind: Any) -> None:
     config = kind(epochs=7, seed=3)
+    with pytest.raises(FrozenInstanceError):
+        config.epochs = 5
     assert json.loads(json.dumps(asdict(config))) == asdict(config)
 
 

@@ -87,7 +87,7 @@ def test_an_unknown_preset_is_answered_with_the_nearest_one(wrong: str, right: s
 
 @pytest.mark.parametrize("method", ["random", "adversarial", "shapes", "real"])
 def test_a_preset_is_for_inversion_only(method: str) -> None:
-    with pytest.raises(RequestError, match=f"^--preset: is for --method inversion.*{method}"):
+    with pytest.raises(RequestError, match=f"^--preset fast: is for --method inversion.*{method}"):
         asked(method, "fast", {})
 
 

@@ -29,7 +29,9 @@ def test_an_option_of_another_method_is_refused(
     method: str, mix: str | None, name: str, owners: str
 ) -> None:
     flag = f"--{name.replace('_', '-')}"
-    with pytest.raises(RequestError, match=f"^{flag}: is for --method {owners}, not for '{method}"):
+    with pytest.raises(
+        RequestError, match=f"^{flag} 3: is for --method {owners}, not for '{method}"
+    ):
         ask({"method": method, "mix": mix, name: 3})
 
 
@@ -64,12 +66,15 @@ def test_an_option_of_another_method_is_refused(
             {"skip_existing": True, "overwrite": True},
             "--skip-existing and --overwrite exclude each other: leave one of them out",
         ),
-        ({"ledger": "x.ledger.db"}, "--ledger: is for --method queries, not for 'adversarial'; le"),
+        (
+            {"ledger": "x.ledger.db"},
+            "--ledger x.ledger.db: is for --method queries, not for 'adversarial'",
+        ),
         ({"method": "surrogate"}, "--method surrogate: needs --images"),
         ({"mix": "surrogate"}, "--mix surrogate: needs --images"),
         (
             {"images": "mnist"},
-            "--images: is for --method queries or surrogate, not for 'adversarial'; leave it out",
+            "--images mnist: is for --method queries or surrogate, not for 'adversarial'",
         ),
         (
             {"method": "queries", "questions": "images"},
