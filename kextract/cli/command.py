@@ -78,6 +78,14 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """The program, whose `--help` lists commands by what they are for, with whole sentences."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the command's name."""
+        for parameter in self.get_params(ctx):
+            if parameter.default is None:
+                # Typer imports pydantic to look at None, which doubles the time of --help.
+                parameter.default = False
+        return super().parse_args(ctx, args)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each group of commands."""
         groups: dict[str, list[tuple[str, str]]] = {}

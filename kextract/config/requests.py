@@ -131,18 +131,10 @@ class SynthesizeRequest(Options):
     seed: int = shared.seed()
     precision: str = shared.precision()
     machine: Machine = field(default_factory=Machine)
-    output: Path | None = option(
-        None,
-        "File to write: a picture (.png), or images, classes and probabilities (.npz).",
-        panel=PLACES,
-        short="-o",
-        default_text="a name in checkpoints/",
-        setting=False,
-        basic=True,
+    output: Path | None = shared.output(
+        "File to write: a picture (.png), or images, classes and probabilities (.npz)."
     )
-    overwrite: bool = option(
-        False, "Replace an existing output file.", panel=PLACES, setting=False, basic=True
-    )
+    overwrite: bool = shared.overwrite("output file")
     format: str = shared.display()
 
 
@@ -150,14 +142,7 @@ class SynthesizeRequest(Options):
 class QuickstartRequest(Options):
     """What `quickstart` takes."""
 
-    output: Path = option(
-        FOLDER,
-        "Folder for the checkpoints.",
-        panel=PLACES,
-        short="-o",
-        setting=False,
-        basic=True,
-    )
+    output: Path = shared.output("Folder for the checkpoints.", FOLDER)
     seed: int = shared.seed()
     machine: Machine = field(default_factory=Machine)
     format: str = shared.display()
@@ -278,18 +263,8 @@ class ExportRequest(Options):
     output_name: str | None = shared.output_name()
     seed: int = shared.seed()
     machine: Machine = field(default_factory=Machine)
-    output: Path | None = option(
-        None,
-        "File to write, or folder for savedmodel.",
-        panel=PLACES,
-        short="-o",
-        default_text="a name in checkpoints/",
-        setting=False,
-        basic=True,
-    )
-    overwrite: bool = option(
-        False, "Replace an existing output.", panel=PLACES, setting=False, basic=True
-    )
+    output: Path | None = shared.output("File to write, or folder for savedmodel.")
+    overwrite: bool = shared.overwrite("output")
     json: bool = option(
         False, "Print the results as JSON.", panel=PLACES, setting=False, basic=True
     )
@@ -352,9 +327,7 @@ class CompareRequest(Options):
         setting=False,
         basic=True,
     )
-    overwrite: bool = option(
-        False, "Replace an existing picture.", panel=PLACES, setting=False, basic=True
-    )
+    overwrite: bool = shared.overwrite("picture")
     format: str = shared.table_format("table", "markdown", "csv", "json")
 
 
@@ -383,17 +356,8 @@ class ReportRequest(Options):
     )
     class_names: Path | None = shared.class_names()
     machine: Machine = field(default_factory=Machine)
-    output: Path = option(
-        Path("report.html"),
-        "Page to write.",
-        panel=PLACES,
-        short="-o",
-        setting=False,
-        basic=True,
-    )
-    overwrite: bool = option(
-        False, "Replace an existing page.", panel=PLACES, setting=False, basic=True
-    )
+    output: Path = shared.output("Page to write.", Path("report.html"))
+    overwrite: bool = shared.overwrite("page")
 
 
 @dataclass(frozen=True, kw_only=True)

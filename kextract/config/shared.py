@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kextract.config.option import POSITIVE, Bounds, Options, at_least, option
+from kextract.config.option import Bounds, Options, at_least, option
 from kextract.models import MODELS, POOLINGS
 from kextract.models.heads import OUTPUTS
 from kextract.models.input_range import NAMED
@@ -30,21 +30,6 @@ def seed() -> Any:
     )
 
 
-def learning_rate(default: float, help: str) -> Any:
-    """Declare the step size of an optimizer."""
-    return option(default, help, bounds=POSITIVE)
-
-
-def batch_size(default: int) -> Any:
-    """Declare how many images an update sees."""
-    return option(default, "Images per update.", bounds=at_least(1))
-
-
-def schedule(help: str) -> Any:
-    """Declare how the learning rate changes over time."""
-    return option("constant", help, choices=SCHEDULES)
-
-
 def precision(default: str = "auto") -> Any:
     """Declare the arithmetic that a model is computed in."""
     return option(
@@ -67,11 +52,6 @@ def strategy() -> Any:
     )
 
 
-def epochs(default: int, help: str) -> Any:
-    """Declare how long is trained."""
-    return option(default, help, basic=True, bounds=at_least(1))
-
-
 def display() -> Any:
     """Declare how the epochs of a run are shown."""
     return option(
@@ -82,6 +62,24 @@ def display() -> Any:
         choices=DISPLAYS,
         setting=False,
     )
+
+
+def output(help: str, default: Path | None = None) -> Any:
+    """Declare the file that a command writes."""
+    return option(
+        default,
+        help,
+        panel=PLACES,
+        basic=True,
+        short="-o",
+        default_text=None if default else "a name in checkpoints/",
+        setting=False,
+    )
+
+
+def overwrite(what: str) -> Any:
+    """Declare whether a file that exists is replaced."""
+    return option(False, f"Replace an existing {what}.", panel=PLACES, basic=True, setting=False)
 
 
 def table_format(*formats: str) -> Any:
@@ -166,19 +164,11 @@ class Machine(Options):
 class Output(Options):
     """Where a run writes its checkpoint."""
 
-    output: Path | None = option(
-        None,
+    output: Path | None = output(
         "Checkpoint to write, ending in .weights.h5; options in braces, such as {seed}, are filled"
-        " in.",
-        panel=PLACES,
-        short="-o",
-        default_text="a name in checkpoints/",
-        setting=False,
-        basic=True,
+        " in."
     )
-    overwrite: bool = option(
-        False, "Replace an existing output file.", panel=PLACES, setting=False, basic=True
-    )
+    overwrite: bool = overwrite("output file")
     resume: bool = option(
         False,
         "Continue the unfinished run of the same output.",

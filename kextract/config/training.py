@@ -67,10 +67,14 @@ class Holdout:
 class TeacherConfig(Options):
     """How a teacher is trained; the defaults are the article's."""
 
-    epochs: int = shared.epochs(50, "The most epochs.")
-    batch_size: int = shared.batch_size(32)
-    learning_rate: float = shared.learning_rate(1e-3, "Step size of Adam.")
-    schedule: str = shared.schedule("Learning rate over time; cosine falls to 0 at the end.")
+    epochs: int = option(50, "The most epochs.", basic=True, bounds=at_least(1))
+    batch_size: int = option(32, "Images per update.", bounds=at_least(1))
+    learning_rate: float = option(1e-3, "Step size of Adam.", bounds=POSITIVE)
+    schedule: str = option(
+        "constant",
+        "Learning rate over time; cosine falls to 0 at the end.",
+        choices=shared.SCHEDULES,
+    )
     weight_decay: float = option(1e-4, "L2 penalty on the kernels.", bounds=NOT_NEGATIVE)
     patience: int = option(
         3,
@@ -244,9 +248,9 @@ class DistillConfig(Options):
         default_text="auto",
         basic=True,
     )
-    epochs: int = shared.epochs(10, "Epochs of the student.")
+    epochs: int = option(10, "Epochs of the student.", basic=True, bounds=at_least(1))
     steps_per_epoch: int = option(30, "Updates of the student per epoch.", bounds=at_least(1))
-    batch_size: int = shared.batch_size(32)
+    batch_size: int = option(32, "Images per update.", bounds=at_least(1))
     minutes: float | None = option(
         None,
         "Fit epochs and updates to this many minutes.",
@@ -267,9 +271,11 @@ class DistillConfig(Options):
         panel=TEACHING,
         choices=OPTIMIZERS,
     )
-    learning_rate: float = shared.learning_rate(1e-4, "Step size of the student's optimizer.")
-    schedule: str = shared.schedule(
-        "Learning rate over time; cosine rises from 0 and falls to it at the end."
+    learning_rate: float = option(1e-4, "Step size of the student's optimizer.", bounds=POSITIVE)
+    schedule: str = option(
+        "constant",
+        "Learning rate over time; cosine rises from 0 and falls to it at the end.",
+        choices=shared.SCHEDULES,
     )
     distance: str = option(
         "kl",
