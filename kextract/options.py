@@ -64,7 +64,7 @@ class DistillOptions(TypedDict, total=False):
     latent_size: int
     generator_channels: int
     generator_learning_rate: float
-    synthesis_batch_size: int
+    synthesis_batch_size: int | None
     adversarial_weight: float
     adversarial_after: int
     adversarial_share: float
@@ -117,7 +117,7 @@ class SynthesizeOptions(TypedDict, total=False):
     latent_size: int
     generator_channels: int
     generator_learning_rate: float
-    synthesis_batch_size: int
+    synthesis_batch_size: int | None
     dataset: AnyPath | None
     model: str | None
     pooling: Literal["article", "global", "none"] | None

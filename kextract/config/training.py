@@ -143,7 +143,14 @@ class GeneratorConfig(Options):
         bounds=POSITIVE,
     )
     # A batch of one has no variance.
-    synthesis_batch_size: int = _drawing(128, "Images per step of the generator.", least=2)
+    synthesis_batch_size: int | None = option(
+        None,
+        "Images per step of the generator.",
+        panel=INVERSION,
+        group="drawing",
+        bounds=at_least(2),
+        default_text="128, fewer where images are large",
+    )
 
 
 @dataclass(frozen=True, slots=True)

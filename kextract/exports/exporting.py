@@ -17,10 +17,13 @@ from kextract.exports.quantizing import with_extremes
 from kextract.exports.report import Comparison, ExportReport, check_agreement, compare
 from kextract.exports.runtimes import Classifier, classifier_of, open_runtime
 from kextract.exports.writing import quiet, write_model
+from kextract.models.batches import at_once, in_batches
 from kextract.models.copying import in_float32
 from kextract.models.cost import cost_of
 from kextract.storage.atomic import atomic_folder, atomic_write
 
+CHECKED_AT_ONCE = 256
+"""Images per call of a file that is checked, at the most."""
 TIMED = 21
 """Images that the time per image is the median of."""
 
@@ -63,7 +66,7 @@ def export_model(
     if target.arithmetic == "int8":
         if calibration is None or not len(calibration):
             raise ValueError("int8 needs images to calibrate on")
-        seen = target.input_range.apply(with_extremes(scale(calibration)))
+        seen = with_extremes(calibration)
     else:
         seen = None
     with publish(path, overwrite) as temporary:
@@ -72,7 +75,8 @@ def export_model(
         model = in_float32(model)
         write_model(copy, temporary, target, calibration=seen)
         classifier, reference = open_runtime(temporary, target.format), classifier_of(model)
-        comparisons = tuple(_compared(each, classifier, reference, target) for each in checks)
+        size = at_once(model, CHECKED_AT_ONCE)
+        comparisons = tuple(_compared(each, classifier, reference, target, size) for each in checks)
         check_agreement(comparisons, target.arithmetic, target.least_agreement)
         cost, images = cost_of(model), scale(checks[0].images[:TIMED])
         return ExportReport(
@@ -94,14 +98,18 @@ def export_model(
 
 
 def _compared(
-    check: CheckImages, classifier: Classifier, reference: Classifier, target: ExportTarget
+    check: CheckImages,
+    classifier: Classifier,
+    reference: Classifier,
+    target: ExportTarget,
+    size: int,
 ) -> Comparison:
-    images = scale(check.images)
     with quiet():
-        found = classifier(target.input_range.apply(images))
-    return compare(
-        check.name, reference(images), found, outputs=target.outputs, labels=check.labels
-    )
+        found = in_batches(
+            lambda part: classifier(target.input_range.apply(scale(part))), check.images, size
+        )
+    expected = in_batches(lambda part: reference(scale(part)), check.images, size)
+    return compare(check.name, expected, found, outputs=target.outputs, labels=check.labels)
 
 
 def _bytes(path: Path) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import GateError
+from kextract.teachers.kinds import softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,12 @@ def compare(
 ) -> Comparison:
     """Compare logits (n, k) of a checkpoint with what a file gave, `logits` or `probabilities`."""
     wanted, classes = expected.argmax(axis=1), found.argmax(axis=1)
-    given = found if outputs == "probabilities" else softmax(found)
+    given = found if outputs == "probabilities" else softmax(found.astype(np.float64))
     return Comparison(
         name=name,
         images=len(expected),
         agreement=float((wanted == classes).mean()),
-        probability_difference=float(np.abs(given - softmax(expected)).max()),
+        probability_difference=float(np.abs(given - softmax(expected.astype(np.float64))).max()),
         logit_difference=float(np.abs(found - expected).max()) if outputs == "logits" else None,
         accuracy=None if labels is None else float((classes == labels).mean()),
         checkpoint_accuracy=None if labels is None else float((wanted == labels).mean()),
@@ -125,10 +126,3 @@ def check_agreement(
                 f" up to {each.probability_difference:.2g} on {each.name} images, at most"
                 f" {allowed.difference:g} is allowed"
             )
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the probabilities of logits (n, k)."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    result: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return result

@@ -15,8 +15,6 @@ from kextract.graph import compiled
 Classifier = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From float32 images (n, h, w, c), pixels as the file takes them, to float32 outputs (n, k)."""
 
-BATCH = 256
-
 
 def open_runtime(path: Path, format: str) -> Classifier:
     """Load a file that kextract has just written; integers are hidden from the caller."""
@@ -30,15 +28,7 @@ def classifier_of(model: keras.Model) -> Classifier:
         lambda images: model(images, training=False),
         input_signature=[tf.TensorSpec(model.input_shape, tf.float32)],
     )
-    return _batched(lambda images: forward(tf.constant(images)).numpy().astype(np.float32))
-
-
-def _batched(classifier: Classifier) -> Classifier:
-    def all_of(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        starts = range(0, len(images), BATCH)
-        return np.concatenate([classifier(images[start : start + BATCH]) for start in starts])
-
-    return all_of
+    return lambda images: forward(tf.constant(images)).numpy().astype(np.float32)
 
 
 def _open_keras(path: Path) -> Classifier:
@@ -57,7 +47,7 @@ def _open_savedmodel(path: Path) -> Classifier:
 
     # The functions live as long as what was loaded does.
     classifier.__dict__["loaded"] = loaded
-    return _batched(classifier)
+    return classifier
 
 
 def _open_onnx(path: Path) -> Classifier:
@@ -71,7 +61,7 @@ def _open_onnx(path: Path) -> Classifier:
         result: NDArray[np.float32] = found
         return result
 
-    return _batched(classifier)
+    return classifier
 
 
 def _open_tflite(path: Path) -> Classifier:

@@ -23,18 +23,19 @@ def write_model(
     path: Path,
     target: ExportTarget,
     *,
-    calibration: NDArray[np.float32] | None = None,
+    calibration: NDArray[np.uint8] | None = None,
 ) -> None:
     """Write a model of Keras's own layers, float32 images (n, h, w, c) in, (n, k) out, as it is.
 
-    `calibration` is for int8: images (m, h, w, c) as the model takes them. Class names go where
+    `calibration` is for int8: uint8 images (m, h, w, c). Class names go where
     `FORMATS` says. Raises KextractError for a network that the format has no operations for, and
     OSError.
     """
     with quiet():
         try:
             if target.format == "tflite":
-                _write_tflite(model, path, converter_settings(target.arithmetic, calibration))
+                settings = converter_settings(target.arithmetic, calibration, target.input_range)
+                _write_tflite(model, path, settings)
             else:
                 _WRITERS[target.format](model, path)
         except (OSError, MemoryError):

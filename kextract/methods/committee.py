@@ -16,6 +16,7 @@ from kextract.datasets.images import Pixels
 from kextract.datasets.pixels import scale
 from kextract.graph import compiled
 from kextract.losses import distance
+from kextract.models.batches import at_once, in_batches
 from kextract.models.build import weights_drawn_by
 from kextract.models.safe_to_train import safe_to_train
 from kextract.optimizers import make_optimizer
@@ -66,11 +67,8 @@ class CommitteeMember:
 
     def probabilities(self, images: Pixels) -> NDArray[np.float32]:
         """Return the probabilities (n, k) of uint8 images (n, h, w, c)."""
-        parts = [
-            self._predict(tf.constant(scale(images[start : start + PREDICTED_AT_ONCE]))).numpy()
-            for start in range(0, len(images), PREDICTED_AT_ONCE)
-        ]
-        return np.concatenate(parts)
+        size = at_once(self._model, PREDICTED_AT_ONCE)
+        return in_batches(lambda part: self._predict(tf.constant(scale(part))), images, size)
 
     def _compile_update(self) -> Callable[[tf.Tensor, tf.Tensor], None]:
         distances = distance(self._config.distance, self._config.temperature)

@@ -14,12 +14,15 @@ from kextract.graph import compiled
 from kextract.methods.base import MethodContext
 from kextract.models.axes import Shape
 from kextract.models.batch_norm import BatchNormalization, batch_moments
+from kextract.models.batches import at_once
 from kextract.models.build import precision_policy, weights_drawn_by
 from kextract.models.statistics import Normalized, logits_and_inputs
 from kextract.optimizers import Adam
 from kextract.seeds import Stream, seed_number, seed_sequence
 
 MEASURES = ("generator_loss", "requested", "batch_norm_distance")
+USUAL_IMAGES, LEAST_IMAGES = 128, 8
+"""Images per step of a generator, and where there is memory for fewer of them only."""
 MOMENTUM = 0.9
 """Of the generator's running averages: it changes faster than a classifier."""
 
@@ -30,6 +33,8 @@ class Synthesizer:
     def __init__(self, context: MethodContext) -> None:
         self._context = context
         self._rules = context.config.inversion
+        self.batch_size = batch_size(context)
+        """Images per step."""
         self._generator = self._new_generator(restarts=0)
         self._optimizer = Adam(self._rules.generator_learning_rate, beta_1=0.5)
         self._optimizer.build(self._generator.trainable_variables)
@@ -153,7 +158,7 @@ class Synthesizer:
         )
         *seed, first = stream.generate_state(3).astype(np.int32)
         self._batches += 1
-        turn = np.arange(self._rules.synthesis_batch_size) + first
+        turn = np.arange(self.batch_size) + first
         labels = tf.constant(turn % self._context.classes, tf.int32)
         return (
             latent_codes(labels, self._rules.latent_size, self._context.classes, tf.constant(seed)),
@@ -164,7 +169,7 @@ class Synthesizer:
         """Compile a step: codes, classes, adversarial weight in; images and MEASURES (3,) out."""
         rules = self._rules
         student = self._context.student if rules.adversarial_weight else None
-        shown = max(1, round(rules.adversarial_share * rules.synthesis_batch_size))
+        shown = max(1, round(rules.adversarial_share * self.batch_size))
         distance = losses.distance(self._context.config.distance, self._context.config.temperature)
         variables = self._generator.trainable_variables
 
@@ -194,6 +199,27 @@ class Synthesizer:
             return images, tf.stack([loss, requested, statistics_loss])
 
         return step
+
+
+def batch_size(context: MethodContext) -> int:
+    """Return how many images a step has: as requested or, where images are large, fewer than usual.
+
+    Everything that the teacher makes of them is held until the gradient is known.
+    """
+    requested = context.config.inversion.synthesis_batch_size
+    return requested or max(LEAST_IMAGES, at_once(context.teacher, USUAL_IMAGES, all_held=True))
+
+
+def about_batch_size(context: MethodContext) -> str | None:
+    """Say in one line that a step has fewer images than usual; None where it has not."""
+    size = batch_size(context)
+    if context.config.inversion.synthesis_batch_size or size == USUAL_IMAGES:
+        return None
+    height, width, _ = context.input_shape
+    return (
+        f"images of {height}x{width} pixels are large: the generator draws {size} a step and not"
+        f" {USUAL_IMAGES} (--synthesis-batch-size requests another number)"
+    )
 
 
 def distance_to_stored(inputs: Sequence[Normalized]) -> tf.Tensor:

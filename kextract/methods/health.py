@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kextract.datasets.images import Pixels
 from kextract.datasets.pixels import scale
 from kextract.graph import compiled
+from kextract.models.batches import at_once, in_batches
 from kextract.seeds import Stream, random_generator
 
 LOOKED_AT = 500
@@ -25,6 +26,7 @@ class Health:
 
     def __init__(self, teacher: keras.Model) -> None:
         self._classes = int(teacher.output_shape[-1])
+        self._at_once = at_once(teacher, LOOKED_AT)
         self._predict = compiled(
             lambda images: teacher(images, training=False),
             input_signature=[tf.TensorSpec((None, *teacher.input_shape[1:]), tf.float32)],
@@ -40,7 +42,7 @@ class Health:
         """
         indices = random_generator(Stream.HEALTH, seed).permutation(len(bank))[:LOOKED_AT]
         images = scale(bank[indices])
-        logits = self._predict(tf.constant(images))
+        logits = in_batches(lambda part: self._predict(tf.constant(part)), images, self._at_once)
         probabilities = tf.nn.softmax(logits).numpy().astype(np.float64)
         predicted = probabilities.argmax(axis=-1)
         return {

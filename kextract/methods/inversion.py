@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kextract.datasets.images import Pixels
 from kextract.errors import NonFiniteError
 from kextract.methods.base import Batch, Method, MethodContext, within
-from kextract.methods.generator import Synthesizer, has_statistics
+from kextract.methods.generator import Synthesizer, about_batch_size, has_statistics
 from kextract.methods.health import LOOKED_AT, Health, is_collapsed
 from kextract.methods.stored import Bank, sample
 from kextract.records import Event, Note, Progress
@@ -43,6 +43,7 @@ class Inversion(Method):
         super().__init__(context)
         self._rules = context.config.inversion
         self._lacks_statistics = bool(self._rules.batch_norm_weight) and not has_statistics(context)
+        self._about_batch_size = about_batch_size(context)
         self._synthesizer = Synthesizer(context)
         self._health = Health(context.teacher)
         self._bank = Bank(self._rules.bank_size, context.input_shape)
@@ -60,6 +61,8 @@ class Inversion(Method):
         update = (epoch - 1) * self._config.steps_per_epoch + step
         if update == 0 and self._lacks_statistics:
             yield Note(NOT_FOR_THIS)
+        if update == 0 and self._about_batch_size:
+            yield Note(self._about_batch_size)
         if update % self._rules.round_updates == 0 or self._synthesizer.is_new:
             yield from self._round(epoch, update)
 
@@ -139,13 +142,13 @@ class Inversion(Method):
         steps = rules.warm_up if first else rules.generator_steps
         weight = rules.adversarial_weight if update >= rules.adversarial_after else 0.0
         count = rules.first_images if first else rules.new_images
-        batches = -(-count // rules.synthesis_batch_size)
+        batches = -(-count // self._synthesizer.batch_size)
         judged: deque[NDArray[np.float32]] = deque(maxlen=0 if first else batches)
         for step in range(steps):
             judged.append(self._synthesizer.learn(weight))
             done = step + 1
             if first:
-                images = done * rules.synthesis_batch_size
+                images = done * self._synthesizer.batch_size
                 yield Progress(epoch, "inverting", done, steps, images)
         for drawn in judged:
             self._bank.add(drawn)

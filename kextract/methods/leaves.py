@@ -19,6 +19,7 @@ from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.canvases import CROP_PARAMETERS, CropParameters, Cutter, canvas, perturb
 from kextract.methods.health import class_shares, entropy
 from kextract.methods.stored import sample
+from kextract.models.batches import at_once
 from kextract.records import Event, Progress
 from kextract.seeds import Stream, random_generator
 
@@ -42,6 +43,7 @@ class Leaves(Method):
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)
         self._shape = context.input_shape
+        self._teacher = context.teacher
         self._predict = _compile_predict(context)
         self._pool: Pixels | None = None
         self._probabilities = np.zeros((0, context.classes), np.float32)
@@ -73,12 +75,13 @@ class Leaves(Method):
         parameters = random.random((count, CROP_PARAMETERS))
         probabilities = np.zeros((0, self._probabilities.shape[1]), np.float32)
         total = count + SEARCHES * (count // 2)
+        size = at_once(self._teacher, PREDICTED_AT_ONCE)
         for search in range(SEARCHES + 1):
             if search:
                 more = like_missing_classes(random, parameters, probabilities, count // 2)
                 parameters = np.concatenate([parameters, more])
             while (done := len(probabilities)) < len(parameters):
-                crops = cutter.cut(parameters[done : done + PREDICTED_AT_ONCE])
+                crops = cutter.cut(parameters[done : done + size])
                 probabilities = np.concatenate([probabilities, self._predict(crops)])
                 done = len(probabilities)
                 yield Progress(epoch, "cutting leaves", done, total, done)

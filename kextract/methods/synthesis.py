@@ -12,7 +12,12 @@ from kextract.datasets.pixels import scale, unscale
 from kextract.errors import RequestError
 from kextract.graph import compiled
 from kextract.methods.base import MethodContext
-from kextract.methods.generator import Synthesizer, distance_to_stored, has_statistics
+from kextract.methods.generator import (
+    Synthesizer,
+    about_batch_size,
+    distance_to_stored,
+    has_statistics,
+)
 from kextract.methods.health import diversity
 from kextract.models.statistics import logits_and_inputs
 from kextract.records import Event, Note, Progress
@@ -73,10 +78,12 @@ def synthesize_classes(
     compared = has_statistics(context)
     if rules.batch_norm_weight and not compared:
         yield Note("the teacher has no batch normalization: only the other losses are lowered")
+    if told := about_batch_size(context):
+        yield Note(told)
     synthesizer = Synthesizer(context)
     for step in range(1, steps + 1):
         synthesizer.learn(adversarial_weight=0.0)
-        yield Progress(1, "inverting", step, steps, step * rules.synthesis_batch_size)
+        yield Progress(1, "inverting", step, steps, step * synthesizer.batch_size)
     examine, rows = _compile_examine(context), _Rows(context, per_class)
     distances: list[float] = []
     while rows.filled < rows.total:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
+from kextract.models.batches import at_once, parts
 from kextract.models.copying import code_of_its_own, copied, in_float32
 from kextract.models.factors import (
     Factors,
@@ -61,7 +62,7 @@ def low_rank_copy(network: keras.Model, share: float, images: NDArray[np.float32
     if any(variable.dtype != "float32" for variable in network.weights):
         # Students are taught with weights of float32.
         network = in_float32(network)
-    batches = [images[first : first + BATCH] for first in range(0, len(images), BATCH)]
+    batches = [*parts(images, at_once(network, BATCH, all_held=True))]
     whole = folded(network)
     factors = _factors(whole, batches)
     others = whole.count_params() - sum(each.size for each in factors)

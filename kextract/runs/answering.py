@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,14 +91,15 @@ def answered_logits(teacher: Teacher, images: NDArray[np.uint8]) -> NDArray[np.f
     Those of labels are of smoothed ones. Raises TeacherError for a failure, or for nonsense.
     """
     from kextract.methods.committee import target_logits
+    from kextract.models.batches import in_batches
     from kextract.teachers.checking import checked
 
-    parts = []
-    for start in range(0, len(images), ASKED_AT_ONCE):
-        part = images[start : start + ASKED_AT_ONCE]
+    def ask(part: NDArray[np.uint8]) -> NDArray[Any]:
         try:
-            parts.append(checked(teacher(part), teacher.outputs, len(part), teacher.classes))
+            return checked(teacher(part), teacher.outputs, len(part), teacher.classes)
         except Exception as error:  # Services fail in every way there is.
             raise TeacherError(f"'{teacher.name}': {type(error).__name__}: {error}") from error
-    logits = target_logits(np.concatenate(parts), teacher.outputs, teacher.classes)
+
+    outputs = in_batches(ask, images, ASKED_AT_ONCE)
+    logits = target_logits(outputs, teacher.outputs, teacher.classes)
     return logits.astype(np.float64)

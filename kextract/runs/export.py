@@ -193,7 +193,7 @@ def _images(
     request: ExportRequest, plan: ExportPlan
 ) -> Generator[Event, None, tuple[Pixels, Pixels | None, str]]:
     """Give images to check the file on, others to calibrate on, and what they are called."""
-    from kextract.exports.calibration import calibration_images, procedural_images
+    from kextract.exports.calibration import calibration_images, is_quick, procedural_images
     from kextract.methods.base import MethodContext
     from kextract.models.frozen import frozen
     from kextract.models.statistics import batch_norm_layers
@@ -211,7 +211,8 @@ def _images(
         return (yield from procedural_images(context, CHECKED)), None, "procedural"
     steps = SynthesisConfig().steps
     drawn = yield from calibration_images(context, CALIBRATED + CHECKED, steps=steps)
-    kind = "drawn and procedural" if batch_norm_layers(network) else "procedural"
+    inverted = batch_norm_layers(network) and is_quick(context)
+    kind = "drawn and procedural" if inverted else "procedural"
     return drawn[:CHECKED], drawn[CHECKED:], kind
 
 

@@ -51,6 +51,7 @@ def load_teacher(
     if opened.answering is not None:
         assert ledger is not None, "methods that need a teacher at hand were refused"
         return LoadedTeacher(asking=open_asking(opened.answering, config, ledger))
+    from kextract.models.batches import at_once
     from kextract.models.folding import folded
     from kextract.models.frozen import frozen
     from kextract.training.evaluation import Predictor
@@ -62,7 +63,8 @@ def load_teacher(
     article = config.recipe == "article"
     quick = folded(network)
     classifier = frozen(network if article else quick, batch_statistics=article)
-    doubt = doubt_about(classifier, opened.path, opened.info.input_shape, validation, logits)
+    shape, size = opened.info.input_shape, at_once(network, 16, all_held=True)
+    doubt = doubt_about(classifier, opened.path, shape, validation, logits, size=size)
     asking = None
     if ledger is not None:
         from kextract.teachers.network import KerasTeacher

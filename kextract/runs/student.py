@@ -105,6 +105,7 @@ class StudentPlan:
 
         from kextract.methods.base import MethodContext
         from kextract.methods.making import make_method
+        from kextract.models.batches import at_once
         from kextract.models.build import fastest_precision
         from kextract.models.frozen import frozen
         from kextract.models.low_rank import smaller
@@ -133,14 +134,18 @@ class StudentPlan:
         )
         if self.teacher.input_range is not None and validation is None and teacher.classifier:
             taken = str(self.teacher.input_range)
-            check_tells_apart(teacher.classifier, self.teacher.path, info.input_shape, taken)
+            size = at_once(teacher.network, 16, all_held=True)
+            check_tells_apart(
+                teacher.classifier, self.teacher.path, info.input_shape, taken, size=size
+            )
         ledger = teacher.asking.ledger if teacher.asking else None
         own = self.own.network if self.own else None
         if self.share is not None:
             own = smaller(teacher.network, self.share)
         unseen = None
         if validation is None and teacher.classifier is not None:
-            unseen = Unseen(teacher.classifier, info.input_shape)
+            size = at_once(teacher.network, 64, all_held=True)
+            unseen = Unseen(teacher.classifier, info.input_shape, size=size)
 
         def source_for(student: "keras.Model", config: DistillConfig) -> "Method":
             context = MethodContext(

@@ -19,6 +19,7 @@ from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
 from kextract.runs.outputs import drawn_file, output_path
 from kextract.runs.pictures import write_picture
 from kextract.storage import CheckpointInfo, atomic_write, check_place
+from kextract.text import counted
 
 if TYPE_CHECKING:
     from kextract.methods.synthesis import Synthesized
@@ -151,10 +152,11 @@ def _write(
 def _header(invocation: Invocation[SynthesizeRequest], info: CheckpointInfo) -> RunHeader:
     request = invocation.request
     size, batch = request.synthesis, request.generator.synthesis_batch_size
+    of_images = f" of {counted(batch, 'image')}" if batch else ""
     return RunHeader(
         title=f"images synthesized from {request.teacher.name}",
-        subtitle=f"{size.per_class} of each of {info.classes} classes, {size.steps} steps of"
-        f" {batch} images, {runtime.resolve_precision(request.precision)}, seed {request.seed}",
+        subtitle=f"{size.per_class} of each of {info.classes} classes, {size.steps} steps"
+        f"{of_images}, {runtime.resolve_precision(request.precision)}, seed {request.seed}",
         epochs=0,
         columns=(),
         command=invocation.command_line(),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import RequestError
 from kextract.models.axes import Shape, arranged
+from kextract.models.batches import at_once, in_batches
 from kextract.models.heads import decide
 from kextract.models.input_range import Preprocessing
 from kextract.models.made_up_images import of_all_kinds
@@ -110,10 +111,9 @@ class ModelFile:
         return self._run(of_all_kinds(self.input_shape), self._layout)
 
     def _run(self, images: NDArray[np.uint8], layout: Layout) -> NDArray[Any]:
-        size = layout.batch or AT_ONCE
-        parts = []
-        for start in range(0, len(images), size):
-            part = images[start : start + size]
+        size = layout.batch or at_once(layout.shape, AT_ONCE)
+
+        def run(part: NDArray[np.uint8]) -> NDArray[Any]:
             count = len(part)
             if layout.batch and count < size:
                 part = np.concatenate([part, np.repeat(part[-1:], size - count, axis=0)])
@@ -121,8 +121,9 @@ class ModelFile:
             outputs = self._network.run(arranged(numbers, layout.axes))
             if len(outputs) != len(part):
                 raise ValueError(f"{len(outputs)} outputs for {len(part)} images")
-            parts.append(outputs[:count])
-        return np.concatenate(parts)
+            return outputs[:count]
+
+        return in_batches(run, images, size)
 
 
 def sha256_of(path: Path) -> str:

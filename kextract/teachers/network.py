@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kextract.datasets.pixels import scale
 from kextract.graph import compiled
 from kextract.models.axes import Shape
+from kextract.models.batches import at_once, in_batches
 from kextract.models.statistics import batch_norm_layers
 from kextract.teachers.model_file import AT_ONCE
 
@@ -34,8 +35,5 @@ class KerasTeacher:
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         """Return the logits of images (n, h, w, c)."""
-        parts = [
-            self._forward(tf.constant(scale(images[start : start + AT_ONCE]))).numpy()
-            for start in range(0, len(images), AT_ONCE)
-        ]
-        return np.concatenate(parts)
+        size = at_once(self.network, AT_ONCE)
+        return in_batches(lambda part: self._forward(tf.constant(scale(part))), images, size)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from kextract.datasets.pixels import scale
 from kextract.errors import CheckpointError
 from kextract.methods.base import Classifier
+from kextract.models.batches import in_batches
 from kextract.models.input_range import NAMED
 from kextract.models.made_up_images import drawings, photographs, probe_images
 from kextract.training.evaluation import log_softmax
@@ -20,17 +21,21 @@ Networks that get pixels 100 times too small tell 0.015 and less, those that get
 and more.
 """
 _EACH = 32
-_BATCH = 16
 
 
 def check_tells_apart(
-    teacher: Classifier, path: Path, input_shape: tuple[int, int, int], taken: str
+    teacher: Classifier,
+    path: Path,
+    input_shape: tuple[int, int, int],
+    taken: str,
+    *,
+    size: int = 16,
 ) -> None:
     """Raise CheckpointError for a teacher whose predictions are nearly alike for all images.
 
-    `teacher` maps images (n, h, w, c) in [-1, 1] to logits (n, k), and `taken` is what it is given
-    in place of them, as `--input-range` has it. Images are flat ones, squares, made-up photographs
-    and drawings.
+    `teacher` maps images (n, h, w, c) in [-1, 1], `size` at a time, to logits (n, k), and `taken`
+    is what it is given in place of them, as `--input-range` has it. Images are flat ones, squares,
+    made-up photographs and drawings.
     """
     images = np.concatenate(
         [
@@ -39,12 +44,7 @@ def check_tells_apart(
             2 * drawings(_EACH, input_shape) - 1,
         ]
     ).astype(np.float32)
-    logits = np.concatenate(
-        [
-            np.asarray(teacher(tf.constant(images[start : start + _BATCH])), np.float64)
-            for start in range(0, len(images), _BATCH)
-        ]
-    )
+    logits = in_batches(lambda part: teacher(tf.constant(part)), images, size).astype(np.float64)
     if information(logits) >= LEAST_INFORMATION:
         return
     fitting = (name for name, known in NAMED.items() if known.channels in (None, input_shape[2]))

@@ -10,13 +10,12 @@ import tensorflow as tf
 
 from kextract.datasets.pixels import scale
 from kextract.graph import compiled
+from kextract.models.batches import at_once, parts
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer]
 EVALUATION_BATCH = 100
 """Few enough that most of what a layer makes is still in the processor's cache for the next."""
-EVALUATION_PIXELS = 500 * 64 * 64
-"""The most pixels at a time: large images come in smaller batches, for the memory's sake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +42,8 @@ class Predictor:
 
     def batches(self, images: npt.NDArray[np.uint8]) -> Iterator[FloatArray]:
         """Yield the logits of uint8 images (n, h, w, c), up to `EVALUATION_BATCH` at a time."""
-        height, width = images.shape[1:3]
-        size = max(1, min(EVALUATION_BATCH, EVALUATION_PIXELS // (height * width)))
-        for start in range(0, len(images), size):
-            batch = tf.constant(scale(images[start : start + size]))
-            yield self._forward(batch).numpy().astype(np.float64)
+        for part in parts(images, at_once(self._model, EVALUATION_BATCH)):
+            yield self._forward(tf.constant(scale(part))).numpy().astype(np.float64)
 
     def logits(self, images: npt.NDArray[np.uint8]) -> FloatArray:
         """Return the logits (n, k) of uint8 images (n, h, w, c)."""

@@ -10,6 +10,7 @@ from kextract.datasets.images import ENOUGH_IMAGES, Images
 from kextract.datasets.pixels import scale
 from kextract.errors import CheckpointError
 from kextract.methods.base import Classifier
+from kextract.models.batches import in_batches
 from kextract.models.made_up_images import probe_images
 from kextract.training.evaluation import FloatArray, log_softmax
 
@@ -19,8 +20,6 @@ LEAST_SHARE = 1e-6
 """As much has to move in the softened probabilities; untrained networks move 5e-5 and more."""
 TEMPERATURE = 4.0
 
-_BATCH = 16
-
 
 def doubt_about(
     teacher: Classifier,
@@ -28,20 +27,19 @@ def doubt_about(
     input_shape: tuple[int, int, int],
     validation: Images | None,
     teacher_logits: FloatArray | None,
+    *,
+    size: int = 16,
 ) -> str | None:
     """Say in one line why a student cannot learn from this teacher; None for a sound one.
 
     `teacher` maps images (n, h, w, c) to logits (n, k); `teacher_logits` are those on the
-    validation images, where there are any. Raises CheckpointError, naming the file at `path`, where
-    an answer is not finite, as of weights so large that they overflow.
+    validation images, where there are any; it is given `size` images at a time. Raises
+    CheckpointError, naming the file at `path`, where an answer is not finite, as of weights so
+    large that they overflow.
     """
     probes = probe_images(input_shape)
-    logits = np.concatenate(
-        [
-            np.asarray(teacher(tf.constant(scale(probes[start : start + _BATCH]))), np.float64)
-            for start in range(0, len(probes), _BATCH)
-        ]
-    )
+    logits = in_batches(lambda part: teacher(tf.constant(scale(part))), probes, size)
+    logits = logits.astype(np.float64)
     for found in (logits, teacher_logits):
         if found is not None and not np.isfinite(found).all():
             raise CheckpointError(

@@ -9,6 +9,7 @@ import tensorflow as tf
 from kextract.datasets.pixels import scale, unscale
 from kextract.methods.base import Classifier
 from kextract.methods.leaves import class_balanced
+from kextract.models.batches import in_batches
 from kextract.models.made_up_images import drawings, photographs
 from kextract.seeds import Stream, random_generator
 from kextract.training.evaluation import Predictor, likeness, log_softmax
@@ -16,23 +17,20 @@ from kextract.training.evaluation import Predictor, likeness, log_softmax
 COUNT = 256
 CANDIDATES = 4
 """Images that are made up for each one that is kept, so that all classes are among them."""
-_AT_ONCE = 64
 
 
 class Unseen:
     """Procedural images like photographs and like drawings, the same for every run."""
 
-    def __init__(self, teacher: Classifier, input_shape: tuple[int, int, int]) -> None:
-        """Take a teacher of images (n, h, w, c) in [-1, 1] to logits (n, k)."""
+    def __init__(
+        self, teacher: Classifier, input_shape: tuple[int, int, int], *, size: int = 64
+    ) -> None:
+        """Take a teacher of images (n, h, w, c) in [-1, 1], `size` at a time, to logits (n, k)."""
         half = COUNT * CANDIDATES // 2
         made = [images(half, input_shape, seed=1) for images in (photographs, drawings)]
         images = unscale(2 * np.concatenate(made) - 1)
-        logits = np.concatenate(
-            [
-                np.asarray(teacher(tf.constant(scale(images[start : start + _AT_ONCE]))), float)
-                for start in range(0, len(images), _AT_ONCE)
-            ]
-        )
+        logits = in_batches(lambda part: teacher(tf.constant(scale(part))), images, size)
+        logits = logits.astype(np.float64)
         random = random_generator(Stream.UNSEEN, 0)
         chosen = class_balanced(random, np.exp(log_softmax(logits)).astype(np.float32), COUNT)
         self._images, self._logits = images[chosen], logits[chosen]

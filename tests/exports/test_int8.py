@@ -120,12 +120,12 @@ def test_int8_without_images_is_an_error_of_the_caller(model: keras.Model, tmp_p
 
 
 def test_extremes_are_put_into_copies_of_corners_only() -> None:
-    calm = np.zeros((3, 4, 4, 2), np.float32)
+    calm = np.full((3, 4, 4, 2), 127, np.uint8)
     extreme = with_extremes(calm)
-    assert (extreme.min(axis=(0, 1, 2)) == -1).all()
-    assert (extreme.max(axis=(0, 1, 2)) == 1).all()
+    assert (extreme.min(axis=(0, 1, 2)) == 0).all()
+    assert (extreme.max(axis=(0, 1, 2)) == 255).all()
     assert (extreme != calm).sum() == 4
-    assert not calm.any()
+    assert (calm == 127).all()
 
 
 def test_integers_are_numbers_over_a_scale_from_a_zero_point() -> None:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from kextract.models import batches
 from kextract.training import evaluation
 from kextract.training.evaluation import Predictor, class_accuracies, log_softmax, score
 from tests.training.examples import easy_images, tiny_network
@@ -98,8 +99,9 @@ def test_the_penalty_is_that_of_the_present_weights() -> None:
     assert predictor.penalty() == pytest.approx(0.25 * (kernel**2).sum(), rel=1e-6)
 
 
-def test_large_images_come_in_smaller_batches() -> None:
-    image = keras.Input((1024, 1024, 1))
+def test_large_images_come_in_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = keras.Input((100, 100, 1))
     model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(image)))
-    images = np.zeros((3, 1024, 1024, 1), np.uint8)
+    images = np.zeros((3, 100, 100, 1), np.uint8)
+    monkeypatch.setattr(batches, "MEMORY", 4 * 100 * 100 + 100)
     assert [len(logits) for logits in Predictor(model).batches(images)] == [1, 1, 1]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kextract.models.adapter import adapt, outputs_by_name, shape_of_images
 from kextract.models.axes import Shape, arranged
+from kextract.models.batches import in_batches
 from kextract.models.build import weights_drawn_by
 from kextract.models.heads import Head, choose_output, decide, size_text
 from kextract.models.input_range import PIXELS, Preprocessing
@@ -62,9 +63,7 @@ def head_of(
 
     def many() -> NDArray[Any]:
         images = _seen(network, of_all_kinds(shape), input_range)
-        starts = range(0, len(images), _AT_ONCE)
-        parts = [images[start : start + _AT_ONCE] for start in starts]
-        return np.concatenate([np.asarray(network(part, training=False)) for part in parts])
+        return in_batches(lambda part: network(part, training=False), images, _AT_ONCE)
 
     return decide(few, many, end.operation if end else None, requested)
 

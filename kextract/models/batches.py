@@ -1,0 +1,65 @@
+"""How many images go through a network at once: as many as there is memory for their features."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.models.axes import Shape
+from kextract.models.statistics import layers_within
+
+MEMORY = 256 << 20
+"""Bytes of features that are made at a time."""
+SMALL = 64 * 64
+"""Pixels up to which the size of a batch is a matter of speed alone."""
+HELD = 4
+"""Features that a compiled network holds at once: what a layer is given and makes, and branches."""
+ASSUMED = 64, 512
+"""Numbers per pixel of what is held at once, and of all features, where no layers tell."""
+
+
+def at_once(network: keras.Model | Shape, most: int, *, all_held: bool = False) -> int:
+    """Return how many images, `most` at the most, a network should be given at once.
+
+    Images of up to `SMALL` pixels come `most` at a time. Of larger ones there are as many as
+    `MEMORY` is enough for: for the `HELD` largest features of a compiled network, or for all of
+    them, `all_held`, which stay in memory where it is not compiled and where there will be a
+    gradient. A `network` that is not known is given as the shape (h, w, c) of its images.
+    """
+    height, width = (network if isinstance(network, tuple) else network.input_shape[1:])[:2]
+    if height * width <= SMALL:
+        return most
+    sizes = [] if isinstance(network, tuple) else sorted(_feature_bytes(network, height * width))
+    if sizes:
+        each = sum(sizes if all_held else sizes[-HELD:])
+    else:
+        each = 4 * ASSUMED[all_held] * height * width
+    return max(1, min(most, MEMORY // each))
+
+
+def in_batches(
+    function: Callable[[NDArray[Any]], Any], images: NDArray[Any], size: int
+) -> NDArray[Any]:
+    """Apply a function to images (n, ...), `size` at a time, and return its outputs (n, ...)."""
+    return np.concatenate([np.asarray(function(part)) for part in parts(images, size)])
+
+
+def parts(images: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
+    """Yield the images (n, ...), `size` of them at a time."""
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
+
+
+def _feature_bytes(network: keras.Model, pixels: int) -> Iterator[int]:
+    """Yield the bytes of everything that a network's layers make of an image; none of a class's."""
+    for layer in layers_within(network):
+        for node in getattr(layer, "_inbound_nodes", ()):
+            for made in node.output_tensors:
+                # A model inside may leave the sides of its images open.
+                open_sides = sum(side is None for side in made.shape[1:])
+                known = math.prod(side for side in made.shape[1:] if side is not None)
+                number_bytes = 2 if "16" in str(made.dtype) else 4
+                yield number_bytes * known * (pixels if open_sides else 1)
