@@ -235,7 +235,7 @@ class QueryConfig(Options):
     query_choice: int = _asking(
         12, "Images drawn for each one that is asked: those that the committee disagrees on."
     )
-    scout_updates: int = _asking(500, "Updates of each committee member per round.")
+    scout_updates: int = _asking(500, "Updates of each committee member per round, at the most.")
     mixup: float = option(
         0.0,
         "Share of the student's images that are mixed with another one, and their targets too.",

@@ -43,7 +43,8 @@ CROP_PARAMETERS = 12
 and warmth."""
 SMALLEST_AREA = 1 / 500
 """Of a crop, as a share of its canvas."""
-CUT_AT_ONCE = 512
+CUT_AT_ONCE, CUT_PIXELS = 512, 512 * 64 * 64
+"""Crops that are cut at a time, and pixels of them: of large ones, fewer."""
 
 
 def canvas(random: np.random.Generator, side: int, channels: int) -> Floats:
@@ -192,6 +193,7 @@ class Cutter:
         As long as it is more than twice that of the crops, the side must be even when halved.
         """
         self._size = (height, width)
+        self._at_once = max(1, min(CUT_AT_ONCE, CUT_PIXELS // (height * width)))
         self._smallest_area = smallest_area
         self._levels = [canvases]
         while self._levels[-1].shape[1] > 2 * max(height, width):
@@ -205,7 +207,7 @@ class Cutter:
         share = np.sqrt(self._smallest_area ** (1 - parameters[:, 3]))
         level = np.log2(share * side / max(self._size)).clip(0, len(self._levels) - 1).astype(int)
         for number, canvases in enumerate(self._levels):
-            for rows in _parts(np.flatnonzero(level == number)):
+            for rows in _parts(np.flatnonzero(level == number), self._at_once):
                 cut = self._sampled(canvases, parameters[rows], share[rows])
                 crops[rows] = unscale(_relit(cut, parameters[rows]))
         return crops
@@ -293,6 +295,6 @@ def _reflected(index: Floats, size: int) -> Floats:
     return inside
 
 
-def _parts(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, len(rows), CUT_AT_ONCE):
-        yield rows[start : start + CUT_AT_ONCE]
+def _parts(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

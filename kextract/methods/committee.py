@@ -23,6 +23,8 @@ from kextract.optimizers import make_optimizer
 from kextract.seeds import Stream, random_generator, seed_number
 
 PREDICTED_AT_ONCE = 512
+PASSES = 16
+"""How often a member sees each answer in a round, at the most."""
 SMOOTHING = 0.1
 """Probability that a label leaves to all classes together."""
 LEAST = 1e-6
@@ -40,11 +42,12 @@ class CommitteeMember:
         self._number = number
         with weights_drawn_by(seed_number(Stream.COMMITTEE, config.seed, number, 0)):
             self._model = safe_to_train(keras.models.clone_model(student))
-        updates = config.queries.scout_updates
-        rising = max(1, updates // 10)
+        # A round has as many updates as its answers are good for: they are told when it begins.
         rate = keras.optimizers.schedules.CosineDecay(
-            0.0, updates, warmup_target=config.learning_rate, warmup_steps=rising
+            0.0, 1, warmup_target=config.learning_rate, warmup_steps=1
         )
+        self._updates, self._rising = (tf.Variable(1.0, trainable=False) for _ in range(2))
+        rate.decay_steps, rate.warmup_steps = self._updates, self._rising
         self._optimizer = make_optimizer(config.optimizer, self._model, rate)
         self._variables = [*self._model.variables, *self._optimizer.variables]
         self._start = [np.array(variable.value.numpy()) for variable in self._variables]
@@ -61,8 +64,11 @@ class CommitteeMember:
         config = self._config
         random = random_generator(Stream.COMMITTEE, config.seed, self._number, number)
         likely = sampling(logits.argmax(axis=1), kind)
-        for _ in range(config.queries.scout_updates):
-            rows = random.choice(len(images), config.batch_size, p=likely)
+        updates = updates_for(len(images), config)
+        self._updates.assign(updates)
+        self._rising.assign(max(1, updates // 10))
+        for _ in range(updates):
+            rows = random.choice(len(images), min(config.batch_size, len(images)), p=likely)
             self._update(tf.constant(scale(images[rows])), tf.constant(logits[rows]))
 
     def probabilities(self, images: Pixels) -> NDArray[np.float32]:
@@ -74,7 +80,7 @@ class CommitteeMember:
         distances = distance(self._config.distance, self._config.temperature)
         model, optimizer = self._model, self._optimizer
 
-        @compiled
+        @compiled(reduce_retracing=True)
         def update(images: tf.Tensor, target: tf.Tensor) -> None:
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean(distances(target, model(images, training=True)))
@@ -82,6 +88,12 @@ class CommitteeMember:
             optimizer.apply(tape.gradient(loss, variables), variables)
 
         return update  # type: ignore[no-any-return]
+
+
+def updates_for(answered: int, config: DistillConfig) -> int:
+    """Return how many updates a member gets in a round: no more than what is known is good for."""
+    passes = -(-PASSES * answered // config.batch_size)
+    return min(config.queries.scout_updates, passes)
 
 
 def disagreement(one: Floats, other: Floats) -> Floats:

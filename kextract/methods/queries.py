@@ -1,5 +1,6 @@
 """Questions under a budget, for black-box teachers: first all are asked, then a student learns."""
 
+import math
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kextract.config import QueryConfig
 from kextract.datasets.augment import augment
 from kextract.datasets.images import Pixels
 from kextract.datasets.streamed import StreamedImages
@@ -21,12 +23,17 @@ from kextract.methods.committee import (
     target_logits,
 )
 from kextract.methods.health import class_shares, entropy
-from kextract.records import Event, Progress
+from kextract.models.axes import Shape
+from kextract.records import Event, Note, Progress
 from kextract.seeds import Stream, random_generator
 from kextract.teachers.kinds import predictions
 
 SELECTED_AT_ONCE = 512
-"""Questions that are selected from one drawing of candidates."""
+"""Questions that are selected from one drawing of candidates, at the most."""
+CANDIDATE_BYTES = 96 << 20
+"""Bytes of the candidates of one drawing, at the most."""
+LARGE_LEDGER = 1 << 30
+"""Bytes of questions from which on it is said how many they are."""
 
 
 class Queries(Method):
@@ -125,6 +132,12 @@ class Queries(Method):
     def _ask_all(self, epoch: int) -> Iterator[Event]:
         committee: tuple[CommitteeMember, ...] = ()
         rules, place = self._rules, 0
+        heading, path = self._asking.ledger.heading, self._asking.ledger.path
+        if (room := rules.query_budget * math.prod(heading.input_shape)) >= LARGE_LEDGER:
+            yield Note(
+                f"{rules.query_budget:,} questions are {room / 1e9:.1f} GB, which '{path}' will"
+                " hold, and memory too"
+            )
         ends = round_ends(rules.query_budget, rules.first_share, rules.query_rounds)
         for number, end in enumerate(ends):
             if self._answered() < end and self._asking.left:
@@ -158,12 +171,16 @@ class Queries(Method):
         """Select the images of a round, which begins at `place`: uint8 (end - place, h, w, c)."""
         count = end - place
         yield from self._candidates.begin(epoch)
-        parts, drawings = [], -(-count // SELECTED_AT_ONCE)
+        size = min(count, selected_at_once(self._asking.ledger.heading.input_shape, self._rules))
+        parts, drawings = [], -(-count // size)
         known = {fingerprint(image) for image in self._asking.ledger.questions[:place]}
         for drawing in range(drawings):
-            requested = min(SELECTED_AT_ONCE, count - drawing * SELECTED_AT_ONCE)
+            requested = min(size, count - drawing * size)
             random = random_generator(Stream.QUESTIONS, self._config.seed, number, drawing)
-            candidates = self._rules.query_choice * SELECTED_AT_ONCE
+            candidates = self._rules.query_choice * size
+            if not committee and size < SELECTED_AT_ONCE:
+                # Nobody selects among them yet.
+                candidates = requested
             images = self._candidates.draw(random, candidates, known)
             if committee:
                 one, other = (member.probabilities(images) for member in committee)
@@ -176,6 +193,12 @@ class Queries(Method):
             known.update(fingerprint(image) for image in parts[-1])
             yield Progress(epoch, "choosing questions", drawing + 1, drawings, len(images))
         return np.concatenate(parts)
+
+
+def selected_at_once(shape: Shape, rules: QueryConfig) -> int:
+    """Return how many questions are selected from one drawing: fewer where candidates are large."""
+    one = rules.query_choice * math.prod(shape)
+    return max(1, min(SELECTED_AT_ONCE, CANDIDATE_BYTES // one))
 
 
 def round_ends(budget: int, first_share: float, rounds: int) -> list[int]:

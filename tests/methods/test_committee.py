@@ -1,12 +1,16 @@
 import numpy as np
 import pytest
 
+from kextract.config import DistillConfig
 from kextract.methods.committee import (
+    CommitteeMember,
     disagreement,
     sampling,
     select_by_disagreement,
     target_logits,
+    updates_for,
 )
+from tests.training.examples import CLASSES, easy_images, tiny_network
 
 
 def probabilities(count: int, classes: int, seed: int) -> np.ndarray:
@@ -105,3 +109,25 @@ def test_each_label_is_drawn_as_often_however_rare_it_is() -> None:
 
 def test_questions_with_probabilities_are_drawn_alike() -> None:
     assert sampling(np.array([0, 0, 1]), "probabilities") is None
+
+
+@pytest.mark.parametrize(("answered", "updates"), [(2, 1), (20, 5), (200, 50), (2000, 500)])
+def test_a_member_learns_for_as_long_as_what_is_known_is_good_for(
+    answered: int, updates: int
+) -> None:
+    # Sixteen passes over the answers, and 500 updates, the default, at the most.
+    assert updates_for(answered, DistillConfig(batch_size=64)) == updates
+    assert updates_for(10 * answered, DistillConfig(batch_size=64)) <= 500
+
+
+def test_a_round_of_few_answers_changes_a_member_and_the_next_begins_anew() -> None:
+    config = DistillConfig(batch_size=6, precision="float32", distance="kl")
+    member = CommitteeMember(tiny_network(), config, 0)
+    images, logits = easy_images(4).x, np.eye(4, CLASSES, dtype=np.float32)
+    untaught = member.probabilities(images)
+    taught = []
+    for _ in range(2):
+        member.learn(images, logits, "logits", 1)
+        taught.append(member.probabilities(images))
+    assert np.abs(taught[0] - untaught).max() > 1e-3
+    np.testing.assert_array_equal(taught[0], taught[1])

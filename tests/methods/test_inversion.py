@@ -20,7 +20,7 @@ from tests.methods.generators import CONFIG, RULES, beginning_of, context, follo
 from tests.training.examples import SHAPE, SMALL_INVERSION, tiny_network
 
 STEPS = CONFIG.steps_per_epoch
-SIZE = RULES.synthesis_batch_size
+SIZE = RULES.synthesis_batch_size or 0
 
 
 def inversion(**rules: Any) -> Inversion:

@@ -13,8 +13,8 @@ from kextract.datasets.pixels import unscale
 from kextract.errors import CheckpointError, TeacherError
 from kextract.methods.base import MethodContext
 from kextract.methods.committee import target_logits
-from kextract.methods.queries import Queries, round_ends
-from kextract.records import Progress
+from kextract.methods.queries import Queries, round_ends, selected_at_once
+from kextract.records import Note, Progress
 from kextract.teachers.asking import Asking, AskingRules, heading_of
 from kextract.teachers.ledger import Ledger, open_ledger
 from tests.datasets.images import random_images
@@ -265,3 +265,41 @@ def test_labels_and_logits_teach_too(tmp_path: Path, outputs: str) -> None:
 )
 def test_rounds_share_the_budget(budget: int, share: float, rounds: int, ends: list[int]) -> None:
     assert round_ends(budget, share, rounds) == ends
+
+
+def test_candidates_are_drawn_in_proportion_to_what_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(CONFIG, queries=replace(RULES, query_choice=3))
+    method, ledger = source(tmp_path, config=config)
+    drawn: list[int] = []
+    draw = method._candidates.draw
+
+    def counted(random: np.random.Generator, count: int, known: Any) -> Any:
+        drawn.append(count)
+        return draw(random, count, known)
+
+    monkeypatch.setattr(method._candidates, "draw", counted)
+    with ledger:
+        list(method.refresh(1, 0))
+    # Six questions before anything is known, then three images for each of nine, twice.
+    assert drawn == [6, 27, 27]
+
+
+def test_large_candidates_come_in_smaller_drawings() -> None:
+    rules = QueryConfig()
+    assert selected_at_once((64, 64, 3), rules) == 512
+    assert selected_at_once((224, 224, 3), rules) * rules.query_choice * 224 * 224 * 3 < 100 << 20
+    assert selected_at_once((4096, 4096, 3), rules) == 1
+
+
+def test_the_size_of_a_large_ledger_is_said_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kextract.methods.queries.LARGE_LEDGER", 24 * np.prod(SHAPE))
+    method, ledger = source(tmp_path)
+    with ledger:
+        first = next(iter(method.refresh(1, 0)))
+        assert isinstance(first, Note)
+        assert first.text.startswith("24 questions are 0.0 GB")
+        assert ledger.counts.sent == 0
