@@ -179,7 +179,7 @@ class EvaluateRequest(Options):
     min_accuracy: float | None = option(
         None,
         "Exit with 3 if any accuracy is below this, 0 to 1.",
-        excludes={"images": "these have no labels, --min-agreement is for them"},
+        excludes={"images": "--images have no labels, --min-agreement is for them"},
         bounds=SHARE_OF_ALL,
         basic=True,
     )

@@ -140,8 +140,9 @@ def _check_combinations(
 
     def is_given(name: str) -> bool:
         default, value = entries[name].default, values[name]
-        switched_on = default in (None, False) and value is not None and value is not False
-        return switched_on or origins.get(name) == COMMAND_LINE
+        if value is None or value is False:
+            return False
+        return default is None or default is False or origins.get(name) == COMMAND_LINE
 
     for name, entry in entries.items():
         if not is_given(name):

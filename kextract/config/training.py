@@ -261,7 +261,7 @@ class DistillConfig(Options):
     minutes: float | None = option(
         None,
         "Fit epochs and updates to this many minutes.",
-        excludes=dict.fromkeys(("epochs", "steps_per_epoch"), "it fits the number of updates"),
+        excludes=dict.fromkeys(("epochs", "steps_per_epoch"), "--minutes fits the updates"),
         bounds=POSITIVE,
         basic=True,
     )

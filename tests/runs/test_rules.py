@@ -56,7 +56,7 @@ def test_an_option_of_another_method_is_refused(
         ({"mix": "random", "mix_share": 0.001}, "--mix-share 0.001: leaves one of the methods"),
         (
             {"minutes": 3.0, "epochs": 2},
-            "--minutes and --epochs exclude each other: it fits the number of updates; leave one",
+            "--minutes and --epochs exclude each other: --minutes fits the updates; leave one of",
         ),
         (
             {"extendable": True, "schedule": "cosine"},
@@ -112,6 +112,8 @@ def test_an_option_that_another_one_makes_meaningless_is_refused(
         {"method": "queries", "images": "mnist"},
         {"method": "queries", "images": "mnist", "questions": "images"},
         {"method": "queries", "questions": "leaves"},
+        {"skip_existing": True, "overwrite": False},
+        {"mix": "random", "mix_share": 0.25},
     ],
 )
 def test_what_plays_a_part_is_not(options: Mapping[str, Any]) -> None:
@@ -141,7 +143,7 @@ def test_what_the_environment_says_is_meant_for_many_runs(options: Mapping[str, 
         ),
         (
             {"images": "mnist", "min_accuracy": 0.0, "against": "t.onnx"},
-            "--min-accuracy and --images exclude each other: these have no labels, --min-agreement",
+            "--min-accuracy and --images exclude each other: --images have no labels, --min-a",
         ),
     ],
 )
