@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from kextract import runtime
-from kextract.cli import distill
+from kextract.cli import commands
 from kextract.cli.command import add_command
 from kextract.methods import METHODS, MethodSpec
 from kextract.models import MODELS, ModelSpec
@@ -67,7 +67,7 @@ def test_list_describes_both() -> None:
 def test_help_names_the_architecture() -> None:
     app = typer.Typer(rich_markup_mode=None)
     app.callback()(lambda: None)
-    add_command(app, "distill", distill.distill, "")
+    add_command(app, "distill", commands.distill, "")
     shown = " ".join(CliRunner().invoke(app, ["distill", "--help-all"]).stdout.split())
     assert ", linear." in shown
 

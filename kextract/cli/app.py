@@ -2,26 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from kextract import __version__
-from kextract.cli import (
-    compare,
-    distill,
-    doctor,
-    evaluate,
-    export,
-    inspect_checkpoint,
-    list_names,
-    predict,
-    quickstart,
-    report,
-    synthesize,
-    train_teacher,
-)
+from kextract.cli import commands, inspect_checkpoint, quickstart
 from kextract.cli.command import Group, add_command
 from kextract.stdout import usable_stdout
 
@@ -60,19 +47,32 @@ def _kextract(
     """Take the knowledge out of a trained image classifier, without its data."""
 
 
-TEACH, USE, LOOK = "Teach", "Measure and use", "Look up"
-add_command(app, "quickstart", quickstart.quickstart, quickstart.EXAMPLE, TEACH)
-add_command(app, "train-teacher", train_teacher.train_teacher, train_teacher.EXAMPLE, TEACH)
-add_command(app, "distill", distill.distill, distill.EXAMPLE, TEACH)
-add_command(app, "synthesize", synthesize.synthesize, synthesize.EXAMPLE, TEACH)
-add_command(app, "evaluate", evaluate.evaluate, evaluate.EXAMPLE, USE)
-add_command(app, "export", export.export, export.EXAMPLE, USE)
-add_command(app, "predict", predict.predict, predict.EXAMPLE, USE)
-add_command(app, "compare", compare.compare, compare.EXAMPLE, LOOK)
-add_command(app, "report", report.report, report.EXAMPLE, LOOK)
-add_command(app, "inspect", inspect_checkpoint.inspect_checkpoint, inspect_checkpoint.EXAMPLE, LOOK)
-add_command(app, "list", list_names.list_names, list_names.EXAMPLE, LOOK)
-add_command(app, "doctor", doctor.doctor, doctor.EXAMPLE, LOOK)
+COMMANDS: dict[str, dict[str, Any]] = {
+    "Teach": {
+        "quickstart --seed 1": quickstart.quickstart,
+        "train-teacher --dataset mnist --epochs 8 --schedule cosine": commands.train_teacher,
+        "distill checkpoints/mnist-resnet11.weights.h5 --method inversion": commands.distill,
+        "synthesize checkpoints/mnist-resnet11.weights.h5 -o digits.png": commands.synthesize,
+    },
+    "Measure and use": {
+        "evaluate checkpoints/strokes-resnet11.weights.h5 --min-accuracy 0.95": commands.evaluate,
+        "export checkpoints/mnist-resnet11.weights.h5 --int8 -o mnist.tflite": commands.export,
+        "predict checkpoints/mnist-resnet11.weights.h5 scans/ --format csv": commands.predict,
+    },
+    "Look up": {
+        "compare 'results/*.weights.h5' --group-by method,student --plot epochs.png": (
+            commands.compare
+        ),
+        "report 'results/*.weights.h5' --output report.html": commands.report,
+        "inspect checkpoints/mnist-resnet11.weights.h5": inspect_checkpoint.inspect_checkpoint,
+        "list": commands.list_names,
+        "doctor": commands.doctor,
+    },
+}
+"""By an example, which begins with the command's name, under the heading in `--help`."""
+for group, wired in COMMANDS.items():
+    for example, run in wired.items():
+        add_command(app, example.split()[0], run, f"kextract {example}", group)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

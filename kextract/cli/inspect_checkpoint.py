@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from kextract.reports import Table
     from kextract.storage import CheckpointInfo
 
-EXAMPLE = "kextract inspect checkpoints/mnist-resnet11.weights.h5"
 LONGEST_NAME, LONGEST_VALUE = 80, 2000
 """Characters in the table; JSON holds all of them."""
 

@@ -5,16 +5,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kextract.cli.compare import compare
-from kextract.cli.distill import distill
-from kextract.cli.train_teacher import train_teacher
+from kextract.cli.commands import compare, distill, train_teacher
 from kextract.config.option import table
 from kextract.config.requests import REQUESTS, QuickstartRequest
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer, environment_layer
 from kextract.runs.invoke import invoke
 from kextract.runs.outputs import picture_file
 
-EXAMPLE = "kextract quickstart --seed 1"
 EPOCHS = 4
 """Of the last student."""
 

@@ -1,0 +1,259 @@
+"""The commands that do one thing each: a call, its results to stdout, all else to stderr."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from kextract.cli.output import print_table
+from kextract.config import RECIPES
+from kextract.config.files import preset, preset_names
+from kextract.config.requests import (
+    CompareRequest,
+    DistillRequest,
+    DoctorRequest,
+    EvaluateRequest,
+    ExportRequest,
+    ListRequest,
+    PredictRequest,
+    ReportRequest,
+    SynthesizeRequest,
+    TrainRequest,
+)
+from kextract.config.resolve import Invocation
+from kextract.datasets import describe_datasets
+from kextract.errors import GateError, KextractError
+from kextract.methods import METHODS
+from kextract.models import MODELS
+
+if TYPE_CHECKING:
+    from kextract.reports import EvaluationResult, Table
+
+
+def train_teacher(invocation: Invocation[TrainRequest]) -> None:
+    """Train a teacher on labelled images; the defaults are the article's."""
+    from kextract.display import make_display
+    from kextract.runs.job import run_job
+    from kextract.runs.teacher import prepare_teacher
+
+    display = make_display(invocation.request.format)
+    run_job(prepare_teacher(invocation), invocation.request.output, display)
+
+
+def distill(invocation: Invocation[DistillRequest]) -> None:
+    """Teach a student to answer like TEACHER, on images that are made up."""
+    from kextract.display import make_display
+    from kextract.runs.job import run_job
+    from kextract.runs.preparing import prepare_student
+
+    display = make_display(invocation.request.format)
+    run_job(prepare_student(invocation), invocation.request.output, display)
+
+
+def synthesize(invocation: Invocation[SynthesizeRequest]) -> None:
+    """Draw images of every class out of TEACHER, without data and without a student.
+
+    A generator is trained against the teacher, as distill --method inversion does. The picture has
+    a row for each class.
+    """
+    from kextract.display import make_display
+    from kextract.runs.synthesis import run_synthesis
+
+    run_synthesis(invocation, make_display(invocation.request.format))
+
+
+def evaluate(invocation: Invocation[EvaluateRequest]) -> None:
+    """Measure checkpoints on labelled images, or how alike they are on any.
+
+    Shows loss, accuracy, accuracy per class, and with --against agreement with a teacher.
+    """
+    from kextract.reports import evaluation_classes, evaluation_dict, evaluation_summary
+    from kextract.runs.evaluation import run_evaluation
+    from kextract.text import json_text, one_line
+
+    request = invocation.request
+    results = run_evaluation(request, lambda note: print(one_line(note), file=sys.stderr))
+    if request.format == "json":
+        for result in results:
+            print(json_text(evaluation_dict(result)))
+    else:
+        print_table(evaluation_summary(results))
+        if any(result.per_class for result in results):
+            print_table(evaluation_classes(results))
+    for name in ("accuracy", "agreement"):
+        _check_gate(results, name, getattr(request, f"min_{name}"))
+
+
+def _check_gate(results: "Sequence[EvaluationResult]", name: str, least: float | None) -> None:
+    """Raise GateError for the worst result where it is below the least that may be."""
+    measured = [
+        (found, result) for result in results if (found := getattr(result, name)) is not None
+    ]
+    if least is None or not measured:
+        return
+    found, worst = min(measured, key=lambda pair: pair[0])
+    if found < least:
+        raise GateError(
+            f"'{worst.checkpoint}' has an {name} of {found:.4f}, below the {least:g} of"
+            f" --min-{name}"
+        )
+
+
+def export(invocation: Invocation[ExportRequest]) -> None:
+    """Write a checkpoint as .keras, SavedModel, TFLite or ONNX, of stock layers only.
+
+    The file's own runtime runs it at once, and it is written only if it agrees with the checkpoint.
+    --int8 needs no data: it is calibrated on images that are made up.
+    """
+    from kextract.display import make_display
+    from kextract.reports.results import export_comparisons, export_summary
+    from kextract.runs.export import run_export
+    from kextract.text import json_text
+
+    request = invocation.request
+    report = run_export(invocation, make_display("quiet" if request.json else "auto"))
+    if request.json:
+        print(json_text(report.to_dict()))
+    else:
+        print_table(export_summary(report))
+        print_table(export_comparisons(report))
+
+
+def predict(invocation: Invocation[PredictRequest]) -> None:
+    """Classify images that nobody has labelled: an image, a folder of them or an .npz file.
+
+    Images of any size are brought to the size that the network takes.
+    """
+    from kextract.reports import prediction_dict, prediction_table, probability_table
+    from kextract.runs.prediction import run_prediction
+    from kextract.text import json_text, one_line
+
+    result = run_prediction(invocation.request)
+    for note in (*result.doubts, *result.notes):
+        print(one_line(note), file=sys.stderr)
+    format = invocation.request.format
+    if format == "json":
+        for prediction in result.found:
+            print(json_text(prediction_dict(prediction)))
+    elif format == "csv":
+        print(probability_table(result.found, result.names).to_csv(), end="")
+    else:
+        print_table(prediction_table(result.found, result.names))
+    for doubt in result.doubts:
+        print(one_line(doubt), file=sys.stderr)
+
+
+def compare(invocation: Invocation[CompareRequest]) -> None:
+    """Compare how checkpoints began, their best epochs and their last.
+
+    The numbers come from the histories in the files; no images are needed. Runs that differ only in
+    their seed are one row: mean, standard deviation, number of runs.
+    """
+    from kextract.reports import default_metrics, epochs, find_metrics, summary
+    from kextract.runs.comparing import grouped, read_runs, words, write_plot
+
+    request = invocation.request
+    runs = read_runs(request.checkpoints)
+    groups = grouped(runs, request.group_by)
+    names = words(request.columns)
+    metrics = find_metrics(names, runs) if names else default_metrics(runs)
+    separate = request.format in ("csv", "json")
+    if request.plot is not None:
+        write_plot(request, groups)
+    table = (
+        epochs(groups, separate=separate)
+        if request.epochs
+        else summary(groups, metrics, separate=separate)
+    )
+    _print_comparison(table, request.format)
+
+
+def _print_comparison(table: "Table", format: str) -> None:
+    if format == "table":
+        print_table(table)
+    elif format == "markdown":
+        print(table.to_markdown())
+    elif format == "csv":
+        print(table.to_csv(), end="")
+    else:
+        from kextract.text import json_text
+
+        print(json_text(table.to_objects()))
+
+
+def report(invocation: Invocation[ReportRequest]) -> None:
+    """Write what runs were asked for and what came of them as one HTML file.
+
+    The page needs nothing else, no network either: results, epochs, teacher and student side by
+    side, images that were drawn beside the checkpoints, commands and configurations. A student's
+    teacher is added where it is in the same folder or in checkpoints/.
+    """
+    from kextract.runs.reporting import write_report
+    from kextract.text import one_line
+
+    path = write_report(invocation.request, lambda note: print(one_line(note), file=sys.stderr))
+    print(path)
+    print(f"open it in a browser: {path.resolve().as_uri()}", file=sys.stderr)
+
+
+def doctor(invocation: Invocation[DoctorRequest]) -> None:
+    """Say what is installed, what is computed on, which data is here, and how to get the rest.
+
+    Exits with 1 where something is wrong that runs need.
+    """
+    from kextract.reports.table import Table, name_cell
+    from kextract.runs.doctor import diagnose
+    from kextract.text import json_text
+
+    findings = diagnose(invocation.request.machine.data_dir)
+    if invocation.request.format == "json":
+        print(json_text([asdict(finding) for finding in findings]))
+    else:
+        rows = tuple(
+            tuple(name_cell(value) for value in asdict(finding).values()) for finding in findings
+        )
+        print_table(Table("", ("what", "found", "status", "advice"), rows))
+    problems = [finding for finding in findings if finding.status == "problem"]
+    if problems:
+        text = "; ".join(f"{finding.what}: {finding.advice}" for finding in problems)
+        raise KextractError(f"something is wrong here: {text}")
+
+
+def list_names(invocation: Invocation[ListRequest]) -> None:
+    """List data sets, models, methods, recipes and presets."""
+    kinds = {
+        "data sets": describe_datasets(),
+        "models": [(name, spec.description) for name, spec in MODELS.items()],
+        "methods": [(name, spec.description) for name, spec in METHODS.items()],
+        "recipes": list(RECIPES.items()),
+        "presets": [(name, preset(name).source) for name in preset_names()],
+    }
+    if invocation.request.format == "json":
+        print(json.dumps({kind: dict(entries) for kind, entries in kinds.items()}))
+        return
+    from kextract.reports.table import Table, name_cell
+
+    for kind, entries in kinds.items():
+        if kind == "models":
+            print_table(_models_table())
+            continue
+        rows = tuple((name_cell(name), name_cell(text)) for name, text in entries)
+        print_table(Table(kind, ("name", "what it is"), rows))
+
+
+def _models_table() -> "Table":
+    from kextract.reports.table import Table, figure_cell, name_cell
+
+    columns = ("name", "what it is", "parameters", "multiply-adds")
+    rows = tuple(
+        (
+            name_cell(name),
+            name_cell(spec.description),
+            figure_cell(spec.cost.parameters if spec.cost else None, "{:,}".format),
+            figure_cell(spec.cost.multiply_adds if spec.cost else None, "{:,}".format),
+        )
+        for name, spec in MODELS.items()
+    )
+    title = "models (for 32x32x3 images and ten classes; NAME@0.5 is half as wide)"
+    return Table(title, columns, rows)
