@@ -1,4 +1,4 @@
-"""From a `.keras` or HDF5 file of a whole model to a classifier, and what there is to say."""
+"""From a `.keras`, HDF5 or tfjs file of a whole model to a classifier, and what there is to say."""
 
 import tempfile
 import zipfile
@@ -34,6 +34,7 @@ from kextract.storage.archive.graph import (
 from kextract.storage.archive.head import ending, take_off
 from kextract.storage.archive.legacy import upgrade
 from kextract.storage.archive.tensors import Tensors, TensorsByLayer, TensorsByPath
+from kextract.storage.archive.tfjs import ENDING, read_tfjs
 from kextract.storage.info import MAX_CLASSES
 from kextract.storage.refusal import Refused, printable
 from kextract.storage.safe_hdf5 import open_checked
@@ -59,7 +60,8 @@ class ArchiveInfo:
     name: str
     """Of the model, as its author called it."""
     format: str
-    """`keras`, the zip file of Keras 3, or `hdf5`, that of Keras 2 and 3."""
+    """`keras`, the zip file of Keras 3, `hdf5`, that of Keras 2 and 3, or `tfjs`, a `model.json` of
+    TensorFlow.js with shards beside it."""
     keras_version: str
     input_shape: tuple[int, int, int]
     """Height, width and channels of one image."""
@@ -88,7 +90,7 @@ def load_archive(
     outputs: str | None = None,
     output_name: str | None = None,
 ) -> "tuple[keras.Model, ArchiveInfo]":
-    """Read a classifier that Keras saved; nothing of the file is run or trusted.
+    """Read a classifier that Keras or TensorFlow.js saved; nothing of the file is run or trusted.
 
     The model maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, classes); the
     network inside sees pixels as `input_range` says; where that is None, as the file lets guess.
@@ -178,7 +180,7 @@ def build_described(path: Path, description: Any) -> "keras.Model":
 
 @dataclass(frozen=True)
 class _Source:
-    """What one of the two formats says, before any of it is believed."""
+    """What one of the formats says, before any of it is believed."""
 
     format: str
     keras_version: str
@@ -196,6 +198,10 @@ def _opened(path: Path) -> Iterator[_Source]:
             if version.startswith("2."):
                 config = upgrade(config, version)
             yield _Source("keras", version, config, partial(_extracted, path, container))
+        return
+    if path.suffix == ENDING:
+        version, config, weights = read_tfjs(path)
+        yield _Source("tfjs", version, config, lambda: nullcontext(weights))
         return
     with open_checked(path) as file:
         if not file.has_attribute(MODEL_CONFIG):

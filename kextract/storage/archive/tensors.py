@@ -136,18 +136,18 @@ def _matched(layer: Any, group: str, names: list[str], file: CheckedFile) -> lis
     variables = [*layer.trainable_weights, *layer.non_trainable_weights]
     if len(variables) != len(paths):
         raise Refused(f"{where} has {len(paths)} tensors in the file, not {len(variables)}")
-    own = {_name(variable.path, 2): variable for variable in variables}
+    own = {last_names(variable.path, 2): variable for variable in variables}
     for stored in (
-        {_name(name, 2): name for name in names},
-        {_of_layer(name): name for name in names},
+        {last_names(name, 2): name for name in names},
+        {of_layer(name): name for name in names},
     ):
         if len(own) == len(variables) and set(own) == set(stored):
             return [(variable, f"{group}/{stored[name]}") for name, variable in own.items()]
     shapes = [file.shape(path) for path in paths]
-    last = [_name(path, 1) for path in paths]
+    last = [last_names(path, 1) for path in paths]
     for order in _orders(layer):
         fits = [tuple(variable.shape) for variable in order] == shapes
-        if fits and [_name(variable.path, 1) for variable in order] == last:
+        if fits and [last_names(variable.path, 1) for variable in order] == last:
             return list(zip(order, paths, strict=True))
     for path, variable, shape in zip(paths, variables, shapes, strict=True):
         if tuple(variable.shape) != shape:
@@ -164,16 +164,16 @@ def _orders(layer: Any) -> Iterator[list[Any]]:
     yield [*layer.trainable_weights, *layer.non_trainable_weights]
     weights = list(layer.weights)
     yield weights
-    yield sorted(weights, key=lambda variable: _name(variable.path, 1) in _KEPT)
+    yield sorted(weights, key=lambda variable: last_names(variable.path, 1) in _KEPT)
 
 
-def _of_layer(path: str) -> str:
+def of_layer(path: str) -> str:
     """Give layer and weight where the layer's own name has slashes, as Keras 2 allowed."""
     layer, _, _ = path.rpartition("/")
-    return f"{safe_name(layer)}/{_name(path, 1)}"
+    return f"{safe_name(layer)}/{last_names(path, 1)}"
 
 
-def _name(path: str, parts: int) -> str:
+def last_names(path: str, parts: int) -> str:
     """Give the last parts of a tensor's name: layer and weight, or weight alone."""
     *layers, last = path.partition(":")[0].split("/")
     return "/".join([*layers, _SYNONYMS.get(last, last)][-parts:])
