@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from kextract.cli.output import print_table
 from kextract.config import RECIPES
 from kextract.config.files import preset, preset_names
 from kextract.config.requests import (
@@ -29,6 +28,16 @@ from kextract.models import MODELS
 
 if TYPE_CHECKING:
     from kextract.reports import EvaluationResult, Table
+
+
+def print_table(table: "Table") -> None:
+    """Print a table: drawn on a terminal, aligned text elsewhere."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(table.to_rich())
+    else:
+        print(table.to_text())
 
 
 def train_teacher(invocation: Invocation[TrainRequest]) -> None:

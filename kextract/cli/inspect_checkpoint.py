@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kextract.cli.output import print_table
+from kextract.cli.commands import print_table
 from kextract.config.option import flag
 from kextract.config.requests import InspectRequest
 from kextract.config.resolve import Invocation, settings_of_checkpoint
