@@ -276,9 +276,11 @@ def affine(
     row = np.ones([size if axis == last else 1 for axis, size in enumerate(sizes, 1)], np.float32)
     factor = row if factor is None else factor if _varying(factor) else factor * row
     offset = offset if offset is None or _varying(offset) else offset * row
-    if offset is not None and offset.size == sizes[-1] != offset.shape[-1]:
-        # Keras takes any bias of so many numbers for one of the last axis.
-        offset = np.broadcast_to(offset, (*offset.shape[:-1], sizes[-1]))
+    if offset is not None and len(_varying(offset)) == 1 and offset.shape[-1] == 1:
+        # Keras takes a bias along one axis for one along the last, or the first, of as many.
+        others = (axis for axis in range(len(sizes)) if sizes[axis] > 1 == offset.shape[axis])
+        widened = max(others, default=0)
+        offset = np.repeat(offset, sizes[widened] // offset.shape[widened], axis=widened)
     if varying == {len(sizes)} and len(sizes) == 3:
         depthwise = keras.layers.DepthwiseConv2D(
             1, use_bias=offset is not None, depthwise_initializer="zeros", dtype="float32"

@@ -1,4 +1,4 @@
-"""Several nodes that are one layer: biases, and activations that exporters write out in full.
+"""Several nodes that are one layer: what is done to each channel, and activations in parts.
 
 Only the graph changes, and only where the result is the same but for rounding. Nodes that nothing
 depends on any more are left out.
@@ -7,10 +7,17 @@ depends on any more are left out.
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
-from kextract.foreign.onnx.calls import Array
+import numpy as np
+from numpy.typing import NDArray
+
 from kextract.foreign.onnx.graph import Graph, Node
 
+Array = NDArray[Any]
+_ARITHMETIC = ("Add", "Sub", "Mul", "Div")
+FLOATS = (1, 10, 11, 16)
+"""The numbers of TensorProto.DataType that stand for floats, which all are float32 here."""
 Product = tuple[float, list[str]]
 """A number times tensors, by name."""
 
@@ -36,15 +43,25 @@ class _Fuser:
     def __init__(self, graph: Graph) -> None:
         self._constants = graph.constants
         self._uses = graph.uses()
+        self._output = graph.output.name
         self._makers: dict[str, Node] = {}
+        self._same: dict[str, str] = {}
+        self._of_shapes: set[str] = set()
         self.nodes: list[Node] = []
 
     def add(self, node: Node) -> None:
         """Put a node behind the others, or one that does what they did together."""
-        if node.op == "Add" and len(node.inputs) == 2:
-            node = self._biased(node)
-        elif node.op in ("Mul", "Div") and len(node.inputs) == 2:
-            node = self._activation(node)
+        node = replace(node, inputs=tuple(self._same.get(name, name) for name in node.inputs))
+        if node.op in ("Shape", "Size") or self._is_of_shapes(node):
+            self._of_shapes.update(node.outputs)
+        elif self._changes_nothing(node):
+            (source, *_), (name, *_) = node.inputs, node.outputs
+            self._same[name] = source
+            self._uses[source] += self._uses[name] - 1
+            return
+        if node.op in _ARITHMETIC and len(node.inputs) == 2:
+            merged = self._merged(node)
+            node = self._activation(node) if merged is None else merged
         self.nodes.append(node)
         self._makers.update((name, node) for name in node.outputs)
 
@@ -56,20 +73,51 @@ class _Fuser:
         value = self._constants.get(name)
         return float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
 
-    def _biased(self, node: Node) -> Node:
-        """Give a convolution or a matrix the bias that is added afterwards."""
-        for source, name in (node.inputs, node.inputs[::-1]):
+    def _is_of_shapes(self, node: Node) -> bool:
+        """Tell arithmetic with sizes, which are whole numbers until they are cast."""
+        return all(
+            name in self._of_shapes or name in self._constants or not name for name in node.inputs
+        )
+
+    def _changes_nothing(self, node: Node) -> bool:
+        known = node.op in ("Identity", "Dropout") or (
+            node.op == "Cast" and node.attributes.get("to") in FLOATS
+        )
+        wanted = [name for name in node.outputs if self._uses[name]]
+        return known and wanted == [*node.outputs[:1]] != [self._output] and bool(node.inputs)
+
+    def _merged(self, node: Node) -> Node | None:
+        """Take what is done to each channel into the convolution or the matrix that makes it."""
+        turned = node.inputs[::-1] if node.op in ("Add", "Mul") else node.inputs
+        for source, name in (node.inputs, turned):
             maker, value = self._made_by(source, "Conv", "MatMul"), self._constants.get(name)
-            if maker is None or value is None or self._uses[source] != 1 or len(maker.inputs) != 2:
+            if maker is None or value is None or self._uses[source] != 1 or len(maker.inputs) > 3:
                 continue
-            kernel = self._constants.get(maker.inputs[1])
-            if kernel is not None and _is_bias(maker.op, kernel, value):
-                bias = f"{node.outputs[0]} bias"
-                self._constants[bias] = value.reshape(-1)
-                return replace(maker, inputs=(*maker.inputs, bias), outputs=node.outputs)
-        return node
+            kernel, *bias = (self._constants.get(name) for name in maker.inputs[1:])
+            if kernel is None or not _is_by_channel(maker.op, kernel, value):
+                continue
+            biases = [one for one in bias if one is not None and one.shape == (value.size,)]
+            # A kernel that others take too would be there twice.
+            if len(biases) < len(bias) or self._uses[maker.inputs[1]] > 1:
+                continue
+            row = value.reshape(-1).astype(np.float32)
+            if node.op in ("Mul", "Div"):
+                with np.errstate(all="ignore"):
+                    factor = row if node.op == "Mul" else 1 / row
+                shape = (1, -1) if maker.op == "MatMul" else (-1, 1, 1, 1)
+                made = [kernel * factor.reshape(shape), *(one * factor for one in biases)]
+            else:
+                shift = row if node.op == "Add" else -row
+                made = [kernel, biases[0] + shift if biases else shift]
+            del self._constants[maker.inputs[1]]
+            names = [f"{node.outputs[0]} weights {place}" for place in range(len(made))]
+            self._constants.update(zip(names, made, strict=True))
+            return replace(maker, inputs=(maker.inputs[0], *names), outputs=node.outputs)
+        return None
 
     def _activation(self, node: Node) -> Node:
+        if node.op not in ("Mul", "Div"):
+            return node
         for factor, names in self._products(node):
             for x, other in (names, names[::-1]) if len(names) == 2 else ():
                 if op := self._gate(x, other, factor):
@@ -158,13 +206,10 @@ class _Fuser:
         return factor, names
 
 
-def _is_bias(op: str, kernel: Array, value: Array) -> bool:
+def _is_by_channel(op: str, kernel: Array, value: Array) -> bool:
     """Tell whether a constant has one number for each channel that is made, along its axis."""
     if op == "MatMul":
-        return (
-            kernel.ndim == 2
-            and value.ndim >= 1
-            and value.shape[-1] == kernel.shape[1] == value.size
-        )
+        is_row = value.ndim in (1, 2) and value.shape[-1] == value.size
+        return kernel.ndim == 2 and is_row and value.size == kernel.shape[1]
     shape = (1,) * (4 - value.ndim) + value.shape
-    return kernel.ndim == 4 and len(shape) == 4 and shape == (1, kernel.shape[0], 1, 1)
+    return kernel.ndim == 4 and shape == (1, kernel.shape[0], 1, 1)

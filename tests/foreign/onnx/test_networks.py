@@ -146,6 +146,18 @@ def test_a_map_that_is_flattened_before_a_dense_layer_is_not_moved(tmp_path: Pat
     ]
 
 
+def test_a_normalization_in_parts_is_taken_into_the_convolution(tmp_path: Path) -> None:
+    body = (
+        "c = Conv (x, v)\n h = Cast <to=10> (c)\n s = Sub (h, m)\n f = Mul (s, g)\n"
+        " y = Cast <to=1> (f)"
+    )
+    found = model(body, (3, 8, 8), v=(4, 3, 3, 3), m=(4, 1, 1), g=(4, 1, 1))
+    onnx.save(found, tmp_path / "n.onnx")
+    network = read_onnx(tmp_path / "n.onnx").model
+    assert [type(layer).__name__ for layer in network.layers][1:2] == ["Conv2D"]
+    assert network.count_params() == 4 * 27 + 4
+
+
 def test_open_axes_are_taken_from_the_input_shape(tmp_path: Path) -> None:
     path = classifier(tmp_path / "n.onnx", "y = MatMul (f, w)", image=(3, "h", "w"))
     with pytest.raises(RequestError, match="pass --input-shape HEIGHT,WIDTH,CHANNELS"):

@@ -182,6 +182,18 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "p = Conv (x, w)\n y = Add (p, r)",
         {"w": (8, 4, 1, 1), "r": (8, 1)},
     ),
+    "a number a column, of as many as rows": (
+        "p = Conv (x, w)\n y = Add (p, r)",
+        {"w": (3, 4, 1, 2), "r": (1, 6), "image": (4, 6, 7)},
+    ),
+    "a number a column of a map of one channel": (
+        "p = Conv (x, w)\n y = Add (p, r)",
+        {"w": (1, 4, 1, 2), "r": (1, 6), "image": (4, 6, 7)},
+    ),
+    "a scale that is computed of a shape": (
+        "s = Shape (x)\n c = Gather (s, i)\n f = Cast <to=1> (c)\n p = Pow (f, h)\n y = Mul (x, p)",
+        {"i": np.array(1), "h": np.float32(-0.5)},
+    ),
     "arithmetic of tensors": (
         "a = Relu (x)\n b = Add (x, a)\n c = Exp (a)\n d = Div (b, c)\n e = Sub (d, a)\n"
         " y = Mul (e, x)",
@@ -245,6 +257,16 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "a bias after a convolution": (
         "p = Conv (x, w)\n y = Add (p, b)",
         {"w": (5, 4, 1, 1), "b": (1, 5, 1, 1)},
+    ),
+    "a normalization after a convolution": (
+        "p = Conv <group=4> (x, w, b)\n q = Sub (p, m)\n d = Cast <to=1> (q)\n r = Div (d, v)\n"
+        " s = Mul (g, r)\n y = Add (s, c)",
+        {"w": (8, 1, 1, 2), "b": (8,), "m": (8, 1, 1), "g": (1, 8, 1, 1), "c": (8, 1, 1)}
+        | {"v": np.linspace(1, 2, 8, dtype="f").reshape(8, 1, 1)},
+    ),
+    "a row after a matrix": (
+        "p = MatMul (x, w)\n q = Mul (p, a)\n r = Identity (q)\n s = Add (r, a)\n y = Sub (a, s)",
+        {"w": (7, 5), "a": (5,)},
     ),
     "a bias after a convolution that another wants": (
         "p = Conv (x, w)\n q = Add (p, b)\n y = Mul (p, q)",
@@ -420,9 +442,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 def test_what_is_read_computes_what_onnxruntime_computes(name: str, tmp_path: Path) -> None:
     body, options = CASES[name]
     path = tmp_path / "network.onnx"
-    onnx.save(model(body, IMAGE, **options), path)
+    options = {"image": IMAGE, **options}
+    onnx.save(model(body, **options), path)
     network = read_onnx(path)
-    given = images(*IMAGE)
+    given = images(*options["image"])
     expected = by_onnxruntime(path, given)
     found = network.model.predict_on_batch(given.transpose(0, 2, 3, 1))
     assert found.shape == expected.shape
