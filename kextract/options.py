@@ -50,7 +50,7 @@ class DistillOptions(TypedDict, total=False):
     mix: str | None
     mix_share: float
     candidates: int
-    leaves: int
+    leaves: int | None
     cutmix: float
     shift: int
     flip: bool | None

@@ -324,12 +324,13 @@ class DistillConfig(Options):
         group="choosing",
         bounds=at_least(1),
     )
-    leaves: int = option(
-        32768,
+    leaves: int | None = option(
+        None,
         "Crops of dead leaves that the student is taught with, chosen among three times as many.",
         panel=IMAGES,
         group="cutting",
         bounds=at_least(1),
+        default_text="32768, fewer where images are large or --minutes are few",
     )
     cutmix: float = option(
         0.0,

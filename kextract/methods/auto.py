@@ -3,6 +3,7 @@
 Pure functions of plain values: nothing is loaded, measured or imported here.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ EPOCH_UPDATES = 500
 """The most updates of an epoch in a fitted schedule: measuring the student takes time, too."""
 LEAST_EPOCHS = 6
 """Epochs of a fitted schedule, so that progress shows and a stopped run loses little."""
+LEAVES, LEAVES_BYTES = 32768, 512 << 20
+"""Crops in a pool of dead leaves, and the most bytes of them, unless a number is requested."""
 SMALLEST_SHIFTED = 24
 """Sides from which images bear a shift of 3 pixels."""
 LARGEST_DRAWING = 40
@@ -58,6 +61,11 @@ def choose_method(facts: Facts) -> Choice:
         return Choice("inversion", {}, f"{small}, {known}")
     lacks = "and the teacher has no batch normalization to draw more of them by"
     return Choice("leaves", {"shift": 1}, f"{small}, {lacks}")
+
+
+def most_leaves(shape: tuple[int, int, int]) -> int:
+    """Return how many crops of dead leaves are enough: fewer of large images, for the memory."""
+    return min(LEAVES, LEAVES_BYTES // math.prod(shape))
 
 
 def fit_schedule(

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from kextract.datasets.images import Pixels
 from kextract.datasets.pixels import scale, unscale
 from kextract.graph import compiled
+from kextract.methods.auto import LEAVES, most_leaves
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.canvases import CROP_PARAMETERS, CropParameters, Cutter, canvas, perturb
 from kextract.methods.health import class_shares, entropy
 from kextract.methods.stored import sample
 from kextract.models.batches import at_once
-from kextract.records import Event, Progress
+from kextract.records import Event, Note, Progress
 from kextract.seeds import Stream, random_generator
 
 MOST_CANVASES = 48
@@ -68,7 +69,9 @@ class Leaves(Method):
 
     def _fill(self, epoch: int) -> Iterator[Event]:
         """Cut as many crops as the pool holds, then search for classes that are missing."""
-        count = self._config.leaves
+        count = self._config.leaves or most_leaves(self._shape)
+        if count < LEAVES and self._config.leaves is None:
+            yield Note(f"of large images {count:,} leaves are cut and not {LEAVES:,} (--leaves)")
         random = random_generator(Stream.LEAVES, self._config.seed)
         canvases = yield from paint_canvases(random, count, self._shape[-1], epoch)
         cutter = Cutter(canvases, *self._shape[:2])

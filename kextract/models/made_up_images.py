@@ -18,6 +18,7 @@ _INK = 0.2
 """Share of a drawing that is drawn on."""
 _HUE = 0.35
 """How much channels differ, in units of what they have in common."""
+_FIELDS_AT_ONCE = 16
 _PROBES = 64
 _CELLS = (0, 1, 2, 4, 8, 16, 3, 1)
 """Sides of the squares of one colour in the probes, pixels; 0 is the whole image."""
@@ -75,10 +76,14 @@ def _fields(
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     frequency = np.hypot(rows, columns)
     frequency[0, 0] = np.inf
-    noise = generator.normal(size=(count, height, width, channels + 1))
-    spectrum = np.fft.rfft2(noise, axes=(1, 2)) / frequency[None, :, :, None]
-    fields = np.fft.irfft2(spectrum, s=(height, width), axes=(1, 2))
-    mixed = fields[..., :1] + (_HUE * fields[..., 1:] if channels > 1 else 0.0)
-    mixed -= mixed.mean(axis=(1, 2, 3), keepdims=True)
-    deviation: npt.NDArray[np.float64] = mixed.std(axis=(1, 2, 3), keepdims=True)
-    return np.asarray(mixed / deviation)
+    made = np.empty((count, height, width, channels))
+    # A few at a time: spectra of many large images would take gigabytes.
+    for start in range(0, count, _FIELDS_AT_ONCE):
+        some = made[start : start + _FIELDS_AT_ONCE]
+        noise = generator.normal(size=(len(some), height, width, channels + 1))
+        spectrum = np.fft.rfft2(noise, axes=(1, 2)) / frequency[None, :, :, None]
+        fields = np.fft.irfft2(spectrum, s=(height, width), axes=(1, 2))
+        mixed = fields[..., :1] + (_HUE * fields[..., 1:] if channels > 1 else 0.0)
+        mixed -= mixed.mean(axis=(1, 2, 3), keepdims=True)
+        some[...] = mixed / mixed.std(axis=(1, 2, 3), keepdims=True)
+    return made

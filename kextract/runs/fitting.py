@@ -9,7 +9,7 @@ from dataclasses import replace
 from kextract.config import DistillConfig
 from kextract.config.option import flag
 from kextract.errors import RequestError
-from kextract.methods.auto import EPOCH_UPDATES, LEAST_EPOCHS, fit_schedule
+from kextract.methods.auto import EPOCH_UPDATES, LEAST_EPOCHS, fit_schedule, most_leaves
 from kextract.records import EpochRecord, Event, Progress
 from kextract.storage.resume import Request
 
@@ -19,6 +19,12 @@ WARM_UP_TRIED = 20
 """Steps of a generator's warm-up that a trial makes, to know how long all of them take."""
 LEAVES_TRIED = 1024
 """Crops of dead leaves in the pool of a trial, to know how long all of them take."""
+LEAST_LEAVES, SMALL_PIXELS = 64, 64 * 64
+"""The fewest of them, and pixels of images from which on there are fewer."""
+LEAVES_SHARE = 0.3
+"""Share of the time that is left after a trial in which leaves may be painted and cut."""
+TRIAL_SHARE, LEAST_TRIED = 0.1, 4
+"""Share of the minutes after which a trial ends early, with as many updates at least."""
 SHOWN_EVERY = 10.0
 """Seconds between two lines about what a trial does before it teaches."""
 
@@ -41,17 +47,20 @@ def fitted(
     minutes: float,
     began: float,
     trial: Callable[[DistillConfig], Iterator[Event]],
+    shape: tuple[int, int, int],
 ) -> DistillConfig:
-    """Return the configuration with as many updates as fit.
+    """Return the configuration with as many updates as fit, and with as many leaves.
 
-    `trial` teaches a student of its own, who is thrown away. `began`, a time of
-    `time.perf_counter`, is when the minutes began to count. Raises RequestError where not one
+    `trial` teaches a student of its own with images of `shape`, who is thrown away. `began`, a time
+    of `time.perf_counter`, is when the minutes began to count. Raises RequestError where not one
     update fits.
     """
     started = time.perf_counter()
     warm_up = config.inversion.warm_up
     inversion = replace(config.inversion, warm_up=min(warm_up, WARM_UP_TRIED))
-    leaves = min(config.leaves, LEAVES_TRIED)
+    most, height, width = config.leaves or most_leaves(shape), *shape[:2]
+    few = max(LEAST_LEAVES, LEAVES_TRIED * SMALL_PIXELS // max(SMALL_PIXELS, height * width))
+    leaves = min(most, few)
     tried = replace(
         config, epochs=1, steps_per_epoch=TRIAL_UPDATES, inversion=inversion, leaves=leaves
     )
@@ -65,6 +74,9 @@ def fitted(
             evaluation = event.details.get("evaluation_seconds", 0.0)
         elif isinstance(event, Progress) and event.phase == "teaching":
             updates.append(time.perf_counter())
+            long = updates[-1] - asked > TRIAL_SHARE * 60 * minutes
+            if long and len(updates) >= LEAST_TRIED and not generator_steps:
+                break
         elif isinstance(event, Progress):
             now = time.perf_counter()
             if event.phase == "asking the teacher":
@@ -81,9 +93,17 @@ def fitted(
     per_update = _mean_gap(updates)
     # What was asked is in the ledger: the run itself will not ask again.
     first = updates[0] - asked + (warm_up - inversion.warm_up) * _mean_gap(generator_steps)
-    if "leaves" in (config.method, config.mix):
-        first += (config.leaves / leaves - 1) * (crops[-1] - crops[0])
     spent = time.perf_counter() - began
+    if "leaves" in (config.method, config.mix):
+        seconds = (crops[-1] - crops[0]) / leaves
+        if config.leaves is None:
+            room = LEAVES_SHARE * (60 * minutes - spent)
+            config = replace(config, leaves=max(leaves, min(most, int(room / seconds))))
+            if config.leaves != most:
+                _listening.get()(
+                    f"{config.leaves:,} crops of dead leaves fit {minutes:g} minutes (--leaves)"
+                )
+        first += ((config.leaves or most) - leaves) * seconds
     # The student is measured after every epoch, of which there are some at least.
     epochs, steps = fit_schedule(
         per_update + evaluation / EPOCH_UPDATES,
@@ -98,11 +118,15 @@ def _mean_gap(times: Sequence[float]) -> float:
 
 
 def continued(config: DistillConfig, kept: Request) -> DistillConfig:
-    """Return the configuration with the updates that the unfinished run was fitted to."""
-    epochs, steps = (kept.get(flag(name)) for name in ("epochs", "steps_per_epoch"))
+    """Return the configuration with what the unfinished run was fitted to: updates and leaves."""
+    epochs, steps, leaves = (
+        kept.get(flag(name)) for name in ("epochs", "steps_per_epoch", "leaves")
+    )
     if not isinstance(epochs, int) or not isinstance(steps, int):
         raise RequestError(
             "--minutes: the unfinished run was not fitted to minutes; continue it with the options"
             " that it was begun with, or start over with --overwrite"
         )
+    if config.leaves is None and isinstance(leaves, int):
+        config = replace(config, leaves=leaves)
     return replace(config, epochs=epochs, steps_per_epoch=steps)

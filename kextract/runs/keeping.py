@@ -28,6 +28,8 @@ _DEFAULTS = {
     flag(name): entry.default
     for name, entry in {**table(TeacherConfig), **table(DistillConfig)}.items()
 }
+_FORMER_DEFAULTS = {"--leaves": 32768, "--synthesis-batch-size": 128}
+"""What earlier versions kept where the number is now chosen by the images."""
 _FORMER_FLAGS = {flag(former): flag(name) for former, name in FORMER_NAMES.items()}
 
 
@@ -146,6 +148,8 @@ class Keeping:
         for name in {**kept, **asked}:
             # An older version had fewer options, and did what is the default of a newer one.
             earlier = kept.get(name, _DEFAULTS.get(name))
+            if earlier == _FORMER_DEFAULTS.get(name) and asked.get(name) is None:
+                continue
             if earlier != asked.get(name):
                 raise RequestError(
                     f"--resume: the unfinished run of '{self._output}' has"

@@ -169,7 +169,7 @@ class StudentPlan:
         if config.minutes is not None and kept is not None:
             config = continued(config, kept)
         elif config.minutes is not None:
-            config = fitted(config, config.minutes, began, trial)
+            config = fitted(config, config.minutes, began, trial, info.input_shape)
         student = self._student(own, config, precision)
         match = matching_for(config.match, teacher.folded, student)
         config = replace(config, match=match.name if match else "logits")

@@ -13,8 +13,10 @@ from kextract.display.formats import PlainDisplay
 from kextract.errors import RequestError
 from kextract.records import EpochRecord, Event, Progress
 from kextract.runs import fitting
-from kextract.runs.fitting import fitted, trials_told_to
+from kextract.runs.fitting import continued, fitted, trials_told_to
 from kextract.runs.job import run_job
+
+SHAPE = (32, 32, 3)
 
 
 class Seconds:
@@ -44,7 +46,7 @@ def trial(config: DistillConfig) -> Iterator[Event]:
 def test_what_a_trial_asks_is_told_now_and_then() -> None:
     told: list[str] = []
     with trials_told_to(told.append):
-        fitted(DistillConfig(), 10, 0.0, trial)
+        fitted(DistillConfig(), 10, 0.0, trial, SHAPE)
     assert told[0] == "before the minutes are fitted: asking the teacher, 1 of 40"
     assert 2 < len(told) < 10
 
@@ -62,7 +64,7 @@ def test_a_run_shows_on_stderr_what_its_trial_asks(tmp_path: Path) -> None:
             pass
 
         def build(self, kept: object = None) -> Any:
-            fitted(DistillConfig(), 10, 0.0, trial)
+            fitted(DistillConfig(), 10, 0.0, trial, SHAPE)
             raise RequestError("enough")
 
     shown = io.StringIO()
@@ -73,7 +75,7 @@ def test_a_run_shows_on_stderr_what_its_trial_asks(tmp_path: Path) -> None:
 
 def test_time_for_questions_counts_once_because_the_run_does_not_ask_again() -> None:
     """Of 600 seconds 40 are for questions, twice 1 for the first update, 41 for the trial's."""
-    config = fitted(DistillConfig(), 10, 0.0, trial)
+    config = fitted(DistillConfig(), 10, 0.0, trial, SHAPE)
     assert 500 <= config.epochs * config.steps_per_epoch <= 600 - 40 - 41
 
 
@@ -91,13 +93,13 @@ def test_a_trial_makes_a_part_of_the_warm_up_and_leaves_time_for_all_of_it() -> 
             yield Progress(1, "teaching", step, config.steps_per_epoch, step)
         yield EpochRecord(1)
 
-    config = fitted(DistillConfig(method="inversion"), 10, 0.0, inverting)
+    config = fitted(DistillConfig(method="inversion"), 10, 0.0, inverting, SHAPE)
     assert config.inversion.warm_up == 100
     assert 420 <= config.epochs * config.steps_per_epoch <= 600 - 20 - 41 - 100
 
 
 def test_a_trial_cuts_a_part_of_the_leaves_and_leaves_time_for_all_of_them() -> None:
-    """Of 600 seconds a trial takes 32 for the crops, 41 for updates; all crops take 9 times 31."""
+    """Of 1200 seconds a trial takes 32 for crops, 41 for updates; all crops take 9 times 31."""
 
     def cutting(config: DistillConfig) -> Iterator[Event]:
         assert config.leaves == 1024
@@ -107,9 +109,9 @@ def test_a_trial_cuts_a_part_of_the_leaves_and_leaves_time_for_all_of_them() -> 
             yield Progress(1, "teaching", step, config.steps_per_epoch, step)
         yield EpochRecord(1)
 
-    config = fitted(DistillConfig(method="leaves", leaves=9 * 1024), 10, 0.0, cutting)
+    config = fitted(DistillConfig(method="leaves", leaves=9 * 1024), 20, 0.0, cutting, SHAPE)
     assert config.leaves == 9 * 1024
-    assert 200 <= config.epochs * config.steps_per_epoch <= 600 - 32 - 41 - 9 * 31
+    assert 800 <= config.epochs * config.steps_per_epoch <= 1200 - 32 - 41 - 9 * 31
 
 
 def test_every_epoch_of_a_long_schedule_has_time_to_be_measured() -> None:
@@ -120,6 +122,54 @@ def test_every_epoch_of_a_long_schedule_has_time_to_be_measured() -> None:
             yield Progress(1, "teaching", step, config.steps_per_epoch, step)
         yield EpochRecord(1, details={"evaluation_seconds": 100.0})
 
-    config = fitted(DistillConfig(method="random"), 600, 0.0, measured)
+    config = fitted(DistillConfig(method="random"), 600, 0.0, measured, SHAPE)
     seconds = config.epochs * (config.steps_per_epoch + 100)
     assert 0.95 * 36_000 < seconds <= 36_000
+
+
+def cutting_slowly(config: DistillConfig) -> Iterator[Event]:
+    """Cut a crop a second, then teach with an update a second."""
+    assert config.leaves is not None
+    for cut in range(1, config.leaves + 1):
+        yield Progress(1, "cutting leaves", cut, config.leaves, cut)
+    for step in range(1, config.steps_per_epoch + 1):
+        yield Progress(1, "teaching", step, config.steps_per_epoch, step)
+    yield EpochRecord(1)
+
+
+def test_of_large_images_a_trial_cuts_few_leaves_and_a_run_as_many_as_there_is_time_for() -> None:
+    tried: list[int | None] = []
+    told: list[str] = []
+
+    def trial(config: DistillConfig) -> Iterator[Event]:
+        tried.append(config.leaves)
+        yield from cutting_slowly(config)
+
+    with trials_told_to(told.append):
+        config = fitted(DistillConfig(method="leaves"), 20, 0.0, trial, (224, 224, 3))
+    # As many pixels as 1,024 crops of 64x64 have.
+    assert tried == [83]
+    assert config.leaves is not None
+    assert 0.25 * 1200 < config.leaves < 0.3 * 1200
+    assert f"{config.leaves} crops of dead leaves fit 20 minutes (--leaves)" in told
+    assert config.leaves + config.epochs * config.steps_per_epoch + 83 < 1200
+
+
+def test_a_trial_of_slow_updates_ends_after_a_tenth_of_the_minutes() -> None:
+    made = 0
+
+    def trial(config: DistillConfig) -> Iterator[Event]:
+        nonlocal made
+        for step in range(1, config.steps_per_epoch + 1):
+            made += 1
+            yield Progress(1, "teaching", step, config.steps_per_epoch, step)
+        yield EpochRecord(1)
+
+    fitted(DistillConfig(method="random"), 2, 0.0, trial, SHAPE)
+    assert 10 <= made <= 14
+
+
+def test_an_unfinished_run_goes_on_with_the_leaves_that_it_was_fitted_to() -> None:
+    kept = {"--epochs": 6, "--steps-per-epoch": 9, "--leaves": 500}
+    assert continued(DistillConfig(minutes=1), kept).leaves == 500
+    assert continued(DistillConfig(minutes=1, leaves=70), kept).leaves == 70
