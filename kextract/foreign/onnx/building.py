@@ -15,10 +15,10 @@ from kextract.foreign.onnx.folding import Folder
 from kextract.foreign.onnx.fusing import fuse
 from kextract.foreign.onnx.graph import Graph, Node
 from kextract.foreign.onnx.linear import LINEAR
-from kextract.foreign.onnx.refusing import NotRead, Refused, printable
 from kextract.foreign.onnx.registry import Registry, named
 from kextract.foreign.onnx.shaping import SHAPING
 from kextract.foreign.onnx.tensors import Tensor, arranged, tensor
+from kextract.foreign.refusing import NotRead, Refused, printable
 
 OPERATORS = Registry(ARITHMETIC, LINEAR, SHAPING, WINDOWS)
 """All that are read, each with its function."""

@@ -1,37 +1,28 @@
 """Whether a network that was read computes what onnxruntime computes of the same file."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kextract.errors import RequestError
-from kextract.foreign.onnx.reading import OnnxNetwork
+from kextract.foreign.comparing import (
+    IMAGES,
+    Comparison,
+    Floats,
+    compared,
+    made_up_images,
+    outputs_of,
+)
+from kextract.foreign.network import ReadNetwork
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.text import one_line, shortened
 
-Floats = NDArray[np.float32]
-IMAGES = 16
-_AT_ONCE = 4
 _DTYPES = {"double": "float64"}
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """How far a network is from its file."""
-
-    images: int
-    difference: float
-    """The largest, of any output of any image, as a share of the range of the file's outputs."""
-    agreement: float
-    """The share of images that both put into the same class, or of labels at 0.5."""
-
-
 def check_against_onnxruntime(
-    network: OnnxNetwork,
+    network: ReadNetwork,
     path: Path,
     *,
     images: int = IMAGES,
@@ -54,12 +45,12 @@ def check_against_onnxruntime(
     expected, found = [], []
     try:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        for pixels in _images(network, images):
+        for pixels in made_up_images(network, images):
             given = input_range.apply(pixels)
             if network.numbers.startswith(("uint", "int")):
                 given = np.rint((pixels + 1) * 127.5).astype(np.float32)
             expected.append(_run(session, network, given))
-            found.append(_ours(network, given))
+            found.append(outputs_of(network, given))
     except Exception as error:  # Each of the runtime's failures has a type of its own.
         why = shortened(one_line(error), 200)
         raise RequestError(f"'{path}': onnxruntime cannot run it: {why}") from error
@@ -68,35 +59,7 @@ def check_against_onnxruntime(
     )
 
 
-def compared(expected: Floats, found: Floats, *, by_label: bool) -> Comparison:
-    """Compare outputs (n, k), which are labels on their own or else those of one class."""
-    spread = float(np.ptp(expected)) or 1.0
-    difference = float(np.abs(expected - found).max()) / spread
-    if not np.isfinite(difference):
-        difference = float("inf")
-    if by_label or expected.shape[1] == 1:
-        same = (expected > 0.5) == (found > 0.5)
-    else:
-        same = expected.argmax(axis=1) == found.argmax(axis=1)
-    return Comparison(len(expected), difference, float(np.mean(same)))
-
-
-def _images(network: OnnxNetwork, count: int) -> Iterator[Floats]:
-    """Yield batches (n, h, w, c) in [-1, 1], noise first."""
-    from kextract.models.made_up_images import drawings, photographs
-
-    noise = count - count // 2
-    random = np.random.default_rng(0)
-    for start in range(0, noise, _AT_ONCE):
-        size = min(_AT_ONCE, noise - start)
-        yield random.uniform(-1, 1, (size, *network.input_shape)).astype(np.float32)
-    drawn = (count - noise) // 2
-    for kind, size in ((photographs, count - noise - drawn), (drawings, drawn)):
-        if size:
-            yield 2 * kind(size, network.input_shape) - 1
-
-
-def _run(session: Any, network: OnnxNetwork, images: Floats) -> Floats:
+def _run(session: Any, network: ReadNetwork, images: Floats) -> Floats:
     """Run the file on one image after the other, since some take no more."""
     dtype = _DTYPES.get(network.numbers, network.numbers)
     # The runtime wants an input that nothing depends on too.
@@ -112,17 +75,3 @@ def _run(session: Any, network: OnnxNetwork, images: Floats) -> Floats:
         (output,) = session.run([network.output_name], {**others, network.input_name: given})
         rows.append(np.asarray(output, np.float32).reshape(-1))
     return np.stack(rows)
-
-
-def _ours(network: OnnxNetwork, images: Floats) -> Floats:
-    given = images.reshape(len(images), *network.model.input_shape[1:])
-    outputs: Floats = network.model(given, training=False).numpy()
-    return with_head(outputs, network.head)
-
-
-def with_head(logits: Floats, head: str) -> Floats:
-    """Put back what a file's network ends in."""
-    if head == "softmax":
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-    return np.asarray(1 / (1 + np.exp(-logits))) if head == "sigmoid" else logits

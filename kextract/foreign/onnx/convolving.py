@@ -9,7 +9,6 @@ import numpy as np
 
 from kextract.foreign.onnx.arithmetic import affine
 from kextract.foreign.onnx.calls import Call
-from kextract.foreign.onnx.refusing import Refused
 from kextract.foreign.onnx.registry import Attributes, Registry, not_read
 from kextract.foreign.onnx.tensors import (
     Tensor,
@@ -19,6 +18,7 @@ from kextract.foreign.onnx.tensors import (
     in_keras_order,
     tensor,
 )
+from kextract.foreign.refusing import Refused
 
 WINDOWS = Registry()
 Pads = tuple[tuple[int, int], tuple[int, int]]

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.foreign.onnx.graph import Node
-from kextract.foreign.onnx.refusing import Refused
 from kextract.foreign.onnx.registry import (
     Attributes,
     Registry,
@@ -23,6 +22,7 @@ from kextract.foreign.onnx.registry import (
     slices,
     target_shape,
 )
+from kextract.foreign.refusing import Refused
 
 Array = NDArray[Any]
 MAX_RESULT = 1 << 26

@@ -11,7 +11,6 @@ import numpy as np
 
 from kextract.foreign.onnx.arithmetic import affine
 from kextract.foreign.onnx.calls import Array, Call, as_tensor
-from kextract.foreign.onnx.refusing import Refused
 from kextract.foreign.onnx.registry import Registry, axes_of, not_read
 from kextract.foreign.onnx.tensors import (
     Axes,
@@ -25,6 +24,7 @@ from kextract.foreign.onnx.tensors import (
     transposed,
     with_trailing,
 )
+from kextract.foreign.refusing import Refused
 
 LINEAR = Registry()
 

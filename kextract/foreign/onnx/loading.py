@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import RequestError
 from kextract.foreign.onnx.graph import Graph, Node, Port
-from kextract.foreign.onnx.refusing import NotRead, Refused, Unclear, printable
+from kextract.foreign.refusing import NotRead, Refused, Unclear, printable
 
 MISSING = "onnx, which reads '{path}', is not installed: pip install 'kextract[onnx]'"
 OPSETS = range(7, 24)

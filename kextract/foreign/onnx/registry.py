@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.foreign.onnx.graph import Node
-from kextract.foreign.onnx.refusing import NotRead, Refused, printable
+from kextract.foreign.refusing import NotRead, Refused, printable
 
 F = TypeVar("F", bound=Callable[[Any], Any])
 

@@ -12,7 +12,6 @@ from kextract.foreign.onnx.arithmetic import affine, broadcast
 from kextract.foreign.onnx.calls import Array, Call, as_tensor
 from kextract.foreign.onnx.folding import shape_of, split_sizes
 from kextract.foreign.onnx.linear import dense
-from kextract.foreign.onnx.refusing import Refused
 from kextract.foreign.onnx.registry import (
     Registry,
     axes_of,
@@ -34,6 +33,7 @@ from kextract.foreign.onnx.tensors import (
     tensor,
     transposed,
 )
+from kextract.foreign.refusing import Refused
 
 SHAPING = Registry()
 MAX_PARTS = 64

@@ -9,8 +9,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from kextract.errors import RequestError
-from kextract.foreign.onnx import OnnxNetwork, check_against_onnxruntime, read_onnx
-from kextract.foreign.onnx.checking import with_head
+from kextract.foreign.comparing import with_head
+from kextract.foreign.network import ReadNetwork
+from kextract.foreign.onnx import check_against_onnxruntime, read_onnx
 from kextract.models.input_range import PIXELS
 from tests.foreign.onnx.networks import by_onnxruntime, images, model
 from tests.storage.archive.examples import save
@@ -29,7 +30,7 @@ def classifier(
     return path
 
 
-def outputs_of(network: OnnxNetwork, given: np.ndarray[Any, Any]) -> Any:
+def outputs_of(network: ReadNetwork, given: np.ndarray[Any, Any]) -> Any:
     return with_head(network.model.predict_on_batch(given), network.head)
 
 

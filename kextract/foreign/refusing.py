@@ -1,4 +1,4 @@
-"""What is wrong with an ONNX file, or with one of its nodes, before its path is put in front."""
+"""What is wrong with a file, or with one of its operators, before its path is put in front."""
 
 from kextract.storage.refusal import Refused, printable
 
