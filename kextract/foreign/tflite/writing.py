@@ -1,0 +1,243 @@
+"""How an operator of TFLite is written as nodes of ONNX, and the registry of those that are."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kextract.foreign.onnx.graph import Node
+from kextract.foreign.refusing import NotRead, Refused
+from kextract.foreign.tflite.tensors import Array, Tensor
+
+TO_CHANNELS_FIRST, TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+SPARE_NUMBERS = 1 << 22
+"""Constants that a network may have beyond four for each byte of its file."""
+
+
+class Places:
+    """Names and constants of the graph that is written."""
+
+    def __init__(
+        self, tensors: Sequence[Tensor], file_bytes: int, *, sizes_open: bool = False
+    ) -> None:
+        self.tensors = tensors
+        self.sizes_open = sizes_open
+        """Whether the file leaves the size of images open, so that its shapes are none yet."""
+        self.constants: dict[str, Array] = {}
+        self.blocks: dict[int, tuple[int, int]] = {}
+        """Tensors whose rows and columns are dealt to several images, see `SPACE_TO_BATCH_ND`."""
+        self._left = 4 * file_bytes + SPARE_NUMBERS
+        self._count = 0
+
+    def name(self, index: int) -> str:
+        """Name a tensor of the file; its numbers are kept where it is a constant."""
+        name, tensor = f"tensor {index}", self.tensors[index]
+        if tensor.data is not None and name not in self.constants:
+            self.constants[name] = self.real(tensor)
+        return name
+
+    def real(self, tensor: Tensor) -> Array:
+        """Give the numbers of a constant. Raises Refused where the file shares too many."""
+        self.count(tensor)
+        return tensor.real()
+
+    def count(self, tensor: Tensor) -> None:
+        """Count the numbers of a constant that is about to be copied."""
+        self._left -= tensor.data.size if tensor.data is not None else 0
+        if self._left < 0:
+            raise Refused("uses the same numbers as constants again and again")
+
+    def keep(self, values: Array) -> str:
+        """Keep a constant that is not in the file as it is needed."""
+        name = self.new()
+        self.constants[name] = values
+        return name
+
+    def new(self) -> str:
+        """Make up a name."""
+        self._count += 1
+        return f"made {self._count}"
+
+
+class Operator:
+    """One operator of the file, and the nodes that are written for it."""
+
+    def __init__(
+        self,
+        kind: str,
+        number: int,
+        *,
+        options: Any,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        places: Places,
+    ) -> None:
+        self.kind = kind
+        """Its name in the schema, such as `CONV_2D`."""
+        self.options = options
+        self.nodes: list[Node] = []
+        self._name = f"{kind} {number}"
+        self._inputs = inputs
+        self._outputs = outputs
+        self._places = places
+
+    @property
+    def count(self) -> int:
+        """The number of inputs, those that are left out included."""
+        return len(self._inputs)
+
+    def tensor(self, place: int = 0, rank: int | None = None) -> Tensor:
+        """Give what the file says of an input. Raises Refused where there is none such."""
+        if not self.has(place):
+            raise Refused(f"has no input {place}")
+        found = self._places.tensors[self._inputs[place]]
+        if rank is not None and len(found.shape) != rank:
+            raise Refused(f"takes a tensor of {len(found.shape)} axes as input {place}, not {rank}")
+        return found
+
+    def made(self) -> Tensor:
+        """Give what the file says of the output."""
+        return self._places.tensors[self._outputs[0]]
+
+    def made_sizes(self) -> list[int]:
+        """Give the shape of the output. Raises NotRead where images may have any size."""
+        if self._places.sizes_open:
+            raise NotRead("makes a tensor of a shape that is computed, which is not read")
+        return list(self.made().shape)
+
+    def blocks(self) -> tuple[int, int]:
+        """Tell into how many images rows and columns of the first input are dealt: mostly 1, 1."""
+        return self._places.blocks.get(self._inputs[0], (1, 1))
+
+    def set_blocks(self, blocks: tuple[int, int]) -> None:
+        """Say into how many images rows and columns of the output are dealt."""
+        self._places.blocks[self._outputs[0]] = blocks
+
+    def has(self, place: int) -> bool:
+        """Tell whether an optional input is there."""
+        return place < len(self._inputs) and self._inputs[place] >= 0
+
+    def given(self, place: int = 0) -> str:
+        """Name an input in the graph."""
+        self.tensor(place)
+        return self._places.name(self._inputs[place])
+
+    def constant(self, place: int, rank: int | None = None) -> Array:
+        """Give the numbers of a constant input. Raises NotRead for one that is computed."""
+        tensor = self.tensor(place, rank)
+        if tensor.data is None:
+            raise NotRead(f"has an input {place} that is computed, which is not read")
+        return self._places.real(tensor)
+
+    def biases(self, place: int, kernel: int) -> list[Array]:
+        """Give the biases, if there are any.
+
+        Files of old give those in integers no scale: it is that of the images times the kernel's.
+        """
+        if not self.has(place):
+            return []
+        tensor, of_kernel, of_images = self.tensor(place, 1), self.tensor(kernel), self.tensor()
+        plain = tensor.data is not None and tensor.is_integer and not tensor.scale.size
+        if not plain or of_images.scale.size != 1 or not of_kernel.scale.size:
+            return [self.constant(place)]
+        scale = of_images.scale * of_kernel.scale
+        if scale.size not in (1, tensor.shape[0]):
+            raise Refused("has biases that do not fit its kernel's scales")
+        self._places.count(tensor)
+        return [tensor.scaled(scale, np.zeros(1), 0)]
+
+    def sizes(self, place: int) -> list[int]:
+        """Give a constant input of a few whole numbers."""
+        tensor = self.tensor(place)
+        if not tensor.is_integer or (tensor.data is not None and tensor.data.size > 64):
+            raise Refused(f"has an input {place} that is not of a few whole numbers")
+        return [int(size) for size in self.constant(place).reshape(-1)]
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """Give an option. Raises Refused where it has none, and there is nothing instead."""
+        if self.options is not None:
+            return getattr(self.options, name)()
+        if default is None:
+            raise Refused("has no options")
+        return default
+
+    def add(self, op: str, *inputs: str | Array, last: bool = False, **attributes: Any) -> str:
+        """Write a node of one output and return its name; that of the `last` is the operator's."""
+        output = self._places.name(self._outputs[0]) if last else self._places.new()
+        self._node(op, inputs, [output], attributes)
+        return output
+
+    def add_parts(self, op: str, *inputs: str | Array, **attributes: Any) -> None:
+        """Write the node that makes all the outputs of the operator."""
+        self._node(op, inputs, [self._places.name(place) for place in self._outputs], attributes)
+
+    def _node(
+        self, op: str, inputs: Sequence[str | Array], outputs: list[str], attributes: dict[str, Any]
+    ) -> None:
+        names = [each if isinstance(each, str) else self._places.keep(each) for each in inputs]
+        self.nodes.append(Node(op, self._name, tuple(names), tuple(outputs), attributes))
+
+    def finish(self, result: str) -> None:
+        """Apply the activation that an operator may have, and give the result its name."""
+        activation = self.option("FusedActivationFunction", 0)
+        if activation == 0:
+            activation = self._by_range()
+        match activation:
+            case 0:
+                self.add("Identity", result, last=True)
+            case 1:
+                self.add("Relu", result, last=True)
+            case 2 | 3:
+                low, high = (-1.0, 1.0) if activation == 2 else (0.0, 6.0)
+                self.add("Clip", result, number(low), number(high), last=True)
+            case 4:
+                self.add("Tanh", result, last=True)
+            case _:
+                raise NotRead(f"has the activation {activation}, which is not read")
+
+    def _by_range(self) -> int:
+        """Tell the activation that integers of the output's scale come to.
+
+        Converters leave out a ReLU where nothing below zero, or above six, can be stored anyway.
+        """
+        ends = self.made().real_ends()
+        if ends is None or ends[0] != 0 or (self.kind in _OF_ITS_INPUTS and self._takes_none()):
+            return 0
+        return 3 if abs(ends[1] - 6) < self.made().scale[0] else 1
+
+    def _takes_none(self) -> bool:
+        """Tell whether no input holds numbers below zero."""
+        ends = [self.tensor(place).real_ends() for place in range(self.count)]
+        return all(each is not None and each[0] >= 0 for each in ends)
+
+
+_OF_ITS_INPUTS = frozenset({"ADD", "MUL", "CONCATENATION", "AVERAGE_POOL_2D", "MAX_POOL_2D"})
+"""Operators that make nothing below zero of what is not."""
+
+Writer = Callable[[Operator], None]
+WRITERS: dict[str, tuple[str, Writer]] = {}
+"""By the name of the operator: its options' type in the schema, "" for none, and a function."""
+
+
+def writes(*kinds: str, options: str = "") -> Callable[[Writer], Writer]:
+    """Register a function for operators; each may have one."""
+
+    def register(function: Writer) -> Writer:
+        for kind in kinds:
+            if kind in WRITERS:
+                raise ValueError(f"operator {kind} is registered twice")
+            WRITERS[kind] = (options, function)
+        return function
+
+    return register
+
+
+def number(value: float) -> Array:
+    """Make one number a constant."""
+    return np.asarray(value, np.float32)
+
+
+def whole(values: Sequence[int]) -> Array:
+    """Make whole numbers a constant."""
+    limit = (1 << 63) - 1
+    return np.array([max(-limit, min(limit, value)) for value in values], np.int64)
