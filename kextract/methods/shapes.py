@@ -5,6 +5,7 @@ Noise has neither. Source of the idea: Baradad et al. 2021, "Learning to see by 
 which learns features from such images; here a teacher labels them.
 """
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -13,16 +14,18 @@ from numpy.typing import NDArray
 
 from kextract.datasets.pixels import unscale
 from kextract.graph import compiled
+from kextract.methods.auto import LEAVES_BYTES
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.stored import sample
+from kextract.models.batches import at_once
 from kextract.records import Event, Progress
 from kextract.seeds import Stream, seed_sequence
 
 GRIDS = (3, 4, 5, 6, 7, 8, 10, 14)
 """Sides of the noise that is enlarged to the image: from a few large shapes to many small ones."""
 DRAWN_AT_ONCE = 1024
-POOL = 16
-"""How many times `DRAWN_AT_ONCE` shapes there are to draw batches from."""
+POOL = 16 * DRAWN_AT_ONCE
+"""Shapes to draw batches from; of large images as many as `LEAVES_BYTES` hold."""
 POOL_UPDATES = 500
 """Updates of the student before there are new ones."""
 
@@ -37,7 +40,9 @@ class RandomShapes(Method):
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)
-        self._draw = _compile_draw(context)
+        self._at_once = drawn_at_once(context)
+        self._parts = -(-min(POOL, LEAVES_BYTES // math.prod(context.input_shape)) // self._at_once)
+        self._draw = _compile_draw(context, self._at_once)
         self._pool = np.zeros((0, *context.input_shape), np.uint8)
         self._number = -1
 
@@ -47,27 +52,36 @@ class RandomShapes(Method):
         if number == self._number:
             return
         parts = []
-        for part in range(POOL):
+        for part in range(self._parts):
             seed = seed_sequence(Stream.SHAPES, self._config.seed, number, part)
             parts.append(unscale(self._draw(seed.generate_state(2).astype(np.int32)).numpy()))
-            drawn = (part + 1) * DRAWN_AT_ONCE
-            yield Progress(epoch, "drawing shapes", part + 1, POOL, drawn)
+            drawn = (part + 1) * self._at_once
+            yield Progress(epoch, "drawing shapes", part + 1, self._parts, drawn)
         self._pool, self._number = np.concatenate(parts), number
 
     def _make_batch(self) -> Batch:
         return Batch(sample(self._pool, self._config, *self._step))
 
 
-def _compile_draw(context: MethodContext) -> Callable[[NDArray[np.int32]], tf.Tensor]:
+def drawn_at_once(context: MethodContext) -> int:
+    """Return how many shapes of a pool are drawn, and shown to the teacher, at once."""
+    candidates = context.config.candidates
+    most = candidates * DRAWN_AT_ONCE
+    size = min(at_once(about, most) for about in (context.input_shape, context.teacher))
+    # Of every grid there should be some.
+    return max(1, max(size, 2 * len(GRIDS)) // candidates)
+
+
+def _compile_draw(context: MethodContext, kept: int) -> Callable[[NDArray[np.int32]], tf.Tensor]:
     candidates = context.config.candidates
     height, width, channels = context.input_shape
 
     @compiled(input_signature=[tf.TensorSpec((2,), tf.int32)])
     def draw(seed: tf.Tensor) -> tf.Tensor:
-        images = draw_shapes((candidates * DRAWN_AT_ONCE, height, width, channels), seed)
+        images = draw_shapes((candidates * kept, height, width, channels), seed)
         if candidates == 1:
             return images
-        return tf.gather(images, most_confident(context.required_classifier(images), DRAWN_AT_ONCE))
+        return tf.gather(images, most_confident(context.required_classifier(images), kept))
 
     return draw  # type: ignore[no-any-return]
 

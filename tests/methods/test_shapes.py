@@ -1,10 +1,13 @@
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kextract.methods.shapes import draw_shapes, most_confident
+from kextract.config import DistillConfig
+from kextract.methods.base import MethodContext
+from kextract.methods.shapes import draw_shapes, drawn_at_once, most_confident
 from kextract.records import Progress
 from tests.methods.examples import made
 from tests.training.examples import SHAPE, tiny_network
@@ -74,3 +77,16 @@ def test_a_pool_is_drawn_anew_every_500_updates_and_does_not_depend_on_the_one_b
     list(second.refresh(3, 0))
     np.testing.assert_array_equal(first.batch().images, second.batch().images)
     assert first.batch().images.shape == (8, *SHAPE)
+
+
+@pytest.mark.parametrize(("side", "candidates"), [(64, 1), (64, 4), (224, 1), (224, 4)])
+def test_large_shapes_are_drawn_a_few_at_a_time(side: int, candidates: int) -> None:
+    image = keras.Input((side, side, 3))
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(image)))
+    config = DistillConfig(method="shapes", candidates=candidates)
+    size = drawn_at_once(MethodContext(None, model, None, config))
+    if side == 64:
+        assert size == 1024
+    else:
+        # A drawing takes some twenty numbers per pixel.
+        assert 1 <= size * candidates * 20 * 4 * side**2 < 256 << 20
