@@ -295,6 +295,7 @@ class StudentPlan:
             "--pooling": self.pooling,
             "--dataset": data.name if data and self.validation else None,
             **comparable(config),
+            "--synthesis-batch-size": generator_batch(config, teacher),
             **({"--epochs": config.epochs} if config.minutes is not None else {}),
             "--input-range": self.invocation.request.foreign.input_range,
             "--outputs": self.invocation.request.foreign.outputs,
@@ -317,6 +318,19 @@ class StudentPlan:
             columns=shown_columns(specs, measured=self.validation is not None),
             command=self.command,
         )
+
+
+def generator_batch(config: DistillConfig, teacher: LoadedTeacher) -> int:
+    """Return the images per step of the generator, which a run keeps as a number.
+
+    Without a generator it is the usual one, as in runs that earlier versions kept.
+    """
+    from kextract.methods.base import MethodContext
+    from kextract.methods.generator import USUAL_IMAGES, batch_size
+
+    if "inversion" not in (config.method, config.mix):
+        return config.inversion.synthesis_batch_size or USUAL_IMAGES
+    return batch_size(MethodContext(teacher.classifier, teacher.network, None, config))
 
 
 def model_has_pooling(architecture: str) -> bool:

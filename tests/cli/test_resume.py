@@ -1,5 +1,6 @@
 """Which unfinished runs are gone on with, and which are refused and kept."""
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -10,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from kextract.config import DistillConfig
 from kextract.datasets.images import Images
 from kextract.errors import (
     CheckpointError,
@@ -19,9 +21,11 @@ from kextract.errors import (
     TeacherError,
 )
 from kextract.records import EpochRecord, Snapshot
-from kextract.runs.keeping import images_sha256, reserved
+from kextract.runs.keeping import comparable, images_sha256, reserved
+from kextract.runs.loaded import LoadedTeacher
+from kextract.runs.student import generator_batch
 from kextract.storage import read_info
-from kextract.storage.resume import Request, read_resume, resume_path
+from kextract.storage.resume import Request, read_resume, resume_path, write_resume
 from kextract.teachers.ledger import Heading, open_ledger
 from tests.cli.conftest import write_images
 from tests.cli.program import kextract, kextract_acted_on, kextract_process
@@ -100,6 +104,37 @@ def test_a_run_goes_on_with_what_was_kept(output: Path) -> None:
     assert earlier is not None
     assert [record.epoch for record in earlier.history] == [0, 1, 2]
     assert earlier.tensors["model/0"].tolist() == [2, 2, 2]
+
+
+FORMAT_1 = json.loads("""{
+"--method": "adversarial", "--steps-per-epoch": 30, "--batch-size": 32, "--minutes": null,
+"--recipe": "corrected", "--optimizer": "adam", "--learning-rate": 0.0001, "--schedule":
+"constant", "--distance": "kl", "--temperature": 4.0, "--match": "logits", "--mix": null,
+"--mix-share": 0.5, "--candidates": 1, "--leaves": 32768, "--cutmix": 0.0, "--shift": 0, "--flip":
+null, "--noise-learning-rate": 0.01, "--noise-iterations": 100, "--noise-tolerance": 1e-05,
+"--seed": 0, "--precision": "auto", "--class-weight": 1.0, "--batch-norm-weight": 1.0,
+"--balance-weight": 0.0, "--variation-weight": 0.5, "--latent-size": 64, "--generator-channels":
+16, "--generator-learning-rate": 0.002, "--synthesis-batch-size": 128, "--adversarial-weight":
+0.0, "--adversarial-after": 200, "--adversarial-share": 1.0, "--warm-up": 100, "--round-updates":
+20, "--generator-steps": 2, "--new-images": 256, "--first-images": 2048, "--bank-size": 16384,
+"--query-budget": 20000, "--questions": null, "--query-batch": 256, "--query-attempts": 5,
+"--query-timeout": 60.0, "--first-share": 0.1, "--query-rounds": 6, "--query-choice": 12,
+"--scout-updates": 500, "--mixup": 0.0}""")
+"""The options of an unfinished run as the first version of the format names them."""
+
+
+def test_a_run_that_the_first_version_kept_goes_on_by_the_new_names_of_its_options(
+    tmp_path: Path,
+) -> None:
+    path, config = tmp_path / "model.weights.h5", DistillConfig()
+    write_resume(resume_path(path), epoch(2), FORMAT_1)
+    same = replace(config, inversion=replace(config.inversion, tv_weight=0.5))
+    batch = {"--synthesis-batch-size": generator_batch(same, LoadedTeacher())}
+    assert go_on(path, comparable(same) | batch) is not None
+    with pytest.raises(
+        RequestError, match=r"has --tv-weight 0\.5, but asked for was --tv-weight 0"
+    ):
+        go_on(path, comparable(config) | batch)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Paths and files of settings as shells, editors and people hand them over."""
 
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ from kextract.cli.command import _layers
 from kextract.config.files import preset, read_document
 from kextract.config.option import convert, table
 from kextract.config.requests import REQUESTS
-from kextract.config.resolve import environment_layer
+from kextract.config.resolve import environment_layer, settings_of_checkpoint
+from tests.storage.examples import INFO
 
 PATHS = [
     (command, entry)
@@ -69,3 +72,12 @@ def test_a_configuration_file_may_be_saved_by_any_editor(encoding: str, tmp_path
     file = tmp_path / "c.toml"
     file.write_bytes("[predict]\r\nthreads = 1\r\n".encode(encoding))
     assert read_document(file, "--config") == {"predict": {"threads": 1}}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"options": {"variation_weight": 0.5}}, {"inversion": {"variation_weight": 0.5}}],
+)
+def test_a_checkpoint_s_options_are_given_back_by_their_new_names(config: dict[str, Any]) -> None:
+    info = replace(INFO, config=config)
+    assert tomllib.loads(settings_of_checkpoint(info))["distill"]["tv-weight"] == 0.5
