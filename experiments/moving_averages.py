@@ -14,7 +14,7 @@ from pathlib import Path
 from kextract import runtime
 from kextract.config import DistillConfig
 from kextract.config.shared import Foreign, Machine
-from kextract.runs.opened import open_model
+from kextract.runs.opening import open_teacher
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     path, dataset = Path(sys.argv[1]), sys.argv[2]
     steps = int(sys.argv[3]) if len(sys.argv) > 3 else 4
     folder = os.environ.get("KEXTRACT_DATA")
-    opened = open_model(
+    opened = open_teacher(
         path,
         Foreign(model=None if _says_what_it_is(path) else "resnet11"),
         Machine(data_dir=Path(folder) if folder else None),

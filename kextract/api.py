@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from kextract.exports.report import ExportReport
     from kextract.methods.synthesis import Synthesized
     from kextract.reports import EvaluationResult
-    from kextract.runs.opened import OpenedModel
+    from kextract.runs.opening import Teacher
 
 ONLY_TYPED = (
     *("output", "overwrite", "resume", "extendable", "skip_existing"),
@@ -56,6 +56,7 @@ def load(
     model: str | None = None,
     pooling: str | None = None,
     dataset: str | None = None,
+    input_shape: Sequence[int] | str | None = None,
     outputs: str | None = None,
     output_name: str | None = None,
 ) -> "keras.Model":
@@ -63,30 +64,32 @@ def load(
 
     The result maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, k). `input_range`
     says what the network in the file takes instead, such as (0, 255); `model`, `pooling` and
-    `dataset` what a file of weights does not say; `outputs` what the network gives, and
+    `dataset` what a file of weights does not say; `input_shape` (h, w, c) what a network leaves
+    open; `outputs` what the network gives, and
     `output_name` which of several outputs is meant. Nothing in the file is trusted or executed.
     Raises CheckpointError for a file that is missing, damaged or unsafe.
     """
-    from kextract.runs.opened import check_range_is_used, open_model
+    from kextract.runs.opening import check_options_are_used, open_teacher
 
     given = {
         "model": model,
         "pooling": pooling,
         "input_range": input_range,
         "dataset": dataset,
+        "input_shape": input_shape,
         "outputs": outputs,
         "output_name": output_name,
     }
     values = {"teacher": path} | {k: v for k, v in given.items() if v is not None}
     request = _invocation("synthesize", _values("synthesize", values)).request
-    opened = open_model(
+    opened = open_teacher(
         request.teacher,
         request.foreign,
         request.machine,
         dataset=request.dataset,
         data="unwanted",
     )
-    check_range_is_used(request.foreign, opened)
+    check_options_are_used(request.foreign, opened)
     runtime.start()
     return opened.load("float32")[0]
 
@@ -221,13 +224,13 @@ def evaluate(
     return results
 
 
-def _opened(model: Any, what: str, values: Mapping[str, Any]) -> "OpenedModel | None":
+def _opened(model: Any, what: str, values: Mapping[str, Any]) -> "Teacher | None":
     """Open a classifier that is in memory, with the options that are for it."""
     if isinstance(model, str | os.PathLike):
         return None
     from kextract.models.input_range import parse_input_range
     from kextract.runs.given import classifier_given
-    from kextract.runs.opened import in_memory
+    from kextract.runs.opening import in_memory
     from kextract.teachers import parse_input_shape
 
     runtime.start()

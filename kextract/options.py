@@ -125,6 +125,7 @@ class SynthesizeOptions(TypedDict, total=False):
     class_names: AnyPath | None
     outputs: Outputs | None
     output_name: str | None
+    input_shape: str | Sequence[int] | None
     seed: int
     precision: Literal["auto", "float32", "bfloat16"]
     threads: int | None
@@ -144,6 +145,7 @@ class ExportOptions(TypedDict, total=False):
     class_names: AnyPath | None
     outputs: Outputs | None
     output_name: str | None
+    input_shape: str | Sequence[int] | None
     pooling: Literal["article", "global", "none"] | None
     seed: int
     threads: int | None

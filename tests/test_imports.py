@@ -9,8 +9,8 @@ import sys
 import kextract.display, kextract.reports
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.transfer_images import load_transfer_images
-assert len(load_dataset(sys.argv[1]).x_train) == 8
-assert len(load_transfer_images(sys.argv[1], None, (20, 20, 1))) == 8
+assert len(load_dataset(sys.argv[1]).x_train) == 16
+assert len(load_transfer_images(sys.argv[1], None, (20, 20, 1))) == 16
 print(*sys.modules)
 """
 
@@ -21,3 +21,12 @@ def test_displays_reports_and_folders_of_images_do_not_wait_for_tensorflow(tmp_p
         [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert not {"tensorflow", "keras", "h5py"} & set(done.stdout.split())
+
+
+def test_the_process_that_tries_model_files_does_not_wait_for_tensorflow() -> None:
+    """Its processor time is limited, and starting TensorFlow takes more than all of it."""
+    program = "import sys, kextract.teachers.trial; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not {"tensorflow", "keras"} & set(done.stdout.split())

@@ -21,8 +21,8 @@ LONGEST_NAME, LONGEST_VALUE = 80, 2000
 
 def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
     """Show what a checkpoint holds and how it was made, or what another model or a ledger is."""
-    from kextract.runs.inspection import facts_of, identify_any, ledger_facts
-    from kextract.storage.opening import Kind
+    from kextract.runs.inspection import facts_of, ledger_facts
+    from kextract.storage.opening import Kind, identify
     from kextract.teachers.ledger import is_ledger
     from kextract.text import json_text
 
@@ -31,10 +31,10 @@ def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
     if is_ledger(checkpoint) and not invocation.request.config:
         _print_facts(str(checkpoint), ledger_facts(checkpoint), format)
         return
-    identified = identify_any(checkpoint)
+    identified = identify(checkpoint)
     info = identified.info
     if identified.kind in (Kind.CHECKPOINT, Kind.WEIGHTS):
-        for name in ("outputs", "output_name"):
+        for name in ("outputs", "output_name", "input_shape"):
             if (value := getattr(request, name)) is not None:
                 raise RequestError(
                     f"{flag(name)} {value}: '{checkpoint}' is {identified.kind.value}, which gives"
@@ -46,7 +46,9 @@ def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
         )
     if info is None:
         _print_facts(
-            str(checkpoint), facts_of(identified, request.outputs, request.output_name), format
+            str(checkpoint),
+            facts_of(identified, request.outputs, request.output_name, request.input_shape),
+            format,
         )
         return
     if invocation.request.config:

@@ -259,6 +259,7 @@ class ExportRequest(Options):
     )
     pooling: str | None = shared.pooling()
     class_names: Path | None = shared.class_names()
+    input_shape: str | None = shared.input_shape()
     outputs: str | None = shared.outputs()
     output_name: str | None = shared.output_name()
     seed: int = shared.seed()
@@ -274,7 +275,7 @@ class ExportRequest(Options):
 class PredictRequest(Options):
     """What `predict` takes."""
 
-    model_file: Path = argument("Checkpoint, or a whole Keras model.")
+    model_file: Path = argument("Checkpoint, model file, or black box.")
     images: Path = argument(
         "An image (.png, .jpg, .gif, .webp, .bmp, .tif), a folder of images, or an .npz file."
     )
@@ -283,6 +284,7 @@ class PredictRequest(Options):
         suggestions=dataset_names,
     )
     foreign: Foreign = field(default_factory=Foreign)
+    answering: Answering = field(default_factory=Answering)
     precision: str = shared.precision("float32")
     machine: Machine = field(default_factory=Machine)
     format: str = shared.table_format("table", "csv", "json")
@@ -375,6 +377,7 @@ class InspectRequest(Options):
     checkpoint: Path = argument(
         "Checkpoint, model of another program or ledger of questions to look into."
     )
+    input_shape: str | None = shared.input_shape()
     outputs: str | None = shared.outputs()
     output_name: str | None = shared.output_name()
     config: bool = option(

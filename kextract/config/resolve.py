@@ -47,6 +47,8 @@ class Invocation(Generic[R]):
     """All options by name."""
     file: Path | None = None
     """The configuration file that was read."""
+    given: Sequence[Layer] = ()
+    """What the request was put together from, defaults left out."""
 
     @property
     def on_command_line(self) -> set[str]:

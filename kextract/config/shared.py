@@ -98,6 +98,16 @@ def pooling() -> Any:
     )
 
 
+def input_shape() -> Any:
+    """Declare the shape of a network's images."""
+    return option(
+        None,
+        "Images of a network or function that does not say what it takes, such as 28,28,1.",
+        panel=NETWORKS,
+        metavar="HEIGHT,WIDTH,CHANNELS",
+    )
+
+
 def outputs() -> Any:
     """Declare what a network of another program gives."""
     return option(
@@ -212,12 +222,6 @@ class Output(Options):
 class Answering(Options):
     """What a black-box teacher does not say about itself, and how much it may say."""
 
-    input_shape: str | None = option(
-        None,
-        "Images of a teacher that does not say what it takes, such as 28,28,1.",
-        panel=NETWORKS,
-        metavar="HEIGHT,WIDTH,CHANNELS",
-    )
     classes: int | None = option(
         None,
         "Classes of a teacher that does not say how many it knows.",
@@ -257,6 +261,7 @@ class Foreign(Options):
         default_text="what its file tells, else -1,1",
         basic=True,
     )
+    input_shape: str | None = input_shape()
     class_names: Path | None = class_names()
     outputs: str | None = outputs()
     output_name: str | None = output_name()

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from kextract.models.axes import Shape
-from kextract.models.statistics import layers_within
+
+if TYPE_CHECKING:
+    import keras
 
 MEMORY = 256 << 20
 """Bytes of features that are made at a time."""
@@ -21,7 +22,7 @@ ASSUMED = 64, 512
 """Numbers per pixel of what is held at once, and of all features, where no layers tell."""
 
 
-def at_once(network: keras.Model | Shape, most: int, *, all_held: bool = False) -> int:
+def at_once(network: "keras.Model | Shape", most: int, *, all_held: bool = False) -> int:
     """Return how many images, `most` at the most, a network should be given at once.
 
     Images of up to `SMALL` pixels come `most` at a time. Of larger ones there are as many as
@@ -53,8 +54,10 @@ def parts(images: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
         yield images[start : start + size]
 
 
-def _feature_bytes(network: keras.Model, pixels: int) -> Iterator[int]:
+def _feature_bytes(network: "keras.Model", pixels: int) -> Iterator[int]:
     """Yield the bytes of everything that a network's layers make of an image; none of a class's."""
+    from kextract.models.statistics import layers_within
+
     for layer in layers_within(network):
         for node in getattr(layer, "_inbound_nodes", ()):
             for made in node.output_tensors:

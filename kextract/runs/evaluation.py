@@ -16,14 +16,11 @@ from kextract.datasets.images import Images
 from kextract.datasets.transfer_images import load_transfer_images
 from kextract.errors import RequestError
 from kextract.reports import EvaluationResult
-from kextract.runs.answering import answered_logits, check_answering_is_used, open_answering
 from kextract.runs.keeping import images_sha256
-from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
+from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
 from kextract.runs.parts import cut, holdout_of
-from kextract.teachers import is_black_box
 
 if TYPE_CHECKING:
-    from kextract.datasets.images import Pixels
     from kextract.training.evaluation import FloatArray
 
 
@@ -31,8 +28,8 @@ def run_evaluation(
     request: EvaluateRequest,
     say: Callable[[str], object] = lambda text: None,
     *,
-    given: Sequence[OpenedModel | None] = (),
-    teacher: OpenedModel | None = None,
+    given: Sequence[Teacher | None] = (),
+    teacher: Teacher | None = None,
 ) -> list[EvaluationResult]:
     """Measure each checkpoint; all are opened before any is measured.
 
@@ -41,20 +38,12 @@ def run_evaluation(
     `given`, one for each checkpoint, and `teacher` are those that Python has in memory.
     """
 
-    def opened(path: Path) -> OpenedModel:
-        if is_black_box(path):
-            return open_answering(
-                path,
-                request.foreign,
-                request.answering,
-                request.machine,
-                dataset=request.dataset,
-                needs_data=request.images is None,
-            )
-        return open_model(
+    def opened(path: Path) -> Teacher:
+        return open_teacher(
             path,
             request.foreign,
             request.machine,
+            answering=request.answering,
             dataset=request.dataset,
             data="needed" if request.images is None else "unwanted",
             precision=request.precision,
@@ -66,10 +55,8 @@ def run_evaluation(
     if teacher is None and request.against is not None:
         teacher = opened(request.against)
     opened_models = [*models, *([teacher] if teacher else [])]
-    if files := [model.path for model in opened_models if id(model) not in in_memory]:
-        check_answering_is_used(request.answering, *files)
-    if all(model.answering is None for model in opened_models):
-        check_range_is_used(request.foreign, *opened_models)
+    answering = request.answering if any(id(m) not in in_memory for m in opened_models) else None
+    check_options_are_used(request.foreign, *opened_models, answering=answering)
     if teacher is not None:
         models = [_against(model, teacher) for model in models]
     doubts = dict.fromkeys(doubt for model in opened_models for doubt in model.doubts)
@@ -90,7 +77,7 @@ def run_evaluation(
     return results
 
 
-def _against(opened: OpenedModel, teacher: OpenedModel) -> OpenedModel:
+def _against(opened: Teacher, teacher: Teacher) -> Teacher:
     """Note what is assumed of the teacher too. Raises RequestError for one of other classes."""
     if opened.info.classes != teacher.info.classes:
         raise RequestError(
@@ -101,7 +88,7 @@ def _against(opened: OpenedModel, teacher: OpenedModel) -> OpenedModel:
     return replace(opened, notes=(*opened.notes, *teacher.notes, *([note] if note else [])))
 
 
-def _same_classes(opened: OpenedModel, teacher: OpenedModel) -> Matching:
+def _same_classes(opened: Teacher, teacher: Teacher) -> Matching:
     """Find the teacher's classes among the outputs of a classifier."""
     classes = teacher.info.classes
     names = teacher.info.class_names or numerals(classes)
@@ -115,7 +102,7 @@ def _same_classes(opened: OpenedModel, teacher: OpenedModel) -> Matching:
     )
 
 
-def _images(opened: OpenedModel, request: EvaluateRequest, say: Callable[[str], object]) -> Images:
+def _images(opened: Teacher, request: EvaluateRequest, say: Callable[[str], object]) -> Images:
     """Return the images to measure on; without labels there are none of these."""
     if request.images is not None:
         shape = opened.info.input_shape
@@ -126,36 +113,26 @@ def _images(opened: OpenedModel, request: EvaluateRequest, say: Callable[[str], 
     return cut(opened.data, request.split, holdout_of(opened.info.config))
 
 
-def _logits(opened: OpenedModel, images: "Pixels", precision: str) -> "tuple[FloatArray, float]":
-    """Return a classifier's logits (n, k) on the images, and its weight penalty."""
-    if opened.answering is not None:
-        return answered_logits(opened.answering, images), 0.0
-    from kextract.training.evaluation import Predictor
-
-    predictor = Predictor(opened.load(precision)[0])
-    return predictor.logits(images), predictor.penalty()
-
-
 class _TeacherLogits:
     """A teacher's logits, computed once for all that is measured on the same images."""
 
-    def __init__(self, teacher: OpenedModel | None, precision: str) -> None:
+    def __init__(self, teacher: Teacher | None, precision: str) -> None:
         self.teacher = teacher
         self._precision = precision
         self._known: dict[str | None, FloatArray] = {}
 
-    def on(self, images: Images, opened: OpenedModel) -> "FloatArray | None":
+    def on(self, images: Images, opened: Teacher) -> "FloatArray | None":
         """Return logits (n, k) on the images, in the order of `opened`; None without a teacher."""
         if self.teacher is None:
             return None
         digest = images_sha256(images)
         if digest not in self._known:
-            self._known[digest], _ = _logits(self.teacher, images.x, self._precision)
+            self._known[digest], _ = self.teacher.logits(images.x, self._precision)
         return self._known[digest][:, np.argsort(_same_classes(opened, self.teacher).outputs)]
 
 
 def _measure(
-    opened: OpenedModel,
+    opened: Teacher,
     images: Images,
     request: EvaluateRequest,
     targets: _TeacherLogits,
@@ -163,7 +140,7 @@ def _measure(
 ) -> EvaluationResult:
     from kextract.training.evaluation import class_accuracies, likeness, score
 
-    logits, penalty = _logits(opened, images.x, precision)
+    logits, penalty = opened.logits(images.x, precision)
     target = targets.on(images, opened)
     result = EvaluationResult(
         checkpoint=str(opened.path),

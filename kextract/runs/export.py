@@ -1,7 +1,7 @@
 """A checkpoint for other programs and devices: from its file to a file that was checked."""
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from kextract.exports import ExportTarget, check_installed, format_of, format_sp
 from kextract.exports.report import ExportReport
 from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
 from kextract.records import Event, Note
-from kextract.runs.opened import OpenedModel, check_outputs_are_used, open_model
+from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
 from kextract.runs.outputs import export_file
 from kextract.seeds import Stream, random_generator
 from kextract.storage import check_place
@@ -43,7 +43,7 @@ TESTED = 2000
 class ExportPlan:
     """An export in which nothing is left to refuse without TensorFlow."""
 
-    opened: OpenedModel
+    opened: Teacher
     target: ExportTarget
     output: Path
     given: Pixels | None
@@ -76,7 +76,7 @@ def run_export(invocation: Invocation[ExportRequest], display: Display) -> Expor
                 return report
 
 
-def prepare_export(request: ExportRequest, opened: OpenedModel | None = None) -> ExportPlan:
+def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> ExportPlan:
     """Refuse what cannot be and open the checkpoint, unless Python has the network in memory."""
     arithmetic = _arithmetic(request)
     format = request.format or _format(request, arithmetic)
@@ -88,11 +88,12 @@ def prepare_export(request: ExportRequest, opened: OpenedModel | None = None) ->
             pooling=request.pooling,
             input_range=request.input_range,
             class_names=request.class_names,
+            input_shape=request.input_shape,
             outputs=request.outputs,
             output_name=request.output_name,
         )
-        opened = open_model(request.checkpoint, foreign, request.machine, dataset=request.dataset)
-        check_outputs_are_used(foreign, opened)
+        opened = open_teacher(request.checkpoint, foreign, request.machine, dataset=request.dataset)
+        check_options_are_used(replace(foreign, input_range=None), opened)
     taken = _input_range(request, opened)
     taken.check_fits(opened.info.input_shape)
     target = ExportTarget(
@@ -159,7 +160,7 @@ def _format(request: ExportRequest, arithmetic: str) -> str:
     raise RequestError("--format: name the format, keras, savedmodel, tflite or onnx")
 
 
-def _input_range(request: ExportRequest, opened: OpenedModel) -> Preprocessing:
+def _input_range(request: ExportRequest, opened: Teacher) -> Preprocessing:
     """Say which pixels the file takes: the requested, a foreign network's, or the teacher's.
 
     A file whose network takes images that are standardized one by one does that itself, of pixels
@@ -181,7 +182,7 @@ def _input_range(request: ExportRequest, opened: OpenedModel) -> Preprocessing:
     return PIXELS if taken.per_image else taken
 
 
-def _outputs(request: ExportRequest, opened: OpenedModel) -> str:
+def _outputs(request: ExportRequest, opened: Teacher) -> str:
     """Say what the file gives: the requested, or what the teacher, or the network itself, gave."""
     if request.softmax is not None:
         return "probabilities" if request.softmax else "logits"
@@ -216,7 +217,7 @@ def _images(
     return drawn[:CHECKED], drawn[CHECKED:], kind
 
 
-def _test_images(opened: OpenedModel) -> "list[CheckImages]":
+def _test_images(opened: Teacher) -> "list[CheckImages]":
     from kextract.exports.exporting import CheckImages
 
     data: Any = opened.data

@@ -5,33 +5,35 @@ from pathlib import Path
 from typing import Any
 
 from kextract.methods.auto import Facts, choose_method
+from kextract.models.axes import Shape
 from kextract.models.heads import Head, SeveralOutputsError
 from kextract.models.input_range import NAMED
 from kextract.storage.archive import load_archive
-from kextract.storage.opening import Identified, Kind, identify, kind_of
+from kextract.storage.opening import OTHERS, Identified, Kind
 from kextract.storage.parameters import count_parameters
-
-ONLY_ANSWER = frozenset({Kind.TFLITE, Kind.ONNX, Kind.SAVED_MODEL})
-
-
-def identify_any(path: Path) -> Identified:
-    """Say what a file is; also a black box. Raises CheckpointError."""
-    return Identified(path, kind) if (kind := kind_of(path)) in ONLY_ANSWER else identify(path)
+from kextract.teachers import parse_input_shape
+from kextract.teachers.networks import NotANetworkError, read_file
 
 
 def facts_of(
-    identified: Identified, outputs: str | None = None, output_name: str | None = None
+    identified: Identified,
+    outputs: str | None = None,
+    output_name: str | None = None,
+    input_shape: str | None = None,
 ) -> dict[str, Any]:
     """Describe a model of another program, by name. Raises RequestError for one that is damaged.
 
-    A Keras model is built, a black box is opened by its own runtime. `outputs` and `output_name`
-    are what the user says of them; where one of several has to be chosen, they are listed.
+    A network is built, a black box is opened by its own runtime. `outputs`, `output_name` and
+    `input_shape` are what the user says of them; where one of several outputs has to be chosen,
+    they are listed.
     """
     about: dict[str, Any] = {"kind": identified.kind.value}
     try:
         if identified.kind is Kind.MODEL:
             return about | _of_model(identified.path, outputs, output_name)
-        if identified.kind in ONLY_ANSWER:
+        if identified.kind in OTHERS:
+            return about | _of_file(identified, outputs, output_name, input_shape)
+        if identified.kind is Kind.SAVED_MODEL:
             return about | _of_answers(identified.path, outputs, output_name)
     except SeveralOutputsError as error:
         if output_name is not None:
@@ -67,10 +69,53 @@ def _of_model(path: Path, outputs: str | None, output_name: str | None) -> dict[
     }
 
 
-def _of_answers(path: Path, outputs: str | None, output_name: str | None) -> dict[str, Any]:
+def _of_file(
+    identified: Identified, outputs: str | None, output_name: str | None, input_shape: str | None
+) -> dict[str, Any]:
+    """Describe a file of another program as a network, or why it is a black box."""
+    shape = parse_input_shape(input_shape) if input_shape else None
+    try:
+        found = read_file(
+            identified.path,
+            identified.kind,
+            input_shape=shape,
+            outputs=outputs,
+            output_name=output_name,
+        )
+    except NotANetworkError as reason:
+        about = _of_answers(identified.path, outputs, output_name, shape)
+        return {"read_as": "a black box", **about, "hint": str(reason)}
+    from kextract.models.cost import cost_of
+    from kextract.models.statistics import batch_norm_layers, layers_within
+
+    cost, guess = cost_of(found.network), found.guess
+    normalizations = len(batch_norm_layers(found.network))
+    return {
+        "read_as": "a network",
+        "compared": found.compared,
+        "input_shape": list(found.input_shape),
+        "input_range": None if guess.preprocessing is None else str(guess.preprocessing),
+        "input_range_is_sure": guess.confident,
+        "input_range_reason": guess.reason,
+        "input_range_rival": None if guess.rival is None else str(guess.rival),
+        "classes": found.classes,
+        **_of_head(found.head, found.sizes),
+        "layers": sum(1 for _ in layers_within(found.network)),
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "batch_normalizations": normalizations,
+        "method": choose_method(Facts(found.input_shape, normalizations > 0)).method,
+    }
+
+
+def _of_answers(
+    path: Path, outputs: str | None, output_name: str | None, input_shape: Shape | None = None
+) -> dict[str, Any]:
     from kextract.teachers.trial import open_model_file
 
-    teacher = open_model_file(path, outputs=outputs, output_name=output_name)
+    teacher = open_model_file(
+        path, input_shape=input_shape, outputs=outputs, output_name=output_name
+    )
     return {
         "input_shape": list(teacher.input_shape),
         "classes": teacher.classes,

@@ -55,10 +55,13 @@ FOLLOWING = (
 )
 
 
-def invoke(command: str, *layers: Layer, facts: Facts | None = None) -> Invocation[Any]:
+def invoke(
+    command: str, *layers: Layer, facts: Facts | None = None, black_box: bool = False
+) -> Invocation[Any]:
     """Put a command's request together from what was given, weakest layer first.
 
-    `facts` are those of a teacher that is in memory; others are read from the teacher's file.
+    `facts` are those of a teacher that is in memory; others are read from the teacher's file, which
+    was opened as a `black_box` where it is said.
     Raises RequestError for what cannot be, and for combinations that make no sense.
     """
     if command != "distill":
@@ -70,14 +73,25 @@ def invoke(command: str, *layers: Layer, facts: Facts | None = None) -> Invocati
             replace(layer, values={k: v for k, v in layer.values.items() if (k, v) != _CHOOSE})
             for layer in layers
         )
-    invocation = resolve(command, [*_defaults(given, facts), *layers])
+    invocation = resolve(command, [*_defaults(given, facts, black_box), *layers])
     _check(invocation)
+    return replace(invocation, given=layers)
+
+
+def for_black_box(invocation: Invocation[DistillRequest]) -> Invocation[DistillRequest]:
+    """Ask a file that was not read as a network, unless another method was requested.
+
+    Raises RequestError for a method that needs more of its teacher than outputs.
+    """
+    if invocation.origins.get("method", "").startswith(CHOSEN):
+        return invoke("distill", *invocation.given, black_box=True)
+    _check_not_asking(invocation.request, method_specs(invocation.request.config))
     return invocation
 
 
-def _defaults(given: Given, facts: Facts | None) -> list[Layer]:
+def _defaults(given: Given, facts: Facts | None, black_box: bool) -> list[Layer]:
     """List the defaults of what was given, weakest first; without a method, one is chosen."""
-    choice = None if "method" in given else choose(given, facts)
+    choice = None if "method" in given else choose(given, facts, black_box=black_box)
     method = choice.method if choice else given["method"]
     spec = method_spec(method)
     layers = [Layer(f"method {method}", spec.defaults)]
@@ -126,17 +140,7 @@ def _check_asking(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> N
     config, access = request.config, request.answering.access
     if not any(spec.asks for spec in specs.values()):
         if is_black_box(request.teacher) or access not in (None, "full"):
-            name, spec = next(iter(specs.items()))
-            lacking = (
-                "the teacher's gradients"
-                if spec.gradients
-                else "a teacher that may be asked without a limit"
-            )
-            raise RequestError(
-                f"--method {name}: needs {lacking}, and '{request.teacher}' is a black box"
-                f"{f' (--access {access})' if access else ''}; --method queries is for such"
-                " teachers"
-            )
+            _check_not_asking(request, specs)
         return
     questions = config.queries.questions
     if config.mix is not None:
@@ -155,6 +159,22 @@ def _check_asking(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> N
             f"--match {config.match}: of a teacher that is asked under a budget only outputs are"
             " seen; leave it out"
         )
+
+
+def _check_not_asking(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> None:
+    """Refuse a method that needs more of a black box than its outputs."""
+    if any(spec.asks for spec in specs.values()):
+        return
+    access, (name, spec) = request.answering.access, next(iter(specs.items()))
+    lacking = (
+        "the teacher's gradients"
+        if spec.gradients
+        else "a teacher that may be asked without a limit"
+    )
+    raise RequestError(
+        f"--method {name}: needs {lacking}, and '{request.teacher}' is a black box"
+        f"{f' (--access {access})' if access else ''}; --method queries is for such teachers"
+    )
 
 
 def _check_workers(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> None:

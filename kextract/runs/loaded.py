@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from kextract.config import DistillConfig
 from kextract.datasets.images import Images
-from kextract.runs.opened import OpenedModel
-from kextract.teachers import Teacher
+from kextract.runs.opening import Teacher
+from kextract.teachers import BlackBox
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +36,7 @@ class LoadedTeacher:
 
 
 def load_teacher(
-    opened: OpenedModel,
+    opened: Teacher,
     config: DistillConfig,
     validation: Images | None,
     *,
@@ -48,9 +48,9 @@ def load_teacher(
     A black box is asked nothing here: its responses to validation images would be questions
     too. Raises RequestError for a ledger that does not fit.
     """
-    if opened.answering is not None:
+    if opened.black_box is not None:
         assert ledger is not None, "methods that need a teacher at hand were refused"
-        return LoadedTeacher(asking=open_asking(opened.answering, config, ledger))
+        return LoadedTeacher(asking=open_asking(opened.black_box, config, ledger))
     from kextract.models.batches import at_once
     from kextract.models.folding import folded
     from kextract.models.frozen import frozen
@@ -75,7 +75,7 @@ def load_teacher(
     return LoadedTeacher(network, quick, classifier, sha256, logits, doubt, asking)
 
 
-def open_asking(teacher: Teacher, config: DistillConfig, ledger: Path) -> "Asking":
+def open_asking(teacher: BlackBox, config: DistillConfig, ledger: Path) -> "Asking":
     """Open, or make, the ledger of a run's questions to a teacher."""
     from kextract.teachers.asking import Asking, AskingRules, heading_of
     from kextract.teachers.ledger import open_ledger

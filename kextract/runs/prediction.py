@@ -17,7 +17,7 @@ from kextract.datasets.resizing import fitted
 from kextract.datasets.transfer_images import read_files, read_folder_images
 from kextract.errors import DatasetError
 from kextract.reports import Prediction
-from kextract.runs.opened import check_range_is_used, open_model
+from kextract.runs.opening import check_options_are_used, open_teacher
 from kextract.text import one_line
 
 
@@ -30,7 +30,7 @@ class Predictions:
     """Of the classes."""
     notes: tuple[str, ...]
     doubts: tuple[str, ...]
-    """See `OpenedModel.doubts`."""
+    """See `Teacher.doubts`."""
 
 
 def run_prediction(request: PredictRequest) -> Predictions:
@@ -39,22 +39,23 @@ def run_prediction(request: PredictRequest) -> Predictions:
     Raises RequestError for a model or images that cannot be read.
     """
     runtime.limit_threads(request.machine.threads)
-    opened = open_model(
+    opened = open_teacher(
         request.model_file,
         request.foreign,
         request.machine,
+        answering=request.answering,
         dataset=request.dataset,
         data="unwanted",
         precision=request.precision,
     )
-    check_range_is_used(request.foreign, opened)
+    check_options_are_used(request.foreign, opened, answering=request.answering)
     notes = list(opened.notes)
     files, pixels = _read(request.images, opened.info.input_shape, notes.append)
     runtime.start()
-    from kextract.training.evaluation import Predictor, log_softmax
+    from kextract.training.evaluation import log_softmax
 
-    network, _ = opened.load(runtime.resolve_precision(request.precision))
-    shares = np.exp(log_softmax(Predictor(network).logits(pixels)))
+    logits, _ = opened.logits(pixels, runtime.resolve_precision(request.precision))
+    shares = np.exp(log_softmax(logits))
     classes = opened.info.classes
     names = opened.info.class_names or numerals(classes)
     found = [

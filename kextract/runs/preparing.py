@@ -9,9 +9,8 @@ from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
 from kextract.models import model_pooling, share_of_teacher
 from kextract.replicas import cluster_of
-from kextract.runs.answering import check_answering_is_used, open_answering
-from kextract.runs.choosing import RESTRICTED
-from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
+from kextract.runs.invoke import for_black_box
+from kextract.runs.opening import RESTRICTED, Teacher, check_options_are_used, open_teacher
 from kextract.runs.outputs import output_path, student_file
 from kextract.runs.own_network import own_network
 from kextract.runs.parts import check_shift, cut, holdout_of
@@ -20,7 +19,6 @@ from kextract.runs.transfer_images import transfer_images
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
-from kextract.teachers import is_black_box
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
 def prepare_student(
     invocation: Invocation[DistillRequest],
-    teacher: OpenedModel | None = None,
+    teacher: Teacher | None = None,
     student: "keras.Model | None" = None,
 ) -> StudentPlan:
     """Refuse whatever can be refused before the work begins. Raises RequestError.
@@ -42,6 +40,8 @@ def prepare_student(
     runtime.join(cluster_of(request.strategy))
     if teacher is None:
         teacher = _open_teacher(request)
+        invocation = for_black_box(invocation) if teacher.black_box is not None else invocation
+        request, config = invocation.request, invocation.request.config
     info, data = teacher.info, teacher.data
     _check_architecture(teacher, request, student)
     check_shift(config.shift, info.input_shape)
@@ -53,7 +53,7 @@ def prepare_student(
         own = own_network(given, "--student", info.input_shape, info.classes, config.precision)
     share = share_of_teacher(request.student) if request.student and own is None else None
     if share is not None:
-        _check_kernels_are_at_hand(request)
+        _check_kernels_are_at_hand(teacher, request)
     if own is not None or share is not None:
         architecture, pooling = OWN_ARCHITECTURE, "none"
     else:
@@ -84,30 +84,22 @@ def prepare_student(
     )
 
 
-def _open_teacher(request: DistillRequest) -> OpenedModel:
-    check_answering_is_used(request.answering, request.teacher)
-    if is_black_box(request.teacher):
-        return open_answering(
-            request.teacher,
-            request.foreign,
-            request.answering,
-            request.machine,
-            dataset=request.dataset,
-            timeout=request.config.queries.query_timeout,
-        )
-    teacher = open_model(
+def _open_teacher(request: DistillRequest) -> Teacher:
+    teacher = open_teacher(
         request.teacher,
         request.foreign,
         request.machine,
+        answering=request.answering,
         dataset=request.dataset,
         precision=request.config.precision,
+        timeout=request.config.queries.query_timeout,
     )
-    check_range_is_used(request.foreign, teacher)
+    check_options_are_used(request.foreign, teacher, answering=request.answering)
     return teacher
 
 
 def _check_architecture(
-    teacher: OpenedModel, request: DistillRequest, student: "keras.Model | None"
+    teacher: Teacher, request: DistillRequest, student: "keras.Model | None"
 ) -> None:
     """Refuse what cannot be done with a teacher whose architecture is not in our registry."""
     if teacher.info.model != OWN_ARCHITECTURE:
@@ -124,9 +116,9 @@ def _check_architecture(
         )
 
 
-def _check_kernels_are_at_hand(request: DistillRequest) -> None:
+def _check_kernels_are_at_hand(teacher: Teacher, request: DistillRequest) -> None:
     """Refuse to take a black box apart."""
-    if is_black_box(request.teacher) or request.answering.access in RESTRICTED:
+    if teacher.black_box is not None or request.answering.access in RESTRICTED:
         raise RequestError(
             f"--student {request.student}: the teacher is a black box, whose kernels cannot be"
             " had; name an architecture, such as --student lenet5"
@@ -134,7 +126,7 @@ def _check_kernels_are_at_hand(request: DistillRequest) -> None:
 
 
 def _names(
-    invocation: Invocation[DistillRequest], teacher: OpenedModel, architecture: str
+    invocation: Invocation[DistillRequest], teacher: Teacher, architecture: str
 ) -> dict[str, Any]:
     """Give what may stand in braces in a file's name: the options, as far as they are known."""
     student = invocation.request.student

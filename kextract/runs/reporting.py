@@ -12,7 +12,7 @@ from kextract.config.shared import FOLDER, Foreign
 from kextract.errors import CheckpointError, RequestError
 from kextract.reports.page import Confusion, Entry, Measured, report_page
 from kextract.runs.comparing import read_run
-from kextract.runs.opened import open_model
+from kextract.runs.opening import open_teacher
 from kextract.runs.outputs import expanded, latest_picture
 from kextract.storage import atomic_write, check_place, read_info
 
@@ -87,7 +87,7 @@ def _measured(
     runtime.limit_threads(request.machine.threads)
     foreign = Foreign(class_names=request.class_names)
     opened = [
-        open_model(path, foreign, request.machine, dataset=request.dataset, data="needed")
+        open_teacher(path, foreign, request.machine, dataset=request.dataset, data="needed")
         for path in paths
     ]
     told = (note for model in opened for note in model.all_notes)

@@ -24,7 +24,7 @@ from kextract.runs.invoke import CHOSEN
 from kextract.runs.job import Work, final_scores
 from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.loaded import LoadedTeacher, kept_in, load_teacher
-from kextract.runs.opened import OpenedModel
+from kextract.runs.opening import Teacher
 from kextract.runs.outputs import ledger_file
 from kextract.runs.own_network import OwnNetwork
 from kextract.runs.parts import too_few_to_judge
@@ -52,7 +52,7 @@ class StudentPlan:
 
     invocation: Invocation[DistillRequest]
     output: Path
-    teacher: OpenedModel
+    teacher: Teacher
     architecture: str
     """The student's name in the registry, or `OWN_ARCHITECTURE`."""
     pooling: str

@@ -15,7 +15,7 @@ from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
 from kextract.records import Event
 from kextract.reports import class_grid
-from kextract.runs.opened import OpenedModel, check_range_is_used, open_model
+from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
 from kextract.runs.outputs import drawn_file, output_path
 from kextract.runs.pictures import write_picture
 from kextract.storage import CheckpointInfo, atomic_write, check_place
@@ -66,13 +66,11 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
         display.finish((), {"images": str(path), **metrics})
 
 
-def prepare_synthesis(
-    request: SynthesizeRequest, teacher: OpenedModel | None = None
-) -> OpenedModel:
+def prepare_synthesis(request: SynthesizeRequest, teacher: Teacher | None = None) -> Teacher:
     """Open the teacher, unless Python has it in memory. Raises RequestError."""
     runtime.limit_threads(request.machine.threads)
     if teacher is None:
-        teacher = open_model(
+        teacher = open_teacher(
             request.teacher,
             request.foreign,
             request.machine,
@@ -80,11 +78,11 @@ def prepare_synthesis(
             data="unwanted",
             precision=request.precision,
         )
-        check_range_is_used(request.foreign, teacher)
+        check_options_are_used(request.foreign, teacher)
     return teacher
 
 
-def draw(request: SynthesizeRequest, teacher: OpenedModel) -> "Generator[Event, None, Synthesized]":
+def draw(request: SynthesizeRequest, teacher: Teacher) -> "Generator[Event, None, Synthesized]":
     """Refuse a teacher that nothing can be synthesized from; then return what draws images."""
     runtime.start()
     from kextract.methods.base import MethodContext

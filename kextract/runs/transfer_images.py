@@ -8,7 +8,7 @@ from kextract.datasets.streamed import StoredPixels, StreamedImages
 from kextract.datasets.transfer_images import load_canvases, stream_transfer_images
 from kextract.errors import RequestError
 from kextract.methods import method_specs
-from kextract.runs.opened import OpenedModel
+from kextract.runs.opening import Teacher
 from kextract.runs.parts import cut
 from kextract.storage.hashing import sha256_of_tensors
 
@@ -19,7 +19,7 @@ TransferImages = Mapping[str, StoredPixels]
 def transfer_images(
     config: DistillConfig,
     images: str | None,
-    opened: OpenedModel,
+    opened: Teacher,
     holdout: Holdout,
     data_dir: Path | None,
 ) -> tuple[TransferImages, tuple[str, ...]]:

@@ -28,25 +28,18 @@ class Kind(Enum):
     UNKNOWN = "no model"
 
 
-READ = frozenset({Kind.CHECKPOINT, Kind.WEIGHTS, Kind.MODEL})
-"""Kinds that `identify` lets pass: networks that gradients can be had of."""
+OTHERS = frozenset({Kind.ONNX, Kind.TFLITE})
+"""Files of other programs that are read as networks, where all their operators are known."""
+READ = frozenset({Kind.CHECKPOINT, Kind.WEIGHTS, Kind.MODEL, Kind.SAVED_MODEL, *OTHERS})
+"""Kinds that `identify` lets pass."""
+TFJS_NAME = "model.json"
+"""Of the file that TensorFlow.js describes a model in, beside its weights."""
 
-_ONLY_ANSWERS = (
-    "a black box: distill and evaluate query it; for all else give the Keras model that it was"
-    " made of"
+_PYTORCH_HINT = (
+    "which would run code when it is read: in PyTorch, write it as ONNX by"
+    " torch.onnx.export(model.eval(), torch.zeros(1, 3, 224, 224), 'model.onnx'), with the size of"
+    " its images, and give model.onnx"
 )
-_HINTS = {
-    Kind.TFLITE: _ONLY_ANSWERS,
-    Kind.ONNX: _ONLY_ANSWERS,
-    Kind.SAVED_MODEL: (
-        "which is a program of its own and is not run; save the model as one file by"
-        " model.save('x.keras') (Keras 3) or model.save('x.h5') (Keras 2)"
-    ),
-    Kind.PYTORCH: (
-        "which would run code when it is read; build the network in Keras, copy its weights, and"
-        " model.save('x.keras')"
-    ),
-}
 _TFLITE_MARK, _TFLITE_PLACE = b"TFL3", 4
 _MARKS = 16
 _PYTORCH = (".pt", ".pth")
@@ -86,12 +79,13 @@ def identify(path: Path) -> Identified:
         return found
     if found.kind is Kind.MISSING:
         raise CheckpointError(f"'{path}': no such file")
-    if found.kind in _HINTS:
-        raise CheckpointError(f"'{path}' is {found.kind.value}, {_HINTS[found.kind]}")
+    if found.kind is Kind.PYTORCH:
+        raise CheckpointError(f"'{path}' is {found.kind.value}, {_PYTORCH_HINT}")
     if not path.is_file():
         raise CheckpointError(f"'{path}': is not a regular file")
     raise CheckpointError(
-        f"'{path}': is not an HDF5 file, nor a .keras one; read are checkpoints and Keras models"
+        f"'{path}': is not a model; read are checkpoints, Keras models (.keras, .h5), .onnx and"
+        " .tflite files, TensorFlow.js models (model.json) and SavedModel folders"
     )
 
 
@@ -100,6 +94,8 @@ def _look(path: Path) -> Identified:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode) and (path / "saved_model.pb").exists():
             return Identified(path, Kind.SAVED_MODEL)
+        if stat.S_ISDIR(status.st_mode) and (path / TFJS_NAME).is_file():
+            return Identified(path / TFJS_NAME, Kind.MODEL)
         if not stat.S_ISREG(status.st_mode):
             # A pipe would wait for somebody to write to it.
             return Identified(path, Kind.UNKNOWN)
@@ -120,6 +116,8 @@ def _by_marks(path: Path, start: bytes) -> Kind:
         return Kind.TFLITE
     if ending == ".onnx":
         return Kind.ONNX
+    if ending == ".json" and start.lstrip().startswith(b"{"):
+        return Kind.MODEL
     if path.name == "saved_model.pb":
         return Kind.SAVED_MODEL
     if ending in _PYTORCH:

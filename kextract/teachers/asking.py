@@ -12,7 +12,7 @@ from kextract.errors import TeacherError
 from kextract.teachers.checking import checked
 from kextract.teachers.ledger import Heading, Ledger, kept_in
 from kextract.teachers.model_file import one_line
-from kextract.teachers.protocol import Teacher
+from kextract.teachers.protocol import BlackBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class AskingRules:
     """Seconds between two attempts at the most."""
 
 
-def heading_of(teacher: Teacher) -> Heading:
+def heading_of(teacher: BlackBox) -> Heading:
     """Return what a ledger of the teacher's responses says of it."""
     return Heading(teacher.name, teacher.outputs, teacher.input_shape, teacher.classes)
 
@@ -45,7 +45,7 @@ class Asking:
 
     def __init__(
         self,
-        teacher: Teacher,
+        teacher: BlackBox,
         ledger: Ledger,
         rules: AskingRules,
         *,

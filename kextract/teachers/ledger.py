@@ -49,7 +49,7 @@ class Heading:
     """What all questions and responses of a ledger have in common."""
 
     teacher: str
-    """`Teacher.name`."""
+    """`BlackBox.name`."""
     outputs: str
     """One of `kextract.teachers.OUTPUTS`."""
     input_shape: Shape

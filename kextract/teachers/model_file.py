@@ -41,7 +41,7 @@ class Network:
 
 
 class ModelFile:
-    """A `Teacher` that has no more to offer than its outputs."""
+    """A `BlackBox` that has no more to offer than its outputs."""
 
     gradients = False
     statistics = False

@@ -16,7 +16,7 @@ from kextract.teachers.model_file import AT_ONCE
 
 
 class KerasTeacher:
-    """A `Teacher` around a network from images (n, h, w, c) in [-1, 1] to logits (n, k)."""
+    """A `BlackBox` around a network from images (n, h, w, c) in [-1, 1] to logits (n, k)."""
 
     outputs = "logits"
     gradients = True

@@ -6,17 +6,20 @@ from kextract.config.shared import ACCESS
 from kextract.errors import CheckpointError, RequestError, UnknownNameError
 from kextract.models.axes import Shape
 from kextract.models.input_range import Preprocessing
-from kextract.teachers.protocol import FUNCTION, TIMEOUT, Teacher
+from kextract.teachers.protocol import FUNCTION, TIMEOUT, BlackBox
 
 
 def is_black_box(where: str | Path) -> bool:
-    """Tell whether a TEACHER is one of those that give no more than their outputs."""
+    """Tell whether a TEACHER is one of those that never give more than their outputs.
+
+    A file that is read as a network may turn out to be one too, when it is opened.
+    """
     if str(where).startswith(FUNCTION):
         return True
     from kextract.storage.opening import Kind, kind_of
 
     try:
-        return kind_of(Path(where)) in (Kind.ONNX, Kind.TFLITE, Kind.SAVED_MODEL)
+        return kind_of(Path(where)) is Kind.SAVED_MODEL
     except CheckpointError:
         return False
 
@@ -32,7 +35,7 @@ def parse_input_shape(text: str) -> Shape:
     return height, width, channels
 
 
-def open_teacher(
+def open_black_box(
     where: str,
     *,
     input_shape: Shape | None = None,
@@ -43,7 +46,7 @@ def open_teacher(
     timeout: float = TIMEOUT,
     outputs: str | None = None,
     output_name: str | None = None,
-) -> Teacher:
+) -> BlackBox:
     """Open `python:module:function`, an .onnx or .tflite file, or a SavedModel folder.
 
     What the file says itself need not be given, and must agree where it is. `access` is one of

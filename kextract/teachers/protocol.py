@@ -18,7 +18,7 @@ TIMEOUT = 60.0
 """Seconds that a call of a function may take."""
 
 
-class Teacher(Protocol):
+class BlackBox(Protocol):
     """Anything that classifies images.
 
     A call maps uint8 images (n, h, w, c) to logits or probabilities, float32 (n, k), or to labels,

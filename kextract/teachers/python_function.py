@@ -23,7 +23,7 @@ Function = Callable[[NDArray[np.float32]], Any]
 
 
 class PythonFunction:
-    """A `Teacher` around a function from images, float32 (n, h, w, c), to its outputs.
+    """A `BlackBox` around a function from images, float32 (n, h, w, c), to its outputs.
 
     The images lie in `input_range`, -1 to 1 by default. A call that takes longer than `timeout`
     seconds raises TimeoutError; the function goes on in its own thread, and nobody waits for it.

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from kextract.errors import RequestError
 from kextract.models.heads import LOGITS
 from kextract.teachers.kinds import reduced
-from kextract.teachers.protocol import OUTPUTS, Teacher
+from kextract.teachers.protocol import OUTPUTS, BlackBox
 
 
 class Restricted:
-    """A `Teacher` that gives probabilities or labels only and hides its insides."""
+    """A `BlackBox` that gives probabilities or labels only and hides its insides."""
 
     gradients = False
     statistics = False
 
-    def __init__(self, teacher: Teacher, outputs: str) -> None:
+    def __init__(self, teacher: BlackBox, outputs: str) -> None:
         self.name = teacher.name
         self.outputs = outputs
         self.head = getattr(teacher, "head", LOGITS)
@@ -30,7 +30,7 @@ class Restricted:
         return reduced(self._teacher(images), self._teacher.outputs, self.outputs)
 
 
-def restricted(teacher: Teacher, access: str) -> Teacher:
+def restricted(teacher: BlackBox, access: str) -> BlackBox:
     """Return the teacher as it is seen with `--access full`, `probabilities` or `labels`.
 
     Raises RequestError where it gives less than that.

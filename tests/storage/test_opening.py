@@ -69,11 +69,8 @@ def test_a_checkpoint_comes_with_what_it_says(folder: Path) -> None:
     ("name", "says"),
     [
         ("nowhere.keras", "no such file"),
-        ("model.bin", "is a TFLite model, a black box: distill and evaluate query it"),
-        ("model.onnx", "is an ONNX model, a black box"),
-        ("saved", "is a TensorFlow SavedModel, which is a program of its own"),
-        ("model.pth", "is a PyTorch file, which would run code"),
-        ("text.h5", "is not an HDF5 file, nor a .keras one"),
+        ("model.pth", "torch.onnx.export(model.eval(), "),
+        ("text.h5", "is not a model; read are checkpoints, Keras models"),
         ("pipe.h5", "is not a regular file"),
         (".", "is not a regular file"),
     ],

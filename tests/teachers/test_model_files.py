@@ -9,7 +9,7 @@ from kextract.datasets.pixels import scale
 from kextract.errors import RequestError
 from kextract.models.heads import SeveralOutputsError
 from kextract.models.input_range import Preprocessing
-from kextract.teachers import open_teacher
+from kextract.teachers import open_black_box
 from kextract.teachers.model_file import ModelFile
 from tests.teachers.networks import (
     CLASSES,
@@ -58,7 +58,7 @@ def head(name: str) -> str:
 
 @pytest.mark.parametrize("name", ONE)
 def test_shape_classes_and_kind_are_read_from_the_file(folder: Path, name: str) -> None:
-    teacher = open_teacher(str(folder / name))
+    teacher = open_black_box(str(folder / name))
     assert (teacher.input_shape, teacher.classes) == (SHAPE, CLASSES)
     assert teacher.outputs == head(name)
     assert isinstance(teacher, ModelFile)
@@ -69,12 +69,12 @@ def test_shape_classes_and_kind_are_read_from_the_file(folder: Path, name: str) 
 @pytest.mark.parametrize("name", TWO)
 def test_one_of_several_outputs_has_to_be_chosen(folder: Path, name: str) -> None:
     with pytest.raises(SeveralOutputsError, match=r"2 outputs: .*--output-name") as refusal:
-        open_teacher(str(folder / name))
+        open_black_box(str(folder / name))
     sizes = dict(refusal.value.sizes)
     assert sorted(sizes.values()) == ["2", "4"]
     expected = two_heads()(scale(images(5)), training=False)
     for chosen, size in sizes.items():
-        teacher = open_teacher(str(folder / name), output_name=chosen)
+        teacher = open_black_box(str(folder / name), output_name=chosen)
         assert teacher.classes == int(size)
         assert teacher.outputs == ("logits" if size == "4" else "probabilities")
         which = expected[0 if size == "2" else 1]
@@ -91,7 +91,7 @@ def test_one_of_several_outputs_has_to_be_chosen(folder: Path, name: str) -> Non
     ],
 )
 def test_what_a_file_gives_can_be_said(folder: Path, outputs: str, kind: str) -> None:
-    teacher = open_teacher(str(folder / "five.onnx"), outputs=outputs)
+    teacher = open_black_box(str(folder / "five.onnx"), outputs=outputs)
     assert teacher.outputs == kind
     expected = outputs_of(network("probabilities"), images(5))
     np.testing.assert_allclose(teacher(images(5)), expected, rtol=1e-4, atol=1e-5)
@@ -103,7 +103,7 @@ def test_what_a_file_gives_can_be_said(folder: Path, outputs: str, kind: str) ->
 def test_a_file_answers_as_the_network_that_it_was_made_of(
     folder: Path, name: str, count: int
 ) -> None:
-    found = open_teacher(str(folder / name))(images(count))
+    found = open_black_box(str(folder / name))(images(count))
     expected = outputs_of(network(head(name)), images(count))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -112,23 +112,23 @@ def test_a_file_answers_as_the_network_that_it_was_made_of(
 def test_eight_bits_answer_nearly_as_the_network_that_they_were_made_of(
     folder: Path, name: str
 ) -> None:
-    found = open_teacher(str(folder / name))(images(50))
+    found = open_black_box(str(folder / name))(images(50))
     expected = outputs_of(network(head(name)), images(50))
     assert np.abs(found - expected).max() < 0.05 * np.ptp(expected)
 
 
 def test_eight_bit_probabilities_sum_to_1(folder: Path) -> None:
-    found = open_teacher(str(folder / "uint8.tflite"))(images(50))
+    found = open_black_box(str(folder / "uint8.tflite"))(images(50))
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["plain.onnx", "plain.tflite", "int8.tflite"])
 def test_a_range_of_ones_own_is_what_the_network_sees(folder: Path, name: str) -> None:
     """Pixels of 0 to 1 are those of -1 to 1 of an image that is half as bright above grey."""
-    given = open_teacher(str(folder / name), input_range=Preprocessing(0.0, 1.0))
+    given = open_black_box(str(folder / name), input_range=Preprocessing(0.0, 1.0))
     pixels = images(20)
     halved = np.rint(127.5 + pixels / 2).astype(np.uint8)
-    expected = open_teacher(str(folder / name))(halved)
+    expected = open_black_box(str(folder / name))(halved)
     assert np.abs(given(pixels) - expected).max() < 0.05 * np.ptp(expected)
 
 
@@ -136,8 +136,8 @@ def test_the_name_holds_the_hash_of_the_file(folder: Path) -> None:
     import hashlib
 
     digest = hashlib.sha256((folder / "plain.onnx").read_bytes()).hexdigest()
-    assert open_teacher(str(folder / "plain.onnx")).name == f"plain.onnx, SHA-256 {digest}"
-    assert len(open_teacher(str(folder / "saved")).name) == len(f"saved, SHA-256 {digest}")
+    assert open_black_box(str(folder / "plain.onnx")).name == f"plain.onnx, SHA-256 {digest}"
+    assert len(open_black_box(str(folder / "saved")).name) == len(f"saved, SHA-256 {digest}")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_the_name_holds_the_hash_of_the_file(folder: Path) -> None:
 def test_access_shows_less_of_the_same_answers(
     folder: Path, access: str, name: str, kind: str
 ) -> None:
-    teacher = open_teacher(str(folder / name), access=access)
+    teacher = open_black_box(str(folder / name), access=access)
     found, logits = teacher(images(9)), outputs_of(network(), images(9)).astype(np.float64)
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     expected: Any = {"logits": logits, "probabilities": softmax, "labels": logits.argmax(axis=1)}
@@ -174,14 +174,14 @@ def test_what_does_not_fit_the_file_is_refused(
     folder: Path, name: str, how: Any, says: str
 ) -> None:
     with pytest.raises(RequestError, match=says):
-        open_teacher(str(folder / name), **how)
+        open_black_box(str(folder / name), **how)
 
 
 @pytest.mark.parametrize("name", ["garbage.onnx", "garbage.tflite"])
 def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"TFL3 or whatever" * 9)
     with pytest.raises(RequestError, match=f"{name}': .* cannot read it: ") as refusal:
-        open_teacher(str(tmp_path / name))
+        open_black_box(str(tmp_path / name))
     assert "\n" not in str(refusal.value)
 
 
@@ -197,4 +197,4 @@ def test_a_missing_runtime_is_named_with_what_installs_it(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(RequestError, match=rf"pip install 'kextract\[{extra}\]'"):
-        open_teacher(str(folder / name))
+        open_black_box(str(folder / name))

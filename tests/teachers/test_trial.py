@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kextract.errors import RequestError
-from kextract.teachers import open_teacher, trial
+from kextract.teachers import open_black_box, trial
 from tests.teachers.networks import network, write_onnx, write_tflite
 
 FAULTS = {
@@ -29,7 +29,7 @@ def test_a_fault_of_a_runtime_is_one_line(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(trial, "SECONDS", 1)
     with pytest.raises(RequestError) as caught:
-        open_teacher(str(tmp_path / "x.onnx"))
+        open_black_box(str(tmp_path / "x.onnx"))
     assert FAULTS[fault] in str(caught.value)
     assert f"'{tmp_path / 'x.onnx'}'" in str(caught.value)
     assert str(caught.value).isprintable()
@@ -47,7 +47,7 @@ def test_a_sound_file_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("subprocess.run", counted)
     for _ in range(2):
-        assert open_teacher(str(path)).classes == 4
+        assert open_black_box(str(path)).classes == 4
     assert len(started) == 1
 
 
@@ -57,5 +57,5 @@ def test_a_name_in_a_file_that_is_not_a_text_is_refused(tmp_path: Path) -> None:
     assert b"serving_default" in data
     path.write_bytes(data.replace(b"serving_default", b"\xfferving_default"))
     with pytest.raises(RequestError, match=r"named\.tflite': LiteRT cannot read it: ") as caught:
-        open_teacher(str(path))
+        open_black_box(str(path))
     assert str(caught.value).isprintable()

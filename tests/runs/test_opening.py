@@ -8,11 +8,11 @@ from kextract.config.shared import Foreign
 from kextract.errors import RequestError
 from kextract.models.heads import Head
 from kextract.models.input_range import NAMED, RangeGuess
-from kextract.runs.opened import (
-    OpenedModel,
+from kextract.runs.opening import (
+    Teacher,
     about_outputs,
     about_pixels,
-    check_outputs_are_used,
+    check_options_are_used,
     doubt_about_pixels,
     info_without_architecture,
 )
@@ -43,6 +43,6 @@ def test_outputs_that_are_not_sure_are_said() -> None:
     [(Foreign(outputs="logits"), "--outputs"), (Foreign(output_name="age"), "--output-name")],
 )
 def test_a_checkpoint_is_not_told_what_it_gives(foreign: Foreign, flag: str) -> None:
-    opened = OpenedModel(PATH, info_without_architecture((16, 16, 1), 3))
+    opened = Teacher(PATH, info_without_architecture((16, 16, 1), 3))
     with pytest.raises(RequestError, match=flag):
-        check_outputs_are_used(foreign, opened)
+        check_options_are_used(foreign, opened)

@@ -1,17 +1,24 @@
-"""A classifier that a command is about: what it is, and the images to measure it on."""
+"""The one door: whatever a command is about, a file or a network in memory, becomes a `Teacher`.
+
+What it can do is told by what it has: a network, with kernels and gradients, or outputs alone.
+"""
 
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kextract.config.option import flag
-from kextract.config.shared import Foreign, Machine
+from kextract.config.shared import Answering, Foreign, Machine
 from kextract.datasets.class_matching import matched
-from kextract.datasets.class_names import read_class_names
+from kextract.datasets.class_names import are_names, read_class_names
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.loading import load_dataset
-from kextract.errors import DatasetError, RequestError, UnknownNameError
+from kextract.errors import DatasetError, RequestError, TeacherError, UnknownNameError
+from kextract.exports.class_names import read_names
 from kextract.models import check_input_shape
 from kextract.models.heads import LOGITS, Head
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess, parse_input_range
@@ -20,17 +27,26 @@ from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
 from kextract.storage.archive import load_archive
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
 from kextract.storage.loading import foreign_info, load_model
-from kextract.storage.opening import Kind, identify
+from kextract.storage.opening import OTHERS, Kind, identify
+from kextract.teachers import open_black_box, parse_input_shape
+from kextract.teachers.networks import NotANetworkError, read_file
+from kextract.teachers.protocol import FUNCTION, TIMEOUT
 from kextract.text import one_line
 
 if TYPE_CHECKING:
     import keras
 
-    from kextract.teachers import Teacher
+    from kextract.datasets.images import Pixels
+    from kextract.teachers import BlackBox
+    from kextract.training.evaluation import FloatArray
+
+ASKED_AT_ONCE = 256
+RESTRICTED = ("probabilities", "labels")
+"""What `--access` leaves of a teacher that could do more."""
 
 
 @dataclass(frozen=True)
-class OpenedModel:
+class Teacher:
     """A classifier, and a data set that fits it; none where it cannot be had."""
 
     path: Path
@@ -46,8 +62,10 @@ class OpenedModel:
     """What is worth a line before anything is done with it."""
     doubts: tuple[str, ...] = ()
     """What may make all that follows worthless: said before anything else, and once more after."""
-    answering: "Teacher | None" = None
-    """A black-box teacher, which cannot be loaded."""
+    black_box: "BlackBox | None" = None
+    """Its outputs, where nothing else is seen of it."""
+    compared: str = ""
+    """How the network that was read from the file compares with the file's own runtime."""
     outputs: str = "logits"
     """What its own program gets of it, `logits` or `probabilities`; here it gives logits."""
 
@@ -57,7 +75,15 @@ class OpenedModel:
         return (*self.notes, *(self.data.notes if self.data else ()))
 
     def load(self, precision: str) -> "tuple[keras.Model, str]":
-        """Give the model, which maps images in [-1, 1] to logits, and the hash over its tensors."""
+        """Give the model, which maps images in [-1, 1] to logits, and the hash over its tensors.
+
+        Raises RequestError for a black box.
+        """
+        if self.black_box is not None:
+            raise RequestError(
+                f"'{self.path}' is a black box: its outputs are seen and nothing else; distill and"
+                " evaluate query it, for all else give a network (.keras, .h5, .onnx, .tflite)"
+            )
         if self.network:
             return self.network
         model = load_model(self.path, self.info, precision=precision)
@@ -69,33 +95,72 @@ class OpenedModel:
             model = adapt(model, shape, head=LOGITS, input_range=self.input_range)
         return model, digest
 
+    def logits(self, images: "Pixels", precision: str) -> "tuple[FloatArray, float]":
+        """Return its logits (n, k) for images (n, h, w, c), and its weight penalty.
 
-def open_model(
+        A black box is asked without a ledger; logits of labels are those of smoothed ones. Raises
+        TeacherError where it fails, or gives what cannot be.
+        """
+        if self.black_box is not None:
+            return _logits_of(self.black_box, images), 0.0
+        from kextract.training.evaluation import Predictor
+
+        predictor = Predictor(self.load(precision)[0])
+        return predictor.logits(images), predictor.penalty()
+
+
+def open_teacher(
     path: Path,
     foreign: Foreign,
     machine: Machine,
     *,
+    answering: Answering | None = None,
     dataset: str | None = None,
     data: str = "wanted",
     precision: str = "float32",
-) -> OpenedModel:
-    """Read what a file is and load the data set it goes with.
+    timeout: float = TIMEOUT,
+) -> Teacher:
+    """Say what a file is, read it, and load the data set it goes with.
 
     A file that does not say what it is needs a `dataset` and what `foreign` can say; one that holds
-    a whole Keras model, at most the input range. `data` is `needed`, or `wanted`: then one that was
-    not asked for and cannot be had is left out; or `unwanted`: then none is loaded where none was
-    asked for. `precision` is that of a Keras model, which is built at once.
+    a whole network, at most the input range; a function, what `answering` says. `data` is `needed`,
+    or `wanted`: then one that was not asked for and cannot be had is left out; or `unwanted`: then
+    none is loaded where none was asked for. `precision` is that of a Keras model, which is built at
+    once; `timeout` is for a function, seconds per call. Raises RequestError for what is missing,
+    by its flag, CheckpointError for what cannot be read.
     """
+    answering = answering or Answering()
     input_range = parse_input_range(foreign.input_range) if foreign.input_range else None
-    identified = identify(path)
-    if identified.kind is Kind.MODEL:
+    identified = None if str(path).startswith(FUNCTION) else identify(path)
+    kind = identified.kind if identified else None
+    if identified is None or kind in (Kind.SAVED_MODEL, *OTHERS):
+        if foreign.model is not None:
+            raise RequestError(
+                f"--model {foreign.model}: '{path}' has a network of its own; leave --model out"
+            )
+        labelled = own_data(path, dataset, machine, needed=data == "needed")
+        refused = ""
+        if identified is not None and kind in OTHERS and answering.access not in RESTRICTED:
+            try:
+                return named_and_measured(
+                    _read(identified.path, kind, foreign, input_range),
+                    foreign.class_names,
+                    labelled,
+                )
+            except NotANetworkError as reason:
+                refused = str(reason)
+        found = _asked(path, foreign, answering, machine, input_range, timeout)
+        if refused:
+            found = replace(found, notes=(refused, *found.notes))
+        return named_and_measured(found, foreign.class_names, labelled)
+    if kind is Kind.MODEL:
         if foreign.model is not None:
             raise RequestError(
                 f"--model {foreign.model}: '{path}' holds a whole model; leave --model out"
             )
         labelled = own_data(path, dataset, machine, needed=data == "needed")
         network, about = load_archive(
-            path,
+            identified.path,
             input_range=input_range,
             precision=precision,
             outputs=foreign.outputs,
@@ -117,7 +182,7 @@ def open_model(
         raise RequestError(
             f"--model {foreign.model}: '{path}' holds a '{info.model}'; leave --model out"
         )
-    opened = OpenedModel(path, info)
+    opened = Teacher(path, info)
     labelled = None
     if dataset is None and data == "unwanted":
         pass
@@ -134,6 +199,89 @@ def open_model(
                 raise
             opened = replace(opened, missing=str(error))
     return named_and_measured(opened, foreign.class_names, labelled)
+
+
+def _read(path: Path, kind: Kind, foreign: Foreign, input_range: Preprocessing | None) -> Teacher:
+    """Read a file of another program as a network. Raises NotANetworkError."""
+    found = read_file(
+        path,
+        kind,
+        input_shape=parse_input_shape(foreign.input_shape) if foreign.input_shape else None,
+        input_range=input_range,
+        outputs=foreign.outputs,
+        output_name=foreign.output_name,
+    )
+    opened = _whole(
+        path,
+        found.network,
+        model_sha256(found.network),
+        found.input_shape,
+        found.classes,
+        found.input_range,
+    )
+    names = read_names(path)
+    if len(names) == found.classes and are_names(names):
+        opened = replace(opened, info=replace(opened.info, class_names=names))
+    return replace(
+        opened,
+        notes=(
+            *found.notes,
+            *about_pixels(path, input_range, found.guess),
+            *about_outputs(path, found.head),
+        ),
+        doubts=doubt_about_pixels(path, input_range, found.guess),
+        outputs=found.head.given,
+        compared=found.compared,
+    )
+
+
+def _asked(
+    path: Path,
+    foreign: Foreign,
+    answering: Answering,
+    machine: Machine,
+    input_range: Preprocessing | None,
+    timeout: float,
+) -> Teacher:
+    """Open what only gives its outputs."""
+    black_box = open_black_box(
+        str(path),
+        input_shape=parse_input_shape(foreign.input_shape) if foreign.input_shape else None,
+        classes=answering.classes,
+        input_range=input_range,
+        access=answering.access,
+        threads=machine.threads,
+        timeout=timeout,
+        outputs=foreign.outputs,
+        output_name=foreign.output_name,
+    )
+    info = info_without_architecture(black_box.input_shape, black_box.classes)
+    names = () if str(path).startswith(FUNCTION) else read_names(path)
+    if len(names) == black_box.classes and are_names(names):
+        info = replace(info, class_names=names)
+    return Teacher(
+        path,
+        info,
+        missing=f"name them with --dataset; '{path}' is a black box",
+        notes=about_outputs(path, getattr(black_box, "head", LOGITS)),
+        black_box=black_box,
+        outputs="logits" if black_box.outputs == "logits" else "probabilities",
+    )
+
+
+def _logits_of(black_box: "BlackBox", images: "Pixels") -> "FloatArray":
+    from kextract.methods.committee import target_logits
+    from kextract.models.batches import in_batches
+    from kextract.teachers.checking import checked
+
+    def ask(part: "Pixels") -> NDArray[Any]:
+        try:
+            return checked(black_box(part), black_box.outputs, len(part), black_box.classes)
+        except Exception as error:  # Services fail in every way there is.
+            raise TeacherError(f"'{black_box.name}': {type(error).__name__}: {error}") from error
+
+    outputs = in_batches(ask, images, ASKED_AT_ONCE)
+    return target_logits(outputs, black_box.outputs, black_box.classes).astype(np.float64)
 
 
 def about_pixels(path: Path, requested: Preprocessing | None, guess: RangeGuess) -> tuple[str, ...]:
@@ -154,9 +302,7 @@ def about_pixels(path: Path, requested: Preprocessing | None, guess: RangeGuess)
     return ()
 
 
-def named_and_measured(
-    opened: OpenedModel, class_names: Path | None, data: Dataset | None
-) -> OpenedModel:
+def named_and_measured(opened: Teacher, class_names: Path | None, data: Dataset | None) -> Teacher:
     """Give a classifier the names in a file, and a data set with the labels of its outputs.
 
     Raises RequestError for a file that does not fit, DatasetError for such a data set.
@@ -172,7 +318,7 @@ def named_and_measured(
     check_fits(data, info, opened.path)
     data, names = matched(data, f"'{opened.path}'", info.class_names, info.classes)
     info = replace(info, class_names=names)
-    if opened.network is not None or opened.answering is not None:
+    if opened.network is not None or opened.black_box is not None:
         info = replace(info, dataset=data.name, flip=data.flip)
     return replace(opened, info=info, data=data, missing="", notes=notes)
 
@@ -202,25 +348,34 @@ def about_outputs(path: Path, head: Head) -> tuple[str, ...]:
     )
 
 
-def check_range_is_used(foreign: Foreign, *opened: OpenedModel) -> None:
-    """Refuse to be told where every file says by itself what it takes and gives."""
-    if foreign.input_range is not None and all(model.input_range is None for model in opened):
+def check_options_are_used(
+    foreign: Foreign, *teachers: Teacher, answering: Answering | None = None
+) -> None:
+    """Refuse to be told what every file says by itself."""
+    first = teachers[0].path
+    black = any(each.black_box is not None for each in teachers)
+    told = black or any(each.network is not None for each in teachers)
+    if foreign.input_range is not None and not (told or any(t.input_range for t in teachers)):
         raise RequestError(
-            f"--input-range {foreign.input_range}: '{opened[0].path}' says itself that it takes"
-            " -1,1; leave --input-range out"
+            f"--input-range {foreign.input_range}: '{first}' says itself that it takes -1,1; leave"
+            " --input-range out"
         )
-    check_outputs_are_used(foreign, *opened)
-
-
-def check_outputs_are_used(foreign: Foreign, *opened: OpenedModel) -> None:
-    """Refuse to be told what outputs are where every file says by itself that they are logits."""
     for name in ("outputs", "output_name"):
         value = getattr(foreign, name)
-        if value is not None and all(model.network is None for model in opened):
+        if value is not None and not told:
             raise RequestError(
-                f"{flag(name)} {value}: '{opened[0].path}' says itself that it gives logits; leave"
+                f"{flag(name)} {value}: '{first}' says itself that it gives logits; leave"
                 f" {flag(name)} out"
             )
+    if foreign.input_shape is not None and not told:
+        raise RequestError(
+            f"--input-shape {foreign.input_shape}: '{first}' says itself what it takes; leave it"
+            " out"
+        )
+    if answering is not None and answering.classes is not None and not black:
+        raise RequestError(
+            f"--classes {answering.classes}: '{first}' says itself what it knows; leave it out"
+        )
 
 
 def in_memory(
@@ -232,7 +387,7 @@ def in_memory(
     class_names: Path | None = None,
     outputs: str | None = None,
     output_name: str | None = None,
-) -> OpenedModel:
+) -> Teacher:
     """Take a classifier that was built or loaded in Python; it is never changed.
 
     It takes pixels in `input_range`; what it gives is found out as for a file, unless `outputs`
@@ -268,10 +423,10 @@ def _whole(
     input_shape: tuple[int, int, int],
     classes: int,
     input_range: Preprocessing,
-) -> OpenedModel:
+) -> Teacher:
     """Describe a network whose architecture is not of our registry."""
     info = info_without_architecture(input_shape, classes)
-    return OpenedModel(
+    return Teacher(
         path,
         info,
         missing=str(_nameless(path)),
@@ -304,7 +459,7 @@ def _weights(
     machine: Machine,
     dataset: str | None,
     input_range: Preprocessing | None,
-) -> OpenedModel:
+) -> Teacher:
     """Open weights that say nothing about themselves, by what the user says of them."""
     if dataset is None:
         raise _nameless(path)
@@ -320,7 +475,7 @@ def _weights(
         class_names=(),
         flip=data.flip,
     )
-    opened = OpenedModel(path, info, input_range=input_range or PIXELS)
+    opened = Teacher(path, info, input_range=input_range or PIXELS)
     return named_and_measured(opened, foreign.class_names, data)
 
 

@@ -1,0 +1,211 @@
+"""Files that a runtime of their own executes, read as networks: with kernels, features, gradients.
+
+What is read is compared with the file's own runtime before anything is done with it, where that is
+installed. What cannot be read, or does not compute the same, stays a black box.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kextract import runtime
+from kextract.errors import RequestError, UnsupportedOperatorError
+from kextract.models.axes import CHANNELS, Shape
+from kextract.models.heads import Head, decide
+from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
+from kextract.storage.opening import Kind
+from kextract.teachers.kinds import softmax
+from kextract.text import one_line
+
+if TYPE_CHECKING:
+    import keras
+
+    from kextract.foreign.network import ReadNetwork
+
+_RUNTIMES = {Kind.ONNX: "onnxruntime", Kind.TFLITE: "LiteRT"}
+FARTHEST, LEAST_AGREEMENT = 0.05, 0.9
+"""What the rounding of a file with integers may explain: a difference of probabilities, or else a
+share of images, some of them noise, that both put into the same class."""
+_IMAGES = 16
+PHOTOGRAPH = (224, 224, 3)
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """A network read from a file of another program."""
+
+    network: "keras.Model"
+    """Maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, k)."""
+    input_shape: Shape
+    classes: int
+    head: Head
+    sizes: Mapping[str, str]
+    """Those of all outputs by name."""
+    input_range: Preprocessing
+    guess: RangeGuess
+    compared: str
+    """How it compares with the file's own runtime."""
+    notes: tuple[str, ...]
+
+
+_ENDS = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
+"""Black and white in files that take integers without a scale."""
+
+
+class NotANetworkError(Exception):
+    """A file can only be used as a black box; the text says why."""
+
+
+def read_file(
+    path: Path,
+    kind: Kind,
+    *,
+    input_shape: Shape | None = None,
+    input_range: Preprocessing | None = None,
+    outputs: str | None = None,
+    output_name: str | None = None,
+) -> ReadFile:
+    """Read an .onnx or .tflite file as a network and compare it with the file's own runtime.
+
+    Raises NotANetworkError where it can only be a black box, CheckpointError for a file that is
+    missing or damaged, RequestError for options that do not fit.
+    """
+    try:
+        found = _reader(kind)(path, input_shape=input_shape, output_name=output_name)
+    except UnsupportedOperatorError as error:
+        raise NotANetworkError(f"{error}: only its outputs are seen") from error
+    runtime.start()
+    from kextract.models.adapter import adapt
+    from kextract.models.range_guess import guess_input_range
+
+    ends = found.input_ends or _ENDS.get(found.numbers)
+    guess = (
+        RangeGuess(Preprocessing(*ends), f"it takes {found.numbers}", True)
+        if ends is not None
+        else guess_input_range(found.model, found.input_shape)
+    )
+    taken = input_range or guess.preprocessing or PIXELS
+    taken.check_fits(found.input_shape)
+    head = _head(path, found.model, found.input_shape, found.head, outputs)
+    network = adapt(found.model, found.input_shape, head=head, input_range=taken)
+    compared = "its runtime is not installed: not compared"
+    if found_same := _compared(path, network, found.input_shape, taken, head, output_name):
+        difference, agreement = found_same
+        compared = (
+            f"agrees with {_RUNTIMES[kind]} on {agreement:.0%} of {_IMAGES} images, probabilities"
+            f" differ by {difference:.2g} at most"
+        )
+        if agreement < LEAST_AGREEMENT and difference > FARTHEST:
+            raise NotANetworkError(
+                f"'{path}': the network that was read {compared}: only its outputs are seen"
+            )
+    return ReadFile(
+        network,
+        found.input_shape,
+        int(network.output_shape[-1]),
+        head,
+        {found.output_name: str(found.classes)},
+        taken,
+        guess,
+        compared,
+        tuple(f"'{path}': {note}" for note in found.notes),
+    )
+
+
+def glance(path: Path, kind: Kind, input_shape: Shape | None = None) -> tuple[Shape, bool]:
+    """Say which images a file takes and whether it normalizes by batches; nothing is built.
+
+    Where it leaves the size of images open, and nothing is said, they are taken for photographs.
+    """
+    from kextract.foreign.network import refused
+    from kextract.foreign.onnx.loading import load_graph
+    from kextract.foreign.tflite.loading import load_graph as load_tflite
+
+    with refused(path):
+        graph = load_graph(path) if kind is Kind.ONNX else load_tflite(path).graph
+    axes = (graph.image.dims or ())[1:]
+    shape = PHOTOGRAPH
+    if len(axes) == 3 and None not in axes:
+        first, second, third = (int(size or 0) for size in axes)
+        is_first = kind is Kind.ONNX and (first in CHANNELS or third not in CHANNELS)
+        shape = (second, third, first) if is_first else (first, second, third)
+    return input_shape or shape, any(node.op == "BatchNormalization" for node in graph.nodes)
+
+
+def _reader(kind: Kind) -> Callable[..., "ReadNetwork"]:
+    if kind is Kind.ONNX:
+        from kextract.foreign.onnx import read_onnx
+
+        return read_onnx
+    from kextract.foreign.tflite import read_tflite
+
+    return read_tflite
+
+
+def _head(
+    path: Path, model: "keras.Model", shape: Shape, ending: str, requested: str | None
+) -> Head:
+    """Say what the file's outputs are; a softmax or sigmoid at its end was taken off."""
+    known = {"softmax": "probabilities", "sigmoid": "sigmoids", "logits": "logits"}.get(ending)
+    if known is not None:
+        if requested not in (None, known):
+            raise RequestError(
+                f"--outputs {requested}: '{path}' ends in what makes {known}; leave it out"
+            )
+        reason = "it ends in a matrix product" if known == "logits" else f"it ends in a {ending}"
+        return Head(known, reason, taken_off=known != "logits")
+    from kextract.models.axes import arranged
+    from kextract.models.made_up_images import of_all_kinds
+
+    def given(count: int) -> np.ndarray:
+        images = of_all_kinds(shape)[:count].astype(np.float32)
+        return np.asarray(model(arranged(images, model.input_shape[1:]), training=False))
+
+    return decide(given(2), lambda: given(10_000), None, requested)
+
+
+def _compared(
+    path: Path,
+    network: "keras.Model",
+    shape: Shape,
+    taken: Preprocessing,
+    head: Head,
+    output_name: str | None,
+) -> tuple[float, float] | None:
+    """Give largest difference of probabilities and agreement; None without the runtime."""
+    from kextract.teachers.trial import open_model_file
+
+    try:
+        file = open_model_file(
+            path,
+            input_shape=shape,
+            input_range=taken,
+            threads=1,
+            outputs=head.outputs if head.outputs != "labels" else None,
+            output_name=output_name,
+        )
+    except RequestError as error:
+        if "is not installed" in str(error):
+            return None
+        raise
+    noise = np.random.default_rng(0).integers(0, 256, (_IMAGES // 2, *shape), np.uint8)
+    from kextract.models.made_up_images import photographs
+
+    pixels = np.concatenate([noise, (255 * photographs(_IMAGES // 2, shape)).astype(np.uint8)])
+    from kextract.datasets.pixels import scale
+
+    logits = np.asarray(network(scale(pixels), training=False), np.float32)
+    expected = np.asarray(file(pixels), np.float32)
+    if file.outputs == "logits":
+        expected = softmax(expected)
+    found = softmax(logits)
+    if found.shape != expected.shape:
+        raise NotANetworkError(
+            f"'{path}': its runtime gives {one_line(expected.shape)}, the network read from it"
+            f" {one_line(found.shape)}: only its outputs are seen"
+        )
+    same = found.argmax(axis=1) == expected.argmax(axis=1)
+    return float(np.abs(found - expected).max()), float(same.mean())
