@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kextract.storage.archive import allowed, tensorflow_calls
-from kextract.storage.archive.values import Json, only_end
+from kextract.storage.archive.values import Json, is_one_of, only_end
 from kextract.storage.refusal import Refused, printable
 
 _RENAMED = {
@@ -80,7 +80,7 @@ class _Upgrade:
             ends = ("input_layers", "output_layers")
             config |= {key: only_end(config[key]) for key in ends if key in config}
         module = "keras" if name == "Sequential" else "keras.src.models.functional"
-        module = module if name in allowed.MODELS else value.get("module")
+        module = module if is_one_of(name, allowed.MODELS) else value.get("module")
         cleaned = {"name", "trainable", "layers", "input_layers", "output_layers"}
         config = {key: item for key, item in config.items() if key in cleaned} | {"layers": layers}
         return {**value, "module": module, "class_name": name, "config": config}
@@ -243,7 +243,7 @@ def _renumber(layers: list[Any], config: Json) -> None:
     ends = ends if isinstance(ends, list) else []
     outputs = [end for end in (ends, *ends) if isinstance(end, list) and len(end) == 3]
     for layer in layers:
-        if not isinstance(layer, dict) or layer.get("class_name") not in allowed.MODELS:
+        if not isinstance(layer, dict) or not is_one_of(layer.get("class_name"), allowed.MODELS):
             continue
         places = sources if layer["class_name"] == "Functional" else [*sources, *outputs]
         uses = [place for place in places if place[0] == layer.get("name")]

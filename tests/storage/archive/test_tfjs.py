@@ -99,6 +99,16 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         "has a tensor twice",
     ),
     "another name": (lambda model: weight(model).update(name="\x1b[2J/kernel"), "lacks a tensor"),
+    "a list as class": (
+        lambda model: model["modelTopology"]["model_config"].update(class_name=[]),
+        "only Keras's own layers",
+    ),
+    "an object as class of a layer": (
+        lambda model: model["modelTopology"]["model_config"]["config"]["layers"][1].update(
+            class_name={}
+        ),
+        "only Keras's own layers",
+    ),
     "a Lambda": (
         lambda model: model["modelTopology"]["model_config"]["config"]["layers"][1].update(
             class_name="Lambda"
