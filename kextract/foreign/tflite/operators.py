@@ -16,6 +16,7 @@ from kextract.foreign.tflite.writing import (
     writes,
 )
 
+MAX_COPIES = 64
 _SAME = 0
 _END = 1 << 31
 _INT64 = 7
@@ -324,6 +325,17 @@ def _expand(op: Operator) -> None:
 @writes("BROADCAST_TO")
 def _broadcast(op: Operator) -> None:
     op.add("Expand", op.given(), whole(op.sizes(1)), last=True)
+
+
+@writes("TILE")
+def _repeat(op: Operator) -> None:
+    result, times = op.given(), op.sizes(1)
+    if any(not 1 <= count <= MAX_COPIES for count in times):
+        raise NotRead(f"repeats a tensor never, or more than {MAX_COPIES} times, which is not read")
+    for axis, count in enumerate(times):
+        if count > 1:
+            result = op.add("Concat", *[result] * count, axis=axis)
+    op.add("Identity", result, last=True)
 
 
 @writes("TRANSPOSE")

@@ -53,10 +53,22 @@ def pooled(w: Writer, kind: str, **options: Any) -> int:
     return w.add(kind, 0, options="Pool2DOptions", **values)
 
 
-def backwards(w: Writer, shape: tuple[int, ...], padding: int, size: int = 3) -> int:
-    inputs = (w.constant(whole(*shape)), w.constant(normal(shape[3], size, size, 3)), 0)
-    options = "TransposeConvOptions"
-    return w.add("TRANSPOSE_CONV", *inputs, options=options, padding=padding, strideH=2, strideW=2)
+def backwards(
+    w: Writer, shape: tuple[int, ...], padding: int, size: int = 3, *, computed: bool = False
+) -> int:
+    sizes = w.constant(whole(*shape))
+    if computed:
+        first = w.add("SHAPE", 0, made=w.tensor(kind="int32"), options="ShapeOptions", outType=2)
+        ends = w.constant(whole(0)), w.constant(whole(1))
+        batch = w.add("SLICE", first, *ends, made=w.tensor(kind="int32"))
+        parts = (batch, w.constant(whole(*shape[1:])))
+        made = w.tensor(kind="int32")
+        sizes = w.add("CONCATENATION", *parts, made=made, options="ConcatenationOptions")
+    inputs = (sizes, w.constant(normal(shape[3], size, size, 3)), 0)
+    # Shapes that are computed are in the file as they were for the images of the converter.
+    made = w.tensor(shape)
+    values = {"padding": padding, "strideH": 2, "strideW": 2}
+    return w.add("TRANSPOSE_CONV", *inputs, made=made, options="TransposeConvOptions", **values)
 
 
 def connected(w: Writer, *, kept: bool = False) -> int:
@@ -172,6 +184,9 @@ CASES: dict[str, Case] = {
     "backwards, same, odd": lambda w: backwards(w, (1, 13, 11, 4), SAME),
     "backwards, same, small": lambda w: backwards(w, (1, 14, 12, 4), SAME, size=1),
     "backwards, valid": lambda w: backwards(w, (1, 15, 13, 4), VALID),
+    "backwards, to a shape that is computed": lambda w: backwards(
+        w, (1, 14, 12, 4), SAME, computed=True
+    ),
     "means of windows": lambda w: pooled(w, "AVERAGE_POOL_2D", padding=SAME, filterHeight=3),
     "means of windows, ReLU": lambda w: pooled(w, "AVERAGE_POOL_2D", fusedActivationFunction=1),
     "largest of windows": lambda w: pooled(w, "MAX_POOL_2D", padding=VALID),
@@ -229,6 +244,7 @@ CASES: dict[str, Case] = {
     "broadcast": lambda w: w.add(
         "BROADCAST_TO", reduced("MEAN", 1, kept=True)(w), w.constant(whole(1, 4, 6, 3))
     ),
+    "repeat": lambda w: w.add("TILE", 0, w.constant(whole(1, 2, 1, 3))),
     "transpose": lambda w: w.add("TRANSPOSE", 0, w.constant(whole(0, 3, 1, 2))),
     "concatenation": lambda w: w.add(
         "CONCATENATION", 0, w.add("TANH", 0), options="ConcatenationOptions", axis=3
