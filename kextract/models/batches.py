@@ -30,14 +30,12 @@ def at_once(network: "keras.Model | Shape", most: int, *, all_held: bool = False
     them, `all_held`, which stay in memory where it is not compiled and where there will be a
     gradient. A `network` that is not known is given as the shape (h, w, c) of its images.
     """
-    height, width = (network if isinstance(network, tuple) else network.input_shape[1:])[:2]
-    if height * width <= SMALL:
+    pixels = math.prod((network if isinstance(network, tuple) else network.input_shape[1:])[:2])
+    if pixels <= SMALL:
         return most
-    sizes = [] if isinstance(network, tuple) else sorted(_feature_bytes(network, height * width))
-    if sizes:
-        each = sum(sizes if all_held else sizes[-HELD:])
-    else:
-        each = 4 * ASSUMED[all_held] * height * width
+    sizes = [] if isinstance(network, tuple) else sorted(_feature_bytes(network, pixels))
+    known = sum(sizes if all_held else sizes[-HELD:])
+    each = known or 4 * ASSUMED[all_held] * pixels
     return max(1, min(most, MEMORY // each))
 
 

@@ -84,8 +84,9 @@ def identify(path: Path) -> Identified:
     if not path.is_file():
         raise CheckpointError(f"'{path}': is not a regular file")
     raise CheckpointError(
-        f"'{path}': is not a model; read are checkpoints, Keras models (.keras, .h5), .onnx and"
-        " .tflite files, TensorFlow.js models (model.json) and SavedModel folders"
+        f"'{path}': is not an HDF5 file, nor any other model; read are checkpoints, Keras models"
+        " (.keras, .h5), .onnx and .tflite files, TensorFlow.js models (model.json) and SavedModel"
+        " folders"
     )
 
 

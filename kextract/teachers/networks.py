@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 _RUNTIMES = {Kind.ONNX: "onnxruntime", Kind.TFLITE: "LiteRT"}
 FARTHEST, LEAST_AGREEMENT = 0.05, 0.9
-"""What the rounding of a file with integers may explain: a difference of probabilities, or else a
-share of images, some of them noise, that both put into the same class."""
+"""What rounding may explain: a difference of probabilities, or else a share of images, some of them
+noise, that both put into the same class."""
+LEAST_WITH_INTEGERS = 0.5
+"""The same share where the file's features are integers, which made-up images may saturate."""
 _IMAGES = 16
 PHOTOGRAPH = (224, 224, 3)
 
@@ -98,7 +100,8 @@ def read_file(
             f"agrees with {_RUNTIMES[kind]} on {agreement:.0%} of {_IMAGES} images, probabilities"
             f" differ by {difference:.2g} at most"
         )
-        if agreement < LEAST_AGREEMENT and difference > FARTHEST:
+        least = LEAST_AGREEMENT if found.input_ends is None else LEAST_WITH_INTEGERS
+        if agreement < least and difference > FARTHEST:
             raise NotANetworkError(
                 f"'{path}': the network that was read {compared}: only its outputs are seen"
             )

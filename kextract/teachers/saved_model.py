@@ -67,7 +67,8 @@ def _last_operation(signature: Any, output: str) -> str | None:
     """Name the last operation before an output, those of functions that are called included."""
     graph = signature.graph.as_graph_def()
     functions = {function.signature.name: function for function in graph.library.function}
-    place = list(signature.structured_outputs).index(output)
+    # The dictionary is in any order; TensorFlow lists the tensors in that of their names.
+    place = sorted(signature.structured_outputs).index(output)
     return last_operation(_producers(graph.node, functions), signature.outputs[place].name)
 
 

@@ -111,7 +111,10 @@ def test_what_does_not_agree_is_not_written_and_exits_with_3(
         ),
         (("-o", "n.tflite", "--int8", "--calibrate", "no.npz"), "--calibrate: no.npz"),
         (("--format", "savedmodel", "-o", "."), "is no SavedModel"),
-        (("-o", "teacher.keras", "--min-agreement", "2"), "--min-agreement 2.0: must be between"),
+        (
+            ("-o", "teacher.keras", "--min-agreement", "2"),
+            "2.0: must be from 0 to 1",
+        ),
         (("-o", "x.keras", "--input-range", "5"), "--input-range 5"),
         (("-o", "x.keras", "--input-range", "imagenet"), "is for images of 3 channels"),
     ],

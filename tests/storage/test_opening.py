@@ -70,7 +70,7 @@ def test_a_checkpoint_comes_with_what_it_says(folder: Path) -> None:
     [
         ("nowhere.keras", "no such file"),
         ("model.pth", "torch.onnx.export(model.eval(), "),
-        ("text.h5", "is not a model; read are checkpoints, Keras models"),
+        ("text.h5", "is not an HDF5 file, nor any other model"),
         ("pipe.h5", "is not a regular file"),
         (".", "is not a regular file"),
     ],

@@ -38,9 +38,9 @@ def test_one_that_hardly_moves_is_refused_with_what_to_try() -> None:
         check_tells_apart(of_brightness(0.02), PATH, SHAPE, "-1..1")
     line = str(caught.value)
     assert "'mine.keras': takes all images for nearly the same (confidence 0.50)" in line
-    assert line.endswith("try --input-range with 0..255, 0..1, imagenet, caffe")
+    assert line.endswith("try --input-range with 0..255, 0..1, imagenet, caffe, per-image")
 
 
 def test_names_for_coloured_images_are_not_proposed_for_grey_ones() -> None:
-    with pytest.raises(CheckpointError, match=r"with 0\.\.255, -1\.\.1$"):
+    with pytest.raises(CheckpointError, match=r"with 0\.\.255, -1\.\.1, per-image$"):
         check_tells_apart(of_brightness(0.02), PATH, (16, 16, 1), "0..1")
