@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kextract.errors import CheckpointError, RequestError, UnsupportedOperatorError
 from kextract.foreign.refusing import NotRead, Refused, Unclear
 from kextract.models.axes import Shape, image_shape
+from kextract.models.heads import SeveralOutputsError
 
 if TYPE_CHECKING:
     import keras
@@ -56,6 +57,8 @@ def refused(path: Path) -> Iterator[None]:
         yield
     except NotRead as error:
         raise UnsupportedOperatorError(f"'{path}': {error}") from error
+    except SeveralOutputsError as error:
+        raise SeveralOutputsError(f"'{path}' {error}", error.sizes) from error
     except Unclear as error:
         raise RequestError(f"'{path}': {error}") from error
     except Refused as error:

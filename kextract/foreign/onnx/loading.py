@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kextract.errors import RequestError
 from kextract.foreign.onnx.graph import Graph, Node, Port
 from kextract.foreign.refusing import NotRead, Refused, Unclear, printable
+from kextract.models.heads import SeveralOutputsError, size_text
 
 MISSING = "onnx, which reads '{path}', is not installed: pip install 'kextract[onnx]'"
 OPSETS = range(7, 24)
@@ -127,7 +128,11 @@ class _Reader:
         if not floats:
             raise Refused("has no output of floating-point numbers")
         if len(floats) > 1:
-            raise Unclear(f"has several outputs, pass one by --output: {_listed(floats)}")
+            raise SeveralOutputsError(
+                f"has {len(floats)} outputs: {_listed(floats)}; say which one"
+                " classifies with --output-name",
+                {printable(port.name): size_text((port.dims or ())[1:]) for port in floats},
+            )
         return floats[0]
 
     def _needed(self, output: str, given: set[str]) -> tuple[list[Any], set[str]]:

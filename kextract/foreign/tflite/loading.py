@@ -18,6 +18,7 @@ from kextract.foreign.refusing import NotRead, Refused, Unclear, printable
 from kextract.foreign.tflite import operators  # noqa: F401 - they register themselves
 from kextract.foreign.tflite.tensors import INT4, KINDS, Array, Tensor, unpacked
 from kextract.foreign.tflite.writing import WRITERS, Operator, Places
+from kextract.models.heads import SeveralOutputsError, size_text
 
 OPSET = 20
 """Of the nodes that are written."""
@@ -170,7 +171,14 @@ class _File:
                 raise Unclear(f"has no output '{printable(wanted)}'; it has {listed}")
             return named[wanted]
         if len(outputs) != 1:
-            raise Unclear(f"has several outputs, pass one by --output: {listed}")
+            raise SeveralOutputsError(
+                f"has {len(outputs)} outputs: {listed}; say which one classifies"
+                " with --output-name",
+                {
+                    printable(name): size_text(self._tensors[index].shape[1:])
+                    for name, index in named.items()
+                },
+            )
         return outputs[0]
 
     def _unpack_constants(self) -> None:

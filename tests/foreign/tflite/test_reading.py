@@ -17,6 +17,7 @@ from kextract.errors import (
     UnsupportedOperatorError,
 )
 from kextract.foreign.tflite import loading, read_tflite
+from kextract.models.heads import SeveralOutputsError
 from tests.foreign.tflite.fuzz import Bases, make_bases, mutate, run
 from tests.foreign.tflite.mutations import MUTATIONS
 from tests.foreign.tflite.networks import Writer, packed
@@ -73,7 +74,9 @@ def test_one_of_several_outputs_has_to_be_chosen(tmp_path: Path) -> None:
 
     path = small(tmp_path / "n.tflite", two)
     listed = r"'all' (1x60), '\x1b[2Jsum' (1x4x5x3)"
-    assert refusal(path, RequestError) == f"has several outputs, pass one by --output: {listed}"
+    with pytest.raises(SeveralOutputsError) as several:
+        read_tflite(path)
+    assert f"2 outputs: {listed}; say which one" in str(several.value)
     assert refusal(path, RequestError, output_name="b") == f"has no output 'b'; it has {listed}"
     assert read_tflite(path, output_name="all").classes == 60
 
