@@ -183,6 +183,7 @@ def test_what_the_caller_shares_with_us_is_left_as_it_was() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_nothing_is_written_to_a_notebook(tmp_path: Path) -> None:
     dense(activation="softmax").save(tmp_path / "teacher.keras")
     code = (
