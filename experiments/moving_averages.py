@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kextract import runtime
 from kextract.config import DistillConfig
-from kextract.config.shared import Foreign, Machine
+from kextract.config.shared import ExternalModelOptions, Machine
 from kextract.runs.opening import open_teacher
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     folder = os.environ.get("KEXTRACT_DATA")
     opened = open_teacher(
         path,
-        Foreign(model=None if _says_what_it_is(path) else "resnet11"),
+        ExternalModelOptions(model=None if _says_what_it_is(path) else "resnet11"),
         Machine(data_dir=Path(folder) if folder else None),
         dataset=dataset,
         data="needed",

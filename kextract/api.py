@@ -84,12 +84,12 @@ def load(
     request = _invocation("synthesize", _values("synthesize", values)).request
     opened = open_teacher(
         request.teacher,
-        request.foreign,
+        request.external,
         request.machine,
         dataset=request.dataset,
         data="unwanted",
     )
-    check_options_are_used(request.foreign, opened)
+    check_options_are_used(request.external, opened)
     runtime.start()
     return opened.load("float32")[0]
 

@@ -7,7 +7,15 @@ from pathlib import Path
 from kextract.config import shared
 from kextract.config.files import preset_names
 from kextract.config.option import ANY, SHARE_OF_ALL, Options, argument, at_least, option
-from kextract.config.shared import FOLDER, NETWORKS, PLACES, Answering, Foreign, Machine, Output
+from kextract.config.shared import (
+    FOLDER,
+    NETWORKS,
+    PLACES,
+    BlackBoxOptions,
+    ExternalModelOptions,
+    Machine,
+    Output,
+)
 from kextract.config.training import (
     DistillConfig,
     GeneratorConfig,
@@ -91,8 +99,8 @@ class DistillRequest(Options):
         default_text="the teacher's, if available",
         suggestions=dataset_names,
     )
-    foreign: Foreign = field(default_factory=Foreign)
-    answering: Answering = field(default_factory=Answering)
+    external: ExternalModelOptions = field(default_factory=ExternalModelOptions)
+    answering: BlackBoxOptions = field(default_factory=BlackBoxOptions)
     machine: Machine = field(default_factory=Machine)
     strategy: str = shared.strategy()
     output: Output = field(default_factory=Output)
@@ -127,7 +135,7 @@ class SynthesizeRequest(Options):
         "The teacher's data set, only where its file does not say what its images are like.",
         suggestions=dataset_names,
     )
-    foreign: Foreign = field(default_factory=Foreign)
+    external: ExternalModelOptions = field(default_factory=ExternalModelOptions)
     seed: int = shared.seed()
     precision: str = shared.precision()
     machine: Machine = field(default_factory=Machine)
@@ -190,8 +198,8 @@ class EvaluateRequest(Options):
         bounds=SHARE_OF_ALL,
         basic=True,
     )
-    foreign: Foreign = field(default_factory=Foreign)
-    answering: Answering = field(default_factory=Answering)
+    external: ExternalModelOptions = field(default_factory=ExternalModelOptions)
+    answering: BlackBoxOptions = field(default_factory=BlackBoxOptions)
     precision: str = shared.precision("float32")
     machine: Machine = field(default_factory=Machine)
     format: str = shared.table_format("table", "json")
@@ -283,8 +291,8 @@ class PredictRequest(Options):
         "The classifier's data set, only where its file does not say what its images are like.",
         suggestions=dataset_names,
     )
-    foreign: Foreign = field(default_factory=Foreign)
-    answering: Answering = field(default_factory=Answering)
+    external: ExternalModelOptions = field(default_factory=ExternalModelOptions)
+    answering: BlackBoxOptions = field(default_factory=BlackBoxOptions)
     precision: str = shared.precision("float32")
     machine: Machine = field(default_factory=Machine)
     format: str = shared.table_format("table", "csv", "json")

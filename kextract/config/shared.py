@@ -219,7 +219,7 @@ class Output(Options):
 
 
 @dataclass(frozen=True)
-class Answering(Options):
+class BlackBoxOptions(Options):
     """What a black-box teacher does not say about itself, and how much it may say."""
 
     classes: int | None = option(
@@ -239,7 +239,7 @@ class Answering(Options):
 
 
 @dataclass(frozen=True)
-class Foreign(Options):
+class ExternalModelOptions(Options):
     """What a file of another program does not say about itself."""
 
     model: str | None = option(

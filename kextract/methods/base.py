@@ -17,7 +17,7 @@ from kextract.datasets.streamed import StoredPixels
 from kextract.models.axes import Shape
 from kextract.records import Event
 from kextract.seeds import Stream, random_generator
-from kextract.teachers.asking import Asking
+from kextract.teachers.asking import BudgetedTeacher
 from kextract.teachers.ledger import Heading
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class MethodContext:
     config: DistillConfig
     images: Mapping[str, StoredPixels] = field(default_factory=dict)
     """Images (n, h, w, c) by the name of the method that needs them."""
-    asking: Asking | None = None
+    asking: BudgetedTeacher | None = None
     """A teacher with the ledger of its responses, for methods that work under a budget."""
 
     @property

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kextract.models.spec import Cost
-from kextract.models.statistics import heard, layers_within
+from kextract.models.statistics import layers_within, record_calls
 
 TRANSPOSED = keras.layers.Conv2DTranspose
 COUNTED = (
@@ -34,7 +34,7 @@ def cost_of(model: keras.Model) -> Cost:
         counts.append(_multiply_adds(layer, tuple(given.shape[1:]), tuple(made.shape[1:])))
 
     once = {id(layer): layer for layer in layers_within(model) if isinstance(layer, COUNTED)}
-    with heard(once.values(), count):
+    with record_calls(once.values(), count):
         model(tf.zeros((1, *model.input_shape[1:])), training=False)
     return Cost(model.count_params(), sum(counts))
 

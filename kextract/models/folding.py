@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kextract.models.copying import Part, code_of_its_own, copied
-from kextract.models.statistics import heard, layers_within
+from kextract.models.statistics import layers_within, record_calls
 
 LINEAR = (
     keras.layers.Conv2D,
@@ -49,7 +49,7 @@ def folded(network: keras.Model) -> keras.Model:
 def _pairs(network: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
     """Find linear layers, each with the batch normalization that alone is given what it makes."""
     calls: list[tuple[keras.Layer, list[tf.Tensor], tf.Tensor]] = []
-    with heard(
+    with record_calls(
         layers_within(network),
         lambda layer, given, made: calls.append((layer, keras.tree.flatten(given), made)),
     ):

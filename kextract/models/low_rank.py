@@ -27,7 +27,7 @@ from kextract.models.factors import (
 )
 from kextract.models.folding import folded
 from kextract.models.made_up_images import photographs
-from kextract.models.statistics import batch_norm_layers, heard, layers_within
+from kextract.models.statistics import batch_norm_layers, layers_within, record_calls
 
 Floats = NDArray[np.float64]
 IMAGES, BATCH = 256, 32
@@ -92,7 +92,7 @@ def low_rank_copy(network: keras.Model, share: float, images: NDArray[np.float32
 def _before(network: keras.Model, layers: Collection[int]) -> Iterator[keras.Layer]:
     """Yield what is called before any of these layers, named by `id`; nothing if there is none."""
     calls: list[keras.Layer] = []
-    with heard(layers_within(network), lambda layer, *_: calls.append(layer)):
+    with record_calls(layers_within(network), lambda layer, *_: calls.append(layer)):
         network(np.zeros((1, *network.input_shape[1:]), np.float32), training=False)
     return itertools.takewhile(lambda layer: id(layer) not in layers, calls if layers else ())
 
@@ -112,7 +112,7 @@ def _factors(network: keras.Model, batches: Sequence[NDArray[np.float32]]) -> li
         moments[id(layer)] = layer, moment if before is None else before + moment
 
     layers = [layer for layer in layers_within(network) if can_be_split(layer)]
-    with heard(layers, note):
+    with record_calls(layers, note):
         for batch in batches:
             network(batch, training=False)
     return [factorized(layer, moment) for layer, moment in moments.values()]

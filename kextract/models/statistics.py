@@ -45,7 +45,7 @@ def logits_and_inputs(model: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor,
     def note(layer: Any, given: tf.Tensor, _: tf.Tensor) -> None:
         seen.append((layer, _channels_last(layer, given)))
 
-    with heard(batch_norm_layers(model), note):
+    with record_calls(batch_norm_layers(model), note):
         logits = model(images, training=False)
     return logits, seen
 
@@ -74,7 +74,7 @@ def first_normalized(model: keras.Model, images: Any) -> Normalized | None:
         raise _Seen
 
     try:
-        with heard(batch_norm_layers(model), stop):
+        with record_calls(batch_norm_layers(model), stop):
             model(images, training=False)
     except Exception:
         # Keras puts its own exception around ours where models are inside models.
@@ -84,7 +84,7 @@ def first_normalized(model: keras.Model, images: Any) -> Normalized | None:
 
 
 @contextmanager
-def heard(
+def record_calls(
     layers: Iterable[keras.Layer], note: Callable[[Any, tf.Tensor, tf.Tensor], None]
 ) -> Iterator[None]:
     """Call `note` with the layer, what goes in and what comes out, at every call of a layer.

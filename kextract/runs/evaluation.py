@@ -16,9 +16,9 @@ from kextract.datasets.images import Images
 from kextract.datasets.transfer_images import load_transfer_images
 from kextract.errors import RequestError
 from kextract.reports import EvaluationResult
-from kextract.runs.keeping import images_sha256
 from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
 from kextract.runs.parts import cut, holdout_of
+from kextract.runs.resume_store import images_sha256
 
 if TYPE_CHECKING:
     from kextract.training.evaluation import FloatArray
@@ -41,7 +41,7 @@ def run_evaluation(
     def opened(path: Path) -> Teacher:
         return open_teacher(
             path,
-            request.foreign,
+            request.external,
             request.machine,
             answering=request.answering,
             dataset=request.dataset,
@@ -56,7 +56,7 @@ def run_evaluation(
         teacher = opened(request.against)
     opened_models = [*models, *([teacher] if teacher else [])]
     answering = request.answering if any(id(m) not in in_memory for m in opened_models) else None
-    check_options_are_used(request.foreign, *opened_models, answering=answering)
+    check_options_are_used(request.external, *opened_models, answering=answering)
     if teacher is not None:
         models = [_against(model, teacher) for model in models]
     doubts = dict.fromkeys(doubt for model in opened_models for doubt in model.doubts)
@@ -138,7 +138,7 @@ def _measure(
     targets: _TeacherLogits,
     precision: str,
 ) -> EvaluationResult:
-    from kextract.training.evaluation import class_accuracies, likeness, score
+    from kextract.training.evaluation import agreement_and_kl, class_accuracies, score
 
     logits, penalty = opened.logits(images.x, precision)
     target = targets.on(images, opened)
@@ -150,7 +150,7 @@ def _measure(
         against=str(targets.teacher.path) if targets.teacher else None,
     )
     if target is not None:
-        agreement, kl = likeness(logits, target)
+        agreement, kl = agreement_and_kl(logits, target)
         result = replace(result, agreement=agreement, kl=kl)
     if request.images is not None:
         return result

@@ -12,7 +12,7 @@ from kextract import runtime
 from kextract.config import DistillConfig, SynthesisConfig
 from kextract.config.requests import ExportRequest
 from kextract.config.resolve import OPTIONS, OUTPUTS, Invocation
-from kextract.config.shared import Foreign
+from kextract.config.shared import ExternalModelOptions
 from kextract.datasets.transfer_images import load_transfer_images
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
@@ -83,7 +83,7 @@ def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> Exp
     check_installed(format)
     runtime.limit_threads(request.machine.threads)
     if opened is None:
-        foreign = Foreign(
+        external = ExternalModelOptions(
             model=request.model,
             pooling=request.pooling,
             input_range=request.input_range,
@@ -92,8 +92,10 @@ def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> Exp
             outputs=request.outputs,
             output_name=request.output_name,
         )
-        opened = open_teacher(request.checkpoint, foreign, request.machine, dataset=request.dataset)
-        check_options_are_used(replace(foreign, input_range=None), opened)
+        opened = open_teacher(
+            request.checkpoint, external, request.machine, dataset=request.dataset
+        )
+        check_options_are_used(replace(external, input_range=None), opened)
     taken = _input_range(request, opened)
     taken.check_fits(opened.info.input_shape)
     target = ExportTarget(
@@ -161,7 +163,7 @@ def _format(request: ExportRequest, arithmetic: str) -> str:
 
 
 def _input_range(request: ExportRequest, opened: Teacher) -> Preprocessing:
-    """Say which pixels the file takes: the requested, a foreign network's, or the teacher's.
+    """Say which pixels the file takes: as requested, as another program said, or the teacher's.
 
     A file whose network takes images that are standardized one by one does that itself, of pixels
     from -1 to 1: what they were cannot be found out again. Raises RequestError where a network of

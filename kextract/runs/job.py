@@ -21,8 +21,8 @@ from kextract.errors import WorkerError
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.replicas import Cluster, cluster_of
 from kextract.runs.fitting import trials_told_to
-from kextract.runs.keeping import earlier_run, reserved
 from kextract.runs.listeners import with_listeners
+from kextract.runs.resume_store import earlier_run, reserved
 from kextract.storage import CheckpointInfo, write_checkpoint
 from kextract.storage.resume import Request, resume_path
 from kextract.text import one_line
@@ -114,14 +114,14 @@ def run_job(plan: Plan, place: Output, display: Display) -> None:
         overwrite=place.overwrite,
         command=plan.command,
         ledger=plan.ledger,
-    ) as keeping:
+    ) as store:
         plan.check_output(replace=place.overwrite or resume)
         display = with_listeners(display, place, plan.names, resume=resume)
         if cluster is not None:
             display.note(f"chief of {len(cluster.workers)} workers, with {_listed(cluster)}")
         with trials_told_to(display.note):
-            work = plan.build(keeping.earlier_request)
-        earlier = keeping.begin(work.request, work.header.epochs)
+            work = plan.build(store.earlier_request)
+        earlier = store.begin(work.request, work.header.epochs)
         check_workers(plan, work, earlier)
         with display:
             for text in work.doubts:
@@ -129,12 +129,12 @@ def run_job(plan: Plan, place: Output, display: Display) -> None:
             display.start(work.header)
             for text in work.notes:
                 display.note(text)
-            history = follow(display, work.events(earlier), keep=keeping.keep, resume=earlier)
+            history = follow(display, work.events(earlier), keep=store.keep, resume=earlier)
             for text in (*work.last_words(history), *work.doubts):
                 display.note(text)
             info = work.describe(history)
             write_checkpoint(path, work.model, info, overwrite=place.overwrite or resume)
-            keeping.end(extendable=place.extendable)
+            store.end(extendable=place.extendable)
             display.finish(history, outcome(path, info.test))
 
 

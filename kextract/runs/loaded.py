@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import keras
 
     from kextract.methods.base import Classifier
-    from kextract.teachers.asking import Asking
+    from kextract.teachers.asking import BudgetedTeacher
     from kextract.teachers.ledger import Ledger
 
 
@@ -31,7 +31,7 @@ class LoadedTeacher:
     """(n, k); None also without validation images."""
     doubt: str | None = None
     """Why there is nothing to learn from it."""
-    asking: "Asking | None" = None
+    asking: "BudgetedTeacher | None" = None
     """None for methods that need the teacher at hand."""
 
 
@@ -55,7 +55,7 @@ def load_teacher(
     from kextract.models.folding import folded
     from kextract.models.frozen import frozen
     from kextract.training.evaluation import Predictor
-    from kextract.training.sanity import doubt_about
+    from kextract.training.sanity import diagnose_teacher
 
     network, sha256 = opened.load(config.precision)
     logits = Predictor(network).logits(validation.x) if validation else None
@@ -64,7 +64,7 @@ def load_teacher(
     quick = folded(network)
     classifier = frozen(network if article else quick, batch_statistics=article)
     shape, size = opened.info.input_shape, at_once(network, 16, all_held=True)
-    doubt = doubt_about(classifier, opened.path, shape, validation, logits, size=size)
+    doubt = diagnose_teacher(classifier, opened.path, shape, validation, logits, size=size)
     asking = None
     if ledger is not None:
         from kextract.teachers.network import KerasTeacher
@@ -75,16 +75,16 @@ def load_teacher(
     return LoadedTeacher(network, quick, classifier, sha256, logits, doubt, asking)
 
 
-def open_asking(teacher: BlackBox, config: DistillConfig, ledger: Path) -> "Asking":
+def open_asking(teacher: BlackBox, config: DistillConfig, ledger: Path) -> "BudgetedTeacher":
     """Open, or make, the ledger of a run's questions to a teacher."""
-    from kextract.teachers.asking import Asking, AskingRules, heading_of
+    from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
     from kextract.teachers.ledger import open_ledger
 
     rules = config.queries
-    return Asking(
+    return BudgetedTeacher(
         teacher,
         open_ledger(ledger, heading_of(teacher), rules.query_budget),
-        AskingRules(rules.query_budget, rules.query_batch, rules.query_attempts),
+        RetryPolicy(rules.query_budget, rules.query_batch, rules.query_attempts),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.config.option import flag
-from kextract.config.shared import Answering, Foreign, Machine
+from kextract.config.shared import BlackBoxOptions, ExternalModelOptions, Machine
 from kextract.datasets.class_matching import matched
 from kextract.datasets.class_names import are_names, read_class_names
 from kextract.datasets.dataset import Dataset
@@ -111,10 +111,10 @@ class Teacher:
 
 def open_teacher(
     path: Path,
-    foreign: Foreign,
+    external: ExternalModelOptions,
     machine: Machine,
     *,
-    answering: Answering | None = None,
+    answering: BlackBoxOptions | None = None,
     dataset: str | None = None,
     data: str = "wanted",
     precision: str = "float32",
@@ -122,49 +122,49 @@ def open_teacher(
 ) -> Teacher:
     """Say what a file is, read it, and load the data set it goes with.
 
-    A file that does not say what it is needs a `dataset` and what `foreign` can say; one that holds
-    a whole network, at most the input range; a function, what `answering` says. `data` is `needed`,
-    or `wanted`: then one that was not asked for and cannot be had is left out; or `unwanted`: then
-    none is loaded where none was asked for. `precision` is that of a Keras model, which is built at
-    once; `timeout` is for a function, seconds per call. Raises RequestError for what is missing,
+    A file that does not say what it is needs a `dataset` and `external`; one that holds a whole
+    network, at most the input range; a function, what `answering` says. `data` is `needed`, or
+    `wanted`: then one that was not asked for and cannot be had is left out; or `unwanted`: then
+    none is loaded where none was asked for. `precision` is that of a Keras model, which is built
+    at once; `timeout` is for a function, seconds per call. Raises RequestError for what is missing,
     by its flag, CheckpointError for what cannot be read.
     """
-    answering = answering or Answering()
-    input_range = parse_input_range(foreign.input_range) if foreign.input_range else None
+    answering = answering or BlackBoxOptions()
+    input_range = parse_input_range(external.input_range) if external.input_range else None
     identified = None if str(path).startswith(FUNCTION) else identify(path)
     kind = identified.kind if identified else None
     if identified is None or kind in (Kind.SAVED_MODEL, *OTHERS):
-        if foreign.model is not None:
+        if external.model is not None:
             raise RequestError(
-                f"--model {foreign.model}: '{path}' has a network of its own; leave --model out"
+                f"--model {external.model}: '{path}' has a network of its own; leave --model out"
             )
         labelled = own_data(path, dataset, machine, needed=data == "needed")
         refused = ""
         if identified is not None and kind in OTHERS and answering.access not in RESTRICTED:
             try:
                 return named_and_measured(
-                    _read(identified.path, kind, foreign, input_range),
-                    foreign.class_names,
+                    _read(identified.path, kind, external, input_range),
+                    external.class_names,
                     labelled,
                 )
             except NotANetworkError as reason:
                 refused = str(reason)
-        found = _asked(path, foreign, answering, machine, input_range, timeout)
+        found = _asked(path, external, answering, machine, input_range, timeout)
         if refused:
             found = replace(found, notes=(refused, *found.notes))
-        return named_and_measured(found, foreign.class_names, labelled)
+        return named_and_measured(found, external.class_names, labelled)
     if kind is Kind.MODEL:
-        if foreign.model is not None:
+        if external.model is not None:
             raise RequestError(
-                f"--model {foreign.model}: '{path}' holds a whole model; leave --model out"
+                f"--model {external.model}: '{path}' holds a whole model; leave --model out"
             )
         labelled = own_data(path, dataset, machine, needed=data == "needed")
         network, about = load_archive(
             identified.path,
             input_range=input_range,
             precision=precision,
-            outputs=foreign.outputs,
-            output_name=foreign.output_name,
+            outputs=external.outputs,
+            output_name=external.output_name,
         )
         taken = input_range or about.guess.preprocessing or PIXELS
         opened = _whole(path, network, about.sha256, about.input_shape, about.classes, taken)
@@ -174,13 +174,13 @@ def open_teacher(
             doubts=doubt_about_pixels(path, input_range, about.guess),
             outputs=about.head.given,
         )
-        return named_and_measured(opened, foreign.class_names, labelled)
+        return named_and_measured(opened, external.class_names, labelled)
     info = identified.info
     if info is None:
-        return _weights(path, foreign, machine, dataset, input_range)
-    if foreign.model not in (None, info.model):
+        return _weights(path, external, machine, dataset, input_range)
+    if external.model not in (None, info.model):
         raise RequestError(
-            f"--model {foreign.model}: '{path}' holds a '{info.model}'; leave --model out"
+            f"--model {external.model}: '{path}' holds a '{info.model}'; leave --model out"
         )
     opened = Teacher(path, info)
     labelled = None
@@ -198,18 +198,20 @@ def open_teacher(
             if dataset is not None or data == "needed":
                 raise
             opened = replace(opened, missing=str(error))
-    return named_and_measured(opened, foreign.class_names, labelled)
+    return named_and_measured(opened, external.class_names, labelled)
 
 
-def _read(path: Path, kind: Kind, foreign: Foreign, input_range: Preprocessing | None) -> Teacher:
+def _read(
+    path: Path, kind: Kind, external: ExternalModelOptions, input_range: Preprocessing | None
+) -> Teacher:
     """Read a file of another program as a network. Raises NotANetworkError."""
     found = read_file(
         path,
         kind,
-        input_shape=parse_input_shape(foreign.input_shape) if foreign.input_shape else None,
+        input_shape=parse_input_shape(external.input_shape) if external.input_shape else None,
         input_range=input_range,
-        outputs=foreign.outputs,
-        output_name=foreign.output_name,
+        outputs=external.outputs,
+        output_name=external.output_name,
     )
     opened = _whole(
         path,
@@ -237,8 +239,8 @@ def _read(path: Path, kind: Kind, foreign: Foreign, input_range: Preprocessing |
 
 def _asked(
     path: Path,
-    foreign: Foreign,
-    answering: Answering,
+    external: ExternalModelOptions,
+    answering: BlackBoxOptions,
     machine: Machine,
     input_range: Preprocessing | None,
     timeout: float,
@@ -246,14 +248,14 @@ def _asked(
     """Open what only gives its outputs."""
     black_box = open_black_box(
         str(path),
-        input_shape=parse_input_shape(foreign.input_shape) if foreign.input_shape else None,
+        input_shape=parse_input_shape(external.input_shape) if external.input_shape else None,
         classes=answering.classes,
         input_range=input_range,
         access=answering.access,
         threads=machine.threads,
         timeout=timeout,
-        outputs=foreign.outputs,
-        output_name=foreign.output_name,
+        outputs=external.outputs,
+        output_name=external.output_name,
     )
     info = info_without_architecture(black_box.input_shape, black_box.classes)
     names = () if str(path).startswith(FUNCTION) else read_names(path)
@@ -349,27 +351,27 @@ def about_outputs(path: Path, head: Head) -> tuple[str, ...]:
 
 
 def check_options_are_used(
-    foreign: Foreign, *teachers: Teacher, answering: Answering | None = None
+    external: ExternalModelOptions, *teachers: Teacher, answering: BlackBoxOptions | None = None
 ) -> None:
     """Refuse to be told what every file says by itself."""
     first = teachers[0].path
     black = any(each.black_box is not None for each in teachers)
     told = black or any(each.network is not None for each in teachers)
-    if foreign.input_range is not None and not (told or any(t.input_range for t in teachers)):
+    if external.input_range is not None and not (told or any(t.input_range for t in teachers)):
         raise RequestError(
-            f"--input-range {foreign.input_range}: '{first}' says itself that it takes -1,1; leave"
+            f"--input-range {external.input_range}: '{first}' says itself that it takes -1,1; leave"
             " --input-range out"
         )
     for name in ("outputs", "output_name"):
-        value = getattr(foreign, name)
+        value = getattr(external, name)
         if value is not None and not told:
             raise RequestError(
                 f"{flag(name)} {value}: '{first}' says itself that it gives logits; leave"
                 f" {flag(name)} out"
             )
-    if foreign.input_shape is not None and not told:
+    if external.input_shape is not None and not told:
         raise RequestError(
-            f"--input-shape {foreign.input_shape}: '{first}' says itself what it takes; leave it"
+            f"--input-shape {external.input_shape}: '{first}' says itself what it takes; leave it"
             " out"
         )
     if answering is not None and answering.classes is not None and not black:
@@ -455,7 +457,7 @@ def info_without_architecture(input_shape: tuple[int, int, int], classes: int) -
 
 def _weights(
     path: Path,
-    foreign: Foreign,
+    external: ExternalModelOptions,
     machine: Machine,
     dataset: str | None,
     input_range: Preprocessing | None,
@@ -464,11 +466,11 @@ def _weights(
     if dataset is None:
         raise _nameless(path)
     data = load_dataset(dataset, machine.data_dir)
-    names = foreign.class_names
+    names = external.class_names
     info = foreign_info(
         path,
-        foreign.model,
-        foreign.pooling,
+        external.model,
+        external.pooling,
         dataset=data.name,
         input_shape=data.input_shape,
         classes=data.classes if names is None else len(read_class_names(names)),
@@ -476,7 +478,7 @@ def _weights(
         flip=data.flip,
     )
     opened = Teacher(path, info, input_range=input_range or PIXELS)
-    return named_and_measured(opened, foreign.class_names, data)
+    return named_and_measured(opened, external.class_names, data)
 
 
 def own_data(path: Path, dataset: str | None, machine: Machine, *, needed: bool) -> Dataset | None:

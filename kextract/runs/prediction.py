@@ -41,14 +41,14 @@ def run_prediction(request: PredictRequest) -> Predictions:
     runtime.limit_threads(request.machine.threads)
     opened = open_teacher(
         request.model_file,
-        request.foreign,
+        request.external,
         request.machine,
         answering=request.answering,
         dataset=request.dataset,
         data="unwanted",
         precision=request.precision,
     )
-    check_options_are_used(request.foreign, opened, answering=request.answering)
+    check_options_are_used(request.external, opened, answering=request.answering)
     notes = list(opened.notes)
     files, pixels = _read(request.images, opened.info.input_shape, notes.append)
     runtime.start()

@@ -58,7 +58,7 @@ def prepare_student(
         architecture, pooling = OWN_ARCHITECTURE, "none"
     else:
         architecture = request.student or info.model
-        pooling = _pooling(info, architecture, request.foreign.pooling)
+        pooling = _pooling(info, architecture, request.external.pooling)
     holdout = holdout_of(info.config)
     validation = (
         cut(data, "validation", holdout) if data is not None and data.x_train is not None else None
@@ -87,14 +87,14 @@ def prepare_student(
 def _open_teacher(request: DistillRequest) -> Teacher:
     teacher = open_teacher(
         request.teacher,
-        request.foreign,
+        request.external,
         request.machine,
         answering=request.answering,
         dataset=request.dataset,
         precision=request.config.precision,
         timeout=request.config.queries.query_timeout,
     )
-    check_options_are_used(request.foreign, teacher, answering=request.answering)
+    check_options_are_used(request.external, teacher, answering=request.answering)
     return teacher
 
 

@@ -8,7 +8,7 @@ from kextract import runtime
 from kextract.config.option import flag
 from kextract.config.requests import ReportRequest
 from kextract.config.resolve import settings_of_checkpoint
-from kextract.config.shared import FOLDER, Foreign
+from kextract.config.shared import FOLDER, ExternalModelOptions
 from kextract.errors import CheckpointError, RequestError
 from kextract.reports.page import Confusion, Entry, Measured, report_page
 from kextract.runs.comparing import read_run
@@ -85,9 +85,9 @@ def _measured(
 ) -> list[Entry]:
     """Run every model on its test images."""
     runtime.limit_threads(request.machine.threads)
-    foreign = Foreign(class_names=request.class_names)
+    external = ExternalModelOptions(class_names=request.class_names)
     opened = [
-        open_teacher(path, foreign, request.machine, dataset=request.dataset, data="needed")
+        open_teacher(path, external, request.machine, dataset=request.dataset, data="needed")
         for path in paths
     ]
     told = (note for model in opened for note in model.all_notes)

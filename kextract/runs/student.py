@@ -22,13 +22,13 @@ from kextract.replicas import cluster_of
 from kextract.runs.fitting import continued, fitted
 from kextract.runs.invoke import CHOSEN
 from kextract.runs.job import Work, final_scores
-from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.loaded import LoadedTeacher, kept_in, load_teacher
 from kextract.runs.opening import Teacher
 from kextract.runs.outputs import ledger_file
 from kextract.runs.own_network import OwnNetwork
 from kextract.runs.parts import too_few_to_judge
 from kextract.runs.pictures import check_pictures, with_pictures
+from kextract.runs.resume_store import comparable, images_sha256
 from kextract.runs.transfer_images import TransferImages, transfer_images_sha256
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
@@ -111,8 +111,8 @@ class StudentPlan:
         from kextract.models.low_rank import smaller
         from kextract.training.alike import check_tells_apart
         from kextract.training.matching import matching_for
+        from kextract.training.probe_set import ProbeSet
         from kextract.training.student import distill
-        from kextract.training.unseen import Unseen
 
         request, info, validation = self.invocation.request, self.teacher.info, self.validation
         teach = partial(distill, strategy=runtime.strategy(request.strategy))
@@ -145,7 +145,7 @@ class StudentPlan:
         unseen = None
         if validation is None and teacher.classifier is not None:
             size = at_once(teacher.network, 64, all_held=True)
-            unseen = Unseen(teacher.classifier, info.input_shape, size=size)
+            unseen = ProbeSet(teacher.classifier, info.input_shape, size=size)
 
         def source_for(student: "keras.Model", config: DistillConfig) -> "Method":
             context = MethodContext(
@@ -278,7 +278,7 @@ class StudentPlan:
                 epochs=config.epochs,
                 steps_per_epoch=config.steps_per_epoch,
                 minutes=None,
-                input_range=request.foreign.input_range or self._taken(),
+                input_range=request.external.input_range or self._taken(),
             ),
         }
 
@@ -297,9 +297,9 @@ class StudentPlan:
             **comparable(config),
             "--synthesis-batch-size": generator_batch(config, teacher),
             **({"--epochs": config.epochs} if config.minutes is not None else {}),
-            "--input-range": self.invocation.request.foreign.input_range,
-            "--outputs": self.invocation.request.foreign.outputs,
-            "--output-name": self.invocation.request.foreign.output_name,
+            "--input-range": self.invocation.request.external.input_range,
+            "--outputs": self.invocation.request.external.outputs,
+            "--output-name": self.invocation.request.external.output_name,
             "--access": self.invocation.request.answering.access,
             "teacher with SHA-256": teacher.sha256,
             **({"teacher": teacher.asking.ledger.heading.teacher} if teacher.asking else {}),

@@ -72,13 +72,13 @@ def prepare_synthesis(request: SynthesizeRequest, teacher: Teacher | None = None
     if teacher is None:
         teacher = open_teacher(
             request.teacher,
-            request.foreign,
+            request.external,
             request.machine,
             dataset=request.dataset,
             data="unwanted",
             precision=request.precision,
         )
-        check_options_are_used(request.foreign, teacher)
+        check_options_are_used(request.external, teacher)
     return teacher
 
 

@@ -19,10 +19,10 @@ from kextract.models import check_input_shape, model_pooling
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
 from kextract.runs.job import Work, final_scores
-from kextract.runs.keeping import comparable, images_sha256
 from kextract.runs.outputs import output_path, stem, teacher_file
 from kextract.runs.own_network import OwnNetwork, own_network
 from kextract.runs.parts import check_shift, classes_left_out, cut, too_few_to_judge
+from kextract.runs.resume_store import comparable, images_sha256
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model

@@ -1,4 +1,4 @@
-"""Asking a teacher that may fail, under a budget, with every question in the ledger."""
+"""BudgetedTeacher a teacher that may fail, under a budget, with every question in the ledger."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from kextract.teachers.protocol import BlackBox
 
 
 @dataclass(frozen=True, slots=True)
-class AskingRules:
+class RetryPolicy:
     """How a teacher is asked."""
 
     budget: int = 20_000
@@ -36,7 +36,7 @@ def heading_of(teacher: BlackBox) -> Heading:
     return Heading(teacher.name, teacher.outputs, teacher.input_shape, teacher.classes)
 
 
-class Asking:
+class BudgetedTeacher:
     """A teacher and the ledger of what it was asked; what is in the ledger is not asked again.
 
     Questions have a place, counted from 0. Whoever asks goes through the places in order; as long
@@ -47,7 +47,7 @@ class Asking:
         self,
         teacher: BlackBox,
         ledger: Ledger,
-        rules: AskingRules,
+        rules: RetryPolicy,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

@@ -17,14 +17,14 @@ EXACT = 1e-4
 """What exact probabilities sum to, but for this."""
 
 
-class NonsenseError(ValueError):
+class InvalidOutputError(ValueError):
     """An answer that cannot be one; the text says why."""
 
     may_pass = False
     """Whether the same question may be answered better a second time."""
 
 
-class NotFiniteError(NonsenseError):
+class NotFiniteError(InvalidOutputError):
     """An answer with NaN or infinity in it, as of a service that is overloaded."""
 
     may_pass = True
@@ -36,16 +36,17 @@ def checked(outputs: Any, kind: str, count: int, classes: int) -> NDArray[Any]:
     `outputs` are an array, a tensor or a list; `kind` is one of `kextract.teachers.OUTPUTS`. Rows
     of probabilities that were rounded, percentages and numbers of eight bits are made to sum to 1.
     Where a row sums to less and has zeros, as that of a service which names the first few classes
-    only, the classes at 0 share what is missing. Raises NonsenseError for another shape or type,
-    numbers that are not finite, rows that are not a distribution and labels that are not classes.
+    only, the classes at 0 share what is missing. Raises InvalidOutputError for another shape or
+    type, numbers that are not finite, rows that are not a distribution and labels that are not
+    classes.
     """
     found = _array(outputs)
     if kind == "labels":
         return _labels(found, count, classes)
     if np.issubdtype(found.dtype, np.integer) and found.ndim == 1:
-        raise NonsenseError(f"labels where {kind} were expected: pass --access labels")
+        raise InvalidOutputError(f"labels where {kind} were expected: pass --access labels")
     if found.dtype.kind not in "fiub" or found.shape != (count, classes):
-        raise NonsenseError(f"{_shown(found)}, expected numbers {(count, classes)}")
+        raise InvalidOutputError(f"{_shown(found)}, expected numbers {(count, classes)}")
     with np.errstate(over="ignore"):
         rows = found.astype(np.float32)
     if not np.all(np.isfinite(rows)):
@@ -67,10 +68,10 @@ def _array(outputs: Any) -> NDArray[Any]:
         return found.astype(np.float32) if found.dtype.name == "bfloat16" else found
     except TypeError:
         if not hasattr(outputs, "float"):
-            raise NonsenseError(f"a {type(outputs).__name__}, expected an array") from None
+            raise InvalidOutputError(f"a {type(outputs).__name__}, expected an array") from None
         return np.asarray(outputs.float())
     except ValueError:
-        raise NonsenseError("rows of several lengths, expected an array") from None
+        raise InvalidOutputError("rows of several lengths, expected an array") from None
 
 
 def _shown(found: NDArray[Any]) -> str:
@@ -80,9 +81,9 @@ def _shown(found: NDArray[Any]) -> str:
 
 def _labels(found: NDArray[Any], count: int, classes: int) -> NDArray[np.int32]:
     if found.dtype.kind not in "iu" or found.shape != (count,):
-        raise NonsenseError(f"{_shown(found)}, expected integer labels {(count,)}")
+        raise InvalidOutputError(f"{_shown(found)}, expected integer labels {(count,)}")
     if count and not 0 <= found.min() <= found.max() < classes:
-        raise NonsenseError(
+        raise InvalidOutputError(
             f"labels from {found.min()} to {found.max()}, expected 0 to {classes - 1}"
         )
     return found.astype(np.int32)
@@ -94,11 +95,11 @@ def _precision(found: NDArray[Any]) -> float:
 
 
 def _distributions(rows: Rows, precision: float) -> Rows:
-    """Return rows (n, k) that sum to 1. Raises NonsenseError for those that are something else."""
+    """Return rows (n, k) that sum to 1. Raises InvalidOutputError for others."""
     low, high = rows.min(), rows.max()
     between = f"numbers from {low:.3g} to {high:.3g}, expected probabilities"
     if low < -SUM_TOLERANCE:
-        raise NonsenseError(f"{between}; of logits say --access full")
+        raise InvalidOutputError(f"{between}; of logits say --access full")
     for whole in WHOLES:
         if high <= whole * (1 + SUM_TOLERANCE):
             completed, wrong = _completed(rows.clip(0) / whole, precision, may_lack=whole == 1)
@@ -106,8 +107,8 @@ def _distributions(rows: Rows, precision: float) -> Rows:
                 return completed
             if whole == 1:
                 total = rows[wrong].sum(axis=1)[0]
-                raise NonsenseError(f"a row that sums to {total:.3g}, expected probabilities")
-    raise NonsenseError(between)
+                raise InvalidOutputError(f"a row that sums to {total:.3g}, expected probabilities")
+    raise InvalidOutputError(between)
 
 
 def _completed(rows: Rows, precision: float, *, may_lack: bool) -> tuple[Rows, NDArray[np.bool_]]:

@@ -23,7 +23,7 @@ from kextract.errors import CheckpointError, RequestError, StorageError
 from kextract.models.axes import Shape
 from kextract.storage.atomic import reason
 from kextract.storage.run_lock import run_lock
-from kextract.teachers.checking import NonsenseError, checked
+from kextract.teachers.checking import InvalidOutputError, checked
 from kextract.teachers.kinds import predictions
 from kextract.teachers.protocol import OUTPUTS
 from kextract.text import counted, printable
@@ -254,7 +254,7 @@ class Ledger:
                 self._responses[place] = np.frombuffer(response, dtype).reshape(shape)
         try:
             checked(self.responses, self._heading.outputs, answered, self._heading.classes)
-        except NonsenseError as error:
+        except InvalidOutputError as error:
             raise CheckpointError(f"'{self.path}': holds {error}") from error
 
 

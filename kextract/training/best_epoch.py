@@ -20,7 +20,7 @@ class BestEpoch:
     """Keeps the weights of the epoch, 0 included, that agreed most with the teacher.
 
     That is measured without labels, on validation images or, where there are none, on the images of
-    `kextract.training.unseen`; never on test images. An epoch is better if it agrees more, or as
+    `kextract.training.probe_set`; never on test images. An epoch is better if it agrees more, or as
     much at a lower divergence; what a student began with is given up for more agreement only.
     """
 

@@ -75,10 +75,12 @@ def score(
     accuracy = float((predictions == labels).mean())
     if teacher is None:
         return Scores(cross_entropy + penalty, cross_entropy, accuracy)
-    return Scores(cross_entropy + penalty, cross_entropy, accuracy, *likeness(logits, teacher))
+    return Scores(
+        cross_entropy + penalty, cross_entropy, accuracy, *agreement_and_kl(logits, teacher)
+    )
 
 
-def likeness(logits: FloatArray, teacher: FloatArray) -> tuple[float, float]:
+def agreement_and_kl(logits: FloatArray, teacher: FloatArray) -> tuple[float, float]:
     """Return agreement, 0 to 1, and mean KL(teacher || student), nats, of logits (n, k)."""
     log_target = log_softmax(teacher)
     divergence = (np.exp(log_target) * (log_target - log_softmax(logits))).sum(axis=-1)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kextract.errors import RequestError
 from kextract.losses import feature_distance
-from kextract.models.ending import Ending, averaged, ending_of, logits_and_features
+from kextract.models.classifier_head import ClassifierHead, averaged, ending_of, logits_and_features
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Matching:
     name: str
     """One of `kextract.config.MATCHES`: `features` or `maps`."""
     teacher: keras.Model
-    teacher_ending: Ending
+    teacher_ending: ClassifierHead
     student: keras.Model
-    student_ending: Ending
+    student_ending: ClassifierHead
     places: tuple[int, int] = (1, 1)
     """Height and width of the maps that are compared."""
 

@@ -21,7 +21,7 @@ LEAST_SHARE = 1e-6
 TEMPERATURE = 4.0
 
 
-def doubt_about(
+def diagnose_teacher(
     teacher: Classifier,
     path: Path,
     input_shape: tuple[int, int, int],

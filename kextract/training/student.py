@@ -22,9 +22,9 @@ from kextract.training.best_epoch import BestEpoch
 from kextract.training.evaluation import FloatArray, Predictor, score
 from kextract.training.matching import Matching
 from kextract.training.mixing import CutMix
+from kextract.training.probe_set import ProbeSet
 from kextract.training.state import put_back, put_back_source, take, take_source
-from kextract.training.unseen import Unseen
-from kextract.training.updating import descend, reporting_lost_workers, synchronize
+from kextract.training.updating import reporting_lost_workers, synchronize, train_step
 
 WARM_UP = 0.1
 """Share of all updates in which the learning rate of the `cosine` schedule rises."""
@@ -39,7 +39,7 @@ def distill(
     teacher_logits: FloatArray | None,
     *,
     match: Matching | None = None,
-    unseen: Unseen | None = None,
+    unseen: ProbeSet | None = None,
     begins_as_teacher: bool | None = None,
     resume: Snapshot | None = None,
     snapshots: bool = False,
@@ -149,7 +149,7 @@ def _compile_update(
     @compiled(reduce_retracing=True)
     def update(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         given = [tensor for tensor in batch if tensor is not None]
-        loss, agreement = descend(student, optimizer, measure, given, strategy)
+        loss, agreement = train_step(student, optimizer, measure, given, strategy)
         return loss, agreement
 
     def measure(images: tf.Tensor, target: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
@@ -196,7 +196,7 @@ class _Examiner:
         student: keras.Model,
         validation: Images | None,
         teacher_logits: FloatArray | None,
-        unseen: Unseen | None,
+        unseen: ProbeSet | None,
     ) -> None:
         self._predictor = Predictor(student)
         self._unseen = unseen

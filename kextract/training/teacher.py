@@ -21,7 +21,7 @@ from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_
 from kextract.seeds import Stream, random_generator
 from kextract.training.evaluation import Predictor, score
 from kextract.training.state import matching, put_back, take
-from kextract.training.updating import descend, reporting_lost_workers, synchronize
+from kextract.training.updating import reporting_lost_workers, synchronize, train_step
 
 Update = Callable[[np.ndarray, np.ndarray], tf.Tensor]
 
@@ -142,7 +142,7 @@ def compile_update(
             seed = tf.random.experimental.stateless_fold_in(epoch_and_step, config.seed)
             images = augment(images, shift=config.shift, flip=flip, seed=seed)
         labels = tf.gather(all_labels, indices)
-        (loss,) = descend(model, optimizer, measure, (images, labels), strategy)
+        (loss,) = train_step(model, optimizer, measure, (images, labels), strategy)
         return loss
 
     def measure(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor]:

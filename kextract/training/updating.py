@@ -19,7 +19,7 @@ Measure = Callable[..., Values]
 Called = TypeVar("Called", bound=Callable[..., Any])
 
 
-def descend(
+def train_step(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     measure: Measure,

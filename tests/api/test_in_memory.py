@@ -201,7 +201,7 @@ def test_numbers_of_numpy_are_numbers_and_its_arrays_ranges() -> None:
         | {"input_range": np.array([0, 255])},
     )
     request = run._plan.invocation.request
-    assert (request.foreign.input_range, request.config.epochs) == ("0,255", 1)
+    assert (request.external.input_range, request.config.epochs) == ("0,255", 1)
 
 
 def test_networks_in_memory_are_measured() -> None:

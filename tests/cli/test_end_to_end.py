@@ -209,14 +209,14 @@ def test_a_test_half_alone_is_enough_to_evaluate(workshop: Path, tmp_path: Path)
 
 
 def test_plain_weights_of_keras_serve_as_a_teacher(workshop: Path, tmp_path: Path) -> None:
-    foreign = tmp_path / "foreign.weights.h5"
-    foreign.write_bytes((workshop / "teacher.weights.h5").read_bytes())
-    with h5py.File(foreign, "r+") as file:
+    external = tmp_path / "external.weights.h5"
+    external.write_bytes((workshop / "teacher.weights.h5").read_bytes())
+    with h5py.File(external, "r+") as file:
         for name in list(file.attrs):
             del file.attrs[name]
         del file["kextract"]
     made = kextract(
-        *("distill", foreign, *SHORT, "--model", "lenet5", "--dataset", workshop / "shades.npz"),
+        *("distill", external, *SHORT, "--model", "lenet5", "--dataset", workshop / "shades.npz"),
         *("--method", "random", "--output", "student.weights.h5"),
         cwd=tmp_path,
     )

@@ -21,8 +21,8 @@ from kextract.errors import (
     TeacherError,
 )
 from kextract.records import EpochRecord, Snapshot
-from kextract.runs.keeping import comparable, images_sha256, reserved
 from kextract.runs.loaded import LoadedTeacher
+from kextract.runs.resume_store import comparable, images_sha256, reserved
 from kextract.runs.student import generator_batch
 from kextract.storage import read_info
 from kextract.storage.resume import Request, read_resume, resume_path, write_resume

@@ -12,7 +12,7 @@ import pytest
 
 from kextract.errors import RequestError, StorageError
 from kextract.records import EpochRecord, Snapshot
-from kextract.runs.keeping import reserved
+from kextract.runs.resume_store import reserved
 from kextract.storage.resume import read_resume, resume_path, write_resume
 from tests.cli.program import Finished, kextract, kextract_acted_on
 from tests.cli.stopping import Running

@@ -15,7 +15,7 @@ from kextract.methods.base import MethodContext
 from kextract.methods.committee import target_logits
 from kextract.methods.queries import Queries, round_ends, selected_at_once
 from kextract.records import Note, Progress
-from kextract.teachers.asking import Asking, AskingRules, heading_of
+from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
 from kextract.teachers.ledger import Ledger, open_ledger
 from tests.datasets.images import random_images
 from tests.teachers.examples import Brightness
@@ -52,8 +52,8 @@ def source(
     teacher = teacher or Corners()
     budget = config.queries.query_budget
     ledger = open_ledger(folder / "x.ledger.db", heading_of(teacher), budget)
-    rules = AskingRules(budget, config.queries.query_batch)
-    asking = Asking(teacher, ledger, rules, sleep=lambda seconds: None)
+    rules = RetryPolicy(budget, config.queries.query_batch)
+    asking = BudgetedTeacher(teacher, ledger, rules, sleep=lambda seconds: None)
     given = {} if images is None else {"queries": images}
     context = MethodContext(None, None, tiny_network(2), config, given, asking)
     return Queries(context), ledger

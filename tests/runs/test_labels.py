@@ -15,7 +15,7 @@ from PIL import Image
 import kextract
 from kextract import runtime
 from kextract.config.resolve import COMMAND_LINE, Layer
-from kextract.config.shared import Foreign, Machine
+from kextract.config.shared import ExternalModelOptions, Machine
 from kextract.errors import DatasetError, RequestError
 from kextract.records import Note
 from kextract.runs.invoke import invoke
@@ -89,8 +89,10 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def opened(path: Path, dataset: str, **foreign: Any) -> Teacher:
-    return open_teacher(path, Foreign(**foreign), Machine(), dataset=str(path.parent / dataset))
+def opened(path: Path, dataset: str, **external: Any) -> Teacher:
+    return open_teacher(
+        path, ExternalModelOptions(**external), Machine(), dataset=str(path.parent / dataset)
+    )
 
 
 def test_a_data_set_with_some_of_the_classes_is_measured_on_those(pets: Path) -> None:
@@ -217,9 +219,9 @@ def test_a_black_box_has_the_names_in_its_file_or_in_another(
     (tmp_path / "assets.extra").mkdir()
     names = (pets / "ours.txt").read_text() if within else "ant\nbee\n"
     (tmp_path / "assets.extra" / "labels.txt").write_text(names)
-    foreign = Foreign(class_names=None if within else pets / "ours.txt")
+    external = ExternalModelOptions(class_names=None if within else pets / "ours.txt")
     data = str(pets / "two")
-    found = open_teacher(tmp_path, foreign, Machine(), dataset=data)
+    found = open_teacher(tmp_path, external, Machine(), dataset=data)
     assert found.info.class_names == PETS
     assert found.data is not None and found.data.y_test is not None
     assert found.data.y_test.tolist() == [2] * 6 + [1] * 6

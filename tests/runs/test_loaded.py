@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kextract.config import DistillConfig
-from kextract.config.shared import Foreign, Machine
+from kextract.config.shared import ExternalModelOptions, Machine
 from kextract.models.statistics import batch_norm_layers
 from kextract.runs.loaded import load_teacher
 from kextract.runs.opening import open_teacher
@@ -12,7 +12,7 @@ TEACHER = Path(__file__).parents[2] / "checkpoints" / "strokes-resnet11.weights.
 
 
 def test_a_teacher_is_there_as_it_is_and_folded() -> None:
-    opened = open_teacher(TEACHER, Foreign(), Machine(), data="unwanted")
+    opened = open_teacher(TEACHER, ExternalModelOptions(), Machine(), data="unwanted")
     config = DistillConfig(precision="float32")
     teacher = load_teacher(opened, config, None, ledger=None, access=None)
     assert teacher.network is not None and teacher.folded is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kextract.config.shared import Foreign
+from kextract.config.shared import ExternalModelOptions
 from kextract.errors import RequestError
 from kextract.models.heads import Head
 from kextract.models.input_range import NAMED, RangeGuess
@@ -39,10 +39,13 @@ def test_outputs_that_are_not_sure_are_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("foreign", "flag"),
-    [(Foreign(outputs="logits"), "--outputs"), (Foreign(output_name="age"), "--output-name")],
+    ("external", "flag"),
+    [
+        (ExternalModelOptions(outputs="logits"), "--outputs"),
+        (ExternalModelOptions(output_name="age"), "--output-name"),
+    ],
 )
-def test_a_checkpoint_is_not_told_what_it_gives(foreign: Foreign, flag: str) -> None:
+def test_a_checkpoint_is_not_told_what_it_gives(external: ExternalModelOptions, flag: str) -> None:
     opened = Teacher(PATH, info_without_architecture((16, 16, 1), 3))
     with pytest.raises(RequestError, match=flag):
-        check_options_are_used(foreign, opened)
+        check_options_are_used(external, opened)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from kextract.errors import TeacherError
-from kextract.teachers.asking import Asking, AskingRules, heading_of
+from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
 from kextract.teachers.ledger import Counts, Ledger, open_ledger
 from kextract.teachers.python_function import EndedError
 from tests.teachers.examples import Brightness, expected, pictures
 
-RULES = AskingRules(budget=40, at_once=4)
+RULES = RetryPolicy(budget=40, at_once=4)
 
 
 def ask(
@@ -19,13 +19,13 @@ def ask(
     teacher: Brightness,
     images: Any,
     place: int = 0,
-    rules: AskingRules = RULES,
+    rules: RetryPolicy = RULES,
     sleep: Callable[[float], object] = lambda seconds: None,
 ) -> Counts:
     """Ask in a run of its own; return what the ledger counts after it."""
     path = folder / "x.ledger.db"
     with open_ledger(path, heading_of(teacher), rules.budget) as ledger:
-        asking = Asking(teacher, ledger, rules, sleep=lambda seconds: void(sleep(seconds)))
+        asking = BudgetedTeacher(teacher, ledger, rules, sleep=lambda seconds: void(sleep(seconds)))
         exhaust(asking.ask(images, place))
         return ledger.counts
 
@@ -75,7 +75,7 @@ def test_a_second_run_asks_only_what_lies_beyond_the_ledger(tmp_path: Path) -> N
 
 def test_the_budget_ends_the_asking_to_the_image(tmp_path: Path) -> None:
     teacher = Brightness()
-    counts = ask(tmp_path, teacher, pictures(20), rules=AskingRules(budget=10, at_once=4))
+    counts = ask(tmp_path, teacher, pictures(20), rules=RetryPolicy(budget=10, at_once=4))
     assert counts == Counts(sent=10, asked=10, answered=10)
     assert teacher.received == 10
 
@@ -90,7 +90,7 @@ def test_images_that_are_sent_again_count_again(tmp_path: Path) -> None:
 def test_what_is_sent_again_never_exceeds_the_budget(tmp_path: Path) -> None:
     teacher = Brightness(faults=[OSError("no route")] * 3)
     with pytest.raises(TeacherError):
-        ask(tmp_path, teacher, pictures(8), rules=AskingRules(budget=10, at_once=4))
+        ask(tmp_path, teacher, pictures(8), rules=RetryPolicy(budget=10, at_once=4))
     assert teacher.received == 8
 
 
@@ -111,7 +111,7 @@ def test_what_may_pass_is_asked_again_and_never_kept(tmp_path: Path, fault: Any)
 def test_an_answer_of_the_wrong_kind_is_not_asked_for_again(tmp_path: Path, answer: Any) -> None:
     teacher = Brightness(faults=[None, answer])
     with pytest.raises(
-        TeacherError, match=r"and is not asked again: NonsenseError: .*; 4 responses"
+        TeacherError, match=r"and is not asked again: InvalidOutputError: .*; 4 responses"
     ):
         ask(tmp_path, teacher, pictures(8))
     assert teacher.received == 8
@@ -142,7 +142,7 @@ def test_a_teacher_that_keeps_failing_is_given_up_in_one_line_and_the_ledger_is_
 
 def test_waits_double_up_to_the_longest(tmp_path: Path) -> None:
     waits: list[float] = []
-    rules = AskingRules(budget=40, at_once=4, attempts=5, wait=1.0, longest_wait=3.0)
+    rules = RetryPolicy(budget=40, at_once=4, attempts=5, wait=1.0, longest_wait=3.0)
     teacher = Brightness(faults=[OSError("busy")] * 4)
     ask(tmp_path, teacher, pictures(4), rules=rules, sleep=waits.append)
     assert waits == [1.0, 2.0, 3.0, 3.0]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kextract.teachers.checking import NonsenseError, checked
+from kextract.teachers.checking import InvalidOutputError, checked
 
 NAN = float("nan")
 ROWS = [[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]]
@@ -116,7 +116,7 @@ def test_whole_numbers_may_be_probabilities(dtype: Any) -> None:
 
 def test_only_numbers_that_are_not_finite_may_be_others_the_next_time() -> None:
     for outputs, may_pass in (([[NAN] * 3], True), ([[0.5] * 3], False), (None, False)):
-        with pytest.raises(NonsenseError) as caught:
+        with pytest.raises(InvalidOutputError) as caught:
             checked(outputs, "probabilities", 1, 3)
         assert caught.value.may_pass is may_pass
 
@@ -169,5 +169,5 @@ def test_no_answers_to_no_images_make_sense(kind: str) -> None:
     ],
 )
 def test_nonsense_is_told_apart(outputs: Any, kind: str, says: str) -> None:
-    with pytest.raises(NonsenseError, match=says):
+    with pytest.raises(InvalidOutputError, match=says):
         checked(outputs, kind, 2, 3)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.teachers.asking import Asking, AskingRules, heading_of
+from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
 from kextract.teachers.ledger import Counts, Ledger, open_ledger
 from tests.teachers.examples import Brightness, pictures
 
@@ -68,8 +68,8 @@ def run(folder: Path, teacher: Brightness, reaper: Reaper) -> tuple[Path, Counts
     ledger = Watched(path, room=60)
     ledger.reaper = reaper
     try:
-        rules = AskingRules(budget=60, at_once=BATCH)
-        for _ in Asking(Counting(), ledger, rules).ask(IMAGES, 0):
+        rules = RetryPolicy(budget=60, at_once=BATCH)
+        for _ in BudgetedTeacher(Counting(), ledger, rules).ask(IMAGES, 0):
             pass
     except Killed:
         pass

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kextract import runtime
 from kextract.losses import cross_entropy
 from kextract.models.batch_norm import BatchNormalization
-from kextract.training.updating import descend, synchronize
+from kextract.training.updating import synchronize, train_step
 from tests.training.examples import CLASSES, SHAPE, easy_images, figures, records, tiny_network
 from tests.training.test_student import lessons
 
@@ -44,7 +44,7 @@ def moved(kind: Any, count: int, strategy: Any) -> list[Any]:
 
     @tf.function(autograph=False)
     def step(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return descend(model, optimizer, measure, (images, labels), strategy)
+        return train_step(model, optimizer, measure, (images, labels), strategy)
 
     data = easy_images(count)
     (loss,) = step(tf.constant(data.x / 127.5 - 1, tf.float32), tf.constant(data.y, tf.int32))

@@ -12,7 +12,7 @@ from kextract.models.frozen import frozen
 from kextract.models.made_up_images import probe_images
 from kextract.storage import read_info
 from kextract.storage.loading import load_model
-from kextract.training.sanity import doubt_about
+from kextract.training.sanity import diagnose_teacher
 
 ROOT = Path(__file__).parents[2]
 PATH = Path("teacher.weights.h5")
@@ -22,7 +22,7 @@ BIASES = np.array([3.0, 1.0, 0.0, 2.0])
 
 def doubt(model: Any, shape: tuple[int, int, int] = SHAPE, recipe: str = "corrected") -> str | None:
     classifier = frozen(model, batch_statistics=recipe == "article")
-    return doubt_about(classifier, PATH, shape, None, None)
+    return diagnose_teacher(classifier, PATH, shape, None, None)
 
 
 def lenet(change: Any = None, layer: str = "logits") -> Any:
@@ -90,7 +90,7 @@ def by_images(predictions: Any, labels: Any) -> str | None:
     """What is said of a sound teacher that gives these classes to the validation images."""
     images = Images(np.zeros((len(labels), *SHAPE), np.uint8), np.asarray(labels))
     logits = np.eye(CLASSES)[predictions]
-    return doubt_about(frozen(lenet(), batch_statistics=False), PATH, SHAPE, images, logits)
+    return diagnose_teacher(frozen(lenet(), batch_statistics=False), PATH, SHAPE, images, logits)
 
 
 LABELS = np.arange(400) % CLASSES
@@ -124,7 +124,7 @@ def test_answers_on_the_images_that_are_no_numbers_are_refused() -> None:
     images = Images(np.zeros((2, *SHAPE), np.uint8), np.array([0, 1]))
     logits = np.array([[0.0, 1, 2, 3], [0, 1, np.inf, 0]])
     with pytest.raises(CheckpointError, match=str(PATH)):
-        doubt_about(frozen(lenet(), batch_statistics=False), PATH, SHAPE, images, logits)
+        diagnose_teacher(frozen(lenet(), batch_statistics=False), PATH, SHAPE, images, logits)
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 1), (17, 40, 3)])
@@ -143,5 +143,5 @@ def test_they_are_looked_at_a_few_at_a_time() -> None:
         sizes.append(len(images))
         return tf.random.stateless_normal((len(images), CLASSES), [0, len(sizes)])
 
-    assert doubt_about(teacher, PATH, SHAPE, None, None) is None
+    assert diagnose_teacher(teacher, PATH, SHAPE, None, None) is None
     assert max(sizes) <= 16

@@ -11,7 +11,7 @@ from kextract.config import TeacherConfig
 from kextract.methods.base import MethodContext
 from kextract.methods.making import make_method
 from kextract.models.frozen import frozen
-from kextract.models.statistics import heard
+from kextract.models.statistics import record_calls
 from kextract.records import EpochRecord, Event
 from kextract.training.evaluation import Predictor
 from kextract.training.student import distill
@@ -24,7 +24,7 @@ from tests.training.test_student import CONFIG, VALIDATION
 def counted(*models: Any) -> Iterator[list[str]]:
     """Note every call of a network from Python: one for each time that it is traced."""
     calls: list[str] = []
-    with heard([model.get_layer("conv2d") for model in models], lambda *_: calls.append("")):
+    with record_calls([model.get_layer("conv2d") for model in models], lambda *_: calls.append("")):
         yield calls
 
 

@@ -19,7 +19,7 @@ from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.models.made_up_images import of_all_kinds
 from kextract.models.statistics import layers_within
 from kextract.storage.archive.graph import ends_by_name
-from kextract.storage.archive.head import Ending, ending, take_off
+from kextract.storage.archive.head import OutputOperation, ending, take_off
 from kextract.storage.archive.values import Json, only_end
 from kextract.storage.refusal import Refused
 
@@ -49,7 +49,7 @@ def head_of(
     shape: Shape,
     input_range: Preprocessing,
     few: NDArray[Any],
-    end: Ending | None,
+    end: OutputOperation | None,
     taken_off: bool,
     requested: str | None = None,
 ) -> Head:
@@ -145,7 +145,7 @@ def _seen(
     return arranged(pixels, network.input_shape[1:])
 
 
-def _check_one_distribution(network: keras.Model, end: Ending) -> None:
+def _check_one_distribution(network: keras.Model, end: OutputOperation) -> None:
     """Raise Refused where what sums to 1 is only a part of the outputs."""
     if not end.reshaped:
         return

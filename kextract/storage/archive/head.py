@@ -29,7 +29,7 @@ _ENDS = {"softmax": "probabilities", "sigmoid": "sigmoids", "logsoftmax": "log-p
 
 
 @dataclass(frozen=True)
-class Ending:
+class OutputOperation:
     """The last layer of a description that changes numbers."""
 
     layer: Json
@@ -44,13 +44,13 @@ class Ending:
         return _ENDS.get(self.operation, "logits")
 
 
-def ending(model: Json, place: Place | None = None) -> Ending | None:
+def ending(model: Json, place: Place | None = None) -> OutputOperation | None:
     """Find what a description ends in, or what one of its outputs does; None where that is lost."""
     found = _before(model, place)
-    return found if isinstance(found, Ending) else None
+    return found if isinstance(found, OutputOperation) else None
 
 
-def take_off(end: Ending, requested: str | None = None) -> bool:
+def take_off(end: OutputOperation, requested: str | None = None) -> bool:
     """Describe the layer without the softmax or sigmoid that it ends in; say whether it had one.
 
     Where `requested` says that the outputs are something else, it stays. The layer then computes in
@@ -84,7 +84,9 @@ def _is_over_classes(layer: Json) -> bool:
     return plain and config.get("axis", -1) in (-1, [-1])
 
 
-def _before(model: Json, place: Place | None, reshaped: bool = False) -> Ending | bool | None:
+def _before(
+    model: Json, place: Place | None, reshaped: bool = False
+) -> OutputOperation | bool | None:
     """Go back from an output: the ending, None where that is lost, or whether all is the same.
 
     A model that only arranges gives True where it may change axes, False where it does not.
@@ -113,7 +115,7 @@ def _before(model: Json, place: Place | None, reshaped: bool = False) -> Ending 
         else:
             operation = _operation(layer)
             if operation is not None:
-                return Ending(layer, operation, reshaped)
+                return OutputOperation(layer, operation, reshaped)
             reshaped = reshaped or layer["class_name"] in _SHAPING
         if is_graph(model):
             given = {source for source, _ in sources(layer["inbound_nodes"])}

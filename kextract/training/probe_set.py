@@ -12,7 +12,7 @@ from kextract.methods.leaves import class_balanced
 from kextract.models.batches import SMALL, in_batches
 from kextract.models.made_up_images import drawings, photographs
 from kextract.seeds import Stream, random_generator
-from kextract.training.evaluation import Predictor, likeness, log_softmax
+from kextract.training.evaluation import Predictor, agreement_and_kl, log_softmax
 
 COUNT, LEAST_COUNT = 256, 64
 """Images that are kept: fewer of more than `SMALL` pixels, of which each takes longer."""
@@ -20,7 +20,7 @@ CANDIDATES = 4
 """Images that are made up for each one that is kept, so that all classes are among them."""
 
 
-class Unseen:
+class ProbeSet:
     """Procedural images like photographs and like drawings, the same for every run."""
 
     def __init__(
@@ -40,5 +40,5 @@ class Unseen:
 
     def measure(self, predictor: Predictor) -> dict[str, float]:
         """Return how a student's predictions agree with the teacher's, as details of an epoch."""
-        agreement, kl = likeness(predictor.logits(self._images), self._logits)
+        agreement, kl = agreement_and_kl(predictor.logits(self._images), self._logits)
         return {"unseen_agreement": agreement, "unseen_kl": kl}

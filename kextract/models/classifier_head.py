@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kextract.models.statistics import heard, layers_within
+from kextract.models.statistics import layers_within, record_calls
 
 Call = tuple[Any, tf.Tensor, tf.Tensor]
 """A layer, what it was given and what it made of that."""
@@ -24,7 +24,7 @@ ARRANGING = (
 
 
 @dataclass(frozen=True)
-class Ending:
+class ClassifierHead:
     """The last layers of a network, from its last features on."""
 
     classifier: keras.layers.Dense | keras.layers.Conv2D
@@ -48,7 +48,7 @@ class Ending:
         height, width, _ = shape
         return height, width
 
-    def has_features_of(self, other: "Ending") -> bool:
+    def has_features_of(self, other: "ClassifierHead") -> bool:
         """Tell whether one classifier can stand in the place of the other."""
         mine, others = (
             (
@@ -62,7 +62,7 @@ class Ending:
         )
         return self.given is not None and mine == others
 
-    def places_with(self, other: "Ending") -> tuple[int, int] | None:
+    def places_with(self, other: "ClassifierHead") -> tuple[int, int] | None:
         """Return height and width of the smaller of two maps, if the larger can be averaged to it.
 
         None also where one of the two has no maps of more than one place.
@@ -91,13 +91,13 @@ class Ending:
         return maps + self.classifier.bias if self.classifier.use_bias else maps
 
 
-def ending_of(model: keras.Model) -> Ending | None:
+def ending_of(model: keras.Model) -> ClassifierHead | None:
     """Find the end of a network of images; None where it does not end in a linear classifier.
 
     The network is applied to one grey image.
     """
     calls: list[Call] = []
-    with heard(layers_within(model), lambda *call: calls.append(call)):
+    with record_calls(layers_within(model), lambda *call: calls.append(call)):
         passed = model(tf.zeros((1, *model.input_shape[1:])), training=False)
     classes = passed.shape[-1]
     classifier, arranging = None, list[keras.layers.Layer]()
@@ -115,11 +115,13 @@ def ending_of(model: keras.Model) -> Ending | None:
     if classifier is None:
         return None
     features = tuple(passed.shape[1:])
-    return Ending(classifier, tuple(arranging), features, _given(classifier, arranging, features))
+    return ClassifierHead(
+        classifier, tuple(arranging), features, _given(classifier, arranging, features)
+    )
 
 
 def logits_and_features(
-    model: keras.Model, ending: Ending, images: tf.Tensor, *, training: bool
+    model: keras.Model, ending: ClassifierHead, images: tf.Tensor, *, training: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Apply a network to images (n, h, w, c); works inside `tf.function` too.
 
@@ -127,7 +129,7 @@ def logits_and_features(
     """
     seen: list[tf.Tensor] = []
     first = (*ending.arranging, ending.classifier)[0]
-    with heard([first], lambda _, given, __: seen.append(given)):
+    with record_calls([first], lambda _, given, __: seen.append(given)):
         logits = model(images, training=training)
     return logits, tf.cast(seen[-1], tf.float32)
 
@@ -141,7 +143,7 @@ def averaged(maps: tf.Tensor, places: tuple[int, int]) -> tf.Tensor:
 def _given(
     classifier: keras.layers.Layer, arranging: Sequence[keras.layers.Layer], shape: tuple[int, ...]
 ) -> str | None:
-    """Say what becomes of features before the classifier, see `Ending.given`."""
+    """Say what becomes of features before the classifier, see `ClassifierHead.given`."""
     if isinstance(classifier, keras.layers.Conv2D):
         return None if arranging else "map"
     probe = np.random.default_rng(0).uniform(1, 2, (1, *shape)).astype(np.float32)

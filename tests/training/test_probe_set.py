@@ -4,13 +4,13 @@ import tensorflow as tf
 
 from kextract.models.frozen import frozen
 from kextract.training.evaluation import Predictor
-from kextract.training.unseen import Unseen
+from kextract.training.probe_set import ProbeSet
 from tests.training.examples import SHAPE, tiny_network
 
 
 def test_a_student_that_is_its_teacher_agrees_on_all_that_it_never_saw() -> None:
     teacher = tiny_network(1)
-    unseen = Unseen(frozen(teacher, batch_statistics=False), SHAPE)
+    unseen = ProbeSet(frozen(teacher, batch_statistics=False), SHAPE)
     measured = unseen.measure(Predictor(teacher))
     assert measured["unseen_agreement"] == 1.0
     assert measured["unseen_kl"] == pytest.approx(0.0, abs=1e-6)
@@ -25,5 +25,5 @@ def test_a_student_that_says_one_class_agrees_by_chance_however_the_teacher_lean
 
     always = tiny_network(1)
     always.layers[-1].set_weights([np.zeros_like(w) for w in always.layers[-1].get_weights()])
-    agreement = Unseen(teacher, SHAPE).measure(Predictor(always))["unseen_agreement"]
+    agreement = ProbeSet(teacher, SHAPE).measure(Predictor(always))["unseen_agreement"]
     assert agreement == pytest.approx(0.5, abs=0.17)

@@ -33,7 +33,7 @@ _FORMER_DEFAULTS = {"--leaves": 32768, "--synthesis-batch-size": 128}
 _FORMER_FLAGS = {flag(former): flag(name) for former, name in FORMER_NAMES.items()}
 
 
-class Keeping:
+class ResumeStore:
     """Keeps the last finished epoch of one run beside its output."""
 
     def __init__(
@@ -171,7 +171,7 @@ class Keeping:
 @contextmanager
 def reserved(
     output: Path, *, resume: bool, overwrite: bool, command: str, ledger: Path | None = None
-) -> Iterator[Keeping]:
+) -> Iterator[ResumeStore]:
     """Reserve an output for one run and keep the run's epochs beside it.
 
     Raises RequestError, before any work, for an output that cannot be written or that another run
@@ -189,9 +189,9 @@ def reserved(
     with run_lock(output):
         earlier = earlier_run(output, resume=resume, overwrite=overwrite)
         extended = finished and not overwrite
-        keeping = Keeping(output, earlier, command, extended=extended, ledger=ledger)
-        with keeping.explained():
-            yield keeping
+        store = ResumeStore(output, earlier, command, extended=extended, ledger=ledger)
+        with store.explained():
+            yield store
 
 
 def comparable(config: TeacherConfig | DistillConfig) -> dict[str, Any]:
