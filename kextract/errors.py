@@ -59,6 +59,18 @@ class RequestError(KextractError):
     exit_code = 2
 
 
+class MissingExtraError(RequestError):
+    """A library that only some of what kextract does needs is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what}, which is not installed: {install_extra(extra)}")
+
+
+def install_extra(extra: str) -> str:
+    """Say how to install an extra of this package, which is on no index, from its folder."""
+    return f"in kextract's folder run uv sync --extra {extra} (or pip install '.[{extra}]')"
+
+
 class UnknownNameError(RequestError):
     """A name that is in no registry; suggests the nearest one that is."""
 

@@ -4,7 +4,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from kextract.errors import RequestError, UnknownNameError
+from kextract.errors import MissingExtraError, RequestError, UnknownNameError
 from kextract.models.input_range import PIXELS, Preprocessing
 
 ARITHMETICS = {
@@ -23,7 +23,7 @@ class FormatSpec:
     """Of a file's name; a SavedModel is a folder and has none."""
     class_names: str | None
     """Where class names are in it; None where there is no place for them."""
-    extra: str | None = None
+    extra: str = ""
     """The optional dependencies of kextract that it needs."""
     modules: tuple[str, ...] = ()
     """What these are imported as."""
@@ -107,7 +107,4 @@ def check_installed(name: str) -> None:
     spec = format_spec(name)
     missing = [module for module in spec.modules if importlib.util.find_spec(module) is None]
     if missing:
-        raise RequestError(
-            f"--format {name}: needs {', '.join(missing)}, which is not installed:"
-            f" pip install 'kextract[{spec.extra}]'"
-        )
+        raise MissingExtraError(f"--format {name} needs {', '.join(missing)}", spec.extra)

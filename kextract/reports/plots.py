@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kextract.errors import RequestError
+from kextract.errors import MissingExtraError, RequestError
 from kextract.reports.comparison import epoch_spreads, value_in
 from kextract.reports.runs import Group, Spread, spread
 from kextract.text import one_line
@@ -405,7 +405,5 @@ def styled() -> Any:
     try:
         import matplotlib.style
     except ImportError:
-        raise RequestError(
-            "plots need matplotlib, which is not installed: pip install 'kextract[plots]'"
-        ) from None
+        raise MissingExtraError("plots need matplotlib", "plots") from None
     return matplotlib.style.context(STYLE)

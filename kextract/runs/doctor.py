@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from kextract.datasets.registry import DATASETS
+from kextract.errors import install_extra
 from kextract.runtime import keras_json
 
 Status = Literal["ok", "optional", "problem"]
@@ -126,7 +127,7 @@ def _extras() -> list[Finding]:
         if all(found.values()):
             findings.append(Finding(f"extra '{extra}'", text))
         else:
-            advice = f"for {USES[extra]}: pip install 'kextract[{extra}]'"
+            advice = f"for {USES[extra]}: {install_extra(extra)}"
             findings.append(Finding(f"extra '{extra}'", text, "optional", advice))
     return findings
 

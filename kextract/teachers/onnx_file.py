@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.errors import RequestError
+from kextract.errors import MissingExtraError, RequestError
 from kextract.models.heads import Producers, choose_output, last_operation, size_text
 from kextract.teachers.layout import Numbers
 from kextract.teachers.model_file import Network, refusing
 
-MISSING = "onnxruntime, which runs '{path}', is not installed: pip install 'kextract[onnx]'"
 NUMBERS = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -34,7 +33,7 @@ def open_onnx(path: Path, threads: int | None = None, output_name: str | None = 
     try:
         import onnxruntime as ort
     except ImportError:
-        raise RequestError(MISSING.format(path=path)) from None
+        raise MissingExtraError(f"'{path}' needs onnxruntime", "onnx") from None
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads or 0

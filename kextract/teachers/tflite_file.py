@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.errors import RequestError
+from kextract.errors import MissingExtraError, RequestError
 from kextract.models.heads import (
     Producers,
     choose_output,
@@ -17,8 +17,6 @@ from kextract.models.heads import (
 from kextract.runtime import native_stderr_held
 from kextract.teachers.layout import Numbers
 from kextract.teachers.model_file import Network, refusing
-
-MISSING = "LiteRT, which runs '{path}', is not installed: pip install 'kextract[tflite]'"
 
 
 def open_tflite(path: Path, threads: int | None = None, output_name: str | None = None) -> Network:
@@ -31,7 +29,7 @@ def open_tflite(path: Path, threads: int | None = None, output_name: str | None 
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        raise RequestError(MISSING.format(path=path)) from None
+        raise MissingExtraError(f"'{path}' needs LiteRT", "tflite") from None
     with refusing(path, "LiteRT"):
         # It greets on the terminal from native code.
         with native_stderr_held():

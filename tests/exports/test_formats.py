@@ -58,7 +58,7 @@ def test_a_missing_runtime_is_answered_with_what_to_install(
     format: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(RequestError, match=rf"{module}.*pip install 'kextract\[{format}\]'") as it:
+    with pytest.raises(RequestError, match=rf"{module}.*uv sync --extra {format}") as it:
         check_installed(format)
     assert "\n" not in str(it.value)
 

@@ -27,14 +27,14 @@ def test_a_missing_extra_is_told_with_the_command_that_brings_it(
     monkeypatch.setattr(doctor, "EXTRAS", {"plots": ("no-such-package",)})
     finding = found()["extra 'plots'"]
     assert finding.status == "optional"
-    assert "pip install 'kextract[plots]'" in finding.advice
+    assert "uv sync --extra plots" in finding.advice
 
 
 def test_tensorboard_lacks_what_newer_setuptools_lack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
     finding = found()["extra 'tensorboard'"]
     assert "pkg_resources missing" in finding.found
-    assert "pip install 'kextract[tensorboard]'" in finding.advice
+    assert "uv sync --extra tensorboard" in finding.advice
 
 
 @pytest.mark.parametrize(

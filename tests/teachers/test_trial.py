@@ -15,7 +15,7 @@ FAULTS = {
     "import os; os.abort()": "crashes on it (SIGABRT)",
     "while True: pass": "was not done with a few images after 1 seconds",
     "bytearray(1 << 34)": "crashes on it (MemoryError)",
-    "print('chatter'); raise ImportError": "is not installed: pip install",
+    "print('chatter'); raise ImportError": "is not installed: in kextract's folder run uv",
 }
 """What a runtime may do, in place of its import, and what is said of it."""
 

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.errors import RequestError
+from kextract.errors import MissingExtraError
 from kextract.foreign.onnx.graph import Graph, Node, Port
 from kextract.foreign.refusing import NotRead, Refused, Unclear, printable
 from kextract.models.heads import SeveralOutputsError, size_text
 
-MISSING = "onnx, which reads '{path}', is not installed: pip install 'kextract[onnx]'"
 OPSETS = range(7, 24)
 MAX_FILE_BYTES = (1 << 31) - 1
 """More cannot be in one protobuf message; larger networks keep their tensors beside it."""
@@ -57,7 +56,7 @@ def load_graph(path: Path, output_name: str | None = None) -> Graph:
     try:
         import onnx
     except ImportError:
-        raise RequestError(MISSING.format(path=path)) from None
+        raise MissingExtraError(f"'{path}' needs onnx", "onnx") from None
     from google.protobuf.message import DecodeError
 
     if not path.is_file():
