@@ -1,7 +1,7 @@
 # What the studies have in common; sourced, not run. Needs $OUT, the folder of the results, and
 # $KEXTRACT, the words that call the program.
 
-run() { # run NAME SUBCOMMAND ARGUMENT...: makes $OUT/NAME.weights.h5, or goes on with it
+run() { # run NAME SUBCOMMAND ARGUMENT...: makes $OUT/NAME.weights.h5, or continues it
     local name=$1
     shift
     echo "$name"

@@ -51,7 +51,7 @@ def results() -> TextIO:
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """Import somebody's code in the block; what it writes, then and later, goes to stderr.
+    """Import the user's code in the block; what it writes, then and later, goes to stderr.
 
     Its prints do, if it is called in threads of its own, and what native code and processes of its
     own write to the descriptor of stdout. Outside of `usable_stdout` nothing changes.

@@ -48,8 +48,8 @@ def settings_of(
     """Take the options of a command out of a document, converted, by name.
 
     Other commands' tables are left alone, and so are top-level keys `besides` them. Raises
-    UnknownNameError, with the nearest name, for a table that is no command and a key that is no
-    option; RequestError for a value of another type.
+    UnknownNameError, with the nearest name, for a table that is not a command and a key that
+    is not an option; RequestError for a value of another type.
     """
     for name, value in document.items():
         if name in besides:

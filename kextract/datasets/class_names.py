@@ -64,7 +64,7 @@ def read_class_names(path: Path, classes: int | None = None) -> tuple[str, ...]:
 
 
 def are_names(found: Sequence[str]) -> bool:
-    """Tell whether texts of somebody else can be shown as names."""
+    """Tell whether untrusted texts can be shown as names."""
     return all(name.isprintable() and 0 < len(name) <= LONGEST_NAME for name in found)
 
 

@@ -103,8 +103,8 @@ class NpzFile:
 def open_npz(path: Path, wanted: Mapping[str, str]) -> Iterator[NpzFile]:
     """Open an `.npz` and check the headers of the arrays `wanted` (name -> dtype kinds).
 
-    Raises DatasetError naming the file where it is no `.npz`, is damaged, or declares an array of
-    another kind or more than MAX_BYTES in all.
+    Raises DatasetError naming the file where it is not an `.npz`, is damaged, or declares an array
+    of another kind or more than MAX_BYTES in all.
     """
     where = one_line(path)
     with _damage_named(where):

@@ -143,5 +143,5 @@ def _from_csv(text: str) -> list[Row]:
 def _from_json_lines(text: str) -> list[Row]:
     rows = [json.loads(line) for line in text.splitlines()]
     if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a line is no JSON object")
+        raise ValueError("a line is not a JSON object")
     return rows

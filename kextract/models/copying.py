@@ -29,7 +29,7 @@ def code_of_its_own(network: keras.Model) -> str | None:
         elif isinstance(layer, keras.layers.Lambda) or _package(type(layer)) not in OURS:
             try:
                 type(layer).from_config(layer.get_config())
-            except Exception:  # Whatever the code of somebody else raises.
+            except Exception:  # Whatever the user's code raises.
                 return f"the layer '{layer.name}'"
     return None
 
@@ -78,7 +78,7 @@ def copied(network: keras.Model, instead: Mapping[int, Sequence[Part]]) -> keras
         parts = instead.get(id(layer))
         if parts is None:
             copy = type(layer).from_config(layer.get_config())
-            # An operation that is no layer has no weights.
+            # An operation that is not a layer has no weights.
             if isinstance(layer, keras.Layer):
                 weights.append((copy, layer.get_weights()))
             return copy

@@ -1,4 +1,4 @@
-"""Which numbers a network of somebody else takes for black and white; nothing here needs Keras."""
+"""Which numbers another program's network takes for black and white; nothing here needs Keras."""
 
 import math
 import tomllib

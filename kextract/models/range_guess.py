@@ -1,4 +1,4 @@
-"""Which pixels a network of somebody else takes, found out without any of its images.
+"""Which pixels a network of another program takes, found out without any of its images.
 
 A network that scales its pixels itself tells what it expects. Else its first batch normalization
 has stored the statistics of what it saw in training: images made up to look like photographs or

@@ -89,7 +89,7 @@ def record_calls(
 ) -> Iterator[None]:
     """Call `note` with the layer, what goes in and what comes out, at every call of a layer.
 
-    The inputs are no outputs of a functional model where models are inside models, so a second
+    The inputs are not outputs of a functional model where models are inside models, so a second
     model that returns them cannot be had: a listener stands before each `call` for a while.
     """
 

@@ -113,7 +113,7 @@ def _traced(
     pixels, before = keras.Input(shape, name="pixels"), len(model.variables)
     try:
         outputs = model(pixels)
-    except Exception as error:  # Whatever the code of somebody else raises.
+    except Exception as error:  # Whatever the user's code raises.
         reason = one_line(str(error)) or type(error).__name__
         raise RequestError(f"{what}: the model '{model.name}' fails on images: {reason}") from error
     if len(model.variables) != before:

@@ -1,4 +1,4 @@
-"""A run in Python: it goes on while somebody looks at it."""
+"""A run in Python: it advances while it is iterated over."""
 
 from collections.abc import Iterator
 from pathlib import Path

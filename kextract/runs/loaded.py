@@ -23,7 +23,7 @@ class LoadedTeacher:
 
     network: "keras.Model | None" = None
     folded: "keras.Model | None" = None
-    """The same function, sooner, for all that do not ask for its batch normalizations."""
+    """The same function, faster, for all that do not ask for its batch normalizations."""
     classifier: "Classifier | None" = None
     """The network as a function that never changes it."""
     sha256: str | None = None

@@ -408,7 +408,7 @@ def in_memory(
     try:
         digest = model_sha256(found.classifier)
     except ValueError:
-        # A layer of somebody's own may save whatever it likes.
+        # A custom layer may save whatever it likes.
         weights = found.classifier.get_weights()
         digest = sha256_of_tensors({str(place): value for place, value in enumerate(weights)})
     classes = int(found.classifier.output_shape[-1])

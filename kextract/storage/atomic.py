@@ -110,7 +110,7 @@ def check_folder(path: Path, overwrite: bool) -> None:
     if not os.path.lexists(path):
         return
     if not (path / SAVED_MODEL).is_file() or path.is_symlink():
-        raise RequestError(f"--output: '{path}' exists and is no SavedModel; name a new folder")
+        raise RequestError(f"--output: '{path}' exists and is not a SavedModel; name a new folder")
     if not overwrite:
         raise _exists(path)
 

@@ -1,4 +1,4 @@
-"""Texts in the attributes of an HDF5 file from strangers, of fixed or of variable length."""
+"""Texts in the attributes of an untrusted HDF5 file, of fixed or of variable length."""
 
 import math
 from typing import Any

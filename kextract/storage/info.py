@@ -93,7 +93,7 @@ def check_info(info: CheckpointInfo) -> None:
         _check_whole("input_shape", size, 1, 1 << 20)
     _check_whole("classes", info.classes, 1, MAX_CLASSES)
     named = all(isinstance(name, str) for name in info.class_names)
-    _check("class_names", named, "holds something that is no text")
+    _check("class_names", named, "holds something that is not text")
     _check("class_names", len(info.class_names) in (0, info.classes), "is not one name per class")
     _check_whole("seed", info.seed, 0, _LARGEST)
     for name in ("sha256", "teacher_sha256"):
@@ -128,7 +128,7 @@ def _is_utc(text: str) -> bool:
 
 def _check_metrics(name: str, metrics: object) -> None:
     if not isinstance(metrics, Mapping):
-        raise ValueError(f"'{name}' is no mapping of names to numbers")
+        raise ValueError(f"'{name}' is not a mapping of names to numbers")
     for key, value in metrics.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         good = isinstance(key, str) and number and math.isfinite(value)

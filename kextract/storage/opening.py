@@ -1,4 +1,4 @@
-"""What a file that somebody names as a model is: the one place that asks for kinds of files."""
+"""What a file that is named as a model is: the one place that asks for kinds of files."""
 
 import stat
 from dataclasses import dataclass
@@ -98,7 +98,7 @@ def _look(path: Path) -> Identified:
         if stat.S_ISDIR(status.st_mode) and (path / TFJS_NAME).is_file():
             return Identified(path / TFJS_NAME, Kind.MODEL)
         if not stat.S_ISREG(status.st_mode):
-            # A pipe would wait for somebody to write to it.
+            # A pipe would wait for a writer to it.
             return Identified(path, Kind.UNKNOWN)
         with path.open("rb") as file:
             start = file.read(_MARKS)

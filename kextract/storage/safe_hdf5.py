@@ -1,4 +1,4 @@
-"""HDF5 from strangers: every object is checked before anything of it is read.
+"""Untrusted HDF5 files: every object is checked before anything of it is read.
 
 An HDF5 file can point at other files, run filters, declare petabytes and refer to itself. None of
 that has a place in a weights file, so `open_checked` refuses it, and `CheckedFile` reads nothing

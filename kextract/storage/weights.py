@@ -102,7 +102,7 @@ def _visit(node: Any, path: str, found: dict[str, Any], seen: set[int]) -> None:
     for key, variable in store.items():
         place = f"{path}/vars/{key}".lstrip("/")
         if not hasattr(variable, "assign"):
-            raise ValueError(f"'{place}' is no variable of its layer")
+            raise ValueError(f"'{place}' is not a variable of its layer")
         found[place] = variable
     for name, child in _children(node):
         _visit_child(child, f"{path}/{name}".lstrip("/"), found, seen)

@@ -31,7 +31,7 @@ def layouts(dims: Dims, given: Shape | None, path: object) -> tuple[Layout, ...]
     """Return the layouts that an input of these axes can have, the likeliest first.
 
     None in `dims` is an axis that the file leaves open; `given` is `--input-shape`. Raises
-    RequestError for what is no image, and where --input-shape is missing or does not fit.
+    RequestError for what is not an image, and where --input-shape is missing or does not fit.
     """
     if not 2 <= len(dims) <= 4:
         raise RequestError(

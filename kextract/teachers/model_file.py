@@ -81,7 +81,7 @@ class ModelFile:
             raise RequestError(f"--classes {classes}: '{path}' has {self.classes}")
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """Answer images (n, h, w, c); those that fill up a batch of fixed size are no questions."""
+        """Answer images (n, h, w, c); those that fill up a fixed batch are not questions."""
         outputs = self._run(images, self._layout)
         if self.outputs == "labels":
             return outputs.reshape(len(images)).astype(np.int32)

@@ -47,7 +47,7 @@ def open_onnx(path: Path, threads: int | None = None, output_name: str | None = 
             raise RequestError(f"'{path}' has {len(inputs)} inputs; a classifier of images has one")
         (images,) = inputs
         if images.type not in NUMBERS:
-            raise RequestError(f"'{path}' takes {images.type}, which are no pixels")
+            raise RequestError(f"'{path}' takes {images.type}, which are not pixels")
         sizes = {output.name: size_text(output.shape[1:]) for output in outputs}
         answer = choose_output(path, sizes, output_name)
 

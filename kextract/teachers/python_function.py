@@ -101,7 +101,7 @@ def import_function(where: str) -> Function:
     try:
         with results_alone():
             module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # Importing runs somebody's code.
+    except (Exception, SystemExit) as error:  # Importing runs the user's code.
         raise RequestError(
             f"'{where}': cannot import '{module_name}': {one_line(error)}"
         ) from error

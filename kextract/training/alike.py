@@ -1,4 +1,4 @@
-"""Whether a network of somebody else tells images apart at all, or was given the wrong pixels."""
+"""Whether a network of another program tells images apart at all, or was given the wrong pixels."""
 
 from pathlib import Path
 

@@ -55,7 +55,7 @@ def distill(
 
     The student keeps the weights of the last epoch or, where it came with weights, of the best, see
     `BestEpoch`: `begins_as_teacher` is True for a copy of the teacher, False for a network of
-    somebody's own, which may have been taught before, and None for a new one.
+    one of the user's, which may have been taught before, and None for a new one.
 
     With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
     it has kept every epoch that was ever shown. With `resume`, teaching goes on after the

@@ -110,7 +110,7 @@ def test_what_does_not_agree_is_not_written_and_exits_with_3(
             "--calibrate shades.npz: is for --int8",
         ),
         (("-o", "n.tflite", "--int8", "--calibrate", "no.npz"), "--calibrate: no.npz"),
-        (("--format", "savedmodel", "-o", "."), "is no SavedModel"),
+        (("--format", "savedmodel", "-o", "."), "is not a SavedModel"),
         (
             ("-o", "teacher.keras", "--min-agreement", "2"),
             "2.0: must be from 0 to 1",

@@ -78,7 +78,7 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").touch()
     with (
-        pytest.raises(RequestError, match="is no SavedModel; name a new folder"),
+        pytest.raises(RequestError, match="is not a SavedModel; name a new folder"),
         atomic_folder(tmp_path / "photos", overwrite=True) as temporary,
     ):
         write(temporary, "new")

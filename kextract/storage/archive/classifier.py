@@ -115,7 +115,7 @@ def _described(network: keras.Model) -> Json | None:
     try:
         description: Json = keras.saving.serialize_keras_object(network)
     except (NotImplementedError, TypeError, ValueError):
-        # Layers of somebody's own need not be able to describe themselves.
+        # Custom layers need not be able to describe themselves.
         return None
     config = description["config"]
     if "output_layers" in config:

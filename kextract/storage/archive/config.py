@@ -1,4 +1,4 @@
-"""The architecture in an archive: JSON from strangers, made into JSON that Keras may see.
+"""The architecture in an archive: untrusted JSON, made into JSON that Keras may see.
 
 Nothing is passed on as it is. What is known is copied into a new description; what only training
 needs (how weights began, constraints, optimizers) is checked and left out.
@@ -54,7 +54,7 @@ def parse(data: bytes) -> Json:
         raise Refused("its description is not JSON that is read here") from None
     _check_plain(value, 0)
     if not isinstance(value, dict):
-        raise Refused("its description is no JSON object")
+        raise Refused("its description is not a JSON object")
     return value
 
 
@@ -166,7 +166,7 @@ class _Cleaner:
 def _class_of(value: Any, where: str) -> str:
     """Give the class of a layer or model that is allowed. Raises Refused for any other."""
     if not isinstance(value, dict):
-        raise Refused(f"{where} is no JSON object")
+        raise Refused(f"{where} is not a JSON object")
     module, name, registered = (
         value.get(key) for key in ("module", "class_name", "registered_name")
     )

@@ -70,7 +70,7 @@ def is_archive(path: Path) -> bool:
     if path.suffix == ".keras":
         return True
     try:
-        # A pipe would wait for somebody to write to it.
+        # A pipe would wait for a writer to it.
         if not stat.S_ISREG(path.stat().st_mode):
             return False
         with path.open("rb") as file:
@@ -127,7 +127,7 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
             raise Refused(f"has {what} twice")
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
-            raise Refused(f"has {what} as a link or something else that is no file")
+            raise Refused(f"has {what} as a link or something else that is not a file")
         if member.flag_bits & _UNREAD_FLAGS:
             raise Refused(f"has {what} encrypted")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -139,7 +139,7 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
             raise Refused(f"has {what}, which would grow more than {MAX_RATIO} times")
     missing = sorted(set(LIMITS) - set(names))
     if missing:
-        raise Refused(f"is no Keras archive: it has no '{missing[0]}'")
+        raise Refused(f"is not a Keras archive: it has no '{missing[0]}'")
 
 
 def _check_places(file: IO[bytes], members: list[zipfile.ZipInfo], directory: int) -> None:

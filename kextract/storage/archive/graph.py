@@ -35,7 +35,7 @@ def shape_of_images(model: Json) -> Shape:
 
 
 def check_graph(model: Json) -> None:
-    """Raise Refused for layers that are no graph, or that would be applied without end."""
+    """Raise Refused for layers that are not a graph, or that would be applied without end."""
     if _calls(model) > MAX_CALLS:
         raise Refused(f"applies its layers more than {MAX_CALLS} times")
 

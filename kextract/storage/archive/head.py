@@ -91,7 +91,7 @@ def _before(
 
     A model that only arranges gives True where it may change axes, False where it does not.
     """
-    # Layers of somebody's own, in memory, may have any description.
+    # Custom layers, in memory, may have any description.
     layers = {layer["config"].get("name", layer.get("name")): layer for layer in layers_of(model)}
     order = list(layers)
     if is_graph(model) and place is None:

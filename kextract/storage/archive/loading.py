@@ -1,4 +1,4 @@
-"""From a `.keras`, HDF5 or tfjs file of a whole model to a classifier, and what there is to say."""
+"""From a `.keras`, HDF5 or tfjs file of a whole model to a classifier, and notes."""
 
 import tempfile
 import zipfile
@@ -163,7 +163,7 @@ def facts_of_archive(path: Path) -> tuple[Shape, bool]:
 def build_described(path: Path, description: Any) -> "keras.Model":
     """Build the network, of float32, that a checkpoint in `path` describes; it gives logits.
 
-    The description is trusted no more than a file of somebody else. Raises CheckpointError.
+    The description is trusted no more than an untrusted file. Raises CheckpointError.
     """
     with _refused(path), open_checked(path) as file:
         if description is None:

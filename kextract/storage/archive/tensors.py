@@ -82,7 +82,7 @@ class TensorsByLayer:
         for layer, group, names in self._layers(model):
             for variable, path in _matched(layer, group, names, self._file):
                 if places.get(id(variable)) is None:
-                    raise Refused(f"has a tensor '{printable(path)}' that is no weight")
+                    raise Refused(f"has a tensor '{printable(path)}' that is not a weight")
                 found[places[id(variable)]] = self._read(path, variable)
         missing = sorted(set(places.values()) - set(found))
         if missing:
