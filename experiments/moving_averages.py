@@ -32,7 +32,7 @@ def main() -> None:
     runtime.start()
     from kextract.methods.base import MethodContext
     from kextract.methods.noise import AdversarialNoise
-    from kextract.storage.loading import load_model
+    from kextract.storage.checkpoint import load_model
     from kextract.training.evaluation import Predictor, score
 
     info, data = opened.info, opened.data

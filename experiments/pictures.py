@@ -39,7 +39,7 @@ def draw_noise(checkpoint: Path, target: Path) -> None:
 
     from kextract.methods.noise import Crafter, CraftingRules, clipped_noise
     from kextract.models.frozen import frozen
-    from kextract.storage.loading import load_model
+    from kextract.storage.checkpoint import load_model
 
     teacher = frozen(load_model(checkpoint, info, precision="float32"), batch_statistics=False)
     noise = clipped_noise(np.random.default_rng(0), (info.classes, *info.input_shape))

@@ -93,6 +93,18 @@ class UnsupportedOperatorError(CheckpointError):
     """A network with an operator, or a use of one, that is not read; named with its node."""
 
 
+class Refused(Exception):  # noqa: N818 - readers turn it into one of the above
+    """What is wrong with a file, without the file's name."""
+
+
+class NotRead(Refused):
+    """An operator, or a use of one, that is not read; the file itself may be sound."""
+
+
+class Unclear(Refused):
+    """What a user has to say, or has said wrongly, about a file."""
+
+
 class GateError(KextractError):
     """A model was measured and is not good enough."""
 

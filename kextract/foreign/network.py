@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kextract.errors import CheckpointError, RequestError, UnsupportedOperatorError
-from kextract.foreign.refusing import NotRead, Refused, Unclear
+from kextract.errors import (
+    CheckpointError,
+    NotRead,
+    Refused,
+    RequestError,
+    Unclear,
+    UnsupportedOperatorError,
+)
 from kextract.models.axes import Shape, image_shape
 from kextract.models.heads import SeveralOutputsError
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OUTPUTS = ("logits", "probabilities", "log-probabilities", "sigmoids")
 """What outputs (n, k) can be; sigmoids are a probability for each class on its own, or for the
 second of two classes where there is one number."""
+MAX_CLASSES = 100_000
+"""The most classes that a file may say a network tells apart."""
 
 Producers = Mapping[str, tuple[str, Sequence[str]]]
 """A graph: by the name of a tensor, the operation that makes it and the names of what it is given.

@@ -49,9 +49,9 @@ def facts_of(teacher: Path, input_shape: str | None = None) -> Facts:
 
     `input_shape` is what the user says of its images.
     """
-    from kextract.storage.archive import facts_of_archive
+    from kextract.foreign.keras import facts_of_archive
+    from kextract.hdf5.safe_hdf5 import open_checked
     from kextract.storage.opening import OTHERS, Kind, identify
-    from kextract.storage.safe_hdf5 import open_checked
 
     found = identify(teacher)
     if found.info is not None:

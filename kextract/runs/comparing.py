@@ -8,9 +8,9 @@ from kextract.errors import RequestError
 from kextract.reports import Group, Run, by_fields, by_seed, single
 from kextract.runs.outputs import expanded, stem
 from kextract.storage import atomic_write, check_place
+from kextract.storage.checkpoint import count_parameters
 from kextract.storage.info import CheckpointInfo
 from kextract.storage.opening import identify
-from kextract.storage.parameters import count_parameters
 
 ALONE = "none"
 """Groups by nothing: each run is a group."""

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kextract.foreign.keras import load_archive
 from kextract.methods.auto import Facts, choose_method
 from kextract.models.axes import Shape
 from kextract.models.heads import Head, SeveralOutputsError
 from kextract.models.input_range import NAMED
-from kextract.storage.archive import load_archive
+from kextract.storage.checkpoint import count_parameters
 from kextract.storage.opening import OTHERS, Identified, Kind
-from kextract.storage.parameters import count_parameters
 from kextract.teachers import parse_input_shape
 from kextract.teachers.networks import NotANetworkError, read_file
 

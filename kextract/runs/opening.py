@@ -19,14 +19,14 @@ from kextract.datasets.dataset import Dataset
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError, RequestError, TeacherError, UnknownNameError
 from kextract.exports.class_names import read_names
+from kextract.foreign.keras import load_archive
 from kextract.models import check_input_shape
 from kextract.models.heads import LOGITS, Head
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess, parse_input_range
 from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
-from kextract.storage.archive import load_archive
+from kextract.storage.checkpoint import foreign_info, load_model
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
-from kextract.storage.loading import foreign_info, load_model
 from kextract.storage.opening import OTHERS, Kind, identify
 from kextract.teachers import open_black_box, parse_input_shape
 from kextract.teachers.networks import NotANetworkError, read_file
@@ -396,8 +396,8 @@ def in_memory(
     says it, and `output_name` says which of several outputs is meant. Raises RequestError for a
     model of another kind.
     """
+    from kextract.foreign.keras.classifier import in_memory as taken_from_memory
     from kextract.models.range_guess import guess_input_range
-    from kextract.storage.archive.classifier import in_memory as taken_from_memory
 
     name = Path(model.name)
     labelled = own_data(name, dataset, machine, needed=False)

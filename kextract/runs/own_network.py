@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kextract.errors import RequestError
+from kextract.foreign.keras import load_archive
 from kextract.models.heads import SeveralOutputsError
 from kextract.records import Event
-from kextract.storage.archive import load_archive
 
 if TYPE_CHECKING:
     import keras
@@ -66,7 +66,7 @@ def _out_of_file(path: Path, precision: str) -> OwnNetwork:
 
 
 def _in_memory(model: "keras.Model") -> OwnNetwork:
-    from kextract.storage.archive.classifier import in_memory
+    from kextract.foreign.keras.classifier import in_memory
 
     found = in_memory(model)
     if found.head.given == "logits" and found.network is model:

@@ -7,10 +7,10 @@ from kextract.config import DistillConfig, Holdout
 from kextract.datasets.streamed import StoredPixels, StreamedImages
 from kextract.datasets.transfer_images import load_canvases, stream_transfer_images
 from kextract.errors import RequestError
+from kextract.hdf5.weights import sha256_of_tensors
 from kextract.methods import method_specs
 from kextract.runs.opening import Teacher
 from kextract.runs.parts import cut
-from kextract.storage.hashing import sha256_of_tensors
 
 TransferImages = Mapping[str, StoredPixels]
 """Images (n, h, w, c) by the name of the method that is taught with them."""

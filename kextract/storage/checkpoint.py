@@ -1,6 +1,7 @@
 """Writing a model to a file, and getting it back."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,24 +13,31 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.errors import CheckpointError, NonFiniteError, RequestError, StorageError
-from kextract.storage.atomic import atomic_write
-from kextract.storage.hashing import sha256_of_tensors
-from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
-from kextract.storage.legacy import is_legacy, legacy_names, read_legacy
-from kextract.storage.metadata import prepare, read_metadata, write_metadata
-from kextract.storage.refusal import Refused
-from kextract.storage.safe_hdf5 import CheckedFile, open_checked
-from kextract.storage.weights import (
+from kextract.errors import CheckpointError, NonFiniteError, Refused, RequestError, StorageError
+from kextract.foreign.keras import build_described
+from kextract.foreign.keras.description import clean_model
+from kextract.hdf5.safe_hdf5 import CheckedFile, open_checked
+from kextract.hdf5.weights import (
+    GROUP,
     TensorSpec,
+    is_legacy,
+    legacy_names,
+    read_legacy,
     read_tensors,
+    sha256_of_tensors,
     specs_of,
     tensors_of,
     variables_by_path,
 )
+from kextract.models import model_pooling, model_spec
+from kextract.storage.atomic import atomic_write
+from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
+from kextract.storage.metadata import prepare, read_metadata, write_metadata
 
 if TYPE_CHECKING:
     import keras
+
+_OPTIMIZER = "optimizer/"
 
 
 def write_checkpoint(
@@ -73,7 +81,6 @@ def described(model: "keras.Model") -> dict[str, Any]:
     import keras
 
     from kextract.models.plain import plain
-    from kextract.storage.archive.config import clean_model
 
     description: dict[str, Any] = keras.saving.serialize_keras_object(plain(model))
     try:
@@ -158,3 +165,73 @@ def _check_copy(path: Path, temporary: Path, tensors: Mapping[str, NDArray[Any]]
         read_weights(temporary, specs, {})
     except CheckpointError as error:
         raise StorageError(f"cannot write '{path}': it does not read back ({error})") from error
+
+
+def load_model(path: Path, info: CheckpointInfo, *, precision: str) -> "keras.Model":
+    """Build the model that `info` describes and fill it from the file.
+
+    At this precision, where it is one of the registry.
+    """
+    if info.model == OWN_ARCHITECTURE:
+        model = build_described(path, info.architecture)
+        load_weights(path, model)
+        return model
+    from kextract.models.build import build_model
+
+    weight_decay = info.config.get("weight_decay", 1e-4)
+    model = build_model(
+        info.model,
+        info.input_shape,
+        info.classes,
+        pooling=info.pooling if model_spec(info.model).has_pooling else None,
+        weight_decay=float(weight_decay),
+        precision=precision,
+    )
+    load_weights(path, model)
+    return model
+
+
+def foreign_info(
+    path: Path,
+    model: str | None,
+    pooling: str | None,
+    *,
+    dataset: str,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    class_names: tuple[str, ...],
+    flip: bool,
+) -> CheckpointInfo:
+    """Describe a weights file that says nothing about itself by what the user says of it."""
+    if model is None:
+        raise RequestError(
+            f"'{path}' does not say which architecture it is of: name it with --model,"
+            " such as --model resnet11"
+        )
+    return CheckpointInfo(
+        kind="teacher",
+        model=model,
+        pooling=model_pooling(model, input_shape, pooling),
+        input_shape=input_shape,
+        classes=classes,
+        dataset=dataset,
+        class_names=class_names,
+        flip=flip,
+        seed=0,
+        precision="float32",
+        config={},
+    )
+
+
+def count_parameters(path: Path) -> int:
+    """Count the numbers in a file's tensors, as `keras.Model.count_params` does of its model.
+
+    The moving statistics of batch normalizations count too; no tensor is read. Raises
+    CheckpointError.
+    """
+    with open_checked(path) as file:
+        return sum(
+            math.prod(file.shape(name))
+            for name in file.datasets
+            if not name.startswith((f"{GROUP}/", _OPTIMIZER))
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from kextract.models.heads import MAX_CLASSES
 from kextract.records import EpochRecord
 
 PREPROCESSING = "[-1, 1]: (x - 127.5) / 127.5"
@@ -18,7 +19,6 @@ OWN_ARCHITECTURE = "keras"
 NO_DATASET = "unknown"
 """Stands for the name of a data set that a file does not name."""
 MAX_EPOCHS = 100_000
-MAX_CLASSES = 100_000
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST = 2**63 - 1

@@ -16,16 +16,15 @@ import h5py
 import numpy as np
 
 from kextract import __version__
+from kextract.errors import Refused
+from kextract.hdf5.safe_hdf5 import MAX_TEXT_BYTES, CheckedFile
+from kextract.hdf5.weights import GROUP
 from kextract.records import EpochRecord
-from kextract.storage.hdf5_texts import MAX_TEXT_BYTES
 from kextract.storage.info import MAX_EPOCHS, CheckpointInfo, check_info
-from kextract.storage.refusal import Refused, printable
-from kextract.storage.safe_hdf5 import CheckedFile
-from kextract.text import one_line
+from kextract.text import one_line, printable
 
 SCHEMA = 1
 MARK = "kextract_schema"
-GROUP = "kextract"
 
 _TEXTS = (
     "kextract_version",

@@ -6,12 +6,12 @@ from enum import Enum
 from pathlib import Path
 
 from kextract.errors import CheckpointError
-from kextract.storage.archive.container import is_archive
-from kextract.storage.archive.loading import MODEL_CONFIG
+from kextract.foreign.keras.container import is_archive
+from kextract.foreign.keras.loading import MODEL_CONFIG
+from kextract.hdf5.raw_checks import SIGNATURE as HDF5
+from kextract.hdf5.safe_hdf5 import open_checked
 from kextract.storage.checkpoint import read_info
 from kextract.storage.info import CheckpointInfo
-from kextract.storage.raw_checks import SIGNATURE as HDF5
-from kextract.storage.safe_hdf5 import open_checked
 
 
 class Kind(Enum):

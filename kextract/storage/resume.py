@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract import __version__
-from kextract.errors import NonFiniteError
+from kextract.errors import NonFiniteError, Refused
+from kextract.hdf5.safe_hdf5 import CheckedFile, open_checked
+from kextract.hdf5.weights import sha256_of_tensors
 from kextract.records import EpochRecord, Snapshot
 from kextract.storage.atomic import SUFFIX, atomic_write
-from kextract.storage.hashing import sha256_of_tensors
 from kextract.storage.info import MAX_EPOCHS
-from kextract.storage.refusal import Refused, printable
-from kextract.storage.safe_hdf5 import CheckedFile, open_checked
+from kextract.text import printable
 
 SCHEMA = 1
 ENDING = ".resume.h5"

@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 
 from kextract.errors import RequestError
 from kextract.storage.atomic import SUFFIX, reason
-from kextract.storage.refusal import printable
 from kextract.storage.resume import resume_path
+from kextract.text import printable
 
 _OWNER_BYTES = 4096
 _PATIENCE_SECONDS = 0.2

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import write_images
 from tests.cli.program import kextract
-from tests.storage.archive.examples import save, user_cnn, with_config
+from tests.foreign.keras.examples import save, user_cnn, with_config
 
 SHORT = (
     *("--epochs", "1", "--steps-per-epoch", "2", "--batch-size", "4"),
@@ -92,7 +92,7 @@ def test_the_content_of_an_archive_is_shown(folder: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_an_hdf5_file_is_described_as_the_archive_of_the_same_network_is(folder: Path) -> None:
-    from tests.storage.archive.keras_2 import rewritten
+    from tests.foreign.keras.keras_2 import rewritten
 
     rewritten(save(user_cnn(), folder / "old.h5"))
     old, new = facts("old.h5", folder), facts("mine.keras", folder)

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.cli.program import kextract
+from tests.foreign.keras.examples import save, user_cnn
 from tests.schema import check
-from tests.storage.archive.examples import save, user_cnn
 
 NAMES = ("low", "middle", "high")
 

@@ -8,7 +8,7 @@ from kextract import runtime
 from kextract.methods.auto import Facts
 from kextract.runs.choosing import facts_of
 from tests.cli.program import kextract
-from tests.storage.archive.examples import nested, save
+from tests.foreign.keras.examples import nested, save
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from kextract.errors import RequestError
 from kextract.records import Event, Note
 from kextract.runs.own_network import OwnNetwork, own_network
-from tests.storage.archive.examples import save
+from tests.foreign.keras.examples import save
 
 L = keras.layers
 SHAPE = (16, 16, 1)

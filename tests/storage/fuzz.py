@@ -29,9 +29,8 @@ def make_bases(folder: Path) -> list[Base]:
     import h5py
     import numpy as np
 
+    from kextract.hdf5.weights import legacy_names, specs_of, tensors_of, variables_by_path
     from kextract.storage import model_sha256, read_info, write_checkpoint
-    from kextract.storage.legacy import legacy_names
-    from kextract.storage.weights import specs_of, tensors_of, variables_by_path
     from tests.storage.examples import INFO, small_model
 
     model = small_model()

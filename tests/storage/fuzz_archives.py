@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from kextract.errors import CheckpointError
 from tests import fuzzing
+from tests.foreign.keras import examples
+from tests.foreign.keras.write_keras_2 import FILES
 from tests.fuzzing import Report
-from tests.storage.archive import examples
-from tests.storage.archive.write_keras_2 import FILES
 from tests.storage.mutations_of_archives import ARCHIVES
 
 
@@ -29,8 +29,8 @@ def make_bases(folder: Path) -> list[Base]:
     runtime.start()
     import keras
 
+    from kextract.foreign.keras import load_archive
     from kextract.storage import model_sha256
-    from kextract.storage.archive import load_archive
 
     # Layers are numbered anew, so that the same seed makes the same files.
     keras.utils.clear_session()
@@ -60,7 +60,7 @@ def mutate(bases: list[Base], seed: int, index: int) -> tuple[Base, str, bytes]:
 
 def read_one(path: Path, base: Base) -> tuple[str, str]:
     """Read a file as every command does; give what happened and the message."""
-    from kextract.storage.archive import load_archive
+    from kextract.foreign.keras import load_archive
 
     try:
         _, about = load_archive(path)

@@ -6,9 +6,9 @@ from pathlib import Path
 from random import Random
 
 from tests import fuzzing
+from tests.foreign.keras import examples, keras_2
+from tests.foreign.keras.write_keras_2 import FILES
 from tests.fuzzing import Report
-from tests.storage.archive import examples, keras_2
-from tests.storage.archive.write_keras_2 import FILES
 from tests.storage.fuzz_archives import Archives, Base
 from tests.storage.mutations_of_descriptions import DESCRIPTIONS
 from tests.storage.mutations_of_models import MODELS
@@ -21,8 +21,8 @@ def make_bases(folder: Path) -> list[Base]:
     runtime.start()
     import keras
 
+    from kextract.foreign.keras import load_archive
     from kextract.storage import model_sha256
-    from kextract.storage.archive import load_archive
 
     keras.utils.clear_session()
     found = []

@@ -9,9 +9,9 @@ from random import Random
 from typing import Any
 
 from tests import fuzzing
+from tests.foreign.keras.tfjs import JSON, SHARDS, converted
+from tests.foreign.keras.write_keras_2 import FILES
 from tests.fuzzing import Report
-from tests.storage.archive.tfjs import JSON, SHARDS, converted
-from tests.storage.archive.write_keras_2 import FILES
 from tests.storage.fuzz_archives import Base, read_one
 from tests.storage.mutations import flip_bits
 from tests.storage.mutations_of_descriptions import (
@@ -121,7 +121,7 @@ def mutate(base: Files, seed: int, index: int) -> tuple[str, Files]:
 
 def base_files(folder: Path) -> Base:
     """Write a sound model, and give its digest."""
-    from kextract.storage.archive import load_archive
+    from kextract.foreign.keras import load_archive
 
     path = converted(FILES / "convolutions.h5", folder)
     return Base("tfjs", path.read_bytes(), load_archive(path)[1].sha256)

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from kextract.hdf5.weights import TensorSpec
 from kextract.records import EpochRecord, Snapshot
 from kextract.storage import checkpoint, read_info
 from kextract.storage.resume import read_resume, resume_path, write_resume
 from kextract.storage.run_lock import run_lock
-from kextract.storage.weights import TensorSpec
 from tests.storage.examples import info
 
 SHAPE = (400, 300)

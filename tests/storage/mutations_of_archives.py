@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable
 from random import Random
 
-from tests.storage.archive.examples import packed, parts_of
+from tests.foreign.keras.examples import packed, parts_of
 from tests.storage.mutations import BYTES, STRUCTURE, Mutation
 from tests.storage.mutations_of_descriptions import DESCRIPTIONS
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.storage.archive.examples import with_config
+from tests.foreign.keras.examples import with_config
 from tests.storage.mutations import Mutation
 
 HUGE = (1 << 20, 1 << 31, 10**30, -1, 0, 1e308, 999_999)

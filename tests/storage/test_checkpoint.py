@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from kextract.errors import CheckpointError, NonFiniteError, RequestError, StorageError
+from kextract.hdf5.weights import tensors_of
 from kextract.storage import load_weights, model_sha256, read_info, write_checkpoint
-from kextract.storage.weights import tensors_of
 from tests.storage.examples import INFO, info, small_model
 
 PROGRAM = """

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from kextract.storage.parameters import count_parameters
+from kextract.storage.checkpoint import count_parameters
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 

@@ -6,10 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from kextract.errors import CheckpointError
+from kextract.errors import CheckpointError, Refused
+from kextract.hdf5.raw_checks import MAX_STEPS, check_raw
 from kextract.storage import read_info
-from kextract.storage.raw_checks import MAX_STEPS, check_raw
-from kextract.storage.refusal import Refused
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from kextract.errors import CheckpointError
-from kextract.storage import safe_hdf5
-from kextract.storage.safe_hdf5 import open_checked
+from kextract.hdf5 import safe_hdf5
+from kextract.hdf5.safe_hdf5 import open_checked
 
 VALUE = np.arange(6, dtype="<f4").reshape(2, 3)
 

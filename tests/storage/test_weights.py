@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+from kextract.hdf5.weights import variables_by_path
 from kextract.storage import model_sha256, sha256_of_tensors, write_checkpoint
-from kextract.storage.weights import variables_by_path
 from tests.storage.examples import INFO, small_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

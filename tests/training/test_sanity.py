@@ -11,7 +11,7 @@ from kextract.models.build import build_model
 from kextract.models.frozen import frozen
 from kextract.models.made_up_images import probe_images
 from kextract.storage import read_info
-from kextract.storage.loading import load_model
+from kextract.storage.checkpoint import load_model
 from kextract.training.sanity import diagnose_teacher
 
 ROOT = Path(__file__).parents[2]

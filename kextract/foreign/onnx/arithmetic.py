@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kextract.errors import Refused
 from kextract.foreign.onnx.calls import Array, Call, Value
 from kextract.foreign.onnx.registry import Registry, not_read
 from kextract.foreign.onnx.tensors import MAX_NUMBERS, Tensor, aligned, in_keras_order, tensor
-from kextract.foreign.refusing import Refused
 
 ARITHMETIC = Registry()
 _FEW = 4

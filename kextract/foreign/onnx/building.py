@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kextract.errors import NotRead, Refused
 from kextract.foreign.onnx.arithmetic import ARITHMETIC
 from kextract.foreign.onnx.calls import Call, Layers, Value, as_tensor
 from kextract.foreign.onnx.convolving import WINDOWS
@@ -18,7 +19,7 @@ from kextract.foreign.onnx.linear import LINEAR
 from kextract.foreign.onnx.registry import Registry, named
 from kextract.foreign.onnx.shaping import SHAPING
 from kextract.foreign.onnx.tensors import Tensor, arranged, tensor
-from kextract.foreign.refusing import NotRead, Refused, printable
+from kextract.text import printable
 
 OPERATORS = Registry(ARITHMETIC, LINEAR, SHAPING, WINDOWS)
 """All that are read, each with its function."""

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.errors import Refused
 from kextract.foreign.onnx.registry import Attributes, integers, not_read
 from kextract.foreign.onnx.tensors import Tensor, checked, tensor
-from kextract.foreign.refusing import Refused
 
 Array = NDArray[Any]
 Value = Tensor | Array

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kextract.errors import Refused
 from kextract.foreign.onnx.arithmetic import affine
 from kextract.foreign.onnx.calls import Call
 from kextract.foreign.onnx.registry import Attributes, Registry, not_read
@@ -18,7 +19,6 @@ from kextract.foreign.onnx.tensors import (
     in_keras_order,
     tensor,
 )
-from kextract.foreign.refusing import Refused
 
 WINDOWS = Registry()
 Pads = tuple[tuple[int, int], tuple[int, int]]

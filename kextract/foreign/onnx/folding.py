@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.errors import Refused
 from kextract.foreign.onnx.graph import Node
 from kextract.foreign.onnx.registry import (
     Attributes,
@@ -22,7 +23,6 @@ from kextract.foreign.onnx.registry import (
     slices,
     target_shape,
 )
-from kextract.foreign.refusing import Refused
 
 Array = NDArray[Any]
 MAX_RESULT = 1 << 26

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kextract.errors import Refused
 from kextract.foreign.onnx.arithmetic import affine
 from kextract.foreign.onnx.calls import Array, Call, as_tensor
 from kextract.foreign.onnx.registry import Registry, axes_of, not_read
@@ -24,7 +25,6 @@ from kextract.foreign.onnx.tensors import (
     transposed,
     with_trailing,
 )
-from kextract.foreign.refusing import Refused
 
 LINEAR = Registry()
 

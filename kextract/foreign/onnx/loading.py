@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.errors import MissingExtraError
+from kextract.errors import MissingExtraError, NotRead, Refused, Unclear
 from kextract.foreign.onnx.graph import Graph, Node, Port
-from kextract.foreign.refusing import NotRead, Refused, Unclear, printable
 from kextract.models.heads import SeveralOutputsError, size_text
+from kextract.text import printable
 
 OPSETS = range(7, 24)
 MAX_FILE_BYTES = (1 << 31) - 1

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.errors import NotRead, Refused
 from kextract.foreign.onnx.graph import Node
-from kextract.foreign.refusing import NotRead, Refused, printable
+from kextract.text import printable
 
 F = TypeVar("F", bound=Callable[[Any], Any])
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.errors import Refused
 from kextract.foreign.onnx.registry import Attributes, not_read
-from kextract.foreign.refusing import Refused
 
 Matrix = NDArray[np.float32]
 MAX_SIDE = 4096

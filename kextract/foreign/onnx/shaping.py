@@ -8,6 +8,7 @@ from itertools import groupby, pairwise
 import keras
 import numpy as np
 
+from kextract.errors import Refused
 from kextract.foreign.onnx.arithmetic import affine, broadcast
 from kextract.foreign.onnx.calls import Array, Call, as_tensor
 from kextract.foreign.onnx.folding import shape_of, split_sizes
@@ -33,7 +34,6 @@ from kextract.foreign.onnx.tensors import (
     tensor,
     transposed,
 )
-from kextract.foreign.refusing import Refused
 
 SHAPING = Registry()
 MAX_PARTS = 64

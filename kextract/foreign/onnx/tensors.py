@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.foreign.refusing import Refused
+from kextract.errors import Refused
 
 MAX_NUMBERS = 1 << 24
 """The most numbers that a tensor may hold per image."""

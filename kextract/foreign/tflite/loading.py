@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from kextract.errors import NotRead, Refused, Unclear
 from kextract.foreign.onnx.graph import Graph, Node, Port
-from kextract.foreign.refusing import NotRead, Refused, Unclear, printable
 from kextract.foreign.tflite import operators  # noqa: F401 - they register themselves
 from kextract.foreign.tflite.tensors import INT4, KINDS, Array, Tensor, unpacked
 from kextract.foreign.tflite.writing import WRITERS, Operator, Places
 from kextract.models.heads import SeveralOutputsError, size_text
+from kextract.text import printable
 
 OPSET = 20
 """Of the nodes that are written."""

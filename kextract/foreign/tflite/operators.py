@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kextract.foreign.refusing import NotRead, Refused
+from kextract.errors import NotRead, Refused
 from kextract.foreign.tflite.tensors import Array
 from kextract.foreign.tflite.writing import (
     TO_CHANNELS_FIRST,

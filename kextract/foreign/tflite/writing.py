@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from kextract.errors import NotRead, Refused
 from kextract.foreign.onnx.graph import Node
-from kextract.foreign.refusing import NotRead, Refused
 from kextract.foreign.tflite.tensors import Array, Tensor
 
 TO_CHANNELS_FIRST, TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)

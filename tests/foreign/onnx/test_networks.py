@@ -13,8 +13,8 @@ from kextract.foreign.comparing import with_head
 from kextract.foreign.network import ReadNetwork
 from kextract.foreign.onnx import check_against_onnxruntime, read_onnx
 from kextract.models.input_range import PIXELS
+from tests.foreign.keras.examples import save
 from tests.foreign.onnx.networks import by_onnxruntime, images, model
-from tests.storage.archive.examples import save
 
 FILES = Path(__file__).parent / "files"
 DENSE: dict[str, Any] = {"w": (4, 6, 3, 3), "k": (6, 5)}
@@ -87,7 +87,7 @@ def test_kernels_are_variables_and_images_get_gradients(tensorflow: Any) -> None
 
 @pytest.mark.parametrize("name", ["cnn-with-batch-norm", "vit-dynamo"])
 def test_a_network_saved_as_keras_is_read_again(name: str, tmp_path: Path) -> None:
-    from kextract.storage.archive.loading import load_archive
+    from kextract.foreign.keras.loading import load_archive
 
     network = read_onnx(FILES / f"{name}.onnx").model
     save(network, tmp_path / "network.keras")

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
+from kextract.foreign.keras.description import clean_model
 from kextract.foreign.onnx import read_onnx
-from kextract.storage.archive.config import clean_model
 from tests.foreign.onnx.networks import by_onnxruntime, images, model
 
 IMAGE = (4, 8, 7)

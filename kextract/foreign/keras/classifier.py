@@ -1,0 +1,158 @@
+"""From a network to a classifier: which of its outputs is meant, what it is, and its exact logits.
+
+The same for networks out of files and for those that Python has in memory.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.errors import Refused
+from kextract.foreign.keras.description import Json, only_end
+from kextract.foreign.keras.graph import OutputOperation, ending, ends_by_name, take_off
+from kextract.models.adapter import adapt, outputs_by_name, shape_of_images
+from kextract.models.axes import Shape, arranged
+from kextract.models.batches import in_batches
+from kextract.models.build import weights_drawn_by
+from kextract.models.heads import Head, choose_output, decide, size_text
+from kextract.models.input_range import PIXELS, Preprocessing
+from kextract.models.made_up_images import of_all_kinds
+from kextract.models.statistics import layers_within
+
+_AT_ONCE, _FEW = 4, 2
+
+
+def cut_at(
+    network: keras.Model, where: object, output_name: str | None
+) -> tuple[keras.Model, dict[str, str]]:
+    """Return the network as far as one of its outputs, and the sizes of all of them by name.
+
+    Raises SeveralOutputsError where one has to be chosen.
+    """
+    found = outputs_by_name(network)
+    sizes = {name: size_text(tensor.shape[1:]) for name, tensor in found.items()}
+    if not found and output_name is None:
+        return network, {}
+    chosen = choose_output(where, sizes, output_name)
+    is_whole = isinstance(network, keras.Sequential) or network.output is found[chosen]
+    if not is_whole:
+        network = keras.Model(network.inputs[0], found[chosen], name=network.name)
+    return network, {chosen: sizes.pop(chosen), **sizes}
+
+
+def head_of(
+    network: keras.Model,
+    shape: Shape,
+    input_range: Preprocessing,
+    few: NDArray[Any],
+    end: OutputOperation | None,
+    taken_off: bool,
+    requested: str | None = None,
+) -> Head:
+    """Say what a network's outputs are, or were before their last operation was `taken_off`.
+
+    `few` are its outputs for a few images. Raises Refused for a softmax over parts of the outputs.
+    """
+    if end is not None and taken_off:
+        _check_one_distribution(network, end)
+        return Head(end.kind, f"its last operation is {end.operation}", taken_off=True)
+
+    def many() -> NDArray[Any]:
+        images = _seen(network, of_all_kinds(shape), input_range)
+        return in_batches(lambda part: network(part, training=False), images, _AT_ONCE)
+
+    return decide(few, many, end.operation if end else None, requested)
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A network that Python has in memory, as a file with it would be read."""
+
+    classifier: keras.Model
+    """Images (n, h, w, c) in [-1, 1] to logits."""
+    network: keras.Model
+    """What is inside, as far as the chosen output."""
+    head: Head
+    is_copy: bool
+    """The weights are copies of the network's that was given: their last operation is gone."""
+
+
+def in_memory(
+    model: keras.Model,
+    *,
+    input_range: Preprocessing = PIXELS,
+    outputs: str | None = None,
+    output_name: str | None = None,
+) -> InMemory:
+    """Take a network as a classifier; it is not changed.
+
+    Where its logits can be had exactly, by leaving out the softmax or sigmoid that it ends in, they
+    are those of a copy. Raises RequestError for a network that takes no images, and
+    SeveralOutputsError where an output has to be chosen.
+    """
+    shape = shape_of_images(model)
+    input_range.check_fits(shape)
+    network, _ = cut_at(model, model.name, output_name)
+    described = _described(network)
+    end = None if described is None else ending(described)
+    taken_off = end is not None and take_off(end, outputs)
+    copy = _rebuilt(described, network) if described is not None and taken_off else None
+    seen = copy or network
+    few = np.asarray(seen(_seen(network, of_all_kinds(shape)[:_FEW], input_range), training=False))
+    head = head_of(seen, shape, input_range, few, end, copy is not None, outputs)
+    classifier = adapt(seen, shape, head=head, input_range=input_range)
+    return InMemory(classifier, seen, head, copy is not None)
+
+
+def _described(network: keras.Model) -> Json | None:
+    """Describe a network of layers that are connected; None for any other."""
+    if type(network).__name__ not in ("Functional", "Sequential"):
+        return None
+    try:
+        description: Json = keras.saving.serialize_keras_object(network)
+    except (NotImplementedError, TypeError, ValueError):
+        # Custom layers need not be able to describe themselves.
+        return None
+    config = description["config"]
+    if "output_layers" in config:
+        config["output_layers"] = only_end(config["output_layers"])
+    ends_by_name(description)
+    return description
+
+
+def _rebuilt(description: Json, network: keras.Model) -> keras.Model | None:
+    """Build what a description says, with the network's weights; None where that cannot be done."""
+    own = {type(layer).__name__: type(layer) for layer in layers_within(network)}
+    try:
+        with weights_drawn_by(0):
+            copy = keras.saving.deserialize_keras_object(
+                description, custom_objects=own, safe_mode=False
+            )
+        copy.set_weights(network.get_weights())
+    except (NotImplementedError, TypeError, ValueError):
+        return None
+    return copy
+
+
+def _seen(
+    network: keras.Model, images: NDArray[np.uint8], input_range: Preprocessing
+) -> NDArray[np.float32]:
+    pixels = input_range.apply((images / 127.5 - 1).astype(np.float32))
+    return arranged(pixels, network.input_shape[1:])
+
+
+def _check_one_distribution(network: keras.Model, end: OutputOperation) -> None:
+    """Raise Refused where what sums to 1 is only a part of the outputs."""
+    if not end.reshaped:
+        return
+    name = end.layer["config"]["name"]
+    made = next(layer for layer in layers_within(network) if layer.name == name).output
+    rows = [size for size in made.shape[1:-1] if size != 1]
+    if rows:
+        raise Refused(
+            f"ends in a {end.operation} for each of {rows[0]} rows of {made.shape[-1]} numbers, not"
+            " in a number per class"
+        )

@@ -1,0 +1,249 @@
+"""From a `.keras`, HDF5 or tfjs file of a whole model to a classifier, and notes."""
+
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kextract import runtime
+from kextract.errors import CheckpointError, Refused
+from kextract.foreign.keras.container import (
+    CONFIG,
+    LIMITS,
+    METADATA,
+    WEIGHTS,
+    Container,
+    is_archive,
+    open_container,
+)
+from kextract.foreign.keras.description import clean_model, parse, set_policy
+from kextract.foreign.keras.graph import (
+    check_graph,
+    ending,
+    ends_by_name,
+    normalizes,
+    shape_of_images,
+    take_off,
+)
+from kextract.foreign.keras.tensors import Tensors, TensorsByLayer, TensorsByPath
+from kextract.foreign.keras.tfjs import ENDING, read_tfjs
+from kextract.foreign.keras.upgrading import upgrade
+from kextract.hdf5.safe_hdf5 import open_checked
+from kextract.models.axes import Shape
+from kextract.models.heads import MAX_CLASSES, Head
+from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
+from kextract.text import printable
+
+if TYPE_CHECKING:
+    import keras
+
+MODEL_CONFIG = "model_config"
+"""The attribute of an HDF5 file that holds the description of a whole model."""
+_LONGEST_VERSION = 100
+
+# What reading a damaged zip file is known to raise.
+_DAMAGE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, OSError, EOFError, ValueError,
+    LookupError, NotImplementedError, RuntimeError, MemoryError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveInfo:
+    """What a file with a whole Keras model holds."""
+
+    name: str
+    """Of the model, as its author called it."""
+    format: str
+    """`keras`, the zip file of Keras 3, `hdf5`, that of Keras 2 and 3, or `tfjs`, a `model.json` of
+    TensorFlow.js with shards beside it."""
+    keras_version: str
+    input_shape: tuple[int, int, int]
+    """Height, width and channels of one image."""
+    classes: int
+    head: Head
+    """What the network's outputs are."""
+    outputs: Mapping[str, str]
+    """The sizes of all outputs by name; the first is the one that classifies."""
+    layers: int
+    """Those of models inside included, inputs not."""
+    parameters: int
+    multiply_adds: int
+    """Of one image, in convolutions and dense layers."""
+    batch_normalizations: int
+    guess: RangeGuess
+    """Which pixels the network takes, as far as the file tells."""
+    sha256: str
+    """Over the tensors, see `sha256_of_tensors`."""
+
+
+def load_archive(
+    path: Path,
+    *,
+    input_range: Preprocessing | None = PIXELS,
+    precision: str = "float32",
+    outputs: str | None = None,
+    output_name: str | None = None,
+) -> "tuple[keras.Model, ArchiveInfo]":
+    """Read a classifier that Keras or TensorFlow.js saved; nothing of the file is run or trusted.
+
+    The model maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, classes); the
+    network inside sees pixels as `input_range` says; where that is None, as the file lets guess.
+    `outputs` says what its outputs are, one of `kextract.models.heads.OUTPUTS`, and `output_name`
+    which of several is meant. Raises CheckpointError for a file that is missing, damaged, unsafe or
+    no classifier of images, RequestError for an `input_range` of other channels, and
+    SeveralOutputsError where an output has to be chosen.
+    """
+    with _refused(path), _opened(path) as source:
+        description = clean_model(source.config)
+        shape = shape_of_images(description)
+        check_graph(description)
+        places = ends_by_name(description)
+        if input_range is not None:
+            input_range.check_fits(shape)
+        with source.tensors() as tensors:
+            # Only now: TensorFlow takes seconds to start.
+            runtime.start()
+            from kextract.foreign.keras.building import build, check_runs
+            from kextract.foreign.keras.classifier import cut_at, head_of
+            from kextract.models.build import POLICIES
+
+            set_policy(description, POLICIES[runtime.resolve_precision(precision)])
+            name = output_name if output_name in places else next(iter(places))
+            end = ending(description, places[name])
+            taken_off = end is not None and take_off(end, outputs)
+            with _refused(path):
+                whole, digest = build(description, tensors)
+                network, sizes = cut_at(whole, path, output_name)
+                tried = check_runs(network, shape, input_range or PIXELS)
+
+        from kextract.models.adapter import adapt
+        from kextract.models.cost import cost_of
+        from kextract.models.range_guess import guess_input_range
+        from kextract.models.statistics import batch_norm_layers, layers_within
+
+        cost = cost_of(network)
+        guess = guess_input_range(network, shape)
+        taken = input_range or guess.preprocessing or PIXELS
+        with _refused(path):
+            head = head_of(network, shape, taken, tried, end, taken_off, outputs)
+        info = ArchiveInfo(
+            name=printable(network.name),
+            format=source.format,
+            keras_version=printable(source.keras_version),
+            input_shape=shape,
+            classes=_classes(network.output_shape),
+            head=head,
+            outputs=sizes,
+            layers=sum(type(layer).__name__ != "InputLayer" for layer in layers_within(network)),
+            parameters=cost.parameters,
+            multiply_adds=cost.multiply_adds,
+            batch_normalizations=len(batch_norm_layers(network)),
+            guess=guess,
+            sha256=digest,
+        )
+        return adapt(network, shape, head=head, input_range=taken), info
+
+
+def facts_of_archive(path: Path) -> tuple[Shape, bool]:
+    """Give the shape of the images that a classifier takes, and whether it normalizes batches.
+
+    Only its description is read: TensorFlow is not needed. Raises CheckpointError.
+    """
+    with _refused(path), _opened(path) as source:
+        description = clean_model(source.config)
+        return shape_of_images(description), normalizes(description)
+
+
+def build_described(path: Path, description: Any) -> "keras.Model":
+    """Build the network, of float32, that a checkpoint in `path` describes; it gives logits.
+
+    The description is trusted no more than an untrusted file. Raises CheckpointError.
+    """
+    with _refused(path), open_checked(path) as file:
+        if description is None:
+            raise Refused("is too old to say what its network is like: train it again")
+        cleaned = clean_model(description)
+        shape_of_images(cleaned)
+        check_graph(cleaned)
+        runtime.start()
+        from kextract.foreign.keras.building import build
+
+        network, _ = build(cleaned, TensorsByPath(file))
+        return network
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What one of the formats says, before any of it is believed."""
+
+    format: str
+    keras_version: str
+    config: Any
+    tensors: Callable[[], AbstractContextManager[Tensors]]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Source]:
+    if is_archive(path):
+        with open_container(path) as container:
+            about = parse(container.read(METADATA))
+            config = parse(container.read(CONFIG))
+            version = str(about.get("keras_version"))
+            if version.startswith("2."):
+                config = upgrade(config, version)
+            yield _Source("keras", version, config, partial(_extracted, path, container))
+        return
+    if path.suffix == ENDING:
+        version, config, weights = read_tfjs(path)
+        yield _Source("tfjs", version, config, lambda: nullcontext(weights))
+        return
+    with open_checked(path) as file:
+        if not file.has_attribute(MODEL_CONFIG):
+            raise Refused("holds no whole model: save it by model.save('x.keras')")
+        text = file.long_text_attribute(MODEL_CONFIG, LIMITS[CONFIG])
+        version = "2"
+        if file.has_attribute("keras_version"):
+            version = file.long_text_attribute("keras_version", _LONGEST_VERSION)
+        config = upgrade(parse(text.encode()), version)
+        yield _Source("hdf5", version, config, lambda: nullcontext(TensorsByLayer(file)))
+
+
+@contextmanager
+def _extracted(path: Path, container: Container) -> Iterator[Tensors]:
+    """Open the weights in an archive; HDF5 wants a file, so it gets one that nobody else sees."""
+    with tempfile.NamedTemporaryFile(prefix="kextract-", suffix=".h5") as copy:
+        container.extract(WEIGHTS, copy)
+        copy.flush()
+        with open_checked(Path(copy.name), called=f"'{path}': {WEIGHTS}") as file:
+            yield TensorsByPath(file)
+
+
+def _classes(shape: Any) -> int:
+    """Say how many classes a network of this output shape (None, ..., k) tells apart."""
+    if not isinstance(shape, tuple) or len(shape) < 2 or any(size != 1 for size in shape[1:-1]):
+        raise Refused(f"gives images a tensor of shape {shape}, not a number per class")
+    if not 1 <= shape[-1] <= MAX_CLASSES:
+        raise Refused(
+            f"gives {shape[-1]} numbers per image; at most {MAX_CLASSES} classes are read"
+        )
+    return max(2, int(shape[-1]))
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with an archive into one line that names it."""
+    try:
+        yield
+    except Refused as error:
+        raise CheckpointError(f"'{path}': {error}") from error
+    except FileNotFoundError as error:
+        raise CheckpointError(f"'{path}': no such file") from error
+    except _DAMAGE as error:
+        why = printable(" ".join(str(error).split()) or type(error).__name__)
+        raise CheckpointError(f"'{path}': damaged or not readable ({why})") from error

@@ -1,0 +1,99 @@
+"""Networks in memory are taken as files with them are read."""
+
+import random
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kextract.foreign.keras.classifier import in_memory
+from kextract.models.heads import SeveralOutputsError
+
+L = keras.layers
+SHAPE = (8, 8, 1)
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (5, *SHAPE)).astype(np.float32)
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, x: Any) -> Any:
+        return 2 * x
+
+
+class Subclassed(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = L.Dense(3, activation="softmax")
+        self.flat = L.Flatten()
+
+    def call(self, x: Any) -> Any:
+        return self.dense(self.flat(x))
+
+
+def network(*end: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input(SHAPE), L.Flatten(), *end])
+
+
+def softmax(logits: Any) -> Any:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [L.Dense(3, activation="softmax")],
+        [L.Dense(3), L.Softmax()],
+        [L.Dense(3), L.Activation("softmax"), L.Dropout(0.5)],
+        [Doubled(), L.Dense(3, activation="softmax")],
+        [keras.Sequential([keras.Input((64,)), L.Dense(3), L.Softmax()])],
+    ],
+)
+def test_a_softmax_in_memory_is_taken_off_and_the_given_network_keeps_it(end: Any) -> None:
+    given = network(*end)
+    expected = given(IMAGES).numpy()
+    found = in_memory(given)
+    assert found.head.outputs == "probabilities"
+    assert found.head.taken_off and found.is_copy
+    logits = found.classifier(IMAGES, training=False).numpy()
+    np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
+    assert logits.min() < -1e-3
+    np.testing.assert_array_equal(given(IMAGES), expected)
+
+
+def test_a_network_of_logits_is_used_as_it_is() -> None:
+    given = network(L.Dense(3))
+    found = in_memory(given)
+    assert found.network is given and not found.is_copy
+    np.testing.assert_allclose(found.classifier(IMAGES), given(IMAGES), atol=1e-6)
+
+
+def test_a_network_of_code_is_judged_by_its_numbers() -> None:
+    keras.utils.set_random_seed(0)
+    given = Subclassed()
+    x = keras.Input(SHAPE)
+    wrapped = keras.Model(x, given(x))
+    found = in_memory(wrapped)
+    assert (found.head.outputs, found.is_copy) == ("probabilities", False)
+    np.testing.assert_allclose(softmax(found.classifier(IMAGES).numpy()), given(IMAGES), atol=1e-6)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_one_of_several_outputs_in_memory_is_chosen_by_its_name(named: bool) -> None:
+    x = keras.Input(SHAPE)
+    heads = {n: L.Dense(4, "softmax", name=n)(L.Flatten()(x)) for n in ("young", "happy")}
+    given = keras.Model(x, heads if named else list(heads.values()))
+    with pytest.raises(SeveralOutputsError, match=r"young \(4\), happy \(4\)"):
+        in_memory(given)
+    found = in_memory(given, output_name="happy")
+    expected = given(IMAGES)["happy" if named else 1]
+    np.testing.assert_allclose(softmax(found.classifier(IMAGES).numpy()), expected, atol=1e-6)
+
+
+def test_taking_a_network_leaves_the_callers_random_numbers_alone() -> None:
+    given = network(L.Dense(3, activation="softmax"))
+    random.seed(1)
+    before = random.getstate()
+    in_memory(given)
+    assert random.getstate() == before

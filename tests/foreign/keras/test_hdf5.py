@@ -1,0 +1,166 @@
+"""Whole models in HDF5 files, of Keras 2.0 (2017) to Keras 3."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kextract.errors import CheckpointError
+from kextract.foreign.keras import load_archive
+from kextract.hdf5.weights import model_sha256
+from kextract.models.input_range import Preprocessing
+from tests.foreign.keras import examples
+from tests.foreign.keras.examples import filled, save
+from tests.foreign.keras.keras_2 import VERSION, rewritten
+from tests.foreign.keras.test_tutorials import logits_of
+from tests.foreign.keras.tutorials import TUTORIALS
+
+pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+L = keras.layers
+REAL = Path(os.environ.get("KEXTRACT_DATA", "")) / "fer-emotion.hdf5"
+# Arithmetic on tensors is written down by Keras 2 as calls of TensorFlow, see below.
+OLD = sorted(set(TUTORIALS) - {"transferred", "dictionary_of_one_output"})
+
+
+TELLING = {"first_steps", "fine_tuned", "residual", "rescaled"}
+"""A plain one, one inside another, one with branches, and one that scales pixels itself."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in TELLING else pytest.mark.slow) for name in OLD],
+)
+def test_a_file_of_2017_gives_the_logits_of_the_network_in_it(name: str, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    saved = filled(TUTORIALS[name]())
+    path = rewritten(save(saved, tmp_path / "x.h5"))
+    model, info = load_archive(path, input_range=Preprocessing(0, 255))
+    assert (info.format, info.keras_version) == ("hdf5", VERSION)
+    images = np.random.default_rng(0).uniform(-1, 1, (3, *info.input_shape)).astype(np.float32)
+    expected = logits_of(saved, (images + 1) * 127.5)
+    np.testing.assert_allclose(model(images).numpy(), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_real_file_of_2017_answers_as_it_does_in_keras() -> None:
+    if not REAL.exists():
+        pytest.skip("needs fer-emotion.hdf5 in KEXTRACT_DATA")
+    model, info = load_archive(REAL)
+    assert (info.input_shape, info.classes, info.head.taken_off) == ((64, 64, 1), 7, True)
+    assert (info.parameters, info.batch_normalizations) == (58_423, 14)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32)
+    expected = keras.models.load_model(REAL, compile=False)([images]).numpy()
+    np.testing.assert_allclose(tf.nn.softmax(model(images)), expected, atol=1e-6)
+
+
+def test_gradients_go_through_a_network_from_an_hdf5_file(tmp_path: Path) -> None:
+    path = rewritten(save(examples.user_cnn(), tmp_path / "x.h5"))
+    model, _ = load_archive(path)
+    images = tf.Variable(np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 1)).astype("f4"))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(images) ** 2)
+    assert np.abs(tape.gradient(loss, images).numpy()).max() > 0
+
+
+def test_either_kind_of_file_holds_the_same_tensors(tmp_path: Path) -> None:
+    saved = examples.nested()
+    infos = [load_archive(save(saved, tmp_path / name))[1] for name in ("x.keras", "x.h5")]
+    assert {info.sha256 for info in infos} == {model_sha256(saved)}
+
+
+def frozen_base(*, trainable: list[bool]) -> Any:
+    """A network with two convolutions and normalizations of the same shapes inside another."""
+    image = keras.Input((8, 8, 4))
+    x = image
+    for number in range(2):
+        x = L.Conv2D(4, 1, use_bias=False, name=f"c{number}")(x)
+        x = L.BatchNormalization(name=f"n{number}")(x)
+    base = keras.Model(image, x, name="base")
+    for layer, flag in zip(base.layers[1:], trainable, strict=True):
+        layer.trainable = flag
+    outer = keras.Input((8, 8, 4))
+    return filled(keras.Model(outer, L.Dense(2)(L.Flatten()(base(outer)))))
+
+
+@pytest.mark.parametrize("trainable", [[True] * 4, [False] * 4, [False, False, True, True]])
+@pytest.mark.parametrize("scopes", ["kept", "renamed"])
+def test_tensors_of_a_partly_frozen_network_find_their_layers(
+    trainable: list[bool], scopes: str, tmp_path: Path
+) -> None:
+    saved = frozen_base(trainable=trainable)
+    path = save(saved, tmp_path / "x.h5")
+    if scopes == "renamed":
+        rewritten(path)
+    _, info = load_archive(path)
+    assert info.sha256 == model_sha256(saved)
+
+
+def edited(tmp_path: Path, change: Any) -> Path:
+    path = save(examples.small("softmax"), tmp_path / "x.h5")
+    with h5py.File(path, "r+") as file:
+        change(file)
+    return path
+
+
+def of_other_shape(file: Any) -> None:
+    group = file["model_weights/conv"]
+    name = group.attrs["weight_names"][0]
+    del group[name]
+    group[name] = np.zeros((3, 3, 2, 1), "f4")
+
+
+def without_a_tensor(file: Any) -> None:
+    group = file["model_weights/norm"]
+    group.attrs["weight_names"] = group.attrs["weight_names"][:3]
+
+
+def swapped(file: Any) -> None:
+    group = file["model_weights/norm"]
+    names = list(group.attrs["weight_names"])
+    group.attrs["weight_names"] = [names[1].replace("norm", "other"), *names[0:1], *names[2:]]
+    group.create_group("other")["beta"] = group[names[1]][()]
+
+
+def not_finite(file: Any) -> None:
+    group = file["model_weights/norm"]
+    group[group.attrs["weight_names"][0]][0] = np.inf
+
+
+def without_a_layer(file: Any) -> None:
+    names = file["model_weights"].attrs["layer_names"]
+    file["model_weights"].attrs["layer_names"] = [name for name in names if name != "end"]
+
+
+def with_weights_of_its_own(file: Any) -> None:
+    group = file["model_weights/top_level_model_weights"]
+    group.attrs["weight_names"] = ["x"]
+    group["x"] = np.zeros(3, "f4")
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "shape": (of_other_shape, "has shape (3, 3, 2, 1)"),
+    "missing tensor": (without_a_tensor, "layer 'norm' has 3 tensors in the file, not 4"),
+    "order": (swapped, "'norm' has tensors of other names"),
+    "infinite": (not_finite, "holds a NaN"),
+    "missing layer": (without_a_layer, "has tensors of 2 layers, and 3 layers that have some"),
+    "weights of the model": (with_weights_of_its_own, "belong to none of its layers"),
+    "no text": (lambda f: f.attrs.__setitem__("model_config", 3), "'model_config' is not text"),
+    "no JSON": (lambda f: f.attrs.__setitem__("model_config", "x"), "not JSON"),
+    "Keras 1": (lambda f: f.attrs.__setitem__("keras_version", "1.2.2"), "by Keras 1.2.2"),
+    "long": (lambda f: f.attrs.__setitem__("model_config", "[" * (5 << 20)), "longer than 4194304"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_a_file_whose_tensors_are_not_those_of_its_layers_is_refused(
+    name: str, tmp_path: Path
+) -> None:
+    change, says = REFUSED[name]
+    with pytest.raises(CheckpointError) as caught:
+        load_archive(edited(tmp_path, change))
+    assert says in str(caught.value)
+    assert str(caught.value).isprintable()

@@ -1,0 +1,407 @@
+import contextlib
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kextract.errors import CheckpointError
+from kextract.foreign.keras import is_archive, load_archive
+from kextract.foreign.keras.allowed import RANDOM_LAYERS
+from kextract.hdf5.weights import model_sha256
+from kextract.models.heads import SeveralOutputsError
+from kextract.models.input_range import PIXELS, Preprocessing
+from tests.foreign.keras import examples
+from tests.foreign.keras.examples import filled, packed, parts_of, save, user_cnn
+
+L = keras.layers
+
+
+def pixels(shape: tuple[int, ...], count: int = 5) -> Any:
+    return np.random.default_rng(0).uniform(-1, 1, (count, *shape)).astype(np.float32)
+
+
+def softmax(logits: Any) -> Any:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [user_cnn, examples.nested, pytest.param(examples.mobilenet, marks=pytest.mark.slow)],
+)
+def test_a_saved_classifier_answers_as_it_does_in_keras(
+    build: Callable[[], Any], tmp_path: Path
+) -> None:
+    path = save(build(), tmp_path / "x.keras")
+    model, info = load_archive(path)
+    theirs = keras.models.load_model(path)
+    images = pixels(info.input_shape)
+    logits = model(images, training=False).numpy()
+    assert logits.dtype == np.float32
+    expected = theirs(images, training=False).numpy()
+    assert expected.std(axis=0).max() > 1e-3
+    np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
+
+
+def test_what_is_in_the_file_is_told(tmp_path: Path) -> None:
+    saved = user_cnn()
+    _, info = load_archive(save(saved, tmp_path / "x.keras"))
+    assert (info.input_shape, info.classes) == ((16, 16, 1), 3)
+    assert (info.head.outputs, info.head.taken_off) == ("probabilities", True)
+    assert (info.parameters, info.batch_normalizations) == (saved.count_params(), 1)
+    assert info.keras_version == keras.__version__
+    assert info.sha256 == model_sha256(saved)
+
+
+def test_logits_are_exact_where_probabilities_are_rounded_to_0_and_1(tmp_path: Path) -> None:
+    saved = user_cnn()
+    saved.layers[-1].bias.assign([0.0, 200.0, 500.0])
+    model, _ = load_archive(save(saved, tmp_path / "x.keras"))
+    logits = model(pixels((16, 16, 1))).numpy()
+    assert np.isfinite(logits).all()
+    assert (logits[:, 1] - logits[:, 0] > 150).all()
+
+
+@pytest.mark.parametrize("input_range", [PIXELS, Preprocessing(0, 1), Preprocessing(0, 255)])
+def test_a_network_sees_pixels_in_its_own_range(input_range: Preprocessing, tmp_path: Path) -> None:
+    path = save(user_cnn(), tmp_path / "x.keras")
+    model, _ = load_archive(path, input_range=input_range)
+    images = pixels((16, 16, 1))
+    low, high = float(str(input_range.low)), float(str(input_range.high))
+    theirs = (images + 1) / 2 * (high - low) + low
+    expected = keras.models.load_model(path)(theirs, training=False).numpy()
+    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-5)
+
+
+def end(*layers: Any) -> Any:
+    features = [keras.Input((16, 16, 1)), L.Conv2D(3, 5, strides=3), L.GlobalAveragePooling2D()]
+    return examples.filled(keras.Sequential([*features, *layers]))
+
+
+def averaged() -> Any:
+    x = keras.Input((16, 16, 1))
+    y = L.Flatten()(x)
+    ends = [L.Dense(3, activation="softmax")(y) for _ in range(2)]
+    return examples.filled(keras.Model(x, L.Average()(ends)))
+
+
+def shared_head() -> Any:
+    x = keras.Input((16, 16, 1))
+    head = L.Dense(3, activation="softmax")
+    return examples.filled(
+        keras.Model(x, head(head(L.GlobalAveragePooling2D()(L.Conv2D(3, 3)(x)))))
+    )
+
+
+def by_operations() -> Any:
+    x = keras.Input((16, 16, 1))
+    logits = L.Dense(4)(L.GlobalAveragePooling2D()(L.Conv2D(3, 5)(x)))
+    return examples.filled(keras.Model(x, keras.ops.softmax(logits / 2.0)))
+
+
+HEADS: dict[str, tuple[Callable[[], Any], bool]] = {
+    "dense": (lambda: end(L.Dense(4, activation="softmax")), True),
+    "function": (lambda: end(L.Dense(4, activation=keras.ops.softmax)), True),
+    "layer as activation": (lambda: end(L.Dense(4, activation=L.Softmax())), True),
+    "activation": (lambda: end(L.Dense(4), L.Activation("softmax")), True),
+    "layer": (lambda: end(L.Dense(4), L.Softmax()), True),
+    "operation": (by_operations, True),
+    "nested": (
+        lambda: end(keras.Sequential([keras.Input((3,)), L.Dense(4, activation="softmax")])),
+        True,
+    ),
+    "nested layer": (
+        lambda: end(L.Dense(4), keras.Sequential([keras.Input((4,)), L.Softmax()])),
+        True,
+    ),
+    "then nothing": (
+        lambda: end(
+            L.Dense(4, activation="softmax"),
+            L.Dropout(0.1),
+            L.Activation("linear"),
+            L.Reshape((1, 4)),
+            L.Flatten(),
+        ),
+        True,
+    ),
+    "averaged": (averaged, False),
+    "shared": (shared_head, False),
+}
+
+
+@pytest.mark.parametrize("name", sorted(HEADS))
+def test_the_softmax_of_the_logits_are_the_networks_probabilities(
+    name: str, tmp_path: Path
+) -> None:
+    build, taken_off = HEADS[name]
+    path = save(build(), tmp_path / "x.keras")
+    model, info = load_archive(path)
+    assert (info.head.outputs, info.head.taken_off) == ("probabilities", taken_off)
+    images = pixels((16, 16, 1))
+    expected = keras.models.load_model(path)(images).numpy()
+    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [L.Dense(4)],
+        lambda: [L.Dense(4, activation="log_softmax")],
+        lambda: [L.Dense(4), L.Dropout(0.1)],
+    ],
+)
+def test_logits_are_left_alone(layers: Callable[[], list[Any]], tmp_path: Path) -> None:
+    path = save(end(*layers()), tmp_path / "x.keras")
+    model, info = load_archive(path)
+    assert info.head.given == "logits"
+    images = pixels((16, 16, 1))
+    expected = softmax(keras.models.load_model(path)(images).numpy())
+    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("tail", ["dense", "probability"])
+def test_one_sigmoid_stands_for_two_classes(tail: str, tmp_path: Path) -> None:
+    tails = {
+        "dense": [L.Dense(1, activation="sigmoid")],
+        "probability": [L.Dense(1, activation="sigmoid"), L.Dropout(0.1)],
+    }
+    path = save(end(*tails[tail]), tmp_path / "x.keras")
+    model, info = load_archive(path)
+    assert info.classes == 2
+    images = pixels((16, 16, 1))
+    second = keras.models.load_model(path)(images).numpy()[:, 0]
+    found = softmax(model(images).numpy())
+    np.testing.assert_allclose(found, np.stack([1 - second, second], axis=1), atol=1e-6)
+
+
+def test_sigmoids_of_several_classes_become_shares(tmp_path: Path) -> None:
+    path = save(end(L.Dense(4, activation="sigmoid")), tmp_path / "x.keras")
+    images = pixels((16, 16, 1))
+    theirs = keras.models.load_model(path)(images).numpy()
+    found = softmax(load_archive(path)[0](images).numpy())
+    np.testing.assert_allclose(found, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+def test_a_map_of_one_pixel_is_an_answer(tmp_path: Path) -> None:
+    image = keras.Input((16, 16, 1))
+    x = L.GlobalAveragePooling2D(keepdims=True)(image)
+    saved = keras.Model(image, L.Conv2D(4, 1, activation="softmax")(x))
+    model, info = load_archive(save(saved, tmp_path / "x.keras"))
+    assert info.classes == 4
+    assert model(pixels((16, 16, 1))).shape == (5, 4)
+
+
+def test_channels_may_come_first(tmp_path: Path) -> None:
+    """A row of green pixels, which has no other place in another order of the axes."""
+    first: Any = {"data_format": "channels_first"}
+    saved = filled(
+        model_of(
+            (3, 16, 20),
+            L.Conv2D(4, 3, **first),
+            L.BatchNormalization(axis=1),
+            L.MaxPooling2D(**first),
+            L.GlobalAveragePooling2D(**first),
+            L.Dense(5),
+        )
+    )
+    model, info = load_archive(save(saved, tmp_path / "x.keras"))
+    images = np.zeros((1, 16, 20, 3), np.float32)
+    images[0, 5, :, 1] = 1
+    given = np.zeros((1, 3, 16, 20), np.float32)
+    given[0, 1, 5, :] = 1
+    assert info.input_shape == (16, 20, 3)
+    np.testing.assert_allclose(model(images), saved(given), rtol=1e-5, atol=1e-6)
+
+
+def test_a_trained_model_is_read_without_its_optimizer(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    saved = user_cnn()
+    saved.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    saved.train_on_batch(np.zeros((4, 16, 16, 1)), np.zeros(4))
+    _, info = load_archive(save(saved, tmp_path / "x.keras"))
+    assert info.sha256 == model_sha256(saved)
+
+
+def test_layers_with_whole_numbers_and_parts_of_their_own_are_read(tmp_path: Path) -> None:
+    image = keras.Input((16, 16, 1))
+    x = L.Normalization()(image)
+    x = L.Reshape((16, 16))(L.SeparableConv2D(1, 3, padding="same")(x))
+    x = L.LayerNormalization()(L.MultiHeadAttention(2, 4)(x, x))
+    saved = keras.Model(image, L.Dense(3)(L.Flatten()(L.PReLU()(x))))
+    path = save(examples.filled(saved), tmp_path / "x.keras")
+    images = pixels((16, 16, 1))
+    expected = keras.models.load_model(path)(images).numpy()
+    np.testing.assert_allclose(load_archive(path)[0](images).numpy(), expected, atol=1e-5)
+
+
+def test_half_precision_is_used_where_it_is_asked_for(tmp_path: Path) -> None:
+    path = save(user_cnn(), tmp_path / "x.keras")
+    model, _ = load_archive(path, precision="bfloat16")
+    exact, _ = load_archive(path)
+    images = pixels((16, 16, 1))
+    lowered, expected = model(images).numpy(), exact(images).numpy()
+    assert lowered.dtype == np.float32
+    assert np.abs(lowered - expected).max() > 0
+    np.testing.assert_allclose(lowered, expected, atol=0.05)
+
+
+def test_a_model_saved_in_half_precision_computes_in_the_wished_one(tmp_path: Path) -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        path = save(user_cnn(), tmp_path / "x.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model, _ = load_archive(path)
+    (network,) = (layer for layer in model.layers if isinstance(layer, keras.Model))
+    assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+
+
+def test_a_compressed_archive_is_read(tmp_path: Path) -> None:
+    path = save(user_cnn(), tmp_path / "x.keras")
+    sha256 = load_archive(path)[1].sha256
+    path.write_bytes(packed(parts_of(path.read_bytes()), zipfile.ZIP_DEFLATED))
+    assert load_archive(path)[1].sha256 == sha256
+
+
+def test_a_file_is_an_archive_by_its_name_or_its_content(tmp_path: Path) -> None:
+    path = save(user_cnn(), tmp_path / "x.keras")
+    other = tmp_path / "renamed.zip"
+    other.write_bytes(path.read_bytes())
+    (tmp_path / "text.h5").write_text("PK")
+    assert is_archive(path)
+    assert is_archive(other)
+    assert is_archive(tmp_path / "missing.keras")
+    assert not is_archive(tmp_path / "text.h5")
+    assert not is_archive(tmp_path / "missing.h5")
+
+
+def two_inputs() -> Any:
+    ends = [keras.Input((16, 16, 1)) for _ in range(2)]
+    return keras.Model(ends, L.Dense(3)(L.Flatten()(L.Add()(ends))))
+
+
+def model_of(shape: tuple[int | None, ...], *layers: Any) -> Any:
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
+    "two inputs": (two_inputs, "takes more than one input"),
+    "rows": (
+        lambda: model_of((16, 1, 1), L.Flatten(), L.Reshape((2, 8)), L.Softmax(), L.Flatten()),
+        "a softmax for each of 2 rows of 8 numbers",
+    ),
+    "any size": (
+        lambda: model_of((None, None, 3), L.GlobalAveragePooling2D(), L.Dense(3)),
+        "takes inputs of ?x?x3",
+    ),
+    "no images": (lambda: model_of((20,), L.Dense(3)), "takes inputs of 20"),
+    "a map": (lambda: model_of((16, 16, 1), L.Conv2D(3, 3)), "not a number per class"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(UNFIT))
+def test_what_is_no_classifier_of_images_is_refused(name: str, tmp_path: Path) -> None:
+    build, says = UNFIT[name]
+    path = save(build(), tmp_path / "x.keras")
+    with pytest.raises(CheckpointError) as caught:
+        load_archive(path)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(f"'{path}'")
+
+
+def two_heads(names: bool) -> Any:
+    """Heads of one size, so that only their names tell them apart."""
+    x = keras.Input((16, 16, 1))
+    y = L.GlobalAveragePooling2D()(L.Conv2D(3, 5)(x))
+    heads = {name: L.Dense(4, activation="softmax", name=name)(y) for name in ("young", "happy")}
+    return examples.filled(keras.Model(x, heads if names else list(heads.values())))
+
+
+@pytest.mark.parametrize("names", [False, True])
+@pytest.mark.parametrize("chosen", ["young", "happy"])
+def test_one_of_several_outputs_is_the_classifier(names: bool, chosen: str, tmp_path: Path) -> None:
+    path = save(two_heads(names), tmp_path / "x.keras")
+    model, info = load_archive(path, output_name=chosen)
+    images = pixels((16, 16, 1))
+    theirs = keras.models.load_model(path)(images)
+    expected = theirs[chosen] if names else theirs[["young", "happy"].index(chosen)]
+    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-6)
+    assert info.outputs == {"young": "4", "happy": "4"}
+    assert info.head.taken_off
+
+
+@pytest.mark.parametrize("asked", [None, "sad"])
+def test_several_outputs_are_named_with_their_sizes(asked: str | None, tmp_path: Path) -> None:
+    path = save(two_heads(False), tmp_path / "x.keras")
+    with pytest.raises(SeveralOutputsError, match=r"young \(4\), happy \(4\)") as refusal:
+        load_archive(path, output_name=asked)
+    assert "--output-name" in str(refusal.value)
+
+
+def test_what_outputs_are_can_be_said(tmp_path: Path) -> None:
+    path = save(end(L.Dense(4, activation="softmax")), tmp_path / "x.keras")
+    images = pixels((16, 16, 1))
+    expected = keras.models.load_model(path)(images)
+    np.testing.assert_allclose(load_archive(path, outputs="logits")[0](images), expected)
+    logs = load_archive(path, outputs="sigmoids")[0](images)
+    np.testing.assert_allclose(np.exp(logs), expected, atol=1e-6)
+
+
+def test_reading_warns_of_nothing(tmp_path: Path) -> None:
+    path = save(examples.nested(), tmp_path / "x.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_archive(path)
+
+
+def test_a_network_of_ours_is_saved_as_plain_keras_and_read_back(tmp_path: Path) -> None:
+    from kextract.models.build import build_model
+
+    saved = examples.filled(build_model("resnet11", (16, 16, 3), 4))
+    path = save(saved, tmp_path / "x.keras")
+    config = parts_of(path.read_bytes())["config.json"]
+    assert b"kextract" not in config
+    images = pixels((16, 16, 3))
+    expected = saved(images, training=False).numpy()
+    plain = keras.models.load_model(path)
+    scale = np.abs(expected).max()
+    for model in (plain, load_archive(path)[0]):
+        found = model(images, training=False).numpy()
+        np.testing.assert_allclose(found / scale, expected / scale, atol=1e-5)
+
+
+def test_a_network_that_an_earlier_kextract_saved_is_read(tmp_path: Path) -> None:
+    path = save(examples.small(), tmp_path / "x.keras")
+    expected = load_archive(path)[1].sha256
+
+    def as_ours(config: Any) -> None:
+        own = {"module": "kextract.models.batch_norm", "registered_name": "BatchNormalization"}
+        examples.layer(config, "norm").update(own)
+
+    path.write_bytes(examples.with_config(path.read_bytes(), as_ours))
+    assert load_archive(path)[1].sha256 == expected
+
+
+def some(name: str) -> Any:
+    """Make a layer of this class, with as few options as it needs."""
+    factors: tuple[tuple[Any, ...], ...] = ((), (0.5,), (0.5, 0.5), (4,))
+    for options in factors:
+        with contextlib.suppress(TypeError, ValueError):
+            return getattr(L, name)(*options)
+    raise AssertionError(name)
+
+
+def test_layers_that_work_in_training_only_are_left_out(tmp_path: Path) -> None:
+    image = keras.Input((16, 16, 3))
+    x = image
+    for name in sorted(RANDOM_LAYERS):
+        x = some(name)(x)
+    saved = examples.filled(keras.Model(image, L.Dense(3)(L.Flatten()(x))))
+    images = np.abs(pixels((16, 16, 3)))
+    found = load_archive(save(saved, tmp_path / "x.keras"))[0](images).numpy()
+    np.testing.assert_allclose(found, saved(images, training=False).numpy(), atol=1e-4)
