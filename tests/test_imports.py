@@ -30,3 +30,20 @@ def test_the_process_that_tries_model_files_does_not_wait_for_tensorflow() -> No
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert not {"tensorflow", "keras"} & set(done.stdout.split())
+
+
+def test_reading_a_tflite_file_writes_nothing_that_tensorflow_says_of_itself(
+    tmp_path: Path,
+) -> None:
+    """The description of the format is in TensorFlow, whichever file is the first to need it."""
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(64))
+    program = (
+        "import sys, pathlib; from kextract.errors import Refused;"
+        " from kextract.foreign.tflite.loading import load_graph\n"
+        "try: load_graph(pathlib.Path(sys.argv[1]))\nexcept Refused: print('refused')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(broken)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("refused\n", "")

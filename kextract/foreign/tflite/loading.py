@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kextract import runtime
 from kextract.errors import NotRead, Refused, Unclear
 from kextract.foreign.onnx.graph import Graph, Node, Port
 from kextract.foreign.tflite import operators  # noqa: F401 - they register themselves
@@ -57,6 +58,7 @@ def load_graph(path: Path, output_name: str | None = None) -> Loaded:
     Raises Refused for what is damaged, NotRead for an operator that is not known, by name.
     """
     content = _content(path)
+    runtime.start()  # The schema is in TensorFlow, which greets whoever imports it first.
     from tensorflow.lite.python import schema_py_generated as schema
 
     try:
