@@ -23,9 +23,9 @@ from kextract.methods.generator import Synthesizer
 from kextract.methods.inversion import Inversion
 from kextract.methods.stored import StoredImages
 from kextract.models import batch_norm
+from kextract.models.batch_norm import frozen
 from kextract.models.build import build_model, fastest_precision
 from kextract.models.folding import folded
-from kextract.models.frozen import frozen
 from kextract.records import Progress
 from kextract.training.student import distill
 

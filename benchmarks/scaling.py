@@ -45,8 +45,8 @@ def measure(case: Case, threads: int | None, clock: str) -> tuple[float, float]:
     from kextract.config.training import InversionConfig
     from kextract.methods.base import MethodContext
     from kextract.methods.inversion import Inversion
+    from kextract.models.batch_norm import frozen
     from kextract.models.build import build_model, fastest_precision
-    from kextract.models.frozen import frozen
     from kextract.records import Progress
     from kextract.training.student import distill
 

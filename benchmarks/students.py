@@ -16,9 +16,9 @@ from benchmarks.timing import Timed, begin, compare
 from kextract.config import DistillConfig
 from kextract.methods.base import Batch, MethodContext
 from kextract.methods.stored import StoredImages, sample
+from kextract.models.batch_norm import frozen
 from kextract.models.build import build_model, fastest_precision
 from kextract.models.folding import folded
-from kextract.models.frozen import frozen
 from kextract.optimizers import make_optimizer
 from kextract.records import Progress
 from kextract.training.student import _compile_update as compile_update

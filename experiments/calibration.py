@@ -36,7 +36,7 @@ def main(checkpoint: str, dataset: str, seed: int = 0) -> None:
     from kextract.exports.exporting import CheckImages, export_model
     from kextract.methods.base import MethodContext
     from kextract.methods.synthesis import synthesize_classes
-    from kextract.models.frozen import frozen
+    from kextract.models.batch_norm import frozen
 
     folder = os.environ.get("KEXTRACT_DATA")
     data = load_dataset(dataset, Path(folder) if folder else None)

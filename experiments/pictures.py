@@ -38,7 +38,7 @@ def draw_noise(checkpoint: Path, target: Path) -> None:
     import tensorflow as tf
 
     from kextract.methods.noise import Crafter, CraftingRules, clipped_noise
-    from kextract.models.frozen import frozen
+    from kextract.models.batch_norm import frozen
     from kextract.storage.checkpoint import load_model
 
     teacher = frozen(load_model(checkpoint, info, precision="float32"), batch_statistics=False)

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
+from kextract.models.cloning import plain
 from kextract.models.input_range import PIXELS, Preprocessing
-from kextract.models.plain import plain
 
 
 def drop_in(

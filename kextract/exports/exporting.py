@@ -18,8 +18,8 @@ from kextract.exports.report import Comparison, ExportReport, check_agreement, c
 from kextract.exports.runtimes import Classifier, classifier_of, open_runtime
 from kextract.exports.writing import quiet, write_model
 from kextract.models.batches import at_once, in_batches
-from kextract.models.copying import in_float32
-from kextract.models.cost import cost_of
+from kextract.models.cloning import in_float32
+from kextract.models.spec import cost_of
 from kextract.storage.atomic import atomic_folder, atomic_write
 
 CHECKED_AT_ONCE = 256

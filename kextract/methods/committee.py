@@ -18,7 +18,7 @@ from kextract.graph import compiled
 from kextract.losses import distance
 from kextract.models.batches import at_once, in_batches
 from kextract.models.build import weights_drawn_by
-from kextract.models.safe_to_train import safe_to_train
+from kextract.models.tf_workarounds import safe_to_train
 from kextract.optimizers import make_optimizer
 from kextract.seeds import Stream, random_generator, seed_number
 

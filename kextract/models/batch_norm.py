@@ -5,6 +5,7 @@ same arithmetic in one pass over memory, forwards and backwards, and takes bfloa
 float32 statistics.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -170,3 +171,14 @@ def _as_images(features: tf.Tensor) -> tf.Tensor:
     if len(features.shape) == 4:
         return features
     return tf.reshape(features, (-1, 1, 1, features.shape[-1]))
+
+
+def frozen(model: keras.Model, *, batch_statistics: bool) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the model as a function from images (n, h, w, c) to logits (n, k).
+
+    With `batch_statistics` it normalizes by the statistics of the batch, as the 2020 code did, but
+    its own moving averages stay as they are, which that code overwrote.
+    """
+    if batch_statistics:
+        hold_statistics(model)
+    return lambda images: model(images, training=batch_statistics)

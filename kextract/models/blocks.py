@@ -1,16 +1,11 @@
 """The layers that convolutional architectures are made of, with names, initializer and penalty."""
 
+from collections import Counter
+
 import keras
 
 from kextract.models.batch_norm import BatchNormalization
-from kextract.models.fast_gradients import Add, ReLU
-from kextract.models.naming import LayerNames
-
-NARROW = 16
-"""Channels below which oneDNN's strided 1x1 convolution may write beyond its memory.
-
-Seen to crash TensorFlow 2.20 with 3 to 8 channels and images of 64x64.
-"""
+from kextract.models.tf_workarounds import NARROW, Add, ReLU
 
 
 class Blocks:
@@ -77,3 +72,19 @@ class Blocks:
     def logits(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
         """Classify vectors (n, c): float32 logits (n, classes)."""
         return keras.layers.Dense(classes, dtype="float32", name=self.name("dense"))(x)
+
+
+class LayerNames:
+    """Numbers layers by kind in the order of their creation, as `tf.keras` did in a new process.
+
+    The first is `conv2d`, the next `conv2d_1`: weights files of 2020 go by these names.
+    """
+
+    def __init__(self) -> None:
+        self._made: Counter[str] = Counter()
+
+    def __call__(self, kind: str) -> str:
+        """Return the next name for a layer of this kind."""
+        number = self._made[kind]
+        self._made[kind] += 1
+        return f"{kind}_{number}" if number else kind

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.models.copying import Part
+from kextract.models.cloning import Part
 
 Floats = NDArray[np.float64]
 TINY = 1e-9

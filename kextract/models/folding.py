@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kextract.models.copying import Part, code_of_its_own, copied
+from kextract.models.cloning import Part, code_of_its_own, copied
 from kextract.models.statistics import layers_within, record_calls
 
 LINEAR = (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import RequestError
 from kextract.models.batches import at_once, parts
-from kextract.models.copying import code_of_its_own, copied, in_float32
+from kextract.models.cloning import code_of_its_own, copied, in_float32
 from kextract.models.factors import (
     Factors,
     as_kernel,

@@ -7,9 +7,8 @@ from functools import partial
 from kextract.errors import RequestError, UnknownNameError
 from kextract.models.lenet import LENET5, LENET5_HALF
 from kextract.models.mobile import MOBILE, TINY
-from kextract.models.resnet import resnet_spec
+from kextract.models.resnet import resnet_spec, wide_resnet_spec
 from kextract.models.spec import ARTICLE_POOL, POOLINGS, Cost, ModelSpec
-from kextract.models.wide_resnet import wide_resnet_spec
 
 MINIMUM_SIDE = 16
 WIDTHS = (0.1, 4.0)

@@ -1,8 +1,15 @@
-"""What the registry knows of an architecture before it is built; nothing here imports Keras."""
+"""What is known of an architecture before it is built, and what a network costs when it is.
 
+Nothing here imports Keras before a network is counted.
+"""
+
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
 
 POOLINGS = ("article", "global", "none")
 ARTICLE_POOL = 8
@@ -51,3 +58,35 @@ class ModelSpec:
 def scaled(channels: int, width: float) -> int:
     """Return this many channels times a width, at least one."""
     return max(1, round(channels * width))
+
+
+def cost_of(model: "keras.Model") -> Cost:
+    """Count the parameters of a model, and the multiply-adds that one image takes.
+
+    Counted are convolutions and dense layers, those of models inside the model too, and a layer
+    that is applied twice twice. All else (normalization, activations, pooling, attention) is left
+    out, as the field does.
+    """
+    import keras
+    import tensorflow as tf
+
+    from kextract.models.statistics import layers_within, record_calls
+
+    kinds = keras.layers
+    transposed = kinds.Conv2DTranspose
+    ordinary = kinds.Conv2D, kinds.Dense, kinds.DepthwiseConv2D, kinds.SeparableConv2D
+    counts: list[int] = []
+
+    def count(layer: keras.Layer, given: tf.Tensor, made: tf.Tensor) -> None:
+        places = (given if isinstance(layer, transposed) else made).shape[1:-1]
+        kernels = [weight for weight in layer.weights if weight.name.endswith("kernel")]
+        counts.append(math.prod(places) * sum(math.prod(kernel.shape) for kernel in kernels))
+
+    once = {
+        id(layer): layer
+        for layer in layers_within(model)
+        if isinstance(layer, (*ordinary, transposed))
+    }
+    with record_calls(once.values(), count):
+        model(tf.zeros((1, *model.input_shape[1:])), training=False)
+    return Cost(model.count_params(), sum(counts))

@@ -43,15 +43,15 @@ def logits_and_inputs(model: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor,
     seen: list[Normalized] = []
 
     def note(layer: Any, given: tf.Tensor, _: tf.Tensor) -> None:
-        seen.append((layer, _channels_last(layer, given)))
+        seen.append((layer, channels_last(layer, given)))
 
     with record_calls(batch_norm_layers(model), note):
         logits = model(images, training=False)
     return logits, seen
 
 
-def _channels_last(layer: keras.layers.BatchNormalization, given: tf.Tensor) -> tf.Tensor:
-    """Move the axis that a layer normalizes along to the end."""
+def channels_last(layer: keras.layers.BatchNormalization, given: tf.Tensor) -> tf.Tensor:
+    """Move the axis that a batch normalization normalizes along to the end."""
     axis = layer.axis % given.shape.rank
     last = given.shape.rank - 1
     return given if axis == last else keras.ops.moveaxis(given, axis, last)
@@ -61,20 +61,21 @@ class _Seen(Exception):  # noqa: N818 - it never leaves this module
     """Thrown where the rest of a network does not matter."""
 
 
-def first_normalized(model: keras.Model, images: Any) -> Normalized | None:
-    """Apply a model to images (n, h, w, c) as far as its first batch normalization, eagerly.
+def first_call(
+    model: keras.Model, layers: Iterable[keras.Layer], images: Any
+) -> tuple[Any, tf.Tensor] | None:
+    """Apply a model to images (n, h, w, c), eagerly, as far as the first call of one of the layers.
 
-    None for a model that has none.
+    Returns that layer and what it was given; None where none of them is called.
     """
-
-    seen: list[Normalized] = []
+    seen: list[tuple[Any, tf.Tensor]] = []
 
     def stop(layer: Any, given: tf.Tensor, _: tf.Tensor) -> None:
-        seen.append((layer, _channels_last(layer, given)))
+        seen.append((layer, given))
         raise _Seen
 
     try:
-        with record_calls(batch_norm_layers(model), stop):
+        with record_calls(layers, stop):
             model(images, training=False)
     except Exception:
         # Keras puts its own exception around ours where models are inside models.

@@ -129,7 +129,7 @@ def write(request: ExportRequest, plan: ExportPlan) -> Generator[Event, None, Ex
     """Draw the images that are needed, write the file and check it; yields progress."""
     runtime.start()
     from kextract.exports.exporting import CheckImages, export_model
-    from kextract.models.copying import check_can_be_copied
+    from kextract.models.cloning import check_can_be_copied
 
     network, _ = plan.opened.load("float32")
     check_can_be_copied(network)
@@ -198,7 +198,7 @@ def _images(
     """Give images to check the file on, others to calibrate on, and what they are called."""
     from kextract.exports.calibration import calibration_images, is_quick, procedural_images
     from kextract.methods.base import MethodContext
-    from kextract.models.frozen import frozen
+    from kextract.models.batch_norm import frozen
     from kextract.models.statistics import batch_norm_layers
 
     if plan.given is not None:

@@ -24,7 +24,7 @@ def classifier_given(
     network = built(model, what)
     import keras
 
-    from kextract.models.copying import computes_by_itself
+    from kextract.models.cloning import computes_by_itself
 
     if computes_by_itself(network):
         return _traced(network, what, input_shape)
@@ -45,7 +45,7 @@ def classifier_given(
 def network_given(model: Any, what: str) -> "keras.Model":
     """Return a network that is to be trained. Raises RequestError for one that cannot be kept."""
     network = built(model, what)
-    from kextract.models.copying import computes_by_itself
+    from kextract.models.cloning import computes_by_itself
 
     if computes_by_itself(network):
         raise RequestError(

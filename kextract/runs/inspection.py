@@ -85,7 +85,7 @@ def _of_file(
     except NotANetworkError as reason:
         about = _of_answers(identified.path, outputs, output_name, shape)
         return {"read_as": "a black box", **about, "hint": str(reason)}
-    from kextract.models.cost import cost_of
+    from kextract.models.spec import cost_of
     from kextract.models.statistics import batch_norm_layers, layers_within
 
     cost, guess = cost_of(found.network), found.guess

@@ -63,7 +63,7 @@ class Run:
         if self._plain is None:
             model = self.model
             with runtime.as_guest(self._numbers):
-                from kextract.models.plain import plain
+                from kextract.models.cloning import plain
 
                 self._plain = plain(model)
         return self._plain

@@ -51,9 +51,9 @@ def load_teacher(
     if opened.black_box is not None:
         assert ledger is not None, "methods that need a teacher at hand were refused"
         return LoadedTeacher(asking=open_asking(opened.black_box, config, ledger))
+    from kextract.models.batch_norm import frozen
     from kextract.models.batches import at_once
     from kextract.models.folding import folded
-    from kextract.models.frozen import frozen
     from kextract.training.evaluation import Predictor
     from kextract.training.sanity import diagnose_teacher
 

@@ -397,7 +397,7 @@ def in_memory(
     model of another kind.
     """
     from kextract.foreign.keras.classifier import in_memory as taken_from_memory
-    from kextract.models.range_guess import guess_input_range
+    from kextract.models.infer_range import guess_input_range
 
     name = Path(model.name)
     labelled = own_data(name, dataset, machine, needed=False)

@@ -94,7 +94,7 @@ def _measured(
     for note in dict.fromkeys(told):
         say(note)
     runtime.start()
-    from kextract.models.cost import cost_of
+    from kextract.models.spec import cost_of
     from kextract.training.evaluation import Predictor
 
     measured = []

@@ -105,9 +105,9 @@ class StudentPlan:
 
         from kextract.methods.base import MethodContext
         from kextract.methods.making import make_method
+        from kextract.models.batch_norm import frozen
         from kextract.models.batches import at_once
         from kextract.models.build import fastest_precision
-        from kextract.models.frozen import frozen
         from kextract.models.low_rank import smaller
         from kextract.training.alike import check_tells_apart
         from kextract.training.matching import matching_for
@@ -247,7 +247,7 @@ class StudentPlan:
         self, own: "keras.Model | None", config: DistillConfig, precision: str
     ) -> "keras.Model":
         from kextract.models.build import build_model, student_seed
-        from kextract.models.safe_to_train import safe_to_train
+        from kextract.models.tf_workarounds import safe_to_train
 
         return safe_to_train(
             own

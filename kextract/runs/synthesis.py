@@ -87,7 +87,7 @@ def draw(request: SynthesizeRequest, teacher: Teacher) -> "Generator[Event, None
     runtime.start()
     from kextract.methods.base import MethodContext
     from kextract.methods.synthesis import check_losses, synthesize_classes
-    from kextract.models.frozen import frozen
+    from kextract.models.batch_norm import frozen
 
     config = DistillConfig(
         method="inversion",

@@ -81,7 +81,7 @@ class TeacherPlan:
 
         runtime.start()
         from kextract.models.build import build_model, fastest_precision
-        from kextract.models.safe_to_train import safe_to_train
+        from kextract.models.tf_workarounds import safe_to_train
         from kextract.training.teacher import train_teacher
 
         strategy = runtime.strategy(request.strategy)

@@ -80,7 +80,7 @@ def described(model: "keras.Model") -> dict[str, Any]:
     """
     import keras
 
-    from kextract.models.plain import plain
+    from kextract.models.cloning import plain
 
     description: dict[str, Any] = keras.saving.serialize_keras_object(plain(model))
     try:

@@ -81,7 +81,7 @@ def read_file(
         raise NotANetworkError(f"{error}: only its outputs are seen") from error
     runtime.start()
     from kextract.models.adapter import adapt
-    from kextract.models.range_guess import guess_input_range
+    from kextract.models.infer_range import guess_input_range
 
     ends = found.input_ends or _ENDS.get(found.numbers)
     guess = (

@@ -11,8 +11,8 @@ from kextract.datasets.pixels import unscale
 from kextract.exports.calibration import calibration_images, most_confident, procedural_images
 from kextract.methods.base import MethodContext
 from kextract.methods.shapes import draw_shapes
+from kextract.models.batch_norm import frozen
 from kextract.models.build import build_model
-from kextract.models.frozen import frozen
 from kextract.records import Event, Progress
 
 SMALL = InversionConfig(generator_channels=2, latent_size=4, synthesis_batch_size=16)

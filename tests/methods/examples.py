@@ -9,7 +9,7 @@ import tensorflow as tf
 from kextract.config import DistillConfig
 from kextract.methods.base import Method, MethodContext
 from kextract.methods.making import make_method
-from kextract.models.frozen import frozen
+from kextract.models.batch_norm import frozen
 from tests.training.examples import SMALL_INVERSION, easy_images, tiny_network
 
 LINEAR_SHAPE = (4, 4, 1)

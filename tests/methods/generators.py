@@ -12,8 +12,7 @@ from kextract.config import DistillConfig, InversionConfig, TeacherConfig
 from kextract.methods.base import MethodContext
 from kextract.methods.generator import Synthesizer
 from kextract.methods.inversion import Inversion
-from kextract.models.batch_norm import BatchNormalization
-from kextract.models.frozen import frozen
+from kextract.models.batch_norm import BatchNormalization, frozen
 from kextract.records import Event
 from kextract.training.teacher import train_teacher
 from tests.training.examples import easy_images, tiny_network

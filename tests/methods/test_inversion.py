@@ -12,8 +12,8 @@ from kextract.errors import NonFiniteError
 from kextract.methods.base import MethodContext
 from kextract.methods.generator import Synthesizer
 from kextract.methods.inversion import ENOUGH_STEPS, NOT_FOR_THIS, Inversion
+from kextract.models.batch_norm import frozen
 from kextract.models.build import build_model
-from kextract.models.frozen import frozen
 from kextract.records import EpochRecord, Event, Note, Progress
 from kextract.training.student import distill
 from tests.methods.generators import CONFIG, RULES, beginning_of, context, followed, network

@@ -17,7 +17,7 @@ from kextract.methods.noise import (
     RandomNoise,
     clipped_noise,
 )
-from kextract.models.frozen import frozen
+from kextract.models.batch_norm import frozen
 from kextract.records import Progress
 from tests.methods.examples import LINEAR_SHAPE, first_move, linear_context, linear_teacher
 from tests.training.examples import CLASSES, SHAPE, tiny_network

@@ -10,7 +10,7 @@ from kextract.datasets.pixels import scale
 from kextract.errors import RequestError
 from kextract.methods.base import MethodContext
 from kextract.methods.synthesis import Synthesized, check_losses, synthesize_classes
-from kextract.models.frozen import frozen
+from kextract.models.batch_norm import frozen
 from kextract.records import Event, Note, Progress
 from tests.methods.generators import network
 from tests.training.examples import SMALL_INVERSION

@@ -2,8 +2,7 @@ import keras
 import pytest
 
 from kextract.models.build import build_model
-from kextract.models.cost import cost_of
-from kextract.models.spec import Cost
+from kextract.models.spec import Cost, cost_of
 
 LAYERS = keras.layers
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.models.blocks import Blocks
-from kextract.models.fast_gradients import Add, ReLU
+from kextract.models.tf_workarounds import Add, ReLU
 
 SHAPE = (4, 4, 3)
 DTYPES = ["float32", "bfloat16"]

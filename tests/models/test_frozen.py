@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kextract.models.batch_norm import frozen
 from kextract.models.build import build_model
-from kextract.models.frozen import frozen
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (6, 16, 16, 1)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-from kextract.models.naming import LayerNames
+from kextract.models.blocks import LayerNames
 
 
 def test_layers_are_numbered_by_kind_and_the_first_has_no_number() -> None:

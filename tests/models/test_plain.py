@@ -8,9 +8,9 @@ import pytest
 from kextract.errors import RequestError
 from kextract.models.adapter import adapt
 from kextract.models.build import build_model
+from kextract.models.cloning import plain
 from kextract.models.heads import Head
 from kextract.models.input_range import Preprocessing
-from kextract.models.plain import plain
 from kextract.models.statistics import batch_norm_layers, layers_within
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kextract.models.blocks import NARROW
 from kextract.models.build import build_model
-from kextract.models.safe_to_train import safe_to_train
+from kextract.models.tf_workarounds import NARROW, safe_to_train
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (2, 9, 8, 3)).astype(np.float32)
 

@@ -2,7 +2,7 @@ import pytest
 
 from kextract.models import MODELS
 from kextract.models.build import build_model
-from kextract.models.cost import cost_of
+from kextract.models.spec import cost_of
 from tests.models import counts
 
 

@@ -9,7 +9,7 @@ import pytest
 from kextract.config import DistillConfig
 from kextract.datasets.pixels import scale
 from kextract.errors import CheckpointError
-from kextract.models.frozen import frozen
+from kextract.models.batch_norm import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.training.best_epoch import CHOSEN, BestEpoch
 from kextract.training.evaluation import Predictor

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kextract.models.frozen import frozen
+from kextract.models.batch_norm import frozen
 from kextract.training.evaluation import Predictor
 from kextract.training.probe_set import ProbeSet
 from tests.training.examples import SHAPE, tiny_network

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from kextract.datasets.images import Images
 from kextract.errors import CheckpointError
+from kextract.models.batch_norm import frozen
 from kextract.models.build import build_model
-from kextract.models.frozen import frozen
 from kextract.models.made_up_images import probe_images
 from kextract.storage import read_info
 from kextract.storage.checkpoint import load_model

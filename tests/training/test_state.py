@@ -14,7 +14,7 @@ from kextract.errors import CheckpointError
 from kextract.methods import METHODS
 from kextract.methods.base import MethodContext
 from kextract.methods.making import make_method
-from kextract.models.frozen import frozen
+from kextract.models.batch_norm import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.training import teacher as teacher_loop
 from kextract.training.evaluation import Predictor, Scores

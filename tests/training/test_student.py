@@ -13,7 +13,7 @@ from kextract.datasets.pixels import scale
 from kextract.errors import NonFiniteError
 from kextract.methods.base import MethodContext
 from kextract.methods.making import make_method
-from kextract.models.frozen import frozen
+from kextract.models.batch_norm import frozen
 from kextract.records import EpochRecord, Event, Progress
 from kextract.training.evaluation import Predictor, score
 from kextract.training.student import distill

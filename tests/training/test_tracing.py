@@ -10,7 +10,7 @@ import pytest
 from kextract.config import TeacherConfig
 from kextract.methods.base import MethodContext
 from kextract.methods.making import make_method
-from kextract.models.frozen import frozen
+from kextract.models.batch_norm import frozen
 from kextract.models.statistics import record_calls
 from kextract.records import EpochRecord, Event
 from kextract.training.evaluation import Predictor

@@ -123,8 +123,8 @@ def load_archive(
                 tried = check_runs(network, shape, input_range or PIXELS)
 
         from kextract.models.adapter import adapt
-        from kextract.models.cost import cost_of
-        from kextract.models.range_guess import guess_input_range
+        from kextract.models.infer_range import guess_input_range
+        from kextract.models.spec import cost_of
         from kextract.models.statistics import batch_norm_layers, layers_within
 
         cost = cost_of(network)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kextract.datasets.loading import load_dataset
+from kextract.models.infer_range import guess_input_range
 from kextract.models.input_range import NAMED
 from kextract.models.made_up_images import photographs as made_up_photographs
-from kextract.models.range_guess import guess_input_range
 
 L = keras.layers
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from kextract.models.axes import arranged
 from kextract.models.input_range import NAMED, Preprocessing, RangeGuess
-from kextract.models.leading import leading_scaling
 from kextract.models.made_up_images import photographs
-from kextract.models.statistics import first_normalized
+from kextract.models.statistics import batch_norm_layers, channels_last, first_call, layers_within
 
 Numbers = NDArray[np.float64]
 
@@ -39,6 +38,10 @@ _USUAL_ENDS = (
 )
 """What networks scale black and white to, when they do it themselves."""
 _NEAR = 0.3
+_LEVELS = 0.0, 127.5, 255.0
+"""Of flat images, black, grey and white to some networks and a line of numbers to all."""
+_ROUNDING = 0.01
+"""What arithmetic of half precision may be off, as a share."""
 
 
 def guess_input_range(network: keras.Model, shape: tuple[int, int, int]) -> RangeGuess:
@@ -53,19 +56,39 @@ def guess_input_range(network: keras.Model, shape: tuple[int, int, int]) -> Rang
 
 
 def _by_scaling(network: keras.Model, candidates: Mapping[str, Preprocessing]) -> RangeGuess | None:
-    scaling = leading_scaling(network)
-    if not scaling.steps:
+    """Go by what a network makes of flat images before its first layer with weights, if anything.
+
+    It makes no difference whether a layer, plain arithmetic or a model inside does it.
+    """
+    weighted = [
+        layer
+        for layer in layers_within(network)
+        if layer.weights and not isinstance(layer, keras.layers.Normalization)
+    ]
+    axes = network.input_shape[1:]
+    flat = np.stack([np.full(axes, level, np.float32) for level in _LEVELS])
+    found = first_call(network, weighted, flat)
+    if found is None:
         return None
-    distances = {}
-    for name, known in candidates.items():
-        if known.channels is None:
-            ends = [scaling.scale * end + scaling.offset for end in (known.low, known.high)]
-            distances[name] = _distance_to_usual(*(float(np.mean(end)) for end in ends))
+    layer, given = found
+    values = np.asarray(given, np.float64).reshape(len(_LEVELS), -1, given.shape[-1])
+    # The median leaves out what was put around images.
+    black, grey, white = np.median(values, axis=1).mean(axis=-1)
+    scale = (white - black) / (_LEVELS[2] - _LEVELS[0])
+    is_same = abs(scale - 1) < _ROUNDING and abs(black) < _ROUNDING * _LEVELS[2]
+    is_linear = abs((black + white) / 2 - grey) < _ROUNDING * abs(white - black)
+    if is_same or not is_linear:
+        return None
+    distances = {
+        name: _distance_to_usual(scale * known.low + black, scale * known.high + black)
+        for name, known in candidates.items()
+        if not isinstance(known.low, tuple) and not isinstance(known.high, tuple)
+    }
     name = min(distances, key=lambda key: distances[key])
-    steps = f"its layer '{scaling.steps[0]}' scales pixels"
     if distances[name] > _NEAR:
         return None
-    return RangeGuess(candidates[name], steps, True)
+    why = f"its layer '{layer.name}' is given pixels times {scale:.3g} plus {black:.3g}"
+    return RangeGuess(candidates[name], why, True)
 
 
 def _distance_to_usual(low: float, high: float) -> float:
@@ -82,12 +105,14 @@ def _by_statistics(
     count = max(4, min(_MOST_IMAGES, _PIXELS_AT_ONCE // (shape[0] * shape[1])))
     images = 2 * photographs(count, shape) - 1
     for name, known in candidates.items():
-        found = first_normalized(network, arranged(known.apply(images), network.input_shape[1:]))
+        pixels = arranged(known.apply(images), network.input_shape[1:])
+        found = first_call(network, batch_norm_layers(network), pixels)
         if found is None:
             return RangeGuess(None, "nothing in it tells", False)
-        if _is_untrained(found[0]):
+        layer, given = found
+        if _is_untrained(layer):
             return RangeGuess(None, "its batch normalization was never trained", False)
-        distances[name] = _distance(*found)
+        distances[name] = _distance(layer, channels_last(layer, given))
     first, second, *_ = sorted(distances, key=lambda key: distances[key])
     if first == _RARE and distances[second] <= MARGIN * distances[first]:
         first, second = second, first
