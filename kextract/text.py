@@ -23,6 +23,11 @@ def one_line(text: object) -> str:
     )
 
 
+def error_line(error: BaseException, most: int = 300) -> str:
+    """Give what an exception says in one line of bearable length, or the name of its class."""
+    return shortened(" ".join(str(error).split()), most) or type(error).__name__
+
+
 def decoded(content: bytes) -> str:
     """Decode a text file as editors write it: UTF-8 with or without a mark, or UTF-16 with one.
 

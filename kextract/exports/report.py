@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import GateError
-from kextract.teachers.kinds import softmax
+from kextract.teachers.black_box import softmax
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +10,11 @@ from numpy.typing import NDArray
 
 from kextract.exports.writing import quiet
 from kextract.graph import compiled
+from kextract.models.batches import in_batches
+from kextract.teachers.model_file import Network
+from kextract.teachers.onnx_file import open_onnx
+from kextract.teachers.saved_model import open_saved_model
+from kextract.teachers.tflite_file import open_tflite
 
 Classifier = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From float32 images (n, h, w, c), pixels as the file takes them, to float32 outputs (n, k)."""
@@ -35,75 +39,24 @@ def _open_keras(path: Path) -> Classifier:
     return classifier_of(keras.models.load_model(path, safe_mode=True))
 
 
-def _open_savedmodel(path: Path) -> Classifier:
-    loaded = tf.saved_model.load(str(path))
-    serve = loaded.signatures["serving_default"]
-    (name,) = serve.structured_input_signature[1]
+def _by(open_file: Callable[[Path], Network]) -> Callable[[Path], Classifier]:
+    """Open a file as it is opened when it is a teacher, for real values in and out."""
 
-    def classifier(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        (found,) = serve(**{name: tf.constant(images)}).values()
-        result: NDArray[np.float32] = found.numpy()
-        return result
+    def opened(path: Path) -> Classifier:
+        network = open_file(path)
 
-    # The functions live as long as what was loaded does.
-    classifier.__dict__["loaded"] = loaded
-    return classifier
+        def classifier(images: NDArray[np.float32]) -> NDArray[np.float32]:
+            numbers = network.numbers.quantized(images)
+            return in_batches(network.run, numbers, network.dims[0] or len(numbers))
 
+        return classifier
 
-def _open_onnx(path: Path) -> Classifier:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (given,) = session.get_inputs()
-
-    def classifier(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        (found,) = session.run(None, {given.name: images})
-        result: NDArray[np.float32] = found
-        return result
-
-    return classifier
-
-
-def _open_tflite(path: Path) -> Classifier:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_path=str(path))
-    interpreter.allocate_tensors()
-    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
-
-    def answer(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        interpreter.set_tensor(given["index"], quantize(image[None], given))
-        interpreter.invoke()
-        result: NDArray[np.float32] = dequantize(interpreter.get_tensor(made["index"]), made)[0]
-        return result
-
-    return lambda images: np.stack([answer(image) for image in images])
-
-
-def quantize(values: NDArray[np.float32], details: dict[str, Any]) -> NDArray[Any]:
-    """Turn numbers into what a tensor of LiteRT holds: its integers, or the numbers themselves."""
-    scale, zero = details["quantization"]
-    if not scale:
-        return values
-    limits = np.iinfo(details["dtype"])
-    levels = np.clip(np.rint(values / scale) + zero, limits.min, limits.max)
-    integers: NDArray[Any] = levels.astype(details["dtype"])
-    return integers
-
-
-def dequantize(values: NDArray[Any], details: dict[str, Any]) -> NDArray[np.float32]:
-    """Turn a tensor of LiteRT into numbers."""
-    scale, zero = details["quantization"]
-    numbers: NDArray[np.float32] = values.astype(np.float32)
-    if scale:
-        numbers -= np.float32(zero)
-        numbers *= np.float32(scale)
-    return numbers
+    return opened
 
 
 _RUNTIMES: dict[str, Callable[[Path], Classifier]] = {
     "keras": _open_keras,
-    "savedmodel": _open_savedmodel,
-    "tflite": _open_tflite,
-    "onnx": _open_onnx,
+    "savedmodel": _by(open_saved_model),
+    "tflite": _by(open_tflite),
+    "onnx": _by(open_onnx),
 }

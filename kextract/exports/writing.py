@@ -16,6 +16,7 @@ from kextract.errors import KextractError
 from kextract.exports.class_names import write_names
 from kextract.exports.formats import ExportTarget
 from kextract.exports.quantizing import converter_settings
+from kextract.text import error_line
 
 
 def write_model(
@@ -42,9 +43,9 @@ def write_model(
             raise
         except Exception as error:
             # Converters raise whatever their own libraries do.
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise KextractError(
-                f"--format {target.format}: this network cannot be converted: {reason}"
+                f"--format {target.format}: this network cannot be converted:"
+                f" {error_line(error, 200)}"
             ) from error
         if target.class_names:
             write_names(path, target.format, target.class_names)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import CheckpointError, Refused
 from kextract.hdf5.raw_checks import check_raw
-from kextract.text import printable
+from kextract.text import error_line, printable
 
 MAX_FILE_BYTES = 4 << 30
 MAX_OBJECTS = 20_000
@@ -198,7 +198,7 @@ def open_checked(path: Path, *, called: str | None = None) -> Iterator[CheckedFi
     except FileNotFoundError as error:
         raise CheckpointError(f"{name}: no such file") from error
     except _DAMAGE as error:
-        why = printable(" ".join(str(error).split()) or type(error).__name__)
+        why = printable(error_line(error))
         raise CheckpointError(f"{name}: damaged or not readable ({why})") from error
 
 

@@ -26,7 +26,7 @@ from kextract.methods.health import class_shares, entropy
 from kextract.models.axes import Shape
 from kextract.records import Event, Note, Progress
 from kextract.seeds import Stream, random_generator
-from kextract.teachers.kinds import predictions
+from kextract.teachers.black_box import predictions
 
 SELECTED_AT_ONCE = 512
 """Questions that are selected from one drawing of candidates, at the most."""

@@ -67,8 +67,8 @@ def load_teacher(
     doubt = diagnose_teacher(classifier, opened.path, shape, validation, logits, size=size)
     asking = None
     if ledger is not None:
+        from kextract.teachers.black_box import restricted
         from kextract.teachers.network import KerasTeacher
-        from kextract.teachers.restricted import restricted
 
         whole = KerasTeacher(network, f"{opened.path.name}, SHA-256 {sha256}")
         asking = open_asking(restricted(whole, access or "full"), config, ledger)

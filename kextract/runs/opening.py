@@ -29,8 +29,8 @@ from kextract.storage.checkpoint import foreign_info, load_model
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
 from kextract.storage.opening import OTHERS, Kind, identify
 from kextract.teachers import open_black_box, parse_input_shape
+from kextract.teachers.black_box import FUNCTION, TIMEOUT
 from kextract.teachers.networks import NotANetworkError, read_file
-from kextract.teachers.protocol import FUNCTION, TIMEOUT
 from kextract.text import one_line
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from kextract.config import DistillConfig
 from kextract.config.shared import FOLDER
 from kextract.errors import RequestError
 from kextract.exports.formats import format_spec
-from kextract.teachers.protocol import FUNCTION
+from kextract.teachers.black_box import FUNCTION
 from kextract.templates import fill
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import TeacherError
+from kextract.teachers.black_box import BlackBox
 from kextract.teachers.checking import checked
 from kextract.teachers.ledger import Heading, Ledger, kept_in
-from kextract.teachers.model_file import one_line
-from kextract.teachers.protocol import BlackBox
+from kextract.text import error_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class BudgetedTeacher:
         return checked(responses, self._teacher.outputs, count, self._teacher.classes)
 
     def _given_up(self, failure: Exception | None) -> str:
-        said = f"{type(failure).__name__}: {one_line(failure)}" if failure else "nothing"
+        said = f"{type(failure).__name__}: {error_line(failure)}" if failure else "nothing"
         when = "the last time" if failure is None or may_pass(failure) else "and is not asked again"
         return (
             f"'{self._teacher.name}' did not answer a batch of questions, {when}: {said};"

@@ -23,9 +23,8 @@ from kextract.errors import CheckpointError, RequestError, StorageError
 from kextract.models.axes import Shape
 from kextract.storage.atomic import reason
 from kextract.storage.run_lock import run_lock
+from kextract.teachers.black_box import OUTPUTS, predictions
 from kextract.teachers.checking import InvalidOutputError, checked
-from kextract.teachers.kinds import predictions
-from kextract.teachers.protocol import OUTPUTS
 from kextract.text import counted, printable
 
 SCHEMA = 1

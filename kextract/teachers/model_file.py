@@ -1,7 +1,7 @@
 """A classifier in a file that a runtime of its own executes: what all such files share."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,20 +10,125 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.datasets.pixels import scale
 from kextract.errors import RequestError
-from kextract.models.axes import Shape, arranged
+from kextract.models.axes import CHANNELS, Shape, arranged, image_shape
 from kextract.models.batches import at_once, in_batches
 from kextract.models.heads import decide
-from kextract.models.input_range import Preprocessing
+from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.models.made_up_images import of_all_kinds
 from kextract.storage.atomic import reason
-from kextract.teachers.kinds import as_rows
-from kextract.teachers.layout import Dims, Layout, Numbers, layouts
+from kextract.teachers.black_box import as_rows
+from kextract.text import error_line
+
+Dims = tuple[int | None, ...]
 
 AT_ONCE = 256
 """Images per call where a network takes any number."""
 TRIED = 4
 """Images of noise that a file is tried with when it is opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a network's input looks like."""
+
+    shape: Shape
+    """Height, width and channels of an image."""
+    axes: tuple[int, ...]
+    """How the network wants them: (h, w, c), (c, h, w), (h, w) or (n,)."""
+    batch: int | None
+    """The only batch size that it takes; None for any."""
+
+
+def layouts(dims: Dims, given: Shape | None, path: object) -> tuple[Layout, ...]:
+    """Return the layouts that an input of these axes can have, the likeliest first.
+
+    None in `dims` is an axis that the file leaves open; `given` is `--input-shape`. Raises
+    RequestError for what is not an image, and where --input-shape is missing or does not fit.
+    """
+    if not 2 <= len(dims) <= 4:
+        raise RequestError(
+            f"'{path}' takes an input of {len(dims)} axes; a classifier of images has 2 to 4"
+        )
+    batch, *axes = dims
+    found = [
+        Layout(shape, order, batch)
+        for shape in ([given] if given else _shapes(axes))
+        for order in _orders(shape, len(axes))
+        if all(axis in (None, size) for axis, size in zip(axes, order, strict=True))
+    ]
+    if given is None:
+        found = [layout for layout in found if layout.shape[2] in CHANNELS] or found
+    shapes = {layout.shape for layout in found}
+    if given is None and len(shapes) != 1:
+        raise RequestError(
+            f"'{path}' does not say what its images are like: pass --input-shape, such as"
+            " --input-shape 28,28,1"
+        )
+    if not found:
+        raise RequestError(
+            f"--input-shape {','.join(map(str, given or ()))}: '{path}' takes"
+            f" {' x '.join('any' if axis is None else str(axis) for axis in axes)}"
+        )
+    return tuple(found)
+
+
+def _shapes(axes: Sequence[int | None]) -> list[Shape]:
+    """List the shapes that images of these axes can have; none where one of them is open."""
+    match axes:
+        case [int(first), int(second), int(third)]:
+            return [(second, third, first), (first, second, third)]
+    shape = image_shape(axes)
+    return [shape] if shape else []
+
+
+def _orders(shape: Shape, count: int) -> list[tuple[int, ...]]:
+    """List the ways in which so many axes can hold images of a shape."""
+    height, width, channels = shape
+    if count == 3:
+        return [(channels, height, width), shape]
+    if count == 2:
+        return [(height, width)] if channels == 1 else []
+    return [(height * width * channels,)]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What an input's numbers mean: real value = scale * (number - zero), for integers."""
+
+    dtype: np.dtype[Any]
+    scale: float = 0.0
+    """0 where numbers stand for themselves."""
+    zero: int = 0
+
+    def encoded(self, pixels: NDArray[np.uint8], given: Preprocessing | None) -> NDArray[Any]:
+        """Return pixels of any shape as the network takes them.
+
+        `given` is the range of real values for black and white; without it that is -1 to 1 for
+        floating-point numbers, and all that they can say for integers of one byte.
+        """
+        if self.dtype.kind == "f":
+            return (given or PIXELS).apply(scale(pixels)).astype(self.dtype)
+        if given is None or not self.scale:
+            offset = np.iinfo(self.dtype).min if self.dtype.itemsize == 1 else 0
+            return (pixels.astype(np.int16) + offset).astype(self.dtype)
+        return self.quantized(given.apply(scale(pixels)))
+
+    def quantized(self, reals: NDArray[Any]) -> NDArray[Any]:
+        """Return the numbers nearest to real values, which are all where there is no scale."""
+        if not self.scale:
+            return reals.astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        numbers = np.rint(reals / self.scale) + self.zero
+        nearest: NDArray[Any] = numbers.clip(limits.min, limits.max).astype(self.dtype)
+        return nearest
+
+    def reals(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return the real values that numbers stand for."""
+        if not self.scale:
+            return numbers
+        return np.asarray((numbers.astype(np.float32) - self.zero) * np.float32(self.scale))
 
 
 @dataclass(frozen=True)
@@ -105,7 +210,7 @@ class ModelFile:
                 continue
             return layout, outputs
         assert failure is not None, "there is at least one layout"
-        raise RequestError(f"'{self._path}' cannot be run: {one_line(failure)}") from failure
+        raise RequestError(f"'{self._path}' cannot be run: {error_line(failure)}") from failure
 
     def _tried_more(self) -> NDArray[Any]:
         return self._run(of_all_kinds(self.input_shape), self._layout)
@@ -153,9 +258,4 @@ def refusing(path: Path, runtime: str) -> Iterator[None]:
     except RequestError:
         raise
     except Exception as error:  # Each of their failures has a type of its own.
-        raise RequestError(f"'{path}': {runtime} cannot read it: {one_line(error)}") from error
-
-
-def one_line(error: BaseException) -> str:
-    """Give what an exception says in one line of bearable length."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+        raise RequestError(f"'{path}': {runtime} cannot read it: {error_line(error)}") from error

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kextract import runtime
+from kextract.datasets.pixels import scale
 from kextract.errors import RequestError, UnsupportedOperatorError
 from kextract.models.axes import CHANNELS, Shape
 from kextract.models.heads import Head, decide
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
 from kextract.storage.opening import Kind
-from kextract.teachers.kinds import softmax
+from kextract.teachers.black_box import softmax
 from kextract.text import one_line
 
 if TYPE_CHECKING:
@@ -93,17 +94,17 @@ def read_file(
     taken.check_fits(found.input_shape)
     head = _head(path, found.model, found.input_shape, found.head, outputs)
     network = adapt(found.model, found.input_shape, head=head, input_range=taken)
-    compared = "its runtime is not installed: not compared"
-    if found_same := _compared(path, network, found.input_shape, taken, head, output_name):
+    words = "its runtime is not installed: not compared"
+    if found_same := compared(path, network, found.input_shape, taken, head, output_name):
         difference, agreement = found_same
-        compared = (
+        words = (
             f"agrees with {_RUNTIMES[kind]} on {agreement:.0%} of {_IMAGES} images, probabilities"
             f" differ by {difference:.2g} at most"
         )
         least = LEAST_AGREEMENT if found.input_ends is None else LEAST_WITH_INTEGERS
         if agreement < least and difference > FARTHEST:
             raise NotANetworkError(
-                f"'{path}': the network that was read {compared}: only its outputs are seen"
+                f"'{path}': the network that was read {words}: only its outputs are seen"
             )
     return ReadFile(
         network,
@@ -113,7 +114,7 @@ def read_file(
         {found.output_name: str(found.classes)},
         taken,
         guess,
-        compared,
+        words,
         tuple(f"'{path}': {note}" for note in found.notes),
     )
 
@@ -170,7 +171,7 @@ def _head(
     return decide(given(2), lambda: given(10_000), None, requested)
 
 
-def _compared(
+def compared(
     path: Path,
     network: "keras.Model",
     shape: Shape,
@@ -178,7 +179,12 @@ def _compared(
     head: Head,
     output_name: str | None,
 ) -> tuple[float, float] | None:
-    """Give largest difference of probabilities and agreement; None without the runtime."""
+    """Give noise and made-up photographs to a network and to the file's own runtime.
+
+    Returns the largest difference of probabilities, and the share of images that both put into the
+    same class; None where the runtime is not installed. Raises NotANetworkError for other outputs.
+    """
+    from kextract.models.made_up_images import photographs
     from kextract.teachers.trial import open_model_file
 
     try:
@@ -195,11 +201,7 @@ def _compared(
             return None
         raise
     noise = np.random.default_rng(0).integers(0, 256, (_IMAGES // 2, *shape), np.uint8)
-    from kextract.models.made_up_images import photographs
-
     pixels = np.concatenate([noise, (255 * photographs(_IMAGES // 2, shape)).astype(np.uint8)])
-    from kextract.datasets.pixels import scale
-
     logits = np.asarray(network(scale(pixels), training=False), np.float32)
     expected = np.asarray(file(pixels), np.float32)
     if file.outputs == "logits":

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import MissingExtraError, RequestError
 from kextract.models.heads import Producers, choose_output, last_operation, size_text
-from kextract.teachers.layout import Numbers
-from kextract.teachers.model_file import Network, refusing
+from kextract.teachers.model_file import Network, Numbers, refusing
 
 NUMBERS = {
     "tensor(float)": np.float32,

@@ -6,7 +6,7 @@ from kextract.config.shared import ACCESS
 from kextract.errors import CheckpointError, RequestError, UnknownNameError
 from kextract.models.axes import Shape
 from kextract.models.input_range import Preprocessing
-from kextract.teachers.protocol import FUNCTION, TIMEOUT, BlackBox
+from kextract.teachers.black_box import FUNCTION, TIMEOUT, BlackBox
 
 
 def is_black_box(where: str | Path) -> bool:
@@ -80,7 +80,7 @@ def open_black_box(
             input_range=input_range,
             timeout=timeout,
         )
-    from kextract.teachers.restricted import restricted
+    from kextract.teachers.black_box import restricted
     from kextract.teachers.trial import open_model_file
 
     teacher = open_model_file(

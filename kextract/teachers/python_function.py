@@ -15,9 +15,9 @@ from kextract.errors import RequestError
 from kextract.models.axes import Shape
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.stdout import results_alone
-from kextract.teachers.layout import Numbers
-from kextract.teachers.model_file import one_line
-from kextract.teachers.protocol import FUNCTION, TIMEOUT
+from kextract.teachers.black_box import FUNCTION, TIMEOUT
+from kextract.teachers.model_file import Numbers
+from kextract.text import error_line
 
 Function = Callable[[NDArray[np.float32]], Any]
 
@@ -103,7 +103,7 @@ def import_function(where: str) -> Function:
             module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # Importing runs the user's code.
         raise RequestError(
-            f"'{where}': cannot import '{module_name}': {one_line(error)}"
+            f"'{where}': cannot import '{module_name}': {error_line(error)}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):

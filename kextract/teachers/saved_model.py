@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from kextract import runtime
 from kextract.errors import RequestError
 from kextract.models.heads import choose_output, last_operation, size_text
-from kextract.teachers.layout import Numbers
-from kextract.teachers.model_file import Network, refusing
+from kextract.teachers.model_file import Network, Numbers, refusing
 
 SIGNATURE = "serving_default"
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")

@@ -15,8 +15,7 @@ from kextract.models.heads import (
     size_text,
 )
 from kextract.runtime import native_stderr_held
-from kextract.teachers.layout import Numbers
-from kextract.teachers.model_file import Network, refusing
+from kextract.teachers.model_file import Network, Numbers, refusing
 
 
 def open_tflite(path: Path, threads: int | None = None, output_name: str | None = None) -> Network:
@@ -41,20 +40,19 @@ def open_tflite(path: Path, threads: int | None = None, output_name: str | None 
         sizes = {name: size_text(map(int, about["shape"][1:])) for name, about in outputs.items()}
         chosen = choose_output(path, sizes, output_name)
         images, answer = inputs[0], outputs[chosen]
-        scale, zero = answer["quantization"]
+        made = Numbers(np.dtype(answer["dtype"]), *answer["quantization"])
+        shape = tuple(images["shape"])
 
         def run(batch: NDArray[Any]) -> NDArray[Any]:
-            if tuple(interpreter.get_input_details()[0]["shape"]) != batch.shape:
+            nonlocal shape
+            if shape != batch.shape:
                 interpreter.resize_tensor_input(images["index"], batch.shape, strict=True)
                 with native_stderr_held():
                     interpreter.allocate_tensors()
+                shape = batch.shape
             interpreter.set_tensor(images["index"], batch)
             interpreter.invoke()
-            raw = interpreter.get_tensor(answer["index"])
-            if not scale:
-                return np.asarray(raw)
-            real: NDArray[Any] = (raw.astype(np.float32) - zero) * np.float32(scale)
-            return real
+            return made.reals(interpreter.get_tensor(answer["index"]))
 
         signature = images["shape_signature"] if len(images["shape_signature"]) else images["shape"]
         dims = tuple(int(axis) if axis > 0 else None for axis in signature)

@@ -12,9 +12,9 @@ from kextract.exports import ExportTarget
 from kextract.exports.exporting import CheckImages, export_model
 from kextract.exports.quantizing import with_extremes
 from kextract.exports.report import ExportReport
-from kextract.exports.runtimes import dequantize, quantize
 from kextract.models.build import build_model
 from kextract.models.input_range import Preprocessing
+from kextract.teachers.model_file import Numbers
 from tests.exports.examples import expected_logits, images, network
 
 litert = pytest.importorskip("ai_edge_litert.interpreter")
@@ -129,16 +129,16 @@ def test_extremes_are_put_into_copies_of_corners_only() -> None:
 
 
 def test_integers_are_numbers_over_a_scale_from_a_zero_point() -> None:
-    details = {"quantization": (0.5, 10), "dtype": np.int8}
+    held = Numbers(np.dtype(np.int8), 0.5, 10)
     values = np.array([0.0, 0.26, -1.0, 1000.0, -1000.0], np.float32)
-    integers = quantize(values, details)
+    integers = held.quantized(values)
     assert integers.dtype == np.int8
     np.testing.assert_array_equal(integers, [10, 11, 8, 127, -128])
-    np.testing.assert_array_equal(dequantize(integers, details), [0.0, 0.5, -1.0, 58.5, -69.0])
+    np.testing.assert_array_equal(held.reals(integers), [0.0, 0.5, -1.0, 58.5, -69.0])
 
 
 def test_a_tensor_of_floats_holds_the_numbers_themselves() -> None:
-    details = {"quantization": (0.0, 0), "dtype": np.float32}
+    held = Numbers(np.dtype(np.float32))
     values = np.array([0.25, -3.0], np.float32)
-    np.testing.assert_array_equal(quantize(values, details), values)
-    np.testing.assert_array_equal(dequantize(values, details), values)
+    np.testing.assert_array_equal(held.quantized(values), values)
+    np.testing.assert_array_equal(held.reals(values), values)

@@ -196,5 +196,5 @@ def test_a_missing_runtime_is_named_with_what_installs_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str, extra: str
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, module, None)
-    with pytest.raises(RequestError, match=rf"pip install 'kextract\[{extra}\]'"):
+    with pytest.raises(RequestError, match=rf"uv sync --extra {extra}"):
         open_black_box(str(folder / name))

@@ -37,7 +37,7 @@ from kextract.hdf5.safe_hdf5 import open_checked
 from kextract.models.axes import Shape
 from kextract.models.heads import MAX_CLASSES, Head
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
-from kextract.text import printable
+from kextract.text import error_line, printable
 
 if TYPE_CHECKING:
     import keras
@@ -245,5 +245,5 @@ def _refused(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise CheckpointError(f"'{path}': no such file") from error
     except _DAMAGE as error:
-        why = printable(" ".join(str(error).split()) or type(error).__name__)
+        why = printable(error_line(error))
         raise CheckpointError(f"'{path}': damaged or not readable ({why})") from error

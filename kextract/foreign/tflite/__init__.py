@@ -7,7 +7,6 @@ for efficient integer-arithmetic-only inference", equation 1), so that the netwo
 computes what the file does but for its rounding.
 """
 
-from kextract.foreign.tflite.checking import check_against_litert
 from kextract.foreign.tflite.reading import read_tflite
 
-__all__ = ["check_against_litert", "read_tflite"]
+__all__ = ["read_tflite"]

@@ -20,7 +20,7 @@ from kextract.foreign.tflite import operators  # noqa: F401 - they register them
 from kextract.foreign.tflite.tensors import INT4, KINDS, Array, Tensor, unpacked
 from kextract.foreign.tflite.writing import WRITERS, Operator, Places
 from kextract.models.heads import SeveralOutputsError, size_text
-from kextract.text import printable
+from kextract.text import error_line, printable
 
 OPSET = 20
 """Of the nodes that are written."""
@@ -64,7 +64,7 @@ def load_graph(path: Path, output_name: str | None = None) -> Loaded:
     try:
         return _File(schema, content).loaded(output_name)
     except _DAMAGE as error:
-        reason = printable(" ".join(str(error).split()))
+        reason = printable(error_line(error))
         raise Refused(f"is damaged, or is not a TFLite file ({reason})") from error
 
 
@@ -247,7 +247,7 @@ class _File:
         except Refused as error:
             raise type(error)(f"{self._called(place)} {error}") from error
         except _DAMAGE as error:
-            reason = printable(" ".join(str(error).split()))
+            reason = printable(error_line(error))
             raise Refused(f"{self._called(place)} is damaged ({reason})") from error
         return made.nodes
 

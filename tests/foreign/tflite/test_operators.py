@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kextract.foreign.comparing import outputs_of
 from kextract.foreign.tflite import read_tflite
 from kextract.foreign.tflite.writing import WRITERS
+from tests.foreign.outputs import outputs_of
 from tests.foreign.tflite.networks import Writer, by_litert, images
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.foreign.comparing import outputs_of
 from kextract.foreign.network import ReadNetwork
-from kextract.foreign.tflite import check_against_litert, read_tflite
+from kextract.foreign.tflite import read_tflite
+from tests.foreign.outputs import outputs_of
 from tests.foreign.tflite.networks import Array, Writer, by_litert, images
 
 STEP = 1 / 64
@@ -141,12 +141,3 @@ def test_an_image_of_bytes_may_be_cast_or_have_another_scale(tmp_path: Path) -> 
     signed = writer.add("QUANTIZE", 0, made=writer.tensor((), "int8", STEP, 0))
     path = writer.save(tmp_path / "m.tflite", writer.rows(writer.add("DEQUANTIZE", signed)))
     assert differences(path, exact(4, 4, 3))[0].max() == 0
-
-
-def test_the_check_compares_real_values_of_the_same_numbers(tmp_path: Path) -> None:
-    path = convolved(tmp_path / "n.tflite", "int8", zero=-3, ends=(1 / 8, 5))
-    found = check_against_litert(read_tflite(path), path, images=5)
-    assert found is not None
-    # A step of the outputs, of all 256 that they may have.
-    assert (found.images, found.agreement) == (5, 1.0)
-    assert 0 < found.difference < 1.01 / 128

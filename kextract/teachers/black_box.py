@@ -1,0 +1,119 @@
+"""Teachers of which only outputs are seen: what they are, and outputs of one kind as another."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.errors import RequestError
+from kextract.models.axes import Shape
+from kextract.models.heads import LOGITS
+
+OUTPUTS = ("logits", "probabilities", "labels")
+"""What a teacher may answer, the most telling first."""
+FUNCTION = "python:"
+"""How the name of a teacher that is a function begins."""
+TIMEOUT = 60.0
+"""Seconds that a call of a function may take."""
+
+Floats = NDArray[np.floating]
+
+
+class BlackBox(Protocol):
+    """Anything that classifies images.
+
+    A call maps uint8 images (n, h, w, c) to logits or probabilities, float32 (n, k), or to labels,
+    int32 (n,). It may raise anything and answer nonsense: `kextract.teachers.asking` deals with it.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the teacher is: kept with its responses, so that nobody else's are added to them."""
+
+    @property
+    def outputs(self) -> str:
+        """One of `OUTPUTS`."""
+
+    @property
+    def gradients(self) -> bool:
+        """Whether a loss of its outputs can be traced back to the images."""
+
+    @property
+    def statistics(self) -> bool:
+        """Whether it has batch normalizations that say what its training images were like."""
+
+    @property
+    def input_shape(self) -> Shape:
+        """Height, width and channels of an image."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes it knows, at least 2."""
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """Answer images (n, h, w, c)."""
+
+
+def softmax(logits: Floats) -> Floats:
+    """Return the probabilities of logits (n, k)."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    result: Floats = raised / raised.sum(axis=-1, keepdims=True)
+    return result
+
+
+def as_rows(outputs: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Return raw outputs as (n, k): one number per image is that of the second of two classes."""
+    rows = np.asarray(outputs)
+    rows = rows.reshape(len(rows), -1)
+    if rows.shape[1] != 1:
+        return rows
+    first = 1 - rows if kind == "probabilities" else np.zeros_like(rows)
+    return np.concatenate([first, rows], axis=1)
+
+
+def predictions(outputs: NDArray[Any]) -> NDArray[np.int32]:
+    """Return the predicted classes (n,) of outputs of any kind."""
+    return (outputs if outputs.ndim == 1 else outputs.argmax(axis=-1)).astype(np.int32)
+
+
+def reduced(outputs: NDArray[Any], kind: str, wanted: str) -> NDArray[Any]:
+    """Turn outputs of one kind into a less telling one."""
+    if wanted == kind:
+        return outputs
+    if wanted == "labels":
+        return predictions(outputs)
+    return softmax(outputs.astype(np.float32))
+
+
+class Restricted:
+    """A `BlackBox` that gives probabilities or labels only and hides its insides."""
+
+    gradients = False
+    statistics = False
+
+    def __init__(self, teacher: BlackBox, outputs: str) -> None:
+        self.name = teacher.name
+        self.outputs = outputs
+        self.head = getattr(teacher, "head", LOGITS)
+        self.input_shape = teacher.input_shape
+        self.classes = teacher.classes
+        self._teacher = teacher
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """Answer images (n, h, w, c) with what is left of the teacher's outputs."""
+        return reduced(self._teacher(images), self._teacher.outputs, self.outputs)
+
+
+def restricted(teacher: BlackBox, access: str) -> BlackBox:
+    """Return the teacher as it is seen with `--access full`, `probabilities` or `labels`.
+
+    Raises RequestError where it gives less than that.
+    """
+    if access == "full":
+        return teacher
+    if OUTPUTS.index(access) < OUTPUTS.index(teacher.outputs):
+        raise RequestError(
+            f"--access {access}: the teacher gives {teacher.outputs} only;"
+            f" pass --access {teacher.outputs}"
+        )
+    return Restricted(teacher, access)
