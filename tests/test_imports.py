@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.datasets.mutations_of_images import write_sound_folder
+from tests.datasets.images import write_sound_folder
 
 PROGRAM = """
 import sys

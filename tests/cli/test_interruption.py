@@ -153,6 +153,7 @@ def until(terminal: int, text: bytes, seconds: float = 120) -> bytes:
     return shown
 
 
+@pytest.mark.slow
 def test_the_terminal_is_left_as_it_was(bench: Path) -> None:
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)

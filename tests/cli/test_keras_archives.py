@@ -170,6 +170,7 @@ def test_a_range_is_refused_for_a_checkpoint_that_says_its_own(workshop: Path) -
         assert "leave --input-range out" in refused.refusal()
 
 
+@pytest.mark.slow
 def test_a_student_begins_as_its_teacher_with_fewer_parameters(folder: Path) -> None:
     """And its file is all that is needed to measure it, to export it, and to teach by it."""
     made = kextract(

@@ -98,6 +98,7 @@ def folders(tmp_path: Path, tensorflow: ModuleType) -> tuple[Path, Path, Path]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_killed_worker_ends_a_run_whose_curve_was_that_of_one(
     folders: tuple[Path, Path, Path],

@@ -1,10 +1,13 @@
 """PNG files written by hand, so that what is read can be compared with what was meant."""
 
+import base64
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -32,3 +35,28 @@ def random_images(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
 
 def random_labels(count: int, classes: int) -> NDArray[np.int64]:
     return np.arange(count, dtype=np.int64) % classes
+
+
+JPEG = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQEBLAEsAAD/2wBDAA0JCgsKCA0LCgsODg0PEyAVExISEyccHhcgLikxMC4pLSwzOko+MzZGNywt"
+    "QFdBRkxOUlNSMj5aYVpQYEpRUk//2wBDAQ4ODhMREyYVFSZPNS01T09PT09PT09PT09PT09PT09PT09PT09PT09PT09P"
+    "T09PT09PT09PT09PT09PT09PT0//wAARCAAQABIDASIAAhEBAxEB/8QAFwABAQEBAAAAAAAAAAAAAAAABgAFB//EABsQ"
+    "AQABBQEAAAAAAAAAAAAAAAADAQQ0crEC/8QAFAEBAAAAAAAAAAAAAAAAAAAAAf/EAB8RAAECBgMAAAAAAAAAAAAAABEA"
+    "AQMVIWKh4QQTFP/aAAwDAQACEQMRAD8AWDl1lzb+uuTt23xotKcLR+moKW5XnqCU2QajMbc6TNrM6X//2Q=="
+)
+"""18x16 pixels in four colours."""
+
+
+def write_sound_folder(root: Path) -> None:
+    """Two classes of eight images in each half: files of every kind, in colour and in grey."""
+    for half in ("train", "test"):
+        for label, name in enumerate(("ant", "bee")):
+            (root / half / name).mkdir(parents=True)
+            for number in range(3):
+                shape = (16, 18, 3) if number else (16, 18)
+                image = random_images(*shape, seed=10 * label + number)
+                (root / half / name / f"{number}.png").write_bytes(png_bytes(image))
+            (root / half / name / "3.jpg").write_bytes(JPEG)
+            for number, kind in enumerate(("gif", "webp", "bmp", "tiff"), 4):
+                colours = Image.fromarray(random_images(16, 18, 3, seed=10 * label + number))
+                colours.save(root / half / name / f"{number}.{kind}")

@@ -1,7 +1,9 @@
+import contextlib
 import io
 import struct
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from kextract.datasets.image_files import ImageFile, Seen, decode_files, open_im
 from kextract.errors import DatasetError
 from tests.datasets import images
 from tests.datasets.images import png_chunk, random_images
+from tests.fuzzing.running import MEGABYTES, forget_peak, megabytes
 
 
 @pytest.fixture
@@ -338,42 +341,81 @@ def test_a_jpeg_thumbnail_is_not_mistaken_for_the_image(path: Path) -> None:
     assert decoded(path, whole[:2] + exif + whole[2:]).shape == (50, 70, 3)
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "an empty file"),
-        (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC, AVIF or video data"),
-        (b"%PDF-1.7" + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF data"),
-        (b"RIFF\x24\0\0\0WAVEfmt " + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF"),
-        (b"GIF89a", "data that cannot be decoded"),
-        (b"GIF89a" + bytes(50), "data that cannot be decoded"),
-        (b"GIF89a\xff\xff\xff\xff" + bytes(3) + b"," + bytes(20), "pixels declared"),
-        (b"RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\xff" * 6, "16777216x16777216"),
-        (b"RIFF\x24\0\0\0WEBPVP8L\x0a\0\0\0\x2f" + b"\xff" * 9, "16384x16384 pixels"),
-        (b"RIFF\x24\0\0\0WEBPVP8 " + bytes(10) + b"\xff" * 4, "16383x16383 pixels"),
-        (bmp(compression=1), "a BMP compressed by method 1"),
-        (bmp(width=1 << 28), "far more pixels declared"),
-        (bmp(width=5000), "5000x1 pixels declared"),
-        (b"II+\0" + bytes(99), "a BigTIFF"),
-        (b"II*\0" + bytes(99), "data that cannot be decoded"),
-        (b"II*\0\xff\xff\xff\xff" + bytes(99), "data that cannot be decoded"),
-        (b"\x89PNG\r\n\x1a\n", "data that cannot be decoded"),
-        (b"\xff\xd8", "data that cannot be decoded"),
-        (b"\xff\xd8" + b"\xff" * 1000, "data that cannot be decoded"),
-        (frame(5, 7, 1), "data that cannot be decoded"),
-        (images.png_bytes(np.zeros((4, 4), np.uint8), (4097, 4)), "4x4097 pixels declared"),
-        (images.png_bytes(np.zeros((4, 4), np.uint8), (0, 4)), "data that cannot be decoded"),
-        (images.png_bytes(np.zeros((4, 4), np.uint8), (4, 2**31)), "far more pixels declared"),
-        (frame(9000, 9000, 3) + b"\xff\xda" + bytes(99), "9000x9000 pixels declared"),
-        (frame(10_000, 10_000, 3) + b"\xff\xda" + bytes(99), "far more pixels declared"),
-        (frame(65_535, 65_535, 3) + b"\xff\xda" + bytes(99), "far more pixels declared"),
-        (frame(5, 7, 1) + b"\xff\xda" * 51 + bytes(99), "a JPEG of more than 50 scans"),
-        (png(bytes(50)), "data that cannot be decoded"),
-        (jpeg(random_images(50, 70, 3))[:-500], "data that cannot be decoded"),
-    ],
+REFUSED: tuple[tuple[bytes, str], ...] = (
+    (b"", "an empty file"),
+    (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC, AVIF or video data"),
+    (b"%PDF-1.7" + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF data"),
+    (b"RIFF\x24\0\0\0WAVEfmt " + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF"),
+    (b"GIF89a", "data that cannot be decoded"),
+    (b"GIF89a" + bytes(50), "data that cannot be decoded"),
+    (b"GIF89a\xff\xff\xff\xff" + bytes(3) + b"," + bytes(20), "pixels declared"),
+    (b"RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\xff" * 6, "16777216x16777216"),
+    (b"RIFF\x24\0\0\0WEBPVP8L\x0a\0\0\0\x2f" + b"\xff" * 9, "16384x16384 pixels"),
+    (b"RIFF\x24\0\0\0WEBPVP8 " + bytes(10) + b"\xff" * 4, "16383x16383 pixels"),
+    (bmp(compression=1), "a BMP compressed by method 1"),
+    (bmp(width=1 << 28), "far more pixels declared"),
+    (bmp(width=5000), "5000x1 pixels declared"),
+    (b"II+\0" + bytes(99), "a BigTIFF"),
+    (b"II*\0" + bytes(99), "data that cannot be decoded"),
+    (b"II*\0\xff\xff\xff\xff" + bytes(99), "data that cannot be decoded"),
+    (b"\x89PNG\r\n\x1a\n", "data that cannot be decoded"),
+    (b"\xff\xd8", "data that cannot be decoded"),
+    (b"\xff\xd8" + b"\xff" * 1000, "data that cannot be decoded"),
+    (frame(5, 7, 1), "data that cannot be decoded"),
+    (images.png_bytes(np.zeros((4, 4), np.uint8), (4097, 4)), "4x4097 pixels declared"),
+    (images.png_bytes(np.zeros((4, 4), np.uint8), (0, 4)), "data that cannot be decoded"),
+    (images.png_bytes(np.zeros((4, 4), np.uint8), (4, 2**31)), "far more pixels declared"),
+    (frame(9000, 9000, 3) + b"\xff\xda" + bytes(99), "9000x9000 pixels declared"),
+    (frame(10_000, 10_000, 3) + b"\xff\xda" + bytes(99), "far more pixels declared"),
+    (frame(65_535, 65_535, 3) + b"\xff\xda" + bytes(99), "far more pixels declared"),
+    (frame(5, 7, 1) + b"\xff\xda" * 51 + bytes(99), "a JPEG of more than 50 scans"),
+    (png(bytes(50)), "data that cannot be decoded"),
+    (jpeg(random_images(50, 70, 3))[:-500], "data that cannot be decoded"),
 )
+
+
+@pytest.mark.parametrize(("data", "message"), REFUSED)
 def test_what_is_no_image_or_too_large_is_refused(path: Path, data: bytes, message: str) -> None:
     assert message in refusal_of(path, data)
+
+
+def texts_without_end() -> bytes:
+    """Some readers unpack compressed texts and profiles, however long they are."""
+    texts = [(b"zTXt", b"Comment\0\0"), (b"iCCP", b"profile\0\0")]
+    packed = zlib.compress(bytes(250 << 20), level=1)
+    before = b"".join(png_chunk(kind, name + packed) for kind, name in texts)
+    return png(rows(np.zeros((20, 20), np.uint8)), before=before)
+
+
+def pixels_without_end() -> bytes:
+    return png(bytes(250 << 20))
+
+
+def many_scans() -> bytes:
+    """A large progressive JPEG whose scans say next to nothing, each for all of its blocks."""
+    start, first_scan = images.JPEG.index(b"\xff\xc0"), images.JPEG.index(b"\xff\xda")
+    side = struct.pack(">HH", 4096, 4096)
+    head = images.JPEG[: start + 1] + b"\xc2" + images.JPEG[start + 2 : start + 5] + side
+    table = b"\xff\xc4\x00\x14\x10\x01" + bytes(15) + b"\xe0"
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00" + bytes(40)
+    first = b"\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x03\x11\x00\x00\x00" + bytes(400_000)
+    tail = images.JPEG[start + 9 : first_scan] + first + table + scan * 45
+    return head + tail + b"\xff\xd9"
+
+
+BOMBS = (texts_without_end, pixels_without_end, many_scans)
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_small_file_takes_no_more_memory_than_its_pixels(
+    path: Path, bomb: Callable[[], bytes]
+) -> None:
+    path.write_bytes(bomb())
+    forget_peak()
+    before = megabytes("VmRSS")
+    with contextlib.suppress(DatasetError):
+        open_image(path).decode()
+    assert megabytes("VmHWM") - before < MEGABYTES
 
 
 def test_scans_are_counted_in_the_files_of_two_lenses_too(path: Path) -> None:

@@ -18,6 +18,7 @@ from kextract.datasets import npz_members
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError
 from tests.datasets.images import random_images, random_labels
+from tests.fuzzing.damage import packed
 
 
 def npy(array: NDArray[Any], pickled: bool = False) -> bytes:
@@ -38,10 +39,8 @@ GOOD = {
 }
 
 
-def archive(path: Path, members: dict[str, bytes]) -> str:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, data in members.items():
-            file.writestr(name, data)
+def archive(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> str:
+    path.write_bytes(packed(members, method))
     return str(path)
 
 
@@ -103,24 +102,32 @@ def test_a_small_file_that_unpacks_to_more_than_the_limit_is_refused_unread(
     assert peak < 5_000_000
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        npy_header("(-8, 16, 16)"),
-        npy_header("(True, 16, 16)"),
-        npy_header("(8.0, 16, 16)"),
-        npy_header("(8, 16, 16", "'|u1'"),
-        npy_header("(8, 16, 16)", "[('a', '|u1')]"),
-        npy_header("(8, 16, 16)", "'|V1'"),
-        npy_header("(8, 16, 16)", "'nonsense'"),
-        npy_header("(8, 16, 16)", "__import__('os')"),
-        b"\x93NUMPY\x09\x00" + bytes(20),
-        b"not an array",
-        b"",
-    ],
-)
-def test_a_senseless_header_is_refused(tmp_path: Path, header: bytes) -> None:
-    refusal_of(archive(tmp_path / "a.npz", GOOD | {"x_test.npy": header + bytes(2048)}))
+MEMBERS: dict[str, bytes] = {
+    "a size below zero": npy_header("(-8, 16, 16)"),
+    "a truth as size": npy_header("(True, 16, 16)"),
+    "a size with a point": npy_header("(8.0, 16, 16)"),
+    "half a shape": npy_header("(8, 16, 16", "'|u1'"),
+    "nested shapes": npy_header("(" * 90 + ")" * 90),
+    "a size beyond 64 bits": npy_header("(9999999999999999999999,)", "'<f4'"),
+    "records": npy_header("(8, 16, 16)", "[('a', '|u1')]"),
+    "raw bytes": npy_header("(8, 16, 16)", "'|V1'"),
+    "no bytes": npy_header("(8, 16, 16)", "'|V0'"),
+    "no type": npy_header("(8, 16, 16)", "'nonsense'"),
+    "code": npy_header("(8, 16, 16)", "__import__('os')"),
+    "a version to come": b"\x93NUMPY\x09\x00" + bytes(20),
+    "text": b"not an array",
+    "nothing": b"",
+    "more than declared": GOOD["x_test.npy"] + bytes(1 << 20),
+    "a pickle": pickle.dumps([print, "harm"] * 3),
+    "objects": npy(np.array([print] * 8, dtype=object), pickled=True),
+}
+"""What an array may be replaced by."""
+
+
+@pytest.mark.parametrize("name", sorted(MEMBERS))
+def test_what_is_not_an_array_of_numbers_is_refused(tmp_path: Path, name: str) -> None:
+    more = b"" if name == "more than declared" else bytes(2048)
+    refusal_of(archive(tmp_path / "a.npz", GOOD | {"x_test.npy": MEMBERS[name] + more}))
 
 
 def test_names_of_characters_that_do_not_exist_are_refused(tmp_path: Path) -> None:
@@ -131,10 +138,7 @@ def test_names_of_characters_that_do_not_exist_are_refused(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_compression_that_numpy_never_writes_is_refused(tmp_path: Path, method: int) -> None:
-    with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as file:
-        for name, data in GOOD.items():
-            file.writestr(name, data)
-    assert "compressed by method" in refusal_of(str(tmp_path / "a.npz"))
+    assert "compressed by method" in refusal_of(archive(tmp_path / "a.npz", GOOD, method))
 
 
 def test_a_header_as_long_as_a_format_allows_is_refused_unread(tmp_path: Path) -> None:
@@ -170,23 +174,6 @@ def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     assert "damage" in refusal_of(str(path))
-
-
-def test_no_flipped_byte_gets_anything_but_the_data_or_a_refusal(tmp_path: Path) -> None:
-    path = tmp_path / "a.npz"
-    archive(path, GOOD)
-    data = path.read_bytes()
-    rng = np.random.default_rng(0)
-    for place in rng.integers(0, len(data), 400):
-        damaged = bytearray(data)
-        damaged[place] ^= int(rng.integers(1, 256))
-        path.write_bytes(damaged)
-        try:
-            loaded = load_dataset(str(path))
-        except DatasetError as error:
-            assert str(error).startswith(str(path))
-        else:
-            np.testing.assert_array_equal(loaded.x_test[..., 0], random_images(8, 16, 16))  # type: ignore[index]
 
 
 def test_a_member_that_is_encrypted_is_refused(tmp_path: Path) -> None:

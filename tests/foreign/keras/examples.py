@@ -4,18 +4,16 @@ import io
 import json
 import re
 import warnings
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
 
+from tests.fuzzing.damage import members_of, packed
+
 if TYPE_CHECKING:
     import keras
-
-Parts = dict[str, bytes]
-"""The members of an archive by name."""
 
 
 def user_cnn(activation: str | None = "softmax", units: int = 3) -> "keras.Model":
@@ -98,25 +96,9 @@ def save(model: "keras.Model", path: Path) -> Path:
     return path
 
 
-def parts_of(data: bytes) -> Parts:
-    """Take an archive apart."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def packed(parts: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    """Put an archive together."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, data in parts.items():
-            # Without the time of day, so that the same parts make the same file.
-            archive.writestr(zipfile.ZipInfo(name), data, method)
-    return buffer.getvalue()
-
-
 def timeless(data: bytes) -> bytes:
     """Leave out of an archive of Keras what is another each time: its date, and addresses."""
-    parts = parts_of(data)
+    parts = members_of(data)
     parts["config.json"] = re.sub(rb', "shared_object_id": \d+', b"", parts["config.json"])
     parts["metadata.json"] = b'{"keras_version": "3.0.0", "date_saved": "2020-06-01@00:00:00"}'
     return packed(parts)
@@ -126,7 +108,7 @@ def with_config(data: bytes, change: Callable[[Any], Any]) -> bytes:
     """Change the description in either kind of file: in place, or by what `change` returns."""
     if data.startswith(b"\x89HDF"):
         return _with_attribute(data, change)
-    parts = parts_of(data)
+    parts = members_of(data)
     config = json.loads(parts["config.json"])
     changed = change(config)
     parts["config.json"] = json.dumps(config if changed is None else changed).encode()
@@ -144,7 +126,7 @@ def _with_attribute(data: bytes, change: Callable[[Any], Any]) -> bytes:
 
 def with_weights(data: bytes, change: Callable[[Any], object]) -> bytes:
     """Change the weights in an archive, as an open HDF5 file."""
-    parts = parts_of(data)
+    parts = members_of(data)
     buffer = io.BytesIO(parts["model.weights.h5"])
     with h5py.File(buffer, "r+") as file:
         change(file)

@@ -11,8 +11,8 @@ import pytest
 
 from kextract.errors import CheckpointError
 from kextract.foreign.keras import load_archive
-from tests.foreign.keras.examples import packed, parts_of
 from tests.foreign.keras.refusing import refusal
+from tests.fuzzing.damage import members_of, packed
 
 Change = Callable[[bytes], bytes]
 
@@ -21,7 +21,7 @@ def members(data: bytes, change: Callable[[zipfile.ZipInfo], None]) -> bytes:
     """Change what the archive says of its description."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in parts_of(data).items():
+        for name, content in members_of(data).items():
             info = zipfile.ZipInfo(name)
             archive.writestr(info, content)
             if name == "config.json":
@@ -38,12 +38,12 @@ def says_of_member(**fields: Any) -> Change:
 
 
 def added(name: str) -> Change:
-    return lambda data: packed({**parts_of(data), name: b"x"})
+    return lambda data: packed({**members_of(data), name: b"x"})
 
 
 def instead(name: str) -> Change:
     def change(data: bytes) -> bytes:
-        parts = parts_of(data)
+        parts = members_of(data)
         del parts["metadata.json"]
         return packed(parts | {name: b"{}"})
 
@@ -51,11 +51,11 @@ def instead(name: str) -> Change:
 
 
 def without(name: str) -> Change:
-    return lambda data: packed({k: v for k, v in parts_of(data).items() if k != name})
+    return lambda data: packed({k: v for k, v in members_of(data).items() if k != name})
 
 
 def twice(data: bytes) -> bytes:
-    parts = parts_of(data)
+    parts = members_of(data)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for _ in range(2):
@@ -66,11 +66,11 @@ def twice(data: bytes) -> bytes:
 
 
 def bomb(data: bytes) -> bytes:
-    return packed(parts_of(data) | {"config.json": bytes(4 << 20)}, zipfile.ZIP_DEFLATED)
+    return packed(members_of(data) | {"config.json": bytes(4 << 20)}, zipfile.ZIP_DEFLATED)
 
 
 def weights_bomb(data: bytes) -> bytes:
-    return packed(parts_of(data) | {"model.weights.h5": bytes(99 << 20)}, zipfile.ZIP_DEFLATED)
+    return packed(members_of(data) | {"model.weights.h5": bytes(99 << 20)}, zipfile.ZIP_DEFLATED)
 
 
 CONTAINERS: dict[str, tuple[Change, str]] = {
@@ -97,7 +97,7 @@ CONTAINERS: dict[str, tuple[Change, str]] = {
     "half": (lambda data: data[: len(data) // 2], "is truncated"),
     "a beginning": (lambda data: data[:9], "is truncated"),
     "nothing": (lambda data: b"", "does not begin as a zip file"),
-    "HDF5": (lambda data: parts_of(data)["model.weights.h5"], "does not begin as a zip file"),
+    "HDF5": (lambda data: members_of(data)["model.weights.h5"], "does not begin as a zip file"),
 }
 
 

@@ -14,9 +14,10 @@ import pytest
 from kextract.errors import CheckpointError
 from kextract.foreign.keras import load_archive
 from kextract.foreign.keras.description import MAX_LAYERS
-from tests.foreign.keras.examples import layer, packed, parts_of, with_config, with_weights
+from tests.foreign.keras.examples import layer, with_config, with_weights
 from tests.foreign.keras.refusing import refusal
-from tests.fuzzing import forget_peak, megabytes
+from tests.fuzzing.damage import members_of, packed
+from tests.fuzzing.running import forget_peak, megabytes
 
 Change = Callable[[bytes], bytes]
 KERNEL = "layers/conv2d/vars/0"
@@ -139,7 +140,7 @@ def test_a_description_that_is_no_sound_json_is_refused(
     name: str, sound: bytes, tmp_path: Path
 ) -> None:
     content, says = JSONS[name]
-    data = packed(parts_of(sound) | {"config.json": content})
+    data = packed(members_of(sound) | {"config.json": content})
     assert says in refusal(tmp_path / "x.keras", data)
 
 

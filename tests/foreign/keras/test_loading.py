@@ -16,7 +16,8 @@ from kextract.hdf5.weights import model_sha256
 from kextract.models.heads import SeveralOutputsError
 from kextract.models.input_range import PIXELS, Preprocessing
 from tests.foreign.keras import examples
-from tests.foreign.keras.examples import filled, packed, parts_of, save, user_cnn
+from tests.foreign.keras.examples import filled, save, user_cnn
+from tests.fuzzing.damage import members_of, packed
 
 L = keras.layers
 
@@ -264,7 +265,7 @@ def test_a_model_saved_in_half_precision_computes_in_the_wished_one(tmp_path: Pa
 def test_a_compressed_archive_is_read(tmp_path: Path) -> None:
     path = save(user_cnn(), tmp_path / "x.keras")
     sha256 = load_archive(path)[1].sha256
-    path.write_bytes(packed(parts_of(path.read_bytes()), zipfile.ZIP_DEFLATED))
+    path.write_bytes(packed(members_of(path.read_bytes()), zipfile.ZIP_DEFLATED))
     assert load_archive(path)[1].sha256 == sha256
 
 
@@ -364,7 +365,7 @@ def test_a_network_of_ours_is_saved_as_plain_keras_and_read_back(tmp_path: Path)
 
     saved = examples.filled(build_model("resnet11", (16, 16, 3), 4))
     path = save(saved, tmp_path / "x.keras")
-    config = parts_of(path.read_bytes())["config.json"]
+    config = members_of(path.read_bytes())["config.json"]
     assert b"kextract" not in config
     images = pixels((16, 16, 3))
     expected = saved(images, training=False).numpy()

@@ -324,3 +324,20 @@ def test_all_operators_that_are_read_are_tried_here_or_in_whole_networks() -> No
         case(Recorder((7, 6, 3)))
     others = {"QUANTIZE", "DEQUANTIZE", "CAST", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"}
     assert set(WRITERS) <= made | others
+
+
+def all_kinds(path: Path) -> Path:
+    """Write a network of operators of every kind, for files that are damaged."""
+    w = Writer((7, 6, 3))
+    parts = [
+        convolved(w, strideH=2),
+        depthwise(w),
+        pooled(w, "AVERAGE_POOL_2D"),
+        resized(w, "RESIZE_BILINEAR"),
+        sliced(w, (0, 1, 0, 0), (1, 7, 6, 3), (1, 2, 1, 1)),
+        w.add("SOFTMAX", 0, options="SoftmaxOptions", beta=1.0),
+    ]
+    axes = w.constant(whole(1, 2))
+    means = [w.add("MEAN", part, axes, options="ReducerOptions") for part in parts]
+    rows = [*means, by_its_own_shape(w)]
+    return w.save(path, w.add("CONCATENATION", *rows, options="ConcatenationOptions", axis=1))

@@ -1,9 +1,7 @@
 """What is said of a file that is read, and files that are refused in one line that names them."""
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -18,10 +16,7 @@ from kextract.errors import (
 )
 from kextract.foreign.tflite import loading, read_tflite
 from kextract.models.heads import SeveralOutputsError
-from tests.foreign.tflite.fuzz import Bases, make_bases, mutate, run
-from tests.foreign.tflite.mutations import MUTATIONS
 from tests.foreign.tflite.networks import Writer, packed
-from tests.storage.mutations import Mutation
 
 
 def small(path: Path, change: Callable[[Any], object] | None = None) -> Path:
@@ -151,33 +146,3 @@ def test_more_operators_than_a_network_has_are_refused(
     assert "more than 5 inputs and outputs" in refusal(path)
     monkeypatch.setattr(loading, "MAX_OBJECTS", 2)
     assert "more than 2 operators, tensors or buffers" in refusal(path)
-
-
-def test_damaged_files_are_refused_or_hold_a_network() -> None:
-    report = run(count=40, seed=2020)
-    assert not report.failures
-    assert sum(count for (_, what), count in report.counts.items() if what == "refused") > 10
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> Bases:
-    return make_bases(tmp_path_factory.mktemp("bases"))
-
-
-def test_the_same_seed_makes_the_same_files(bases: Bases) -> None:
-    for number in range(20):
-        assert mutate(bases, 1, number) == mutate(bases, 1, number)
-
-
-def test_every_mutation_changes_a_sound_file(bases: Bases) -> None:
-    data = bases["integers"]
-    for mutation in (mutation for family in MUTATIONS for mutation in family):
-        assert any(_changed(mutation, data, seed) for seed in range(20)), mutation
-
-
-def _changed(mutation: Mutation, data: bytes, seed: int) -> bool:
-    try:
-        return mutation(data, Random(seed)) != data
-    except (struct.error, TypeError, ValueError, OverflowError, AttributeError, IndexError):
-        # What the writer of flatbuffers itself does not write.
-        return False
