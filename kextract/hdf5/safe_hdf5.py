@@ -65,24 +65,22 @@ class CheckedFile:
 
     def attribute(self, name: str, dtype: str, shape: tuple[int, ...] = ()) -> NDArray[Any]:
         """Read a numeric root attribute of exactly this dtype and shape."""
-        item = self._open_attribute(name)
-        _expect_type(item.get_type(), np.dtype(dtype), f"attribute '{name}'")
-        _expect_shape(item.get_space(), shape, f"attribute '{name}'")
+        item, what = _attribute(self.root, name)
+        _expect(item, what, dtype, shape)
         value = np.empty(shape, dtype)
         item.read(value)
         return value
 
     def text_attribute(self, name: str) -> str:
         """Read a root attribute that is one fixed-length UTF-8 string."""
-        item = self._open_attribute(name)
-        what = f"attribute '{name}'"
-        value = np.empty((), _text_dtype(item.get_type(), item.get_space(), what))
+        item, what = _attribute(self.root, name)
+        value = np.empty((), _text_dtype(item, what))
         item.read(value, mtype=item.get_type())
-        return _decode(value, what)
+        return _text(value[()], MAX_TEXT_BYTES, what)
 
     def long_text_attribute(self, name: str, limit: int) -> str:
         """Read a root attribute that is one UTF-8 string of at most `limit` bytes, of any kind."""
-        (text,) = read_texts(self.root, name, (), limit)
+        (text,) = _texts(self.root, name, (), limit)
         return text
 
     def names_attribute(self, group: str, name: str) -> list[str]:
@@ -90,74 +88,53 @@ class CheckedFile:
         if group not in self.groups:
             raise Refused(f"'{printable(group)}' is missing")
         item = h5g.open(self.root, group.encode())
-        if h5a.exists(item, name.encode()):
-            return read_texts(item, name, None, MAX_TEXT_BYTES)
-        found: list[str] = []
-        for number in range(MAX_ATTRIBUTES):
-            if not h5a.exists(item, f"{name}{number}".encode()):
+        found = []
+        for part in (name, *(f"{name}{number}" for number in range(MAX_ATTRIBUTES))):
+            if h5a.exists(item, part.encode()):
+                found += _texts(item, part, None, MAX_TEXT_BYTES)
+            elif part != name:
                 break
-            found += read_texts(item, f"{name}{number}", None, MAX_TEXT_BYTES)
         return found
 
     def shape(self, path: str) -> tuple[int, ...]:
         """Give the shape that a plainly stored data set declares."""
-        item, what = self._open_dataset(path)
-        space = item.get_space()
-        if space.get_simple_extent_type() not in (h5s.SIMPLE, h5s.SCALAR):
+        item, what = self._dataset(path)
+        found = _shape(item)
+        if found is None:
             raise Refused(f"{what} has no shape")
-        return tuple(space.get_simple_extent_dims())
+        return found
 
     def numbers(self, path: str, shape: tuple[int, ...]) -> NDArray[Any]:
         """Read a data set of exactly this shape, of floats or whole numbers of any usual size."""
-        item, what = self._open_dataset(path)
-        kind = item.get_type()
-        known = [dtype for dtype in _NUMBERS if kind.equal(h5t.py_create(np.dtype(dtype)))]
-        if kind.committed() or not known:
+        item, what = self._dataset(path)
+        dtype = next((dtype for dtype in _NUMBERS if _is_of(item, dtype)), None)
+        if dtype is None:
             raise Refused(f"{what} is not of {', '.join(_NUMBERS.values())}")
-        _expect_shape(item.get_space(), shape, what)
-        return self._read(item, np.empty(shape, known[0]), what)
+        return self.tensor(path, dtype, shape)
 
     def tensor(self, path: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         """Read a data set of exactly this dtype and shape, stored plainly in this file."""
-        item, what = self._open_dataset(path)
-        _expect_type(item.get_type(), np.dtype(dtype), what)
-        _expect_shape(item.get_space(), shape, what)
+        item, what = self._dataset(path)
+        _expect(item, what, dtype, shape)
         return self._read(item, np.empty(shape, dtype), what)
-
-    def place(self, path: str, dtype: str, shape: tuple[int, ...]) -> int:
-        """Give where a data set of exactly this dtype and shape begins in the file, in bytes."""
-        item, what = self._open_dataset(path)
-        _expect_type(item.get_type(), np.dtype(dtype), what)
-        _expect_shape(item.get_space(), shape, what)
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        offset = item.get_offset()
-        if offset is None or item.get_storage_size() != size or offset + size > self.size:
-            raise Refused(f"{what} lies outside the file")
-        return int(offset)
 
     def length(self, path: str, limit: int) -> int:
         """Give the length of a one-dimensional data set, at most `limit`."""
-        item, what = self._open_dataset(path)
-        shape = tuple(item.get_space().get_simple_extent_dims())
+        shape = self.shape(path)
         if len(shape) != 1 or shape[0] > limit:
-            raise Refused(f"{what} has shape {shape}, not one axis of at most {limit}")
-        return int(shape[0])
+            raise Refused(f"'{path}' has shape {shape}, not one axis of at most {limit}")
+        return shape[0]
 
     def text(self, path: str) -> str:
         """Read a scalar data set that is one fixed-length UTF-8 string."""
-        item, what = self._open_dataset(path)
-        dtype = _text_dtype(item.get_type(), item.get_space(), what)
-        return _decode(self._read(item, np.empty((), dtype), what), what)
+        item, what = self._dataset(path)
+        value = self._read(item, np.empty((), _text_dtype(item, what)), what)
+        return _text(value[()], MAX_TEXT_BYTES, what)
 
-    def _open_attribute(self, name: str) -> Any:
-        if not self.has_attribute(name):
-            raise Refused(f"attribute '{name}' is missing")
-        return h5a.open(self.root, name.encode())
-
-    def _open_dataset(self, path: str) -> tuple[Any, str]:
-        if path not in self.datasets:
-            raise Refused(f"'{printable(path)}' is missing")
+    def _dataset(self, path: str) -> tuple[Any, str]:
         what = f"'{printable(path)}'"
+        if path not in self.datasets:
+            raise Refused(f"{what} is missing")
         item = h5d.open(self.root, path.encode())
         layout = item.get_create_plist()
         # Asked before the shape: only looking at a virtual data set's shape opens other files.
@@ -276,48 +253,52 @@ def _check_attributes(group: Any, path: str) -> None:
             raise Refused(f"'/{printable(path)}' has an attribute of over {MAX_TEXT_BYTES} bytes")
 
 
-def _expect_type(found: Any, dtype: np.dtype[Any], what: str) -> None:
-    if found.committed() or not found.equal(h5t.py_create(dtype)):
-        raise Refused(f"{what} is not of type {dtype.name} (little-endian)")
+def _attribute(item: Any, name: str) -> tuple[Any, str]:
+    if not h5a.exists(item, name.encode()):
+        raise Refused(f"attribute '{name}' is missing")
+    return h5a.open(item, name.encode()), f"attribute '{name}'"
 
 
-def _expect_shape(space: Any, shape: tuple[int, ...], what: str) -> None:
-    kind = space.get_simple_extent_type()
-    found = tuple(space.get_simple_extent_dims()) if kind in (h5s.SIMPLE, h5s.SCALAR) else None
-    if found != shape:
+def _shape(item: Any) -> tuple[int, ...] | None:
+    """Give the shape of an attribute or a data set; None where it has none."""
+    space = item.get_space()
+    if space.get_simple_extent_type() not in (h5s.SIMPLE, h5s.SCALAR):
+        return None
+    return tuple(map(int, space.get_simple_extent_dims()))
+
+
+def _is_of(item: Any, dtype: str) -> bool:
+    kind = item.get_type()
+    return not kind.committed() and kind.equal(h5t.py_create(np.dtype(dtype)))
+
+
+def _expect(item: Any, what: str, dtype: str, shape: tuple[int, ...]) -> None:
+    if not _is_of(item, dtype):
+        raise Refused(f"{what} is not of type {np.dtype(dtype).name} (little-endian)")
+    if (found := _shape(item)) != shape:
         raise Refused(f"{what} has shape {found}, expected {shape}")
 
 
-def _text_dtype(found: Any, space: Any, what: str) -> str:
-    if found.committed() or found.get_class() != h5t.STRING or found.is_variable_str():
+def _text_dtype(item: Any, what: str) -> str:
+    """Check that an attribute or a data set is one text of fixed length."""
+    kind = item.get_type()
+    if kind.committed() or kind.get_class() != h5t.STRING or kind.is_variable_str():
         raise Refused(f"{what} is not a fixed-length string")
-    _expect_shape(space, (), what)
-    size = int(found.get_size())
-    if size > MAX_TEXT_BYTES:
-        raise Refused(f"{what} declares {size} bytes; at most {MAX_TEXT_BYTES} are read")
-    return f"S{size}"
+    if (found := _shape(item)) != ():
+        raise Refused(f"{what} has shape {found}, expected ()")
+    if kind.get_size() > MAX_TEXT_BYTES:
+        raise Refused(f"{what} declares {kind.get_size()} bytes; at most {MAX_TEXT_BYTES} are read")
+    return f"S{kind.get_size()}"
 
 
-def _decode(value: NDArray[Any], what: str) -> str:
-    try:
-        return bytes(value[()]).decode("utf-8")
-    except UnicodeDecodeError:
-        raise Refused(f"{what} is not UTF-8") from None
-
-
-def read_texts(item: Any, name: str, shape: tuple[int, ...] | None, limit: int) -> list[str]:
-    """Read an attribute that is one UTF-8 text, or of any length where `shape` is None.
+def _texts(item: Any, name: str, shape: tuple[int, ...] | None, limit: int) -> list[str]:
+    """Read an attribute that is one UTF-8 text, or a list of any length where `shape` is None.
 
     Each text may have `limit` bytes; those of variable length are in heaps whose sizes `check_raw`
-    has seen. Raises Refused.
+    has seen.
     """
-    what = f"attribute '{name}'"
-    if not h5a.exists(item, name.encode()):
-        raise Refused(f"{what} is missing")
-    attribute = h5a.open(item, name.encode())
-    kind, space = attribute.get_type(), attribute.get_space()
-    simple = space.get_simple_extent_type() in (h5s.SIMPLE, h5s.SCALAR)
-    found = tuple(space.get_simple_extent_dims()) if simple else None
+    attribute, what = _attribute(item, name)
+    kind, found = attribute.get_type(), _shape(attribute)
     if found is None or len(found) > 1 or shape not in (None, found):
         raise Refused(f"{what} has shape {found}, expected {shape or 'a list'}")
     if found == (0,):
