@@ -50,7 +50,7 @@ def fit() -> Timed:
     """Train as most do."""
     import keras
 
-    from kextract.datasets.pixels import scale
+    from kextract.datasets.images import scale
 
     model = network("float32", ours=())
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -20,8 +20,8 @@ import numpy as np
 
 from kextract import load, runtime
 from kextract.config import DistillConfig, SynthesisConfig
+from kextract.datasets.images import unscale
 from kextract.datasets.loading import load_dataset
-from kextract.datasets.pixels import unscale
 from kextract.exports import ExportTarget
 from kextract.records import Event
 

@@ -7,21 +7,25 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
+from filelock import FileLock, SoftFileLock
 from numpy.typing import NDArray
 
 from kextract import runtime
 from kextract.datasets.dataset import Arrays
 from kextract.datasets.images import Labels, Pixels
-from kextract.datasets.locks import exclusive
 from kextract.errors import DatasetError
 from kextract.text import one_line
 
 TIMEOUT_SECONDS = 60.0
 """Silence of the network after which a download is given up; Keras itself waits for ever."""
+
+PATIENCE_SECONDS = 1800.0
+"""How long a lock is respected that no system watches over: longer than the largest download."""
 
 
 def download(name: str) -> Arrays:
@@ -85,3 +89,26 @@ def _patience() -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, waiting for whoever has it.
+
+    The operating system frees the lock when its holder dies. Where it cannot lock, as on some
+    network file systems, the existence of a file is the lock, until its holder is dead. Where the
+    folder cannot be written, there is nothing that a second process could spoil, and nothing is
+    locked.
+    """
+    locks = (
+        FileLock(path, fallback_to_soft=False),
+        SoftFileLock(path.with_suffix(".owned"), timeout=PATIENCE_SECONDS),
+    )
+    with ExitStack() as stack:
+        for lock in locks:
+            try:
+                stack.enter_context(lock)
+                break
+            except OSError:
+                continue
+        yield

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kextract.datasets.class_matching import spelled
-from kextract.datasets.dataset import Arrays, check_image_shape, dimensions
+from kextract.datasets.dataset import Arrays, check_image_shape, dimensions, hold_out_test
 from kextract.datasets.image_files import ImageFile, decode_files, open_image
 from kextract.datasets.image_folders import (
     Halves,
@@ -21,7 +21,6 @@ from kextract.datasets.image_folders import (
 )
 from kextract.datasets.images import Labels
 from kextract.datasets.npz_members import MAX_BYTES
-from kextract.datasets.splits import hold_out_test
 from kextract.errors import DatasetError
 from kextract.text import counted, listed, one_line
 

@@ -13,11 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.datasets.class_names import numerals
-from kextract.datasets.dataset import MAX_SIDE, Arrays, check_channels, check_image_shape
+from kextract.datasets.dataset import (
+    MAX_SIDE,
+    Arrays,
+    check_channels,
+    check_image_shape,
+    hold_out_test,
+)
 from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.npz_members import Header, NpzFile, open_npz
 from kextract.datasets.pixel_scale import pixel_scale, range_of
-from kextract.datasets.splits import hold_out_test
 from kextract.errors import DatasetError
 from kextract.text import counted, one_line
 

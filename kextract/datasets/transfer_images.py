@@ -8,16 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from kextract.datasets.dataset import dimensions
-from kextract.datasets.image_files import Seen, decode_files, open_image
+from kextract.datasets.image_files import (
+    Seen,
+    StoredPixels,
+    StreamedImages,
+    decode_files,
+    open_image,
+)
 from kextract.datasets.image_folders import find_halves, images_below, list_images, said, strays
-from kextract.datasets.images import Pixels
+from kextract.datasets.images import Pixels, fitted
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.npz import read_images
 from kextract.datasets.npz_members import MAX_BYTES
 from kextract.datasets.pixel_scale import UNIT, PixelRange, pixel_scale
 from kextract.datasets.registry import DATASETS
-from kextract.datasets.resizing import fitted
-from kextract.datasets.streamed import StoredPixels, StreamedImages
 from kextract.errors import DatasetError, KextractError, UnknownNameError
 from kextract.text import counted, one_line
 

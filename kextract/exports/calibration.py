@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets.pixels import unscale
+from kextract.datasets.images import unscale
 from kextract.methods.base import MethodContext
 from kextract.methods.generator import USUAL_IMAGES
 from kextract.methods.shapes import draw_shapes

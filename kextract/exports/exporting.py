@@ -2,30 +2,36 @@
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets.pixels import scale
-from kextract.exports.drop_in import drop_in
+from kextract.datasets.images import scale
 from kextract.exports.formats import ExportTarget, check_installed, format_spec
-from kextract.exports.quantizing import with_extremes
 from kextract.exports.report import Comparison, ExportReport, check_agreement, compare
-from kextract.exports.runtimes import Classifier, classifier_of, open_runtime
-from kextract.exports.writing import quiet, write_model
+from kextract.exports.writing import drop_in, quiet, with_extremes, write_model
+from kextract.graph import compiled
 from kextract.models.batches import at_once, in_batches
 from kextract.models.cloning import in_float32
 from kextract.models.spec import cost_of
 from kextract.storage.atomic import atomic_folder, atomic_write
+from kextract.teachers.model_file import Network
+from kextract.teachers.onnx_file import open_onnx
+from kextract.teachers.saved_model import open_saved_model
+from kextract.teachers.tflite_file import open_tflite
 
 CHECKED_AT_ONCE = 256
 """Images per call of a file that is checked, at the most."""
 TIMED = 21
 """Images that the time per image is the median of."""
+
+Classifier = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From float32 images (n, h, w, c), pixels as the file takes them, to float32 outputs (n, k)."""
 
 
 @dataclass(frozen=True)
@@ -127,3 +133,45 @@ def _milliseconds(classifier: Classifier, images: NDArray[np.float32]) -> float:
         classifier(image)
         times.append(time.perf_counter() - begin)
     return 1000 * statistics.median(times[3:])
+
+
+def open_runtime(path: Path, format: str) -> Classifier:
+    """Load a file that kextract has just written; integers are hidden from the caller."""
+    with quiet():
+        return _RUNTIMES[format](path)
+
+
+def classifier_of(model: keras.Model) -> Classifier:
+    """Give a checkpoint's own model, images of -1 to 1 in and logits out, in the same form."""
+    forward = compiled(
+        lambda images: model(images, training=False),
+        input_signature=[tf.TensorSpec(model.input_shape, tf.float32)],
+    )
+    return lambda images: forward(tf.constant(images)).numpy().astype(np.float32)
+
+
+def _open_keras(path: Path) -> Classifier:
+    return classifier_of(keras.models.load_model(path, safe_mode=True))
+
+
+def _by(open_file: Callable[[Path], Network]) -> Callable[[Path], Classifier]:
+    """Open a file as it is opened when it is a teacher, for real values in and out."""
+
+    def opened(path: Path) -> Classifier:
+        network = open_file(path)
+
+        def classifier(images: NDArray[np.float32]) -> NDArray[np.float32]:
+            numbers = network.numbers.quantized(images)
+            return in_batches(network.run, numbers, network.dims[0] or len(numbers))
+
+        return classifier
+
+    return opened
+
+
+_RUNTIMES: dict[str, Callable[[Path], Classifier]] = {
+    "keras": _open_keras,
+    "savedmodel": _by(open_saved_model),
+    "tflite": _by(open_tflite),
+    "onnx": _by(open_onnx),
+}

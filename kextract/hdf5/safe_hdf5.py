@@ -76,7 +76,7 @@ class CheckedFile:
         item, what = _attribute(self.root, name)
         value = np.empty((), _text_dtype(item, what))
         item.read(value, mtype=item.get_type())
-        return _text(value[()], MAX_TEXT_BYTES, what)
+        return _text(bytes(value[()]), MAX_TEXT_BYTES, what)
 
     def long_text_attribute(self, name: str, limit: int) -> str:
         """Read a root attribute that is one UTF-8 string of at most `limit` bytes, of any kind."""
@@ -129,7 +129,7 @@ class CheckedFile:
         """Read a scalar data set that is one fixed-length UTF-8 string."""
         item, what = self._dataset(path)
         value = self._read(item, np.empty((), _text_dtype(item, what)), what)
-        return _text(value[()], MAX_TEXT_BYTES, what)
+        return _text(bytes(value[()]), MAX_TEXT_BYTES, what)
 
     def _dataset(self, path: str) -> tuple[Any, str]:
         what = f"'{printable(path)}'"

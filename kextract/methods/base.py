@@ -11,9 +11,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
-from kextract.datasets.images import Pixels
-from kextract.datasets.pixels import unscale
-from kextract.datasets.streamed import StoredPixels
+from kextract.datasets.image_files import StoredPixels
+from kextract.datasets.images import Pixels, unscale
 from kextract.models.axes import Shape
 from kextract.records import Event
 from kextract.seeds import Stream, random_generator

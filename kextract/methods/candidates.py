@@ -9,9 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
-from kextract.datasets.images import Pixels
-from kextract.datasets.pixels import unscale
-from kextract.datasets.resizing import fitted
+from kextract.datasets.images import Pixels, fitted, unscale
 from kextract.graph import compiled
 from kextract.methods.auto import are_drawings
 from kextract.methods.canvases import CROP_PARAMETERS, SMALLEST_AREA, Cutter

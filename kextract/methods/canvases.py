@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.datasets.images import Pixels
-from kextract.datasets.pixels import scale, unscale
+from kextract.datasets.images import Pixels, scale, unscale
 
 Floats = NDArray[np.float32]
 CropParameters = NDArray[np.float64]

@@ -12,8 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
-from kextract.datasets.images import Pixels
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import Pixels, scale
 from kextract.graph import compiled
 from kextract.losses import distance
 from kextract.models.batches import at_once, in_batches

@@ -7,8 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets.images import Pixels
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import Pixels, scale
 from kextract.graph import compiled
 from kextract.models.batches import at_once, in_batches
 from kextract.seeds import Stream, random_generator

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets.images import Pixels
-from kextract.datasets.pixels import scale, unscale
+from kextract.datasets.images import Pixels, scale, unscale
 from kextract.graph import compiled
 from kextract.methods.auto import LEAVES, most_leaves
 from kextract.methods.base import Batch, Method, MethodContext

@@ -9,9 +9,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.config import QueryConfig
-from kextract.datasets.augment import augment
-from kextract.datasets.images import Pixels
-from kextract.datasets.streamed import StreamedImages
+from kextract.datasets.image_files import StreamedImages
+from kextract.datasets.images import Pixels, augment
 from kextract.errors import CheckpointError, TeacherError
 from kextract.graph import compiled
 from kextract.methods.base import Batch, Method, MethodContext

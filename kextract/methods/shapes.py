@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets.pixels import unscale
+from kextract.datasets.images import unscale
 from kextract.graph import compiled
 from kextract.methods.auto import LEAVES_BYTES
 from kextract.methods.base import Batch, Method, MethodContext

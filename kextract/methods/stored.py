@@ -8,10 +8,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
-from kextract.datasets.augment import augment
-from kextract.datasets.images import Pixels
-from kextract.datasets.pixels import centred, unscale
-from kextract.datasets.streamed import StoredPixels
+from kextract.datasets.image_files import StoredPixels
+from kextract.datasets.images import Pixels, augment, centred, unscale
 from kextract.graph import compiled
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.models.axes import Shape

@@ -7,8 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets.images import Labels, Pixels
-from kextract.datasets.pixels import scale, unscale
+from kextract.datasets.images import Labels, Pixels, scale, unscale
 from kextract.errors import RequestError
 from kextract.graph import compiled
 from kextract.methods.base import MethodContext

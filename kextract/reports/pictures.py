@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kextract.datasets.pixels import unscale
+from kextract.datasets.images import unscale
 from kextract.errors import RequestError
 
 _BACKGROUND = 255

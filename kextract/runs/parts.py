@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from kextract.config import Holdout
 from kextract.config.training import EVENLY, FIRST
-from kextract.datasets.dataset import Dataset
+from kextract.datasets.dataset import Dataset, draw_evenly, split
 from kextract.datasets.images import ENOUGH_IMAGES, Images
-from kextract.datasets.splits import draw_evenly, split
 from kextract.errors import CheckpointError, DatasetError, RequestError
 from kextract.storage import CheckpointInfo
 from kextract.text import counted, listed

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.datasets.image_files import png_bytes
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 from kextract.errors import RequestError
 from kextract.records import EpochRecord, Event, Picture
 from kextract.reports import class_grid

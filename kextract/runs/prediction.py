@@ -11,9 +11,8 @@ from kextract.config.requests import PredictRequest
 from kextract.datasets.class_names import numerals
 from kextract.datasets.image_files import is_image_name
 from kextract.datasets.image_folders import KINDS
-from kextract.datasets.images import Pixels
+from kextract.datasets.images import Pixels, fitted
 from kextract.datasets.npz import read_images
-from kextract.datasets.resizing import fitted
 from kextract.datasets.transfer_images import read_files, read_folder_images
 from kextract.errors import DatasetError
 from kextract.reports import Prediction

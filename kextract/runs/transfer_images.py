@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kextract.config import DistillConfig, Holdout
-from kextract.datasets.streamed import StoredPixels, StreamedImages
+from kextract.datasets.image_files import StoredPixels, StreamedImages
 from kextract.datasets.transfer_images import load_canvases, stream_transfer_images
 from kextract.errors import RequestError
 from kextract.hdf5.weights import sha256_of_tensors

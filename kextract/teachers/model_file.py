@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 from kextract.errors import RequestError
 from kextract.models.axes import CHANNELS, Shape, arranged, image_shape
 from kextract.models.batches import at_once, in_batches

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 from kextract.graph import compiled
 from kextract.models.axes import Shape
 from kextract.models.batches import at_once, in_batches

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kextract import runtime
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 from kextract.errors import RequestError, UnsupportedOperatorError
 from kextract.models.axes import CHANNELS, Shape
 from kextract.models.heads import Head, decide

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 from kextract.errors import CheckpointError
 from kextract.methods.base import Classifier
 from kextract.models.batches import in_batches

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 from kextract.graph import compiled
 from kextract.models.batches import at_once, parts
 

@@ -6,7 +6,7 @@ A student may agree with its teacher on its own images and on nothing else; see 
 import numpy as np
 import tensorflow as tf
 
-from kextract.datasets.pixels import scale, unscale
+from kextract.datasets.images import scale, unscale
 from kextract.methods.base import Classifier
 from kextract.methods.leaves import class_balanced
 from kextract.models.batches import SMALL, in_batches

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kextract.datasets.images import ENOUGH_IMAGES, Images
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import ENOUGH_IMAGES, Images, scale
 from kextract.errors import CheckpointError
 from kextract.methods.base import Classifier
 from kextract.models.batches import in_batches

@@ -10,9 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.config import TeacherConfig
-from kextract.datasets.augment import augment
-from kextract.datasets.images import Images
-from kextract.datasets.pixels import centred
+from kextract.datasets.images import Images, augment, centred
 from kextract.errors import NonFiniteError
 from kextract.graph import compiled
 from kextract.losses import cross_entropy

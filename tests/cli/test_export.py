@@ -89,7 +89,7 @@ def test_what_does_not_agree_is_not_written_and_exits_with_3(
         classifier = open_runtime(path, format)
         return lambda pixels: -classifier(pixels)
 
-    from kextract.exports.runtimes import open_runtime
+    from kextract.exports.exporting import open_runtime
 
     monkeypatch.setattr("kextract.exports.exporting.open_runtime", inverted)
     done = kextract("export", "teacher.weights.h5", "-o", "c.keras", *ONE, cwd=folder)

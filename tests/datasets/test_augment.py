@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets.augment import augment
+from kextract.datasets.images import augment
 
 SEED = [1, 2]
 

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from kextract.datasets import locks
-from kextract.datasets.locks import exclusive
+from kextract.datasets import download
+from kextract.datasets.download import exclusive
 
 # Stands for a download: whoever finds no file writes it slowly, in pieces, and notes that he did.
 FETCH = """
 import errno, fcntl, os, sys, time
 from pathlib import Path
-from kextract.datasets import locks
+from kextract.datasets import download
 folder = Path(sys.argv[1])
 if sys.argv[2] == "without":
     def flock(handle, operation):
         raise OSError(errno.ENOLCK, "No locks available")
     fcntl.flock = flock
-with locks.exclusive(folder / "deep" / "cache.lock"):
+with download.exclusive(folder / "deep" / "cache.lock"):
     if "die" in sys.argv:
         os._exit(9)
     if not (folder / "data").exists():
@@ -71,7 +71,7 @@ def test_a_lock_that_no_system_watches_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(download, "PATIENCE_SECONDS", 0.1)
     (tmp_path / "lock.owned").write_text("1\na machine that is not here\n")
     with exclusive(tmp_path / "lock"):
         assert (tmp_path / "lock.owned").exists()

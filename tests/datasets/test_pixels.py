@@ -1,6 +1,6 @@
 import numpy as np
 
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 
 
 def test_pixels_are_scaled_to_minus_one_to_one() -> None:

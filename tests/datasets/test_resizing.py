@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.datasets.resizing import fitted
+from kextract.datasets.images import fitted
 from tests.datasets.images import random_images
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kextract.datasets.splits import draw_evenly, split
+from kextract.datasets.dataset import draw_evenly, split
 from kextract.errors import DatasetError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kextract.datasets.streamed import StreamedImages
+from kextract.datasets.image_files import StreamedImages
 from kextract.datasets.transfer_images import load_transfer_images, stream_transfer_images
 from kextract.errors import DatasetError
 from tests.datasets.images import png_bytes, random_images

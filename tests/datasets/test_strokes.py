@@ -3,11 +3,9 @@ import pytest
 from numpy.typing import NDArray
 
 from kextract.datasets.dataset import Dataset
-from kextract.datasets.glyphs import GLYPHS, SAMPLES, sampling_matrix
-from kextract.datasets.images import Labels, Pixels
+from kextract.datasets.images import Labels, Pixels, scale
 from kextract.datasets.loading import load_dataset
-from kextract.datasets.pixels import scale
-from kextract.datasets.strokes import draw_digits
+from kextract.datasets.strokes import GLYPHS, SAMPLES, draw_digits, sampling_matrix
 
 Halves = tuple[Pixels, Labels, Pixels, Labels]
 Floats = NDArray[np.float32]

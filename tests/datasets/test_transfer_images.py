@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kextract.datasets.image_folders import KINDS
+from kextract.datasets.images import fitted
 from kextract.datasets.loading import load_dataset
-from kextract.datasets.resizing import fitted
 from kextract.datasets.transfer_images import load_transfer_images
 from kextract.errors import DatasetError
 from tests.datasets.images import png_bytes, random_images, random_labels

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.config import DistillConfig, InversionConfig
-from kextract.datasets.pixels import unscale
+from kextract.datasets.images import unscale
 from kextract.exports.calibration import calibration_images, most_confident, procedural_images
 from kextract.methods.base import MethodContext
 from kextract.methods.shapes import draw_shapes

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kextract.exports.drop_in import drop_in
+from kextract.exports.writing import drop_in
 from kextract.models.input_range import NAMED, Preprocessing, standardized
 from tests.exports.examples import expected_logits, images, network, softmax
 

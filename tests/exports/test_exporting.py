@@ -14,9 +14,8 @@ import tensorflow as tf
 from kextract.errors import GateError, RequestError
 from kextract.exports import ExportTarget
 from kextract.exports.class_names import read_names
-from kextract.exports.exporting import CheckImages, export_model
+from kextract.exports.exporting import CheckImages, export_model, open_runtime
 from kextract.exports.report import ExportReport
-from kextract.exports.runtimes import open_runtime
 from kextract.models.build import precision_policy
 from kextract.models.input_range import Preprocessing
 from tests.exports.examples import CLASSES, NAMES, expected_logits, images, network, softmax

@@ -10,8 +10,8 @@ import pytest
 from kextract.errors import GateError
 from kextract.exports import ExportTarget
 from kextract.exports.exporting import CheckImages, export_model
-from kextract.exports.quantizing import with_extremes
 from kextract.exports.report import ExportReport
+from kextract.exports.writing import with_extremes
 from kextract.models.build import build_model
 from kextract.models.input_range import Preprocessing
 from kextract.teachers.model_file import Numbers

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kextract.datasets.pixels import unscale
+from kextract.datasets.images import unscale
 from kextract.methods.canvases import (
     CROP_PARAMETERS,
     OPPONENT,

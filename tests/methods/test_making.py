@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kextract.config import DistillConfig
-from kextract.datasets.pixels import unscale
+from kextract.datasets.images import unscale
 from kextract.errors import RequestError, UnknownNameError
 from kextract.methods import method_specs
 from kextract.methods.base import Method

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kextract.config import DistillConfig, QueryConfig
-from kextract.datasets.pixels import unscale
+from kextract.datasets.images import unscale
 from kextract.errors import CheckpointError, TeacherError
 from kextract.methods.base import MethodContext
 from kextract.methods.committee import target_logits

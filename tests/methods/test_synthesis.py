@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kextract.config import DistillConfig
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 from kextract.errors import RequestError
 from kextract.methods.base import MethodContext
 from kextract.methods.synthesis import Synthesized, check_losses, synthesize_classes

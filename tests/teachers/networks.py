@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 from kextract.exports.writing import quiet
 
 SHAPE = (8, 8, 3)

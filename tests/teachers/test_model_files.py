@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 from kextract.errors import RequestError
 from kextract.models.heads import SeveralOutputsError
 from kextract.models.input_range import Preprocessing

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kextract.config import DistillConfig
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import scale
 from kextract.errors import CheckpointError
 from kextract.models.batch_norm import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot

@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.config import RECIPES, DistillConfig
-from kextract.datasets.images import Images
-from kextract.datasets.pixels import scale
+from kextract.datasets.images import Images, scale
 from kextract.errors import NonFiniteError
 from kextract.methods.base import MethodContext
 from kextract.methods.making import make_method
