@@ -27,7 +27,7 @@ def main() -> None:
         ExternalModelOptions(model=None if _says_what_it_is(path) else "resnet11"),
         Machine(data_dir=Path(folder) if folder else None),
         dataset=dataset,
-        data="needed",
+        needs_data=True,
     )
     runtime.start()
     from kextract.methods.base import MethodContext
@@ -37,7 +37,7 @@ def main() -> None:
 
     info, data = opened.info, opened.data
     assert data is not None and data.x_test is not None and data.y_test is not None
-    teacher = load_model(path, info, precision="float32")
+    teacher, _ = load_model(path, info, precision="float32")
     predictor = Predictor(teacher)
     config = DistillConfig(method="adversarial", recipe="article", steps_per_epoch=steps, seed=0)
     noise = AdversarialNoise(

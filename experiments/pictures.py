@@ -41,7 +41,7 @@ def draw_noise(checkpoint: Path, target: Path) -> None:
     from kextract.models.batch_norm import frozen
     from kextract.storage.checkpoint import load_model
 
-    teacher = frozen(load_model(checkpoint, info, precision="float32"), batch_statistics=False)
+    teacher = frozen(load_model(checkpoint, info, precision="float32")[0], batch_statistics=False)
     noise = clipped_noise(np.random.default_rng(0), (info.classes, *info.input_shape))
     craft = Crafter(teacher, CraftingRules(1e-2, 100, 1e-5), info.classes)
     crafted, _, confidence = craft(noise, tf.range(info.classes), tf.constant(0))

@@ -16,9 +16,8 @@ from kextract import runtime
 from kextract.config.option import convert, table
 from kextract.config.requests import REQUESTS
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer
-from kextract.config.shared import Machine
+from kextract.config.shared import ExternalModelOptions, Machine
 from kextract.errors import RequestError, UnknownNameError
-from kextract.methods.auto import Facts
 from kextract.options import (
     AnyPath,
     DistillOptions,
@@ -29,7 +28,7 @@ from kextract.options import (
 )
 from kextract.records import Note
 from kextract.runs.invoke import invoke
-from kextract.runs.lazy import Run
+from kextract.runs.run import Run, follow
 from kextract.text import one_line
 
 if TYPE_CHECKING:
@@ -87,7 +86,6 @@ def load(
         request.external,
         request.machine,
         dataset=request.dataset,
-        data="unwanted",
     )
     check_options_are_used(request.external, opened)
     runtime.start()
@@ -105,10 +103,10 @@ def train_teacher(
     `dataset` is a name, an .npz file or a folder. `model` is a name, a .keras file, or a network of
     your own from images (n, h, w, c) in [-1, 1] to logits (n, k), which is trained in place.
     """
-    from kextract.runs.teacher import prepare_teacher
+    from kextract.runs.teacher import TeacherRun
 
     values = _values("train-teacher", {"dataset": dataset, "model": _name(model), **options})
-    return Run(prepare_teacher(_invocation("train-teacher", values), _network(model, "model")))
+    return TeacherRun(_invocation("train-teacher", values), _network(model, "model"))
 
 
 @runtime.as_guest()
@@ -124,19 +122,17 @@ def distill(
     .keras file, or a network of your own from images in [-1, 1] to logits, which is trained in
     place; by default it has the teacher's architecture.
     """
-    from kextract.runs.choosing import facts_of_opened
-    from kextract.runs.preparing import prepare_student
+    from kextract.runs.student import StudentRun
 
     named = {"teacher": _name(teacher), "student": None if student is None else _name(student)}
     values = _values("distill", {**named, **options})
     opened = _opened(teacher, "teacher", values)
     network = None if student is None else _network(student, "student")
     if opened is not None and network is not None:
-        from kextract.runs.given import check_apart
+        from kextract.runs.memory import check_apart
 
         check_apart(network, teacher)
-    facts = facts_of_opened(opened) if opened is not None else None
-    return Run(prepare_student(_invocation("distill", values, facts), opened, network))
+    return StudentRun(_invocation("distill", values, opened), opened, network)
 
 
 @runtime.as_guest()
@@ -152,13 +148,7 @@ def synthesize(
 
     values = _values("synthesize", {"teacher": _name(teacher), **options})
     request = _invocation("synthesize", values).request
-    events = draw(request, prepare_synthesis(request, _opened(teacher, "teacher", values)))
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            drawn: Synthesized = end.value
-            return drawn
+    return follow(draw(request, prepare_synthesis(request, _opened(teacher, "teacher", values))))
 
 
 @runtime.as_guest()
@@ -182,15 +172,14 @@ def export(
     output = _converted("export", "output", path, "path")
     request = _invocation("export", values).request
     request = replace(request, output=output, format=format, overwrite=overwrite)
-    events = write(request, prepare_export(request, _opened(model, "model", values)))
-    while True:
-        try:
-            event = next(events)
-            if isinstance(event, Note):
-                warnings.warn(one_line(event.text), stacklevel=3)
-        except StopIteration as end:
-            report: ExportReport = end.value
-            return report
+    notes: list[str] = []
+    work = write(request, prepare_export(request, _opened(model, "model", values)))
+    report = follow(
+        work, lambda event: notes.extend([event.text] if isinstance(event, Note) else [])
+    )
+    for text in notes:
+        warnings.warn(one_line(text), stacklevel=3)
+    return report
 
 
 @runtime.as_guest()
@@ -228,21 +217,18 @@ def _opened(model: Any, what: str, values: Mapping[str, Any]) -> "Teacher | None
     """Open a classifier that is in memory, with the options that are for it."""
     if isinstance(model, str | os.PathLike):
         return None
-    from kextract.models.input_range import parse_input_range
-    from kextract.runs.given import classifier_given
-    from kextract.runs.opening import in_memory
+    from kextract.runs.memory import classifier_given
+    from kextract.runs.opening import open_teacher
     from kextract.teachers import parse_input_shape
 
     runtime.start()
-    shape, pixels = values.get("input_shape"), values.get("input_range")
-    return in_memory(
+    shape = values.get("input_shape")
+    names = ("input_range", "class_names", "outputs", "output_name")
+    return open_teacher(
         classifier_given(model, what, parse_input_shape(shape) if shape else None),
+        ExternalModelOptions(**{name: values.get(name) for name in names}),
         Machine(data_dir=values.get("data_dir")),
         dataset=values.get("dataset"),
-        input_range=parse_input_range(pixels) if pixels else None,
-        class_names=values.get("class_names"),
-        outputs=values.get("outputs"),
-        output_name=values.get("output_name"),
     )
 
 
@@ -250,7 +236,7 @@ def _network(model: Any, what: str) -> Any:
     """Return a network in memory that is to be trained; None for a name."""
     if isinstance(model, str | os.PathLike):
         return None
-    from kextract.runs.given import network_given
+    from kextract.runs.memory import network_given
 
     return network_given(model, what)
 
@@ -278,9 +264,9 @@ def _converted(command: str, name: str, value: Any, called: str | None = None) -
 
 
 def _invocation(
-    command: str, values: Mapping[str, Any], facts: Facts | None = None
+    command: str, values: Mapping[str, Any], teacher: "Teacher | None" = None
 ) -> Invocation[Any]:
-    return invoke(command, Layer(COMMAND_LINE, values), facts=facts)
+    return invoke(command, Layer(COMMAND_LINE, values), teacher=teacher)
 
 
 _SHOWN = reprlib.Repr()

@@ -107,7 +107,7 @@ def test_a_method_is_chosen_by_what_the_teacher_in_memory_is(normalizes: bool, m
 
     if normalizes:
         teacher.add(keras.layers.BatchNormalization())
-    assert kextract.distill(teacher, "lenet5")._plan.invocation.request.config.method == method
+    assert kextract.distill(teacher, "lenet5").invocation.request.config.method == method
 
 
 def _is_note(event: object) -> bool:

@@ -16,7 +16,6 @@ from kextract.config.requests import REQUESTS
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer, environment_layer, variable_of
 from kextract.config.shared import PLACES
 from kextract.methods import METHODS
-from kextract.runs.invoke import invoke
 
 ARGUMENTS = "Arguments"
 BY_METHOD = "by method"
@@ -141,6 +140,8 @@ def add_command(
     entries = table(cls)
 
     def command(**given: Any) -> None:
+        from kextract.runs.invoke import invoke
+
         invocation = invoke(name, *_layers(name, entries, given))
         if given["dry_run"]:
             print(invocation.toml(), end="")

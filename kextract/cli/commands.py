@@ -40,24 +40,27 @@ def print_table(table: "Table") -> None:
         print(table.to_text())
 
 
+def say(text: str) -> None:
+    """Write one line to stderr."""
+    from kextract.text import one_line
+
+    print(one_line(text), file=sys.stderr)
+
+
 def train_teacher(invocation: Invocation[TrainRequest]) -> None:
     """Train a teacher on labelled images; the defaults are the article's."""
     from kextract.display import make_display
-    from kextract.runs.job import run_job
-    from kextract.runs.teacher import prepare_teacher
+    from kextract.runs.teacher import TeacherRun
 
-    display = make_display(invocation.request.format)
-    run_job(prepare_teacher(invocation), invocation.request.output, display)
+    TeacherRun(invocation).carry_out(make_display(invocation.request.format))
 
 
 def distill(invocation: Invocation[DistillRequest]) -> None:
     """Teach a student to answer like TEACHER, on images that are made up."""
     from kextract.display import make_display
-    from kextract.runs.job import run_job
-    from kextract.runs.preparing import prepare_student
+    from kextract.runs.student import StudentRun
 
-    display = make_display(invocation.request.format)
-    run_job(prepare_student(invocation), invocation.request.output, display)
+    StudentRun(invocation).carry_out(make_display(invocation.request.format))
 
 
 def synthesize(invocation: Invocation[SynthesizeRequest]) -> None:
@@ -79,10 +82,10 @@ def evaluate(invocation: Invocation[EvaluateRequest]) -> None:
     """
     from kextract.reports import evaluation_classes, evaluation_dict, evaluation_summary
     from kextract.runs.evaluation import run_evaluation
-    from kextract.text import json_text, one_line
+    from kextract.text import json_text
 
     request = invocation.request
-    results = run_evaluation(request, lambda note: print(one_line(note), file=sys.stderr))
+    results = run_evaluation(request, say)
     if request.format == "json":
         for result in results:
             print(json_text(evaluation_dict(result)))
@@ -135,22 +138,18 @@ def predict(invocation: Invocation[PredictRequest]) -> None:
     Images of any size are brought to the size that the network takes.
     """
     from kextract.reports import prediction_dict, prediction_table, probability_table
-    from kextract.runs.prediction import run_prediction
-    from kextract.text import json_text, one_line
+    from kextract.runs.evaluation import run_prediction
+    from kextract.text import json_text
 
-    result = run_prediction(invocation.request)
-    for note in (*result.doubts, *result.notes):
-        print(one_line(note), file=sys.stderr)
+    found, names = run_prediction(invocation.request, say)
     format = invocation.request.format
     if format == "json":
-        for prediction in result.found:
+        for prediction in found:
             print(json_text(prediction_dict(prediction)))
     elif format == "csv":
-        print(probability_table(result.found, result.names).to_csv(), end="")
+        print(probability_table(found, names).to_csv(), end="")
     else:
-        print_table(prediction_table(result.found, result.names))
-    for doubt in result.doubts:
-        print(one_line(doubt), file=sys.stderr)
+        print_table(prediction_table(found, names))
 
 
 def compare(invocation: Invocation[CompareRequest]) -> None:
@@ -160,7 +159,7 @@ def compare(invocation: Invocation[CompareRequest]) -> None:
     their seed are one row: mean, standard deviation, number of runs.
     """
     from kextract.reports import default_metrics, epochs, find_metrics, summary
-    from kextract.runs.comparing import grouped, read_runs, words, write_plot
+    from kextract.runs.reporting import grouped, read_runs, words, write_plot
 
     request = invocation.request
     runs = read_runs(request.checkpoints)
@@ -199,9 +198,8 @@ def report(invocation: Invocation[ReportRequest]) -> None:
     teacher is added where it is in the same folder or in checkpoints/.
     """
     from kextract.runs.reporting import write_report
-    from kextract.text import one_line
 
-    path = write_report(invocation.request, lambda note: print(one_line(note), file=sys.stderr))
+    path = write_report(invocation.request, say)
     print(path)
     print(f"open it in a browser: {path.resolve().as_uri()}", file=sys.stderr)
 

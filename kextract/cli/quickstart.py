@@ -9,8 +9,6 @@ from kextract.cli.commands import compare, distill, train_teacher
 from kextract.config.option import table
 from kextract.config.requests import REQUESTS, QuickstartRequest
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer, environment_layer
-from kextract.runs.invoke import invoke
-from kextract.runs.outputs import picture_file
 
 EPOCHS = 4
 """Of the last student."""
@@ -25,6 +23,8 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
     adversarial noise fewer but larger updates, and the last student 400 updates instead of 1,200.
     Files of an earlier quickstart are replaced.
     """
+    from kextract.runs.outputs import picture_file
+
     folder = invocation.request.output
     teacher, random, adversarial, inversion = (
         folder / f"quickstart-{name}.weights.h5"
@@ -89,6 +89,8 @@ def _act(
 ) -> None:
     """Run a command of kextract as if it had been typed, saying what it is for."""
     environment = environment_layer(command, table(REQUESTS[command]))
+    from kextract.runs.invoke import invoke
+
     invocation = invoke(command, environment, Layer(COMMAND_LINE, options))
     _say(f"\n{title}")
     _say(f"$ {invocation.command_line()}")

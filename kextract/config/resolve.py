@@ -15,6 +15,7 @@ from kextract.errors import CheckpointError, RequestError
 
 if TYPE_CHECKING:
     from kextract.storage import CheckpointInfo
+    from kextract.storage.opening import Identified
 
 R = TypeVar("R")
 PREFIX = "KEXTRACT"
@@ -49,6 +50,8 @@ class Invocation(Generic[R]):
     """The configuration file that was read."""
     given: Sequence[Layer] = ()
     """What the request was put together from, defaults left out."""
+    seen: "Identified | None" = None
+    """What the teacher's file is, where it was looked at."""
 
     @property
     def on_command_line(self) -> set[str]:

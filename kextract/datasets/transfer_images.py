@@ -133,10 +133,22 @@ def _find(reference: str, data_dir: Path | None, say: Say) -> Pixels | list[Path
         return _training_images(path, say)
     if path.is_file() and path.suffix.lower() == ".npz":
         return read_images(path, say)
+    raise _unusable(reference, path)
+
+
+def check_is_there(reference: str, flag: str = "--images") -> None:
+    """Raise DatasetError for images that are not there; nothing of them is read."""
+    with _refusing(reference, flag):
+        path = Path(os.path.expanduser(reference))  # noqa: PTH111
+        if not reference or not (reference in DATASETS or path.exists()):
+            raise _unusable(reference, path)
+
+
+def _unusable(reference: str, path: Path) -> KextractError:
     if not reference or not (path.exists() or path.suffix or path.name != reference):
-        raise UnknownNameError("data set", one_line(reference), DATASETS)
+        return UnknownNameError("data set", one_line(reference), DATASETS)
     found = "another kind of file" if path.exists() else "nothing there"
-    raise DatasetError(
+    return DatasetError(
         f"{one_line(path)}: expected the name of a data set, an .npz file or a folder of"
         f" images, found {found}"
     )

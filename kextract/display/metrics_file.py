@@ -21,6 +21,12 @@ _FIRST = ("epoch", *_METRICS, "seconds")
 Row = dict[str, float | None]
 
 
+def check_ending(path: Path) -> None:
+    """Raise RequestError for a name of another kind of file."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise RequestError(f"--metrics: '{path}' must end in .csv or .jsonl")
+
+
 class MetricsFile(Display):
     """Keeps a file with a row for each epoch; after each epoch it is replaced as a whole.
 
@@ -34,8 +40,7 @@ class MetricsFile(Display):
 
     def __init__(self, path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
         super().__init__()
-        if path.suffix.lower() not in SUFFIXES:
-            raise RequestError(f"--metrics: '{path}' must end in .csv or .jsonl")
+        check_ending(path)
         if os.path.lexists(path) and not (overwrite or resume or _ended_before_epoch_1(path)):
             raise RequestError(
                 f"--metrics: '{path}' exists already; pass --overwrite, name another file, or"

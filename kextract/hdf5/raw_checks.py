@@ -10,7 +10,7 @@ that every piece lies within its heap and no heap is larger than what may be rea
 
 import mmap
 import struct
-from pathlib import Path
+from typing import BinaryIO
 
 from kextract.errors import Refused
 
@@ -31,18 +31,18 @@ _SUPERBLOCKS = {0: (13, 24), 1: (13, 28), 2: (9, 12), 3: (9, 12)}
 _HEADER_BYTES = 48
 
 
-def check_raw(path: Path) -> None:
+def check_raw(file: BinaryIO) -> None:
     """Raise Refused for bytes that are not HDF5 as h5py writes it or would make HDF5 hang."""
-    with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-        if not header.startswith(SIGNATURE):
-            raise Refused("is not an HDF5 file")
-        if len(header) < _HEADER_BYTES:
-            raise Refused("is truncated")
-        _check_superblock(header)
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            _check_heaps(data)
-            _check_global_heaps(data)
+    file.seek(0)
+    header = file.read(_HEADER_BYTES)
+    if not header.startswith(SIGNATURE):
+        raise Refused("is not an HDF5 file")
+    if len(header) < _HEADER_BYTES:
+        raise Refused("is truncated")
+    _check_superblock(header)
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        _check_heaps(data)
+        _check_global_heaps(data)
 
 
 def _check_superblock(header: bytes) -> None:

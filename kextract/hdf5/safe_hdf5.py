@@ -6,7 +6,9 @@ whose type, shape and storage are not exactly those asked for.
 """
 
 import math
+import os
 import stat
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -156,20 +158,74 @@ class CheckedFile:
         return value
 
 
+class OpenFile:
+    """A file that is opened once, is checked once, and is read from as often as it takes.
+
+    It is closed with the last reference to it, or by `close`. Raises Refused for what is not a
+    regular file, and OSError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Refused("is not a regular file")
+        self.path = path
+        self.raw = path.open("rb")
+        self.size = os.fstat(self.raw.fileno()).st_size
+        self._close = weakref.finalize(self, self.raw.close)
+        self._file: h5py.File | None = None
+        self._checked: CheckedFile | None = None
+
+    def close(self) -> None:
+        """Close it; may come again."""
+        if self._file is not None:
+            self._file.close()
+        self._close()
+
+    def hdf5(self) -> CheckedFile:
+        """Check the file's structure as HDF5. Raises Refused, and whatever h5py raises."""
+        if self._checked is None:
+            if not self.size:
+                raise Refused("is empty")
+            if self.size > MAX_FILE_BYTES:
+                raise Refused(f"has {self.size} bytes; at most {MAX_FILE_BYTES} are read")
+            check_raw(self.raw)
+            # Locks fail on read-only network folders, and checkpoints are never changed in place.
+            self._file = h5py.File(self.raw, "r", locking=False)
+            groups, datasets = _scan(self._file.id)
+            root = h5g.open(self._file.id, b"/")
+            self._checked = CheckedFile(root, self.size, groups, datasets)
+        return self._checked
+
+
 @contextmanager
-def open_checked(path: Path, *, called: str | None = None) -> Iterator[CheckedFile]:
-    """Open an HDF5 file and check its structure; nothing in it is read yet.
+def opened(where: Path | OpenFile) -> Iterator[OpenFile]:
+    """Open a file for the block, unless it is open already."""
+    if isinstance(where, OpenFile):
+        yield where
+        return
+    file = OpenFile(where)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def path_of(where: Path | OpenFile) -> Path:
+    """Give the path of a file, open or not."""
+    return where if isinstance(where, Path) else where.path
+
+
+@contextmanager
+def open_checked(where: Path | OpenFile, *, called: str | None = None) -> Iterator[CheckedFile]:
+    """Open an HDF5 file, if it is not, and check its structure; nothing in it is read yet.
 
     Raises CheckpointError, also for whatever h5py or a `Refused` raises inside the block: one line
     that names the file and what is wrong. A file that the user does not know is `called` otherwise.
     """
-    name = called or f"'{path}'"
+    name = called or f"'{path_of(where)}'"
     try:
-        size = _check_file(path)
-        # Locks fail on read-only network folders, and checkpoints are never changed in place.
-        with h5py.File(path, "r", locking=False) as file:
-            groups, datasets = _scan(file.id)
-            yield CheckedFile(h5g.open(file.id, b"/"), size, groups, datasets)
+        with opened(where) as file:
+            yield file.hdf5()
     except Refused as error:
         raise CheckpointError(f"{name}: {error}") from error
     except FileNotFoundError as error:
@@ -177,18 +233,6 @@ def open_checked(path: Path, *, called: str | None = None) -> Iterator[CheckedFi
     except _DAMAGE as error:
         why = printable(error_line(error))
         raise CheckpointError(f"{name}: damaged or not readable ({why})") from error
-
-
-def _check_file(path: Path) -> int:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise Refused("is not a regular file")
-    if not status.st_size:
-        raise Refused("is empty")
-    if status.st_size > MAX_FILE_BYTES:
-        raise Refused(f"has {status.st_size} bytes; at most {MAX_FILE_BYTES} are read")
-    check_raw(path)
-    return status.st_size
 
 
 def _scan(root: Any) -> tuple[frozenset[str], tuple[str, ...]]:

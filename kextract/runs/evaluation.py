@@ -1,4 +1,4 @@
-"""Measuring checkpoints on labelled images, alone and against a teacher, or on any by agreement."""
+"""Classifiers measured on images, alone and against a teacher, and what they say of new ones."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,24 +9,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kextract import runtime
-from kextract.config.requests import EvaluateRequest
+from kextract.config.requests import EvaluateRequest, PredictRequest
 from kextract.datasets.class_matching import Matching, match_classes
 from kextract.datasets.class_names import numerals
-from kextract.datasets.images import Images
-from kextract.datasets.transfer_images import load_transfer_images
-from kextract.errors import RequestError
-from kextract.reports import EvaluationResult
+from kextract.datasets.image_files import is_image_name
+from kextract.datasets.image_folders import KINDS
+from kextract.datasets.images import Images, Pixels, fitted
+from kextract.datasets.npz import read_images
+from kextract.datasets.transfer_images import (
+    check_is_there,
+    load_transfer_images,
+    read_files,
+    read_folder_images,
+)
+from kextract.errors import DatasetError, RequestError
+from kextract.reports import EvaluationResult, Prediction
 from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
 from kextract.runs.parts import cut, holdout_of
 from kextract.runs.resume_store import images_sha256
+from kextract.text import one_line
 
 if TYPE_CHECKING:
     from kextract.training.evaluation import FloatArray
 
 
+Say = Callable[[str], object]
+"""Takes a line about what was read and what was guessed."""
+
+
 def run_evaluation(
     request: EvaluateRequest,
-    say: Callable[[str], object] = lambda text: None,
+    say: Say = lambda text: None,
     *,
     given: Sequence[Teacher | None] = (),
     teacher: Teacher | None = None,
@@ -45,11 +58,13 @@ def run_evaluation(
             request.machine,
             answering=request.answering,
             dataset=request.dataset,
-            data="needed" if request.images is None else "unwanted",
+            needs_data=request.images is None,
             precision=request.precision,
         )
 
     runtime.limit_threads(request.machine.threads)
+    if request.images is not None:
+        check_is_there(request.images)
     in_memory = {id(model) for model in (*given, teacher) if model is not None}
     models = [known or opened(path) for path, known in zip_longest(request.checkpoints, given)]
     if teacher is None and request.against is not None:
@@ -102,7 +117,7 @@ def _same_classes(opened: Teacher, teacher: Teacher) -> Matching:
     )
 
 
-def _images(opened: Teacher, request: EvaluateRequest, say: Callable[[str], object]) -> Images:
+def _images(opened: Teacher, request: EvaluateRequest, say: Say) -> Images:
     """Return the images to measure on; without labels there are none of these."""
     if request.images is not None:
         shape = opened.info.input_shape
@@ -164,4 +179,63 @@ def _measure(
         accuracy=scores.accuracy,
         cross_entropy=scores.cross_entropy,
         per_class=tuple((name, *found) for name, found in zip(names, per_class, strict=True)),
+    )
+
+
+def run_prediction(request: PredictRequest, say: Say) -> tuple[list[Prediction], tuple[str, ...]]:
+    """Classify images of any size, brought to the size that the network takes.
+
+    Returns the predictions and the names of the classes; `say` is given what is worth a line.
+    Raises RequestError for a model or images that cannot be read.
+    """
+    runtime.limit_threads(request.machine.threads)
+    _check_images(request.images)
+    opened = open_teacher(
+        request.model_file,
+        request.external,
+        request.machine,
+        answering=request.answering,
+        dataset=request.dataset,
+        precision=request.precision,
+    )
+    check_options_are_used(request.external, opened, answering=request.answering)
+    for text in (*opened.doubts, *opened.notes):
+        say(text)
+    files, pixels = _read(request.images, opened.info.input_shape, say)
+    runtime.start()
+    from kextract.training.evaluation import log_softmax
+
+    logits, _ = opened.logits(pixels, runtime.resolve_precision(request.precision))
+    shares = np.exp(log_softmax(logits))
+    names = opened.info.class_names or numerals(opened.info.classes)
+    found = [
+        Prediction(file, label, names[label], float(row[label]), tuple(float(x) for x in row))
+        for file, row, label in zip(files, shares, shares.argmax(axis=-1).tolist(), strict=True)
+    ]
+    for text in opened.doubts:
+        say(text)
+    return found, names
+
+
+def _read(where: Path, shape: tuple[int, int, int], say: Say) -> tuple[list[str], Pixels]:
+    """Read an image, the images in a folder or those in an .npz file, and name each."""
+    if where.suffix.lower() == ".npz" and not where.is_dir():
+        pixels = fitted(read_images(where, say), shape)
+        return [str(place) for place in range(len(pixels))], pixels
+    if where.is_dir():
+        paths = read_folder_images(where, say)
+        names = [str(path.relative_to(where)) for path in paths]
+        return names, read_files(one_line(where), paths, shape, say)
+    return [where.name], read_files(one_line(where), [where], shape, say)
+
+
+def _check_images(where: Path) -> None:
+    """Refuse what are not images before a network is read."""
+    named = is_image_name(where.name) or where.suffix.lower() == ".npz"
+    if where.is_dir() or (where.is_file() and named):
+        return
+    found = "another kind of file" if where.exists() else "nothing there"
+    raise DatasetError(
+        f"{one_line(where)}: expected an image, {KINDS}, a folder of them or an .npz file, found"
+        f" {found}"
     )

@@ -13,15 +13,16 @@ from kextract.config import DistillConfig, SynthesisConfig
 from kextract.config.requests import ExportRequest
 from kextract.config.resolve import OPTIONS, OUTPUTS, Invocation
 from kextract.config.shared import ExternalModelOptions
-from kextract.datasets.transfer_images import load_transfer_images
+from kextract.datasets.transfer_images import check_is_there, load_transfer_images
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
 from kextract.exports import ExportTarget, check_installed, format_of, format_spec
 from kextract.exports.report import ExportReport
 from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
 from kextract.records import Event, Note
-from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
+from kextract.runs.opening import Teacher, check_options_are_used, look, open_teacher, with_its_data
 from kextract.runs.outputs import export_file
+from kextract.runs.run import follow
 from kextract.seeds import Stream, random_generator
 from kextract.storage import check_place
 from kextract.storage.atomic import check_folder
@@ -64,16 +65,11 @@ def run_export(invocation: Invocation[ExportRequest], display: Display) -> Expor
         for text in (*plan.opened.doubts, *plan.opened.notes):
             display.note(text)
         display.start(_header(invocation, plan))
-        exporting = write(request, plan)
-        while True:
-            try:
-                display.show(next(exporting))
-            except StopIteration as end:
-                for text in plan.opened.doubts:
-                    display.note(text)
-                display.finish((), {})
-                report: ExportReport = end.value
-                return report
+        report = follow(write(request, plan), display.show)
+        for text in plan.opened.doubts:
+            display.note(text)
+        display.finish((), {})
+        return report
 
 
 def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> ExportPlan:
@@ -82,6 +78,16 @@ def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> Exp
     format = request.format or _format(request, arithmetic)
     check_installed(format)
     runtime.limit_threads(request.machine.threads)
+    seen = look(request.checkpoint) if opened is None else None
+    output = request.output or export_file(request.checkpoint, format, arithmetic)
+    if format_spec(format).is_folder:
+        check_folder(output, request.overwrite)
+    else:
+        check_place(output, request.overwrite)
+    if request.calibrate is not None:
+        if arithmetic != "int8":
+            raise RequestError(f"--calibrate {request.calibrate}: is for --int8")
+        check_is_there(request.calibrate, "--calibrate")
     if opened is None:
         external = ExternalModelOptions(
             model=request.model,
@@ -93,9 +99,10 @@ def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> Exp
             output_name=request.output_name,
         )
         opened = open_teacher(
-            request.checkpoint, external, request.machine, dataset=request.dataset
+            seen or request.checkpoint, external, request.machine, dataset=request.dataset
         )
         check_options_are_used(replace(external, input_range=None), opened)
+        opened = with_its_data(opened, request.machine)
     taken = _input_range(request, opened)
     taken.check_fits(opened.info.input_shape)
     target = ExportTarget(
@@ -106,15 +113,8 @@ def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> Exp
         opened.info.class_names,
         request.min_agreement,
     )
-    output = request.output or export_file(request.checkpoint, format, arithmetic)
-    if format_spec(format).is_folder:
-        check_folder(output, request.overwrite)
-    else:
-        check_place(output, request.overwrite)
     given, notes = None, list(opened.data.notes if opened.data else ())
     if request.calibrate is not None:
-        if arithmetic != "int8":
-            raise RequestError(f"--calibrate {request.calibrate}: is for --int8")
         given = load_transfer_images(
             request.calibrate,
             request.machine.data_dir,

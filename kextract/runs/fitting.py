@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import replace
 
 from kextract.config import DistillConfig
@@ -28,19 +26,6 @@ TRIAL_SHARE, LEAST_TRIED = 0.1, 4
 SHOWN_EVERY = 10.0
 """Seconds between two lines about what a trial does before it teaches."""
 
-Tell = Callable[[str], None]
-_listening: ContextVar[Tell] = ContextVar("listening", default=lambda text: None)
-
-
-@contextmanager
-def trials_told_to(tell: Tell) -> Iterator[None]:
-    """Give `tell` a line now and then about a trial that takes long: the display has not begun."""
-    token = _listening.set(tell)
-    try:
-        yield
-    finally:
-        _listening.reset(token)
-
 
 def fitted(
     config: DistillConfig,
@@ -48,12 +33,13 @@ def fitted(
     began: float,
     trial: Callable[[DistillConfig], Iterator[Event]],
     shape: tuple[int, int, int],
+    say: Callable[[str], object] = lambda text: None,
 ) -> DistillConfig:
     """Return the configuration with as many updates as fit, and with as many leaves.
 
     `trial` teaches a student of its own with images of `shape`, who is thrown away. `began`, a time
-    of `time.perf_counter`, is when the minutes began to count. Raises RequestError where not one
-    update fits.
+    of `time.perf_counter`, is when the minutes began to count; `say` is given a line now and then
+    about a trial that takes long. Raises RequestError where not one update fits.
     """
     started = time.perf_counter()
     warm_up = config.inversion.warm_up
@@ -87,9 +73,7 @@ def fitted(
                 crops.append(now)
             if now - shown >= SHOWN_EVERY:
                 shown = now
-                _listening.get()(
-                    f"before the minutes are fitted: {event.phase}, {event.done} of {event.total}"
-                )
+                say(f"before the minutes are fitted: {event.phase}, {event.done} of {event.total}")
     per_update = _mean_gap(updates)
     # What was asked is in the ledger: the run itself will not ask again.
     first = updates[0] - asked + (warm_up - inversion.warm_up) * _mean_gap(generator_steps)
@@ -100,9 +84,7 @@ def fitted(
             room = LEAVES_SHARE * (60 * minutes - spent)
             config = replace(config, leaves=max(leaves, min(most, int(room / seconds))))
             if config.leaves != most:
-                _listening.get()(
-                    f"{config.leaves:,} crops of dead leaves fit {minutes:g} minutes (--leaves)"
-                )
+                say(f"{config.leaves:,} crops of dead leaves fit {minutes:g} minutes (--leaves)")
         first += ((config.leaves or most) - leaves) * seconds
     # The student is measured after every epoch, of which there are some at least.
     epochs, steps = fit_schedule(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kextract.foreign.keras import load_archive
+from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.methods.auto import Facts, choose_method
 from kextract.models.axes import Shape
 from kextract.models.heads import Head, SeveralOutputsError
@@ -30,7 +31,7 @@ def facts_of(
     about: dict[str, Any] = {"kind": identified.kind.value}
     try:
         if identified.kind is Kind.MODEL:
-            return about | _of_model(identified.path, outputs, output_name)
+            return about | _of_model(identified.where, outputs, output_name)
         if identified.kind in OTHERS:
             return about | _of_file(identified, outputs, output_name, input_shape)
         if identified.kind is Kind.SAVED_MODEL:
@@ -41,13 +42,15 @@ def facts_of(
         hint = "say which output classifies with --output-name"
         return about | {"all_outputs": dict(error.sizes), "hint": hint}
     return about | {
-        "parameters": count_parameters(identified.path),
+        "parameters": count_parameters(identified.where),
         "hint": "says nothing about itself: name --model and --dataset where it is used",
     }
 
 
-def _of_model(path: Path, outputs: str | None, output_name: str | None) -> dict[str, Any]:
-    _, about = load_archive(path, outputs=outputs, output_name=output_name)
+def _of_model(
+    where: Path | OpenFile, outputs: str | None, output_name: str | None
+) -> dict[str, Any]:
+    _, about = load_archive(where, outputs=outputs, output_name=output_name)
     guess = about.guess
     return {
         "name": about.name,

@@ -1,7 +1,9 @@
 """From what was given for a command to its request: defaults that follow from it, and refusals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kextract.config import DistillConfig
@@ -9,19 +11,25 @@ from kextract.config.files import preset
 from kextract.config.option import flag
 from kextract.config.requests import DistillRequest
 from kextract.config.resolve import Invocation, Layer, resolve
-from kextract.errors import RequestError
+from kextract.errors import CheckpointError, RequestError
 from kextract.methods import MethodSpec, method_spec, method_specs
-from kextract.methods.auto import Facts
+from kextract.methods.auto import Choice, Facts, choose_method
 from kextract.methods.registry import owners
-from kextract.models import share_of_teacher
+from kextract.models import model_spec, share_of_teacher
 from kextract.replicas import cluster_of
-from kextract.runs.choosing import choose
-from kextract.teachers import is_black_box
+from kextract.runs.opening import RESTRICTED, Teacher, look
+from kextract.runs.outputs import check_endings
+from kextract.storage import CheckpointInfo
+from kextract.storage.info import OWN_ARCHITECTURE
+from kextract.storage.opening import BLACK_BOXES, OTHERS, Identified, Kind
+from kextract.teachers import parse_input_shape
 
 AUTO, CHOSEN = "auto", "chosen: "
 Given = Mapping[str, Any]
 """Options by name, wherever they were given."""
 _CHOOSE = ("method", AUTO)
+ASKED_FOR = frozenset({"ledger", "query_budget", "questions"})
+"""Options that only a teacher of which nothing but outputs is to be seen has a use for."""
 _IMAGES = "the name of a data set, an .npz file or a folder of images"
 
 
@@ -55,27 +63,28 @@ FOLLOWING = (
 )
 
 
-def invoke(
-    command: str, *layers: Layer, facts: Facts | None = None, black_box: bool = False
-) -> Invocation[Any]:
+def invoke(command: str, *layers: Layer, teacher: Teacher | None = None) -> Invocation[Any]:
     """Put a command's request together from what was given, weakest layer first.
 
-    `facts` are those of a teacher that is in memory; others are read from the teacher's file, which
-    was opened as a `black_box` where it is said.
-    Raises RequestError for what cannot be, and for combinations that make no sense.
+    `teacher` is one that is in memory; the file of another is looked at, and read later. Raises
+    RequestError for what cannot be, and for combinations that make no sense.
     """
+    given = _given(layers)
+    if command in ("train-teacher", "distill"):
+        check_endings(given)
     if command != "distill":
         return resolve(command, layers)
-    given = {k: v for layer in layers for k, v in layer.values.items() if v is not None}
-    if given.get("method") == AUTO:
-        del given["method"]
-        layers = tuple(
-            replace(layer, values={k: v for k, v in layer.values.items() if (k, v) != _CHOOSE})
-            for layer in layers
-        )
-    invocation = resolve(command, [*_defaults(given, facts, black_box), *layers])
-    _check(invocation)
-    return replace(invocation, given=layers)
+    seen = None
+    if teacher is None and "teacher" in given:
+        # What cannot be opened is refused when it is, in the words of whoever reads it.
+        with suppress(CheckpointError):
+            seen = look(Path(given["teacher"]))
+    black_box = seen is not None and seen.kind in BLACK_BOXES
+    choice = None
+    if given.get("method", AUTO) == AUTO:
+        facts = facts_of_opened(teacher) if teacher is not None else None
+        choice = choose(given, facts, seen, black_box=black_box)
+    return _resolved(layers, choice, seen, black_box=black_box)
 
 
 def for_black_box(invocation: Invocation[DistillRequest]) -> Invocation[DistillRequest]:
@@ -84,14 +93,32 @@ def for_black_box(invocation: Invocation[DistillRequest]) -> Invocation[DistillR
     Raises RequestError for a method that needs more of its teacher than outputs.
     """
     if invocation.origins.get("method", "").startswith(CHOSEN):
-        return invoke("distill", *invocation.given, black_box=True)
+        choice = choose(_given(invocation.given), None, invocation.seen, black_box=True)
+        return _resolved(invocation.given, choice, invocation.seen, black_box=True)
     _check_not_asking(invocation.request, method_specs(invocation.request.config))
     return invocation
 
 
-def _defaults(given: Given, facts: Facts | None, black_box: bool) -> list[Layer]:
-    """List the defaults of what was given, weakest first; without a method, one is chosen."""
-    choice = None if "method" in given else choose(given, facts, black_box=black_box)
+def _given(layers: Sequence[Layer]) -> dict[str, Any]:
+    return {k: v for layer in layers for k, v in layer.values.items() if v is not None}
+
+
+def _resolved(
+    layers: Sequence[Layer], choice: Choice | None, seen: Identified | None, *, black_box: bool
+) -> Invocation[DistillRequest]:
+    """Put a distillation together, with the method that was chosen where none was requested."""
+    if choice is not None:
+        layers = [
+            replace(layer, values={k: v for k, v in layer.values.items() if (k, v) != _CHOOSE})
+            for layer in layers
+        ]
+    invocation = resolve("distill", [*_defaults(_given(layers), choice), *layers])
+    _check(invocation, black_box=black_box)
+    return replace(invocation, given=layers, seen=seen)
+
+
+def _defaults(given: Given, choice: Choice | None) -> list[Layer]:
+    """List the defaults of what was given and chosen, weakest first."""
     method = choice.method if choice else given["method"]
     spec = method_spec(method)
     layers = [Layer(f"method {method}", spec.defaults)]
@@ -106,12 +133,12 @@ def _defaults(given: Given, facts: Facts | None, black_box: bool) -> list[Layer]
     ]
 
 
-def _check(invocation: Invocation[DistillRequest]) -> None:
+def _check(invocation: Invocation[DistillRequest], *, black_box: bool) -> None:
     """Refuse, by the flag to change, what more than a table of options is needed to judge."""
     request, config = invocation.request, invocation.request.config
     specs = method_specs(config)
     _check_mix(config)
-    _check_asking(request, specs)
+    _check_asking(request, specs, black_box=black_box)
     _check_workers(request, specs)
     _check_methods(request, specs)
     for name in sorted(invocation.on_command_line):
@@ -135,11 +162,13 @@ def _check_mix(config: DistillConfig) -> None:
         )
 
 
-def _check_asking(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> None:
+def _check_asking(
+    request: DistillRequest, specs: Mapping[str, MethodSpec], *, black_box: bool
+) -> None:
     """Refuse what cannot be had of a teacher that is asked, and to ask one without a limit."""
     config, access = request.config, request.answering.access
     if not any(spec.asks for spec in specs.values()):
-        if is_black_box(request.teacher) or access not in (None, "full"):
+        if black_box or access not in (None, "full"):
             _check_not_asking(request, specs)
         return
     questions = config.queries.questions
@@ -205,3 +234,65 @@ def _check_methods(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> 
         if spec.images == "given" and request.images is None:
             kind = "mix" if name == config.mix else "method"
             raise RequestError(f"--{kind} {name}: needs --images, {_IMAGES}")
+
+
+def choose(
+    given: Given, facts: Facts | None, seen: Identified | None, *, black_box: bool
+) -> Choice:
+    """Choose a method for what was given on the command line and elsewhere.
+
+    `facts` are those of a teacher in memory, `seen` what the file of another is. Options that only
+    some methods have a use for decide before the teacher does. Raises CheckpointError for a teacher
+    that cannot be opened.
+    """
+    teacher = given.get("teacher")
+    if given.get("recipe") == "article":
+        return Choice("adversarial", {}, "the article's recipe is for noise")
+    if black_box or (teacher is not None and given.get("access") in RESTRICTED):
+        return Choice("queries", {}, "the teacher is a black box, and every question counts")
+    if ASKED_FOR & {name for name, value in given.items() if value is not None}:
+        return Choice("queries", {}, "a budget or ledger of questions was given")
+    if given.get("images") is not None:
+        return Choice("surrogate", {}, "images were given to learn from")
+    if given.get("preset") is not None:
+        return Choice("inversion", {}, "presets are for it")
+    if teacher is None:
+        return Choice("inversion", {}, "no teacher was given")
+    return choose_method(facts or facts_of(seen or look(Path(teacher)), given.get("input_shape")))
+
+
+def facts_of(found: Identified, input_shape: str | None = None) -> Facts:
+    """Look into a teacher's file for what a method depends on, without TensorFlow.
+
+    `input_shape` is what the user says of its images.
+    """
+    from kextract.foreign.keras import facts_of_archive
+    from kextract.hdf5.safe_hdf5 import open_checked
+
+    if found.info is not None:
+        return facts_of_checkpoint(found.info)
+    if found.kind is Kind.MODEL:
+        return Facts(*facts_of_archive(found.where))
+    if found.kind in OTHERS:
+        from kextract.teachers.networks import glance
+
+        shape = parse_input_shape(input_shape) if input_shape else None
+        return Facts(*glance(found.path, found.kind, shape))
+    with open_checked(found.where) as file:
+        normalizes = any("moving_" in name or "batch_norm" in name for name in file.datasets)
+    # Weights do not say what their images are like; colour is what asks for more.
+    return Facts((32, 32, 3), normalizes)
+
+
+def facts_of_checkpoint(info: CheckpointInfo) -> Facts:
+    """Say what a checkpoint of ours tells."""
+    normalizes = info.model == OWN_ARCHITECTURE or model_spec(info.model).normalizes
+    return Facts(info.input_shape, normalizes)
+
+
+def facts_of_opened(teacher: Teacher) -> Facts:
+    """Say what a network in memory tells."""
+    from kextract.models.statistics import batch_norm_layers
+
+    network, _ = teacher.load("float32")
+    return Facts(teacher.info.input_shape, bool(batch_norm_layers(network)))

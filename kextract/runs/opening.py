@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.config import QueryConfig
 from kextract.config.option import flag
 from kextract.config.shared import BlackBoxOptions, ExternalModelOptions, Machine
 from kextract.datasets.class_matching import matched
@@ -20,14 +21,15 @@ from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError, RequestError, TeacherError, UnknownNameError
 from kextract.exports.class_names import read_names
 from kextract.foreign.keras import load_archive
-from kextract.models import check_input_shape
+from kextract.hdf5.safe_hdf5 import OpenFile
+from kextract.models import check_input_shape, model_pooling
 from kextract.models.heads import LOGITS, Head
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess, parse_input_range
 from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
-from kextract.storage.checkpoint import foreign_info, load_model
+from kextract.storage.checkpoint import load_model
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
-from kextract.storage.opening import OTHERS, Kind, identify
+from kextract.storage.opening import OTHERS, Identified, Kind, identify
 from kextract.teachers import open_black_box, parse_input_shape
 from kextract.teachers.black_box import FUNCTION, TIMEOUT
 from kextract.teachers.networks import NotANetworkError, read_file
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from kextract.datasets.images import Pixels
     from kextract.teachers import BlackBox
+    from kextract.teachers.asking import BudgetedTeacher
     from kextract.training.evaluation import FloatArray
 
 ASKED_AT_ONCE = 256
@@ -51,6 +54,8 @@ class Teacher:
 
     path: Path
     info: CheckpointInfo
+    file: OpenFile | None = None
+    """A checkpoint, or weights of another program, open since it was looked at."""
     data: Dataset | None = None
     missing: str = ""
     """Why there is no data set."""
@@ -86,8 +91,7 @@ class Teacher:
             )
         if self.network:
             return self.network
-        model = load_model(self.path, self.info, precision=precision)
-        digest = model_sha256(model)
+        model, digest = load_model(self.file or self.path, self.info, precision=precision)
         if self.input_range not in (None, PIXELS):
             from kextract.models.adapter import adapt
 
@@ -109,96 +113,113 @@ class Teacher:
         return predictor.logits(images), predictor.penalty()
 
 
+def look(path: Path) -> Identified:
+    """Say what a command was given, without reading more of it than that takes.
+
+    Raises CheckpointError, with what to do, for what is missing, damaged or is not a model.
+    """
+    return Identified(path, Kind.FUNCTION) if str(path).startswith(FUNCTION) else identify(path)
+
+
 def open_teacher(
-    path: Path,
+    where: "Path | Identified | keras.Model",
     external: ExternalModelOptions,
     machine: Machine,
     *,
     answering: BlackBoxOptions | None = None,
     dataset: str | None = None,
-    data: str = "wanted",
+    needs_data: bool = False,
     precision: str = "float32",
     timeout: float = TIMEOUT,
 ) -> Teacher:
-    """Say what a file is, read it, and load the data set it goes with.
+    """Read a file, or take a network in memory, and load the data set that was named for it.
 
     A file that does not say what it is needs a `dataset` and `external`; one that holds a whole
-    network, at most the input range; a function, what `answering` says. `data` is `needed`, or
-    `wanted`: then one that was not asked for and cannot be had is left out; or `unwanted`: then
-    none is loaded where none was asked for. `precision` is that of a Keras model, which is built
-    at once; `timeout` is for a function, seconds per call. Raises RequestError for what is missing,
-    by its flag, CheckpointError for what cannot be read.
+    network, at most the input range; a function, what `answering` says. Where none is named and it
+    `needs_data`, a checkpoint's own data set is loaded. `precision` is that of a Keras model, which
+    is built at once; `timeout` is for a function, seconds per call. Raises RequestError for what is
+    missing, by its flag, CheckpointError for what cannot be read.
     """
-    answering = answering or BlackBoxOptions()
-    input_range = parse_input_range(external.input_range) if external.input_range else None
-    identified = None if str(path).startswith(FUNCTION) else identify(path)
-    kind = identified.kind if identified else None
-    if identified is None or kind in (Kind.SAVED_MODEL, *OTHERS):
-        if external.model is not None:
-            raise RequestError(
-                f"--model {external.model}: '{path}' has a network of its own; leave --model out"
-            )
-        labelled = own_data(path, dataset, machine, needed=data == "needed")
-        refused = ""
-        if identified is not None and kind in OTHERS and answering.access not in RESTRICTED:
-            try:
-                return named_and_measured(
-                    _read(identified.path, kind, external, input_range),
-                    external.class_names,
-                    labelled,
-                )
-            except NotANetworkError as reason:
-                refused = str(reason)
-        found = _asked(path, external, answering, machine, input_range, timeout)
-        if refused:
-            found = replace(found, notes=(refused, *found.notes))
-        return named_and_measured(found, external.class_names, labelled)
-    if kind is Kind.MODEL:
-        if external.model is not None:
-            raise RequestError(
-                f"--model {external.model}: '{path}' holds a whole model; leave --model out"
-            )
-        labelled = own_data(path, dataset, machine, needed=data == "needed")
-        network, about = load_archive(
-            identified.path,
-            input_range=input_range,
-            precision=precision,
-            outputs=external.outputs,
-            output_name=external.output_name,
-        )
-        taken = input_range or about.guess.preprocessing or PIXELS
-        opened = _whole(path, network, about.sha256, about.input_shape, about.classes, taken)
-        opened = replace(
-            opened,
-            notes=(*about_pixels(path, input_range, about.guess), *about_outputs(path, about.head)),
-            doubts=doubt_about_pixels(path, input_range, about.guess),
-            outputs=about.head.given,
-        )
-        return named_and_measured(opened, external.class_names, labelled)
-    info = identified.info
-    if info is None:
-        return _weights(path, external, machine, dataset, input_range)
-    if external.model not in (None, info.model):
-        raise RequestError(
-            f"--model {external.model}: '{path}' holds a '{info.model}'; leave --model out"
-        )
-    opened = Teacher(path, info)
-    labelled = None
-    if dataset is None and data == "unwanted":
-        pass
-    elif dataset is None and info.dataset == NO_DATASET:
-        if data == "needed":
-            raise _nameless(path)
-        opened = replace(opened, missing=str(_nameless(path)))
+    taken = parse_input_range(external.input_range) if external.input_range else None
+    if not isinstance(where, Path | Identified):
+        data = _named_data(Path(where.name), dataset, machine, needed=needs_data)
+        return named_and_measured(_in_memory(where, external, taken), external.class_names, data)
+    found = look(where) if isinstance(where, Path) else where
+    own = found.info.dataset if found.info is not None else NO_DATASET
+    if dataset is None and needs_data and own != NO_DATASET:
+        dataset = own
+    _check_architecture(found, external.model)
+    needed = needs_data or found.kind is Kind.WEIGHTS
+    data = _named_data(found.path, dataset, machine, needed=needed)
+    if found.info is not None:
+        missing = str(_nameless(found.path))
+        opened = Teacher(found.path, found.info, found.file, missing=missing)
+    elif data is not None and found.kind is Kind.WEIGHTS:
+        opened = _weights(found, external, data, taken)
+    elif found.kind is Kind.MODEL:
+        opened = _archive(found, external, taken, precision)
     else:
+        opened = _other(found, external, answering or BlackBoxOptions(), machine, taken, timeout)
+    return named_and_measured(opened, external.class_names, data)
+
+
+def with_its_data(teacher: Teacher, machine: Machine) -> Teacher:
+    """Add the data set that a checkpoint names, if none is there and it can be had."""
+    if teacher.data is not None or teacher.info.dataset == NO_DATASET:
+        return teacher
+    try:
+        data = load_dataset(teacher.info.dataset, machine.data_dir)
+    except (DatasetError, UnknownNameError) as error:
+        # A file of images is known to a checkpoint by its name alone.
+        return replace(teacher, missing=str(error))
+    return named_and_measured(teacher, None, data)
+
+
+def _check_architecture(found: Identified, requested: str | None) -> None:
+    """Refuse to be told of an architecture that the file holds."""
+    if requested is None or found.kind is Kind.WEIGHTS:
+        return
+    holds = "holds a whole model" if found.kind is Kind.MODEL else "has a network of its own"
+    if found.info is not None:
+        if requested == found.info.model:
+            return
+        holds = f"holds a '{found.info.model}'"
+    raise RequestError(f"--model {requested}: '{found.path}' {holds}; leave --model out")
+
+
+def _other(
+    found: Identified,
+    external: ExternalModelOptions,
+    answering: BlackBoxOptions,
+    machine: Machine,
+    taken: Preprocessing | None,
+    timeout: float,
+) -> Teacher:
+    """Read an .onnx or .tflite file as a network; open all else, and what is not read, as is."""
+    refused: tuple[str, ...] = ()
+    if found.kind in OTHERS and answering.access not in RESTRICTED:
         try:
-            labelled = load_dataset(dataset or info.dataset, machine.data_dir)
-        except (DatasetError, UnknownNameError) as error:
-            # A file of images is known to a checkpoint by its name alone.
-            if dataset is not None or data == "needed":
-                raise
-            opened = replace(opened, missing=str(error))
-    return named_and_measured(opened, external.class_names, labelled)
+            return _read(found.path, found.kind, external, taken)
+        except NotANetworkError as reason:
+            refused = (str(reason),)
+    opened = _asked(found.path, external, answering, machine, taken, timeout)
+    return replace(opened, notes=(*refused, *opened.notes))
+
+
+def _archive(
+    found: Identified, external: ExternalModelOptions, taken: Preprocessing | None, precision: str
+) -> Teacher:
+    """Read a whole Keras model."""
+    network, about = load_archive(
+        found.where,
+        input_range=taken,
+        precision=precision,
+        outputs=external.outputs,
+        output_name=external.output_name,
+    )
+    given = taken or about.guess.preprocessing or PIXELS
+    opened = _whole(found.path, network, about.sha256, about.input_shape, about.classes, given)
+    return _with_doubts(opened, taken, about.guess, about.head)
 
 
 def _read(
@@ -224,16 +245,20 @@ def _read(
     names = read_names(path)
     if len(names) == found.classes and are_names(names):
         opened = replace(opened, info=replace(opened.info, class_names=names))
+    opened = replace(opened, notes=found.notes, compared=found.compared)
+    return _with_doubts(opened, input_range, found.guess, found.head)
+
+
+def _with_doubts(
+    opened: Teacher, requested: Preprocessing | None, guess: RangeGuess, head: Head
+) -> Teacher:
+    """Add what is worth a line about pixels and outputs."""
+    about = (*about_pixels(opened.path, requested, guess), *about_outputs(opened.path, head))
     return replace(
         opened,
-        notes=(
-            *found.notes,
-            *about_pixels(path, input_range, found.guess),
-            *about_outputs(path, found.head),
-        ),
-        doubts=doubt_about_pixels(path, input_range, found.guess),
-        outputs=found.head.given,
-        compared=found.compared,
+        notes=(*opened.notes, *about),
+        doubts=doubt_about_pixels(opened.path, requested, guess),
+        outputs=head.given,
     )
 
 
@@ -380,29 +405,20 @@ def check_options_are_used(
         )
 
 
-def in_memory(
-    model: "keras.Model",
-    machine: Machine,
-    *,
-    dataset: str | None = None,
-    input_range: Preprocessing | None = None,
-    class_names: Path | None = None,
-    outputs: str | None = None,
-    output_name: str | None = None,
+def _in_memory(
+    model: "keras.Model", external: ExternalModelOptions, taken: Preprocessing | None
 ) -> Teacher:
-    """Take a classifier that was built or loaded in Python; it is never changed.
-
-    It takes pixels in `input_range`; what it gives is found out as for a file, unless `outputs`
-    says it, and `output_name` says which of several outputs is meant. Raises RequestError for a
-    model of another kind.
-    """
-    from kextract.foreign.keras.classifier import in_memory as taken_from_memory
+    """Take a classifier that was built or loaded in Python; it is never changed."""
+    from kextract.foreign.keras.classifier import in_memory
     from kextract.models.infer_range import guess_input_range
 
-    name = Path(model.name)
-    labelled = own_data(name, dataset, machine, needed=False)
-    chosen = input_range or PIXELS
-    found = taken_from_memory(model, input_range=chosen, outputs=outputs, output_name=output_name)
+    path, chosen = Path(model.name), taken or PIXELS
+    found = in_memory(
+        model,
+        input_range=chosen,
+        outputs=external.outputs,
+        output_name=external.output_name,
+    )
     shape = found.classifier.input_shape[1:]
     guess = guess_input_range(found.network, shape)
     try:
@@ -412,10 +428,8 @@ def in_memory(
         weights = found.classifier.get_weights()
         digest = sha256_of_tensors({str(place): value for place, value in enumerate(weights)})
     classes = int(found.classifier.output_shape[-1])
-    opened = _whole(name, found.classifier, digest, shape, classes, chosen)
-    notes = (*about_pixels(name, chosen, guess), *about_outputs(name, found.head))
-    opened = replace(opened, notes=notes, outputs=found.head.given)
-    return named_and_measured(opened, class_names, labelled)
+    opened = _whole(path, found.classifier, digest, shape, classes, chosen)
+    return _with_doubts(opened, chosen, guess, found.head)
 
 
 def _whole(
@@ -456,33 +470,33 @@ def info_without_architecture(input_shape: tuple[int, int, int], classes: int) -
 
 
 def _weights(
-    path: Path,
+    found: Identified,
     external: ExternalModelOptions,
-    machine: Machine,
-    dataset: str | None,
-    input_range: Preprocessing | None,
+    data: Dataset,
+    taken: Preprocessing | None,
 ) -> Teacher:
     """Open weights that say nothing about themselves, by what the user says of them."""
-    if dataset is None:
-        raise _nameless(path)
-    data = load_dataset(dataset, machine.data_dir)
-    names = external.class_names
-    info = foreign_info(
-        path,
-        external.model,
-        external.pooling,
+    if external.model is None:
+        raise RequestError(
+            f"'{found.path}' does not say which architecture it is of: name it with --model,"
+            " such as --model resnet11"
+        )
+    names, shape = external.class_names, data.input_shape
+    classes = data.classes if names is None else len(read_class_names(names))
+    info = replace(
+        info_without_architecture(shape, classes),
+        model=external.model,
+        pooling=model_pooling(external.model, shape, external.pooling),
         dataset=data.name,
-        input_shape=data.input_shape,
-        classes=data.classes if names is None else len(read_class_names(names)),
-        class_names=(),
         flip=data.flip,
     )
-    opened = Teacher(path, info, input_range=input_range or PIXELS)
-    return named_and_measured(opened, external.class_names, data)
+    return Teacher(found.path, info, found.file, input_range=taken or PIXELS)
 
 
-def own_data(path: Path, dataset: str | None, machine: Machine, *, needed: bool) -> Dataset | None:
-    """Load the data set that was named for a file that says nothing of one."""
+def _named_data(
+    path: Path, dataset: str | None, machine: Machine, *, needed: bool
+) -> Dataset | None:
+    """Load the data set that was named; refuse that none was where it is needed."""
     if dataset is None and needed:
         raise _nameless(path)
     return load_dataset(dataset, machine.data_dir) if dataset is not None else None
@@ -490,3 +504,15 @@ def own_data(path: Path, dataset: str | None, machine: Machine, *, needed: bool)
 
 def _nameless(path: Path) -> RequestError:
     return RequestError(f"'{path}' does not say which images it is for: name them with --dataset")
+
+
+def budgeted(teacher: "BlackBox", rules: QueryConfig, ledger: Path) -> "BudgetedTeacher":
+    """Open, or make, the ledger of a run's questions to a teacher. Raises RequestError."""
+    from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
+    from kextract.teachers.ledger import open_ledger
+
+    return BudgetedTeacher(
+        teacher,
+        open_ledger(ledger, heading_of(teacher), rules.query_budget),
+        RetryPolicy(rules.query_budget, rules.query_batch, rules.query_attempts),
+    )

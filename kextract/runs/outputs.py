@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kextract.config import DistillConfig
-from kextract.config.shared import FOLDER
+from kextract.config.shared import FOLDER, Output
+from kextract.display.metrics_file import check_ending as check_metrics
 from kextract.errors import RequestError
 from kextract.exports.formats import format_spec
+from kextract.storage.atomic import check_ending, check_new
 from kextract.teachers.black_box import FUNCTION
-from kextract.templates import fill
+from kextract.templates import fill, is_template
 
 
 def output_path(requested: Path | None, name: str, values: Mapping[str, Any] | None = None) -> Path:
@@ -22,6 +24,22 @@ def output_path(requested: Path | None, name: str, values: Mapping[str, Any] | N
     if requested is None:
         return FOLDER / name
     return requested if values is None else fill(str(requested), values)
+
+
+def check_endings(given: Mapping[str, Any]) -> None:
+    """Refuse names that a training cannot write to, of the options that were given."""
+    if (output := given.get("output")) is not None:
+        check_ending(Path(output))
+    if (metrics := given.get("metrics")) is not None and not is_template(str(metrics)):
+        check_metrics(Path(metrics))
+
+
+def check_is_new(place: Output) -> None:
+    """Refuse an output that is there already: to read a teacher first may take long."""
+    if place.output is None or place.overwrite or place.resume or place.skip_existing:
+        return
+    if not is_template(str(place.output)):
+        check_new(place.output)
 
 
 def expanded(paths: Iterable[Path]) -> list[Path]:

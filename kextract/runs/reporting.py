@@ -1,22 +1,81 @@
-"""The report of runs: what their checkpoints say, their pictures, and what models answer."""
+"""Runs read from their checkpoints: compared, drawn, and reported on one page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
 from kextract import runtime
 from kextract.config.option import flag
-from kextract.config.requests import ReportRequest
+from kextract.config.requests import CompareRequest, ReportRequest
 from kextract.config.resolve import settings_of_checkpoint
 from kextract.config.shared import FOLDER, ExternalModelOptions
 from kextract.errors import CheckpointError, RequestError
+from kextract.reports import Group, Run, by_fields, by_seed, single
 from kextract.reports.page import Confusion, Entry, Measured, report_page
-from kextract.runs.comparing import read_run
 from kextract.runs.opening import open_teacher
-from kextract.runs.outputs import expanded, latest_picture
-from kextract.storage import atomic_write, check_place, read_info
+from kextract.runs.outputs import expanded, latest_picture, stem
+from kextract.storage import CheckpointInfo, atomic_write, check_place, read_info
+from kextract.storage.checkpoint import count_parameters
+from kextract.storage.opening import identify
 
 SUFFIXES = (".html", ".htm")
+ALONE = "none"
+"""Groups by nothing: each run is a group."""
+
+
+def read_runs(paths: Iterable[Path]) -> list[Run]:
+    """Read what checkpoints say of their runs; TensorFlow is not needed.
+
+    Patterns such as `*` stand for the files that match them. Raises RequestError for a file that
+    has no history, CheckpointError for one that is damaged.
+    """
+    return [read_run(path)[0] for path in expanded(paths)]
+
+
+def read_run(path: Path) -> tuple[Run, CheckpointInfo]:
+    """Read one checkpoint, see `read_runs`."""
+    found = identify(path)
+    info = found.info
+    if info is None:
+        raise RequestError(
+            f"'{path}' is of another program, without a history to compare; measure it with"
+            " evaluate"
+        )
+    return Run.of(stem(path), info, count_parameters(found.where)), info
+
+
+def grouped(runs: Sequence[Run], group_by: str | None) -> list[Group]:
+    """Take runs together as `--group-by` says. Raises UnknownNameError."""
+    names = words(group_by)
+    if not names:
+        return by_seed(runs)
+    return single(runs) if names == (ALONE,) else by_fields(runs, names)
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """Take a list apart that was typed with commas; what was typed with dashes has underscores."""
+    parts = (part.strip().replace("-", "_") for part in (text or "").split(","))
+    return tuple(part for part in parts if part)
+
+
+def write_plot(request: CompareRequest, groups: Sequence[Group]) -> None:
+    """Draw what `--plot` and `--plot-by` ask for. Raises RequestError, StorageError."""
+    from kextract.reports import plots
+
+    path = request.plot
+    assert path is not None, "there is something to draw"
+    plots.check_plot(path)
+    check_place(path, request.overwrite, "--plot")
+    match request.plot_by:
+        case "epoch":
+            figure = plots.curves(groups)
+        case "parameters":
+            figure = plots.size_against_accuracy(plots.size_points(groups))
+        case _:
+            figure = plots.questions_against_accuracy(groups)
+    image = plots.render(figure, path.suffix.lower().removeprefix("."))
+    with atomic_write(path, request.overwrite) as temporary:
+        temporary.write_bytes(image)
 
 
 def write_report(request: ReportRequest, say: Callable[[str], object] = lambda text: None) -> Path:
@@ -87,7 +146,7 @@ def _measured(
     runtime.limit_threads(request.machine.threads)
     external = ExternalModelOptions(class_names=request.class_names)
     opened = [
-        open_teacher(path, external, request.machine, dataset=request.dataset, data="needed")
+        open_teacher(path, external, request.machine, dataset=request.dataset, needs_data=True)
         for path in paths
     ]
     told = (note for model in opened for note in model.all_notes)

@@ -28,7 +28,7 @@ _DEFAULTS = {
     flag(name): entry.default
     for name, entry in {**table(TeacherConfig), **table(DistillConfig)}.items()
 }
-_FORMER_DEFAULTS = {"--leaves": 32768, "--synthesis-batch-size": 128}
+_FORMER_DEFAULTS = {"--leaves": 32768}
 """What earlier versions kept where the number is now chosen by the images."""
 _FORMER_FLAGS = {flag(former): flag(name) for former, name in FORMER_NAMES.items()}
 

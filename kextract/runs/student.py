@@ -1,44 +1,61 @@
-"""One distillation, from its request to what is ready to begin."""
+"""One distillation, from its request to its checkpoint."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
-from kextract.config import DistillConfig, Holdout
+from kextract.config import DistillConfig
 from kextract.config.requests import DistillRequest
 from kextract.config.resolve import OPTIONS, OUTPUTS, Invocation
-from kextract.datasets.images import Images
+from kextract.datasets.transfer_images import check_is_there
 from kextract.display import RunHeader
+from kextract.errors import RequestError
 from kextract.methods import method_spec, method_specs
 from kextract.methods.registry import shown_columns
-from kextract.models import model_spec
+from kextract.models import model_pooling, model_spec, share_of_teacher
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
 from kextract.runs.fitting import continued, fitted
-from kextract.runs.invoke import CHOSEN
-from kextract.runs.job import Work, final_scores
-from kextract.runs.loaded import LoadedTeacher, kept_in, load_teacher
-from kextract.runs.opening import Teacher
-from kextract.runs.outputs import ledger_file
-from kextract.runs.own_network import OwnNetwork
-from kextract.runs.parts import too_few_to_judge
-from kextract.runs.pictures import check_pictures, with_pictures
+from kextract.runs.invoke import CHOSEN, for_black_box
+from kextract.runs.memory import own_network
+from kextract.runs.opening import (
+    RESTRICTED,
+    Teacher,
+    budgeted,
+    check_options_are_used,
+    look,
+    open_teacher,
+    with_its_data,
+)
+from kextract.runs.outputs import check_is_new, ledger_file, output_path, student_file
+from kextract.runs.parts import (
+    check_shift,
+    cut,
+    holdout_of,
+    too_few_to_judge,
+    transfer_images,
+    transfer_images_sha256,
+)
 from kextract.runs.resume_store import comparable, images_sha256
-from kextract.runs.transfer_images import TransferImages, transfer_images_sha256
+from kextract.runs.run import Run, Say, final_scores
+from kextract.runs.synthesis import check_pictures, with_pictures
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
+from kextract.storage.opening import Kind, names_model
 from kextract.storage.resume import Request
 from kextract.text import counted
 
 if TYPE_CHECKING:
     import keras
 
-    from kextract.methods.base import Method
+    from kextract.methods.base import Classifier, MethodContext
+    from kextract.teachers.asking import BudgetedTeacher
+    from kextract.training.evaluation import FloatArray
+    from kextract.training.probe_set import ProbeSet
 
 COLLAPSED = (
     "the generator collapsed in the last epoch (its images look alike or are given one class): what"
@@ -46,77 +63,103 @@ COLLAPSED = (
 )
 
 
-@dataclass(frozen=True)
-class StudentPlan:
-    """A distillation of which nothing is left to refuse without TensorFlow."""
+class StudentRun(Run):
+    """A distillation."""
 
-    invocation: Invocation[DistillRequest]
-    output: Path
-    teacher: Teacher
-    architecture: str
-    """The student's name in the registry, or `OWN_ARCHITECTURE`."""
-    pooling: str
-    holdout: Holdout
-    validation: Images | None
-    images: TransferImages
-    names: Mapping[str, Any]
-    """What may stand in braces in the name of a file."""
-    own: OwnNetwork | None = None
-    """A student whose architecture is not in the registry."""
-    share: float | None = None
-    """The student begins as the teacher, with that share of its parameters."""
-    about_images: tuple[str, ...] = ()
-    """What is worth a line about the images that it learns from and is measured on."""
+    whole: "keras.Model | None" = None
+    """The teacher when it is loaded; None, as the next four, for a black box."""
+    sha256: str | None = None
+    folded: "keras.Model | None" = None
+    """The same function, faster, for all that do not ask for its batch normalizations."""
+    classifier: "Classifier | None" = None
+    """The network as a function that never changes it."""
+    logits: "FloatArray | None" = None
+    """The teacher's (n, k) on the validation images; None also without such."""
+    unseen: "ProbeSet | None" = None
+    """What the student is measured on without validation images."""
+    asking: "BudgetedTeacher | None" = None
+    """None for methods that need the teacher at hand."""
 
-    @property
-    def command(self) -> str:
-        """The command that makes this run."""
-        return self.invocation.command_line()
+    def __init__(
+        self,
+        invocation: Invocation[DistillRequest],
+        teacher: Teacher | None = None,
+        student: "keras.Model | None" = None,
+    ) -> None:
+        """Refuse whatever can be refused before the work begins. Raises RequestError.
 
-    @property
-    def title(self) -> str:
-        """What is trained, in a few words."""
-        methods = " and ".join(method_specs(self.invocation.request.config))
-        return f"student {self._called} of {self.teacher.path.name} by {methods}"
+        `teacher` and `student` are those that Python has in memory already, in place of files and
+        names. Where no data set can be had, the student is taught all the same and only what needs
+        no data is measured.
+        """
+        super().__init__(invocation)
+        request = invocation.request
+        runtime.limit_threads(request.machine.threads)
+        runtime.join(cluster_of(request.strategy))
+        check_is_new(request.output)
+        _check_student(invocation, student)
+        if request.images is not None:
+            check_is_there(request.images)
+        if teacher is None:
+            teacher = _open_teacher(invocation)
+            if teacher.black_box is not None:
+                self.invocation = invocation = for_black_box(invocation)
+                request = invocation.request
+        self.asked: DistillRequest = request
+        self.teacher, self.config = teacher, request.config
+        config, info, data = request.config, teacher.info, teacher.data
+        if info.model == OWN_ARCHITECTURE:
+            _check_architecture(teacher.path, request, student)
+        check_shift(config.shift, info.input_shape)
+        given: Path | keras.Model | None = student
+        if student is None and request.student and names_model(request.student):
+            given = Path(request.student)
+        self.own = None
+        if given is not None:
+            self.own = own_network(
+                given, "--student", info.input_shape, info.classes, config.precision
+            )
+        self.share = share_of_teacher(request.student or "") if given is None else None
+        if self.share is not None:
+            _check_kernels_are_at_hand(teacher, request)
+        self.architecture, self.pooling = OWN_ARCHITECTURE, "none"
+        if self.own is None and self.share is None:
+            self.architecture = request.student or info.model
+            self.pooling = _pooling(info, self.architecture, request.external.pooling)
+        self.holdout = holdout_of(info.config)
+        measurable = data is not None and data.x_train is not None
+        self.validation = cut(data, "validation", self.holdout) if data and measurable else None
+        self.images, self.about_images = transfer_images(
+            config, request.images, teacher, self.holdout, request.machine.data_dir
+        )
+        self.called = request.student or self.architecture
+        methods = " and ".join(method_specs(config))
+        self.title = f"student {self.called} of {teacher.path.name} by {methods}"
+        self.names = {
+            **invocation.values,
+            "teacher": teacher.path,
+            "student": self.architecture if request.student is None else Path(request.student),
+            "dataset": data.name if data else info.dataset,
+        }
+        default = student_file(teacher.path, request.student, config)
+        self.output = output_path(request.output.output, default, self.names)
+        if method_spec(config.method).asks:
+            self.ledger = request.ledger or ledger_file(self.output)
 
-    @property
-    def _called(self) -> str:
-        return self.invocation.request.student or self.architecture
-
-    @property
-    def ledger(self) -> Path | None:
-        """Where questions are kept; None for a method that needs no such thing."""
-        request = self.invocation.request
-        if not method_spec(request.config.method).asks:
-            return None
-        return request.ledger or ledger_file(self.output)
-
-    def check_output(self, *, replace: bool) -> None:
+    def check_beside(self) -> None:
         """Refuse, before the work begins, to replace the pictures of an earlier run."""
-        if not replace:
-            request = self.invocation.request
-            check_pictures(self.output, request.save_images, request.config.epochs)
+        check_pictures(self.output, self.asked.save_images, self.asked.config.epochs)
 
-    def build(self, kept: Request | None = None) -> Work:
+    def build(self, kept: Request | None = None, say: Say = lambda text: None) -> None:
         """Make the teacher, the student and the source of its images."""
         began = time.perf_counter()
         runtime.start()
-        import keras
-
-        from kextract.methods.base import MethodContext
         from kextract.methods.making import make_method
-        from kextract.models.batch_norm import frozen
-        from kextract.models.batches import at_once
         from kextract.models.build import fastest_precision
         from kextract.models.low_rank import smaller
-        from kextract.training.alike import check_tells_apart
         from kextract.training.matching import matching_for
-        from kextract.training.probe_set import ProbeSet
-        from kextract.training.student import distill
 
-        request, info, validation = self.invocation.request, self.teacher.info, self.validation
-        teach = partial(distill, strategy=runtime.strategy(request.strategy))
-        asked = request.config
+        asked, info = self.asked.config, self.teacher.info
         config = replace(
             asked,
             precision=runtime.resolve_precision(asked.precision),
@@ -124,128 +167,92 @@ class StudentPlan:
         )
         # The student's own; the teacher and a generator are not kept from theirs by it.
         registered = None if self.architecture == OWN_ARCHITECTURE else self.architecture
-        precision = fastest_precision(asked.precision, registered)
-        teacher = load_teacher(
-            self.teacher,
-            config,
-            validation,
-            ledger=self.ledger,
-            access=request.answering.access,
-        )
-        if self.teacher.input_range is not None and validation is None and teacher.classifier:
-            taken = str(self.teacher.input_range)
-            size = at_once(teacher.network, 16, all_held=True)
-            check_tells_apart(
-                teacher.classifier, self.teacher.path, info.input_shape, taken, size=size
-            )
-        ledger = teacher.asking.ledger if teacher.asking else None
+        self.precision = fastest_precision(asked.precision, registered)
+        doubt = self._load_teacher(config)
         own = self.own.network if self.own else None
         if self.share is not None:
-            own = smaller(teacher.network, self.share)
-        unseen = None
-        if validation is None and teacher.classifier is not None:
-            size = at_once(teacher.network, 64, all_held=True)
-            unseen = ProbeSet(teacher.classifier, info.input_shape, size=size)
-
-        def source_for(student: "keras.Model", config: DistillConfig) -> "Method":
-            context = MethodContext(
-                teacher.classifier, teacher.network, student, config, self.images, teacher.asking
-            )
-            return make_method(context)
-
-        def trial(config: DistillConfig) -> Iterator[Event]:
-            copy = None if own is None else keras.models.clone_model(own)
-            student = self._student(copy, config, precision)
-            return teach(
-                teacher.classifier,
-                student,
-                source_for(student, config),
-                config,
-                validation,
-                teacher.validation_logits,
-                match=matching_for(config.match, teacher.folded, student),
-            )
-
+            own = smaller(self.whole, self.share)
         if config.minutes is not None and kept is not None:
             config = continued(config, kept)
         elif config.minutes is not None:
-            config = fitted(config, config.minutes, began, trial, info.input_shape)
-        student = self._student(own, config, precision)
-        match = matching_for(config.match, teacher.folded, student)
-        config = replace(config, match=match.name if match else "logits")
-        source = source_for(student, config)
-
-        def events(earlier: Snapshot | None) -> Iterator[Event]:
-            running = teach(
-                teacher.classifier,
-                student,
-                source,
+            config = fitted(
                 config,
-                validation,
-                teacher.validation_logits,
-                match=match,
-                unseen=unseen,
-                begins_as_teacher=None if own is None else self.share is not None,
-                resume=earlier,
-                snapshots=True,
+                config.minutes,
+                began,
+                lambda tried: self._trial(own, tried),
+                info.input_shape,
+                say,
             )
-            every = request.save_images or (1 if request.output.tensorboard else 0)
-            beside = self.output if request.save_images else None
-            cluster = cluster_of(request.strategy)
-            if every and (cluster is None or cluster.is_chief):
-                # Pictures are no reason to ask: without a teacher at hand the student says more.
-                judge = teacher.classifier or frozen(student, batch_statistics=False)
-                running = with_pictures(running, source, judge, beside, every)
-            if self.own is not None:
-                running = self.own.following(running)
-            with ledger or nullcontext():
-                yield from running
-
-        def describe(history: tuple[EpochRecord, ...]) -> CheckpointInfo:
-            return replace(
-                info,
-                kind="student",
-                model=self.architecture,
-                pooling=self.pooling,
-                seed=config.seed,
-                precision=precision,
-                config=self._stored_config(config)
-                | ({"ledger": ledger.summary()} if ledger else {}),
-                history=history,
-                teacher=self.teacher.path.name,
-                teacher_sha256=teacher.sha256,
-                test=final_scores(student, self.teacher.data, teacher.network),
-            )
-
+        self.network = self._student(own, config)
+        self.match = matching_for(config.match, self.folded, self.network)
+        self.config = replace(config, match=self.match.name if self.match else "logits")
+        context = self._context(self.network, self.config)
+        self.source = make_method(context)
+        self.request = self._compared(context)
+        self.header = self._header()
+        self.doubts = self.teacher.doubts
         missing = f"no images to measure on, running without: {self.teacher.missing}"
-        notes: list[str | None] = [*self.teacher.notes, *self.about_images]
-        notes += [*too_few_to_judge(validation), self._choice()]
-        notes += [None if self.teacher.data else missing, teacher.doubt]
-        return Work(
-            header=self._header(config, precision),
-            model=student,
-            request=self._compared(config, teacher),
-            events=events,
-            describe=describe,
-            notes=tuple(note for note in notes if note),
-            doubts=self.teacher.doubts,
-            last_words=lambda history: [
-                *([COLLAPSED] if "collapsed" in history[-1].details else []),
-                *([kept_in(ledger)] if ledger else []),
-            ],
+        notes: list[str | None] = [*self.teacher.all_notes, *self.about_images]
+        notes += [*too_few_to_judge(self.validation), self._choice()]
+        notes += [None if self.teacher.data else missing, doubt]
+        self.notes = tuple(note for note in notes if note)
+
+    def _load_teacher(self, config: DistillConfig) -> str | None:
+        """Load the teacher; return why there is nothing to learn from it, if there is not.
+
+        A black box is asked nothing here: its responses to validation images would be questions
+        too. Raises RequestError for a ledger that does not fit.
+        """
+        black_box, doubt = self.teacher.black_box, None
+        if black_box is None:
+            self.whole, self.sha256 = self.teacher.load(config.precision)
+            doubt = self._examine_teacher(config)
+        if self.ledger is not None:
+            from kextract.teachers.black_box import restricted
+            from kextract.teachers.network import KerasTeacher
+
+            if black_box is None:
+                name = f"{self.teacher.path.name}, SHA-256 {self.sha256}"
+                access = self.asked.answering.access or "full"
+                black_box = restricted(KerasTeacher(self.whole, name), access)
+            self.asking = budgeted(black_box, config.queries, self.ledger)
+        return doubt
+
+    def _examine_teacher(self, config: DistillConfig) -> str | None:
+        """Freeze the network of the teacher and look at its predictions."""
+        from kextract.models.batch_norm import frozen
+        from kextract.models.batches import at_once
+        from kextract.models.folding import folded
+        from kextract.training.alike import check_tells_apart
+        from kextract.training.evaluation import Predictor
+        from kextract.training.probe_set import ProbeSet
+        from kextract.training.sanity import diagnose_teacher
+
+        path, shape = self.teacher.path, self.teacher.info.input_shape
+        if self.validation:
+            self.logits = Predictor(self.whole).logits(self.validation.x)
+        # Statistics of a batch are not known before, so nothing can be folded by them.
+        article = config.recipe == "article"
+        self.folded = folded(self.whole)
+        self.classifier = frozen(self.whole if article else self.folded, batch_statistics=article)
+        size = at_once(self.whole, 16, all_held=True)
+        doubt = diagnose_teacher(
+            self.classifier, path, shape, self.validation, self.logits, size=size
         )
+        if self.validation is None:
+            if self.teacher.input_range is not None:
+                taken = str(self.teacher.input_range)
+                check_tells_apart(self.classifier, path, shape, taken, size=size)
+            size = at_once(self.whole, 64, all_held=True)
+            self.unseen = ProbeSet(self.classifier, shape, size=size)
+        return doubt
 
-    def _choice(self) -> str | None:
-        """Say which method was chosen, and why, where it was not requested."""
-        origin = self.invocation.origins.get("method", "")
-        if not origin.startswith(CHOSEN):
-            return None
-        name = self.invocation.request.config.method
-        return f"method {name}: {origin.removeprefix(CHOSEN)} (--method requests another one)"
+    def _context(self, student: "keras.Model", config: DistillConfig) -> "MethodContext":
+        from kextract.methods.base import MethodContext
 
-    def _student(
-        self, own: "keras.Model | None", config: DistillConfig, precision: str
-    ) -> "keras.Model":
+        return MethodContext(self.classifier, self.whole, student, config, self.images, self.asking)
+
+    def _student(self, own: "keras.Model | None", config: DistillConfig) -> "keras.Model":
         from kextract.models.build import build_model, student_seed
         from kextract.models.tf_workarounds import safe_to_train
 
@@ -256,83 +263,222 @@ class StudentPlan:
                 self.teacher.info.input_shape,
                 self.teacher.info.classes,
                 pooling=self.pooling,
-                precision=precision,
+                precision=self.precision,
                 seed=student_seed(config.seed),
             )
         )
 
-    def _stored_config(self, config: DistillConfig) -> dict[str, Any]:
-        request = self.invocation.request
-        return {
-            **asdict(config),
-            "images": request.images,
-            "images_used": {name: len(given) for name, given in self.images.items()},
-            OUTPUTS: self.teacher.outputs,
-            "holdout": asdict(self.holdout),
-            "command": self.command,
-            OPTIONS: self.invocation.settings(
-                student=self._called,
-                pooling=self.pooling if model_has_pooling(self.architecture) else None,
-                flip=config.flip,
-                match=config.match,
-                epochs=config.epochs,
-                steps_per_epoch=config.steps_per_epoch,
-                minutes=None,
-                input_range=request.external.input_range or self._taken(),
-            ),
-        }
+    def _trial(self, own: "keras.Model | None", config: DistillConfig) -> Iterator[Event]:
+        """Teach a student who is thrown away."""
+        import keras
 
-    def _taken(self) -> str | None:
-        """Say which pixels a teacher of another program is given, for whoever comes after it."""
-        taken = self.teacher.input_range
-        return None if taken is None else str(taken)
+        from kextract.methods.making import make_method
+        from kextract.training.matching import matching_for
+        from kextract.training.student import distill
 
-    def _compared(self, config: DistillConfig, teacher: LoadedTeacher) -> dict[str, Any]:
+        student = self._student(None if own is None else keras.models.clone_model(own), config)
+        return distill(
+            self.classifier,
+            student,
+            make_method(self._context(student, config)),
+            config,
+            self.validation,
+            self.logits,
+            match=matching_for(config.match, self.folded, student),
+            strategy=runtime.strategy(self.asked.strategy),
+        )
+
+    def train(self, earlier: Snapshot | None) -> Iterator[Event]:
+        """Teach the student."""
+        from kextract.models.batch_norm import frozen
+        from kextract.training.student import distill
+
+        begins = None if self.own is None and self.share is None else self.share is not None
+        running = distill(
+            self.classifier,
+            self.network,
+            self.source,
+            self.config,
+            self.validation,
+            self.logits,
+            match=self.match,
+            unseen=self.unseen,
+            begins_as_teacher=begins,
+            resume=earlier,
+            snapshots=True,
+            strategy=runtime.strategy(self.asked.strategy),
+        )
+        every = self.asked.save_images or (1 if self.asked.output.tensorboard else 0)
+        cluster = cluster_of(self.asked.strategy)
+        if every and (cluster is None or cluster.is_chief):
+            # Pictures are no reason to ask: without a teacher at hand the student says more.
+            judge = self.classifier or frozen(self.network, batch_statistics=False)
+            beside = self.output if self.asked.save_images else None
+            running = with_pictures(running, self.source, judge, beside, every)
+        if self.own is not None:
+            running = self.own.following(running)
+        with self.asking.ledger if self.asking else nullcontext():
+            yield from running
+
+    def last_words(self, last: EpochRecord) -> Iterable[str]:
+        """Say that the generator collapsed, and how much the teacher was asked."""
+        if "collapsed" in last.details:
+            yield COLLAPSED
+        if self.asking:
+            ledger = self.asking.ledger
+            yield (
+                f"{ledger.counts.sent} images were sent to the teacher; its responses are in"
+                f" '{ledger.path}'"
+            )
+
+    def describe(self, history: tuple[EpochRecord, ...]) -> CheckpointInfo:
+        """Measure the student on the test images and say what it was taught by."""
+        config, request = self.config, self.asked
+        has_pooling = (
+            self.architecture != OWN_ARCHITECTURE and model_spec(self.architecture).has_pooling
+        )
+        # Which pixels a teacher of another program is given, for whoever comes after it.
+        taken = self.teacher.input_range and str(self.teacher.input_range)
+        settings = self.invocation.settings(
+            student=self.called,
+            pooling=self.pooling if has_pooling else None,
+            flip=config.flip,
+            match=config.match,
+            epochs=config.epochs,
+            steps_per_epoch=config.steps_per_epoch,
+            minutes=None,
+            input_range=request.external.input_range or taken,
+        )
+        return replace(
+            self.teacher.info,
+            kind="student",
+            model=self.architecture,
+            pooling=self.pooling,
+            seed=config.seed,
+            precision=self.precision,
+            config={
+                **asdict(config),
+                "images": request.images,
+                "images_used": {name: len(given) for name, given in self.images.items()},
+                OUTPUTS: self.teacher.outputs,
+                "holdout": asdict(self.holdout),
+                "command": self.invocation.command_line(),
+                OPTIONS: settings,
+                **({"ledger": self.asking.ledger.summary()} if self.asking else {}),
+            },
+            history=history,
+            teacher=self.teacher.path.name,
+            teacher_sha256=self.sha256,
+            test=final_scores(self.network, self.teacher.data, self.whole),
+        )
+
+    def _choice(self) -> str | None:
+        """Say which method was chosen, and why, where it was not requested."""
+        origin = self.invocation.origins.get("method", "")
+        if not origin.startswith(CHOSEN):
+            return None
+        name = self.asked.config.method
+        return f"method {name}: {origin.removeprefix(CHOSEN)} (--method requests another one)"
+
+    def _compared(self, context: "MethodContext") -> dict[str, Any]:
         """Name all that the result depends on, by flag."""
-        data = self.teacher.data
+        config, data, external = self.config, self.teacher.data, self.asked.external
         return {
-            "--student": self.architecture if self.share is None else self._called,
+            "--student": self.architecture if self.share is None else self.called,
             "--pooling": self.pooling,
             "--dataset": data.name if data and self.validation else None,
             **comparable(config),
-            "--synthesis-batch-size": generator_batch(config, teacher),
+            "--synthesis-batch-size": generator_batch(context),
             **({"--epochs": config.epochs} if config.minutes is not None else {}),
-            "--input-range": self.invocation.request.external.input_range,
-            "--outputs": self.invocation.request.external.outputs,
-            "--output-name": self.invocation.request.external.output_name,
-            "--access": self.invocation.request.answering.access,
-            "teacher with SHA-256": teacher.sha256,
-            **({"teacher": teacher.asking.ledger.heading.teacher} if teacher.asking else {}),
+            "--input-range": external.input_range,
+            "--outputs": external.outputs,
+            "--output-name": external.output_name,
+            "--access": self.asked.answering.access,
+            "teacher with SHA-256": self.sha256,
+            **({"teacher": self.asking.ledger.heading.teacher} if self.asking else {}),
             "images with SHA-256": images_sha256(self.validation),
             "transfer images with SHA-256": transfer_images_sha256(self.images),
         }
 
-    def _header(self, config: DistillConfig, precision: str) -> RunHeader:
-        specs = method_specs(config)
+    def _header(self) -> RunHeader:
+        config = self.config
         return RunHeader(
             title=self.title,
             subtitle=f"{config.recipe} recipe, {config.match} matched,"
             f" {counted(config.epochs, 'epoch')} of {counted(config.steps_per_epoch, 'update')} of"
-            f" {counted(config.batch_size, 'image')}, {precision}, seed {config.seed}",
+            f" {counted(config.batch_size, 'image')}, {self.precision}, seed {config.seed}",
             epochs=config.epochs,
-            columns=shown_columns(specs, measured=self.validation is not None),
-            command=self.command,
+            columns=shown_columns(method_specs(config), measured=self.validation is not None),
+            command=self.invocation.command_line(),
         )
 
 
-def generator_batch(config: DistillConfig, teacher: LoadedTeacher) -> int:
+def generator_batch(context: "MethodContext") -> int:
     """Return the images per step of the generator, which a run keeps as a number.
 
     Without a generator it is the usual one, as in runs that earlier versions kept.
     """
-    from kextract.methods.base import MethodContext
     from kextract.methods.generator import USUAL_IMAGES, batch_size
 
+    config = context.config
     if "inversion" not in (config.method, config.mix):
         return config.inversion.synthesis_batch_size or USUAL_IMAGES
-    return batch_size(MethodContext(teacher.classifier, teacher.network, None, config))
+    return batch_size(context)
 
 
-def model_has_pooling(architecture: str) -> bool:
-    """Tell whether the pooling of an architecture can be chosen."""
-    return architecture != OWN_ARCHITECTURE and model_spec(architecture).has_pooling
+def _open_teacher(invocation: Invocation[DistillRequest]) -> Teacher:
+    request = invocation.request
+    teacher = open_teacher(
+        invocation.seen or request.teacher,
+        request.external,
+        request.machine,
+        answering=request.answering,
+        dataset=request.dataset,
+        precision=request.config.precision,
+        timeout=request.config.queries.query_timeout,
+    )
+    check_options_are_used(request.external, teacher, answering=request.answering)
+    return with_its_data(teacher, request.machine)
+
+
+def _check_student(invocation: Invocation[DistillRequest], student: "keras.Model | None") -> None:
+    """Refuse a student that is not there, or is missing, before a teacher is read."""
+    request, seen = invocation.request, invocation.seen
+    if seen is not None and seen.info is None and seen.kind is not Kind.WEIGHTS:
+        _check_architecture(seen.path, request, student)
+    if student is not None or request.student is None:
+        return
+    if names_model(request.student):
+        look(Path(request.student))
+    elif share_of_teacher(request.student) is None:
+        model_spec(request.student)
+
+
+def _check_architecture(path: Path, request: DistillRequest, student: "keras.Model | None") -> None:
+    """Refuse what cannot be done with a teacher whose architecture is not in our registry."""
+    if request.student is None and student is None:
+        raise RequestError(
+            f"'{path}' holds an architecture of its own: name the student's with --student,"
+            " such as --student lenet5, or --student teacher@0.5 for its own at half the parameters"
+        )
+    if request.config.recipe == "article":
+        raise RequestError(
+            f"--recipe article: it normalizes by batch statistics, as is done with kextract's own"
+            f" networks only; leave --recipe out for '{path}'"
+        )
+
+
+def _check_kernels_are_at_hand(teacher: Teacher, request: DistillRequest) -> None:
+    """Refuse to take a black box apart."""
+    if teacher.black_box is not None or request.answering.access in RESTRICTED:
+        raise RequestError(
+            f"--student {request.student}: the teacher is a black box, whose kernels cannot be"
+            " had; name an architecture, such as --student lenet5"
+        )
+
+
+def _pooling(info: CheckpointInfo, architecture: str, requested: str | None) -> str:
+    """Say how a student pools: as requested, or as a teacher of the same architecture does."""
+    if architecture == info.model and requested is None:
+        return info.pooling
+    return model_pooling(architecture, info.input_shape, requested)

@@ -1,33 +1,44 @@
-"""Images synthesized from a teacher, to be looked at or to be kept; no student is taught."""
+"""Images that are made up, drawn and written: of a teacher alone, or while a student is taught."""
 
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kextract import runtime
 from kextract.config import DistillConfig, InversionConfig, SynthesisConfig
 from kextract.config.requests import SynthesizeRequest
 from kextract.config.resolve import Invocation
+from kextract.datasets.image_files import png_bytes
+from kextract.datasets.images import scale
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
-from kextract.records import Event
+from kextract.records import EpochRecord, Event, Picture
 from kextract.reports import class_grid
-from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
-from kextract.runs.outputs import drawn_file, output_path
-from kextract.runs.pictures import write_picture
+from kextract.runs.opening import Teacher, check_options_are_used, look, open_teacher
+from kextract.runs.outputs import drawn_file, output_path, picture_file
+from kextract.runs.run import follow
 from kextract.storage import CheckpointInfo, atomic_write, check_place
+from kextract.storage.opening import Identified
 from kextract.text import counted
 
 if TYPE_CHECKING:
+    from kextract.methods.base import Classifier, Method
     from kextract.methods.synthesis import Synthesized
 
 MAX_PIXELS = 1 << 28
 """Most pixels of a picture."""
 FOLLOWED = 0.5
 """Share of images below which requests for classes had little effect."""
+COLUMNS = 10
+"""Images of a class in the picture of an epoch."""
+LOOKED_AT = 1024
+"""Images that those are chosen from."""
+ZOOM = 2
 
 
 def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -> None:
@@ -39,10 +50,14 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
     """
     request = invocation.request
     path = output_path(request.output, drawn_file(request.teacher), invocation.values)
-    opened = prepare_synthesis(request)
-    info = opened.info
-    _check_output(path, info, request.synthesis)
+    if path.suffix.lower() not in (".png", ".npz"):
+        raise RequestError(f"--output: '{path}' must end in .png, for a picture, or in .npz")
+    seen = look(request.teacher)
     check_place(path, request.overwrite)
+    opened = prepare_synthesis(request, seen)
+    info = opened.info
+    if path.suffix.lower() == ".png":
+        _check_pixels(info, request.synthesis)
     drawing = draw(request, opened)
     with display:
         for text in opened.doubts:
@@ -50,7 +65,7 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
         display.start(_header(invocation, info))
         for text in opened.notes:
             display.note(text)
-        drawn = _shown(display, drawing)
+        drawn = follow(drawing, display.show)
         if request.generator.class_weight and drawn.metrics.requested < FOLLOWED:
             display.note(
                 f"only {drawn.metrics.requested:.0%} of the images are predicted as requested, and"
@@ -66,16 +81,17 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
         display.finish((), {"images": str(path), **metrics})
 
 
-def prepare_synthesis(request: SynthesizeRequest, teacher: Teacher | None = None) -> Teacher:
+def prepare_synthesis(
+    request: SynthesizeRequest, teacher: Teacher | Identified | None = None
+) -> Teacher:
     """Open the teacher, unless Python has it in memory. Raises RequestError."""
     runtime.limit_threads(request.machine.threads)
-    if teacher is None:
+    if not isinstance(teacher, Teacher):
         teacher = open_teacher(
-            request.teacher,
+            teacher or request.teacher,
             request.external,
             request.machine,
             dataset=request.dataset,
-            data="unwanted",
             precision=request.precision,
         )
         check_options_are_used(request.external, teacher)
@@ -102,22 +118,10 @@ def draw(request: SynthesizeRequest, teacher: Teacher) -> "Generator[Event, None
     return synthesize_classes(context, size.steps, size.per_class)
 
 
-def _shown(display: Display, drawing: "Generator[Event, None, Synthesized]") -> "Synthesized":
-    """Show every event on the way and return what there is at the end."""
-    while True:
-        try:
-            display.show(next(drawing))
-        except StopIteration as end:
-            drawn: Synthesized = end.value
-            return drawn
-
-
-def _check_output(path: Path, info: CheckpointInfo, size: SynthesisConfig) -> None:
-    if path.suffix.lower() not in (".png", ".npz"):
-        raise RequestError(f"--output: '{path}' must end in .png, for a picture, or in .npz")
+def _check_pixels(info: CheckpointInfo, size: SynthesisConfig) -> None:
     height, width, _ = info.input_shape
     pixels = info.classes * size.per_class * height * width * size.zoom**2
-    if path.suffix.lower() == ".png" and pixels > MAX_PIXELS:
+    if pixels > MAX_PIXELS:
         raise RequestError(
             f"--per-class {size.per_class}: {info.classes} classes at --zoom {size.zoom} make a"
             f" picture of {pixels >> 20} million pixels, at most {MAX_PIXELS >> 20} are drawn; ask"
@@ -159,3 +163,40 @@ def _header(invocation: Invocation[SynthesizeRequest], info: CheckpointInfo) -> 
         columns=(),
         command=invocation.command_line(),
     )
+
+
+def write_picture(path: Path, grid: NDArray[np.uint8], *, overwrite: bool) -> None:
+    """Write uint8 (h, w, 1 or 3) as PNG, whole or not at all. Raises StorageError."""
+    with atomic_write(path, overwrite) as temporary:
+        temporary.write_bytes(png_bytes(grid))
+
+
+def check_pictures(output: Path, every: int, epochs: int) -> None:
+    """Refuse, before the work begins, to replace the pictures of an earlier run."""
+    for epoch in range(every, epochs + 1, every) if every else ():
+        path = picture_file(output, epoch)
+        if os.path.lexists(path):
+            raise RequestError(f"--save-images: '{path}' exists already; pass --overwrite")
+
+
+def with_pictures(
+    events: Iterator[Event],
+    method: "Method",
+    classifier: "Classifier",
+    output: Path | None,
+    every: int,
+) -> Iterator[Event]:
+    """Pass events on, and before every so many epochs' records a `Picture` of the method's images.
+
+    Each image is in the row of the class that the teacher predicts. With an `output` the pictures
+    are written beside it. What is drawn has no part in the run: the method is not changed.
+    """
+    for event in events:
+        if isinstance(event, EpochRecord) and event.epoch and event.epoch % every == 0:
+            images = method.samples(LOOKED_AT)
+            logits = np.asarray(classifier(scale(images)))
+            grid = class_grid(images, logits.argmax(axis=-1), logits.shape[-1], COLUMNS, zoom=ZOOM)
+            if output is not None:
+                write_picture(picture_file(output, event.epoch), grid, overwrite=True)
+            yield Picture(event.epoch, grid)
+        yield event

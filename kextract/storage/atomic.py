@@ -27,9 +27,20 @@ def check_writable(path: Path, overwrite: bool) -> None:
 
     Raises RequestError for a name that does not end in `.weights.h5`, and as `check_place` does.
     """
+    check_ending(path)
+    check_place(path, overwrite)
+
+
+def check_ending(path: Path) -> None:
+    """Raise RequestError for a checkpoint's name that does not end in `.weights.h5`."""
     if not path.name.endswith(SUFFIX) or path.name == SUFFIX:
         raise RequestError(f"--output: '{path}' must end in '{SUFFIX}' (as in 'model{SUFFIX}')")
-    check_place(path, overwrite)
+
+
+def check_new(path: Path) -> None:
+    """Raise RequestError for a file that is there already."""
+    if os.path.lexists(path):
+        raise RequestError(f"'{path}' exists already; pass --overwrite to replace it")
 
 
 def check_place(path: Path, overwrite: bool, flag: str = "--output") -> None:
@@ -42,8 +53,8 @@ def check_place(path: Path, overwrite: bool, flag: str = "--output") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise RequestError(f"{flag}: '{path}' is a folder; name a file in it")
-        if os.path.lexists(path) and not overwrite:
-            raise _exists(path)
+        if not overwrite:
+            check_new(path)
         # Asking for permission bits is not enough: root passes, read-only file systems differ.
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -61,8 +72,8 @@ def atomic_write(path: Path, overwrite: bool) -> Iterator[Path]:
     """
     temporary = _temporary_path(path)
     try:
-        if not overwrite and os.path.lexists(path):
-            raise _exists(path)
+        if not overwrite:
+            check_new(path)
         temporary.unlink(missing_ok=True)
         yield temporary
         _sync(temporary)
@@ -112,7 +123,7 @@ def check_folder(path: Path, overwrite: bool) -> None:
     if not (path / SAVED_MODEL).is_file() or path.is_symlink():
         raise RequestError(f"--output: '{path}' exists and is not a SavedModel; name a new folder")
     if not overwrite:
-        raise _exists(path)
+        check_new(path)
 
 
 def reason(error: OSError) -> str:
@@ -120,10 +131,6 @@ def reason(error: OSError) -> str:
     if error.errno:
         return os.strerror(error.errno)
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _exists(path: Path) -> RequestError:
-    return RequestError(f"'{path}' exists already; pass --overwrite to replace it")
 
 
 def _temporary_path(path: Path) -> Path:
@@ -138,12 +145,9 @@ def _publish(temporary: Path, path: Path, overwrite: bool) -> None:
         return
     try:
         path.hardlink_to(temporary)
-    except FileExistsError as error:
-        raise _exists(path) from error
     except OSError:
+        check_new(path)
         # Some file systems (FAT, a few network ones) have no hard links.
-        if os.path.lexists(path):
-            raise _exists(path) from None
         temporary.replace(path)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kextract.errors import CheckpointError, NonFiniteError, Refused, RequestError, StorageError
 from kextract.foreign.keras import build_described
 from kextract.foreign.keras.description import clean_model
-from kextract.hdf5.safe_hdf5 import CheckedFile, open_checked
+from kextract.hdf5.safe_hdf5 import CheckedFile, OpenFile, open_checked
 from kextract.hdf5.weights import (
     GROUP,
     TensorSpec,
@@ -29,7 +29,7 @@ from kextract.hdf5.weights import (
     tensors_of,
     variables_by_path,
 )
-from kextract.models import model_pooling, model_spec
+from kextract.models import model_spec
 from kextract.storage.atomic import atomic_write
 from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
 from kextract.storage.metadata import prepare, read_metadata, write_metadata
@@ -92,41 +92,41 @@ def described(model: "keras.Model") -> dict[str, Any]:
     return description
 
 
-def read_info(path: Path) -> CheckpointInfo | None:
+def read_info(where: Path | OpenFile) -> CheckpointInfo | None:
     """Read what a checkpoint says about its model; neither tensors nor TensorFlow are loaded.
 
     None for weights of another program (plain Keras, tf.keras 2), which say nothing. Raises
     CheckpointError for a file that is missing, damaged, unsafe or of a newer kextract.
     """
-    with open_checked(path) as file:
+    with open_checked(where) as file:
         info = read_metadata(file)
         if info is None and not file.datasets:
             raise Refused("holds no weights")
         return info
 
 
-def load_weights(path: Path, model: "keras.Model") -> str:
+def load_weights(where: Path | OpenFile, model: "keras.Model") -> str:
     """Fill a built model from a checkpoint, plain Keras weights or a tf.keras 2 file.
 
     Returns the SHA-256 over the tensors. Raises CheckpointError for a file that is missing,
     damaged, unsafe or of another architecture; the model is then as it was.
     """
     variables = variables_by_path(model)
-    tensors, digest = read_weights(path, specs_of(variables), legacy_names(variables))
+    tensors, digest = read_weights(where, specs_of(variables), legacy_names(variables))
     for place, value in tensors.items():
         variables[place].assign(value)
     return digest
 
 
 def read_weights(
-    path: Path, expected: Mapping[str, TensorSpec], legacy: Mapping[str, str]
+    where: Path | OpenFile, expected: Mapping[str, TensorSpec], legacy: Mapping[str, str]
 ) -> tuple[dict[str, NDArray[Any]], str]:
     """Read all tensors and their hash as `load_weights` does, but without a model.
 
     `expected` and the result are by path in a weights file, `legacy` maps the names of a tf.keras 2
     file to them. Raises CheckpointError.
     """
-    with open_checked(path) as file:
+    with open_checked(where) as file:
         # First, so that a file of a newer kextract is called that and not one of another model.
         info = read_metadata(file)
         if is_legacy(file):
@@ -167,15 +167,16 @@ def _check_copy(path: Path, temporary: Path, tensors: Mapping[str, NDArray[Any]]
         raise StorageError(f"cannot write '{path}': it does not read back ({error})") from error
 
 
-def load_model(path: Path, info: CheckpointInfo, *, precision: str) -> "keras.Model":
-    """Build the model that `info` describes and fill it from the file.
+def load_model(
+    where: Path | OpenFile, info: CheckpointInfo, *, precision: str
+) -> "tuple[keras.Model, str]":
+    """Build the model that `info` describes and fill it from the file; give its hash, too.
 
     At this precision, where it is one of the registry.
     """
     if info.model == OWN_ARCHITECTURE:
-        model = build_described(path, info.architecture)
-        load_weights(path, model)
-        return model
+        model = build_described(where, info.architecture)
+        return model, load_weights(where, model)
     from kextract.models.build import build_model
 
     weight_decay = info.config.get("weight_decay", 1e-4)
@@ -187,49 +188,16 @@ def load_model(path: Path, info: CheckpointInfo, *, precision: str) -> "keras.Mo
         weight_decay=float(weight_decay),
         precision=precision,
     )
-    load_weights(path, model)
-    return model
+    return model, load_weights(where, model)
 
 
-def foreign_info(
-    path: Path,
-    model: str | None,
-    pooling: str | None,
-    *,
-    dataset: str,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    class_names: tuple[str, ...],
-    flip: bool,
-) -> CheckpointInfo:
-    """Describe a weights file that says nothing about itself by what the user says of it."""
-    if model is None:
-        raise RequestError(
-            f"'{path}' does not say which architecture it is of: name it with --model,"
-            " such as --model resnet11"
-        )
-    return CheckpointInfo(
-        kind="teacher",
-        model=model,
-        pooling=model_pooling(model, input_shape, pooling),
-        input_shape=input_shape,
-        classes=classes,
-        dataset=dataset,
-        class_names=class_names,
-        flip=flip,
-        seed=0,
-        precision="float32",
-        config={},
-    )
-
-
-def count_parameters(path: Path) -> int:
+def count_parameters(where: Path | OpenFile) -> int:
     """Count the numbers in a file's tensors, as `keras.Model.count_params` does of its model.
 
     The moving statistics of batch normalizations count too; no tensor is read. Raises
     CheckpointError.
     """
-    with open_checked(path) as file:
+    with open_checked(where) as file:
         return sum(
             math.prod(file.shape(name))
             for name in file.datasets

@@ -9,7 +9,7 @@ from kextract.errors import CheckpointError
 from kextract.foreign.keras.container import is_archive
 from kextract.foreign.keras.loading import MODEL_CONFIG
 from kextract.hdf5.raw_checks import SIGNATURE as HDF5
-from kextract.hdf5.safe_hdf5 import open_checked
+from kextract.hdf5.safe_hdf5 import OpenFile, open_checked
 from kextract.storage.checkpoint import read_info
 from kextract.storage.info import CheckpointInfo
 
@@ -23,6 +23,7 @@ class Kind(Enum):
     TFLITE = "a TFLite model"
     ONNX = "an ONNX model"
     SAVED_MODEL = "a TensorFlow SavedModel"
+    FUNCTION = "a Python function"
     PYTORCH = "a PyTorch file"
     MISSING = "missing"
     UNKNOWN = "no model"
@@ -30,6 +31,8 @@ class Kind(Enum):
 
 OTHERS = frozenset({Kind.ONNX, Kind.TFLITE})
 """Files of other programs that are read as networks, where all their operators are known."""
+BLACK_BOXES = frozenset({Kind.SAVED_MODEL, Kind.FUNCTION})
+"""What never gives more than its outputs; a file that is read as a network may turn out so too."""
 READ = frozenset({Kind.CHECKPOINT, Kind.WEIGHTS, Kind.MODEL, Kind.SAVED_MODEL, *OTHERS})
 """Kinds that `identify` lets pass."""
 TFJS_NAME = "model.json"
@@ -53,6 +56,13 @@ class Identified:
     kind: Kind
     info: CheckpointInfo | None = None
     """What a checkpoint says about itself."""
+    file: OpenFile | None = None
+    """The file, open, unless it is a folder, or not there."""
+
+    @property
+    def where(self) -> Path | OpenFile:
+        """What to read it from."""
+        return self.file or self.path
 
 
 def kind_of(path: Path) -> Kind:
@@ -96,40 +106,41 @@ def _look(path: Path) -> Identified:
         if stat.S_ISDIR(status.st_mode) and (path / "saved_model.pb").exists():
             return Identified(path, Kind.SAVED_MODEL)
         if stat.S_ISDIR(status.st_mode) and (path / TFJS_NAME).is_file():
-            return Identified(path / TFJS_NAME, Kind.MODEL)
+            path = path / TFJS_NAME
+            return Identified(path, Kind.MODEL, file=OpenFile(path))
         if not stat.S_ISREG(status.st_mode):
             # A pipe would wait for a writer to it.
             return Identified(path, Kind.UNKNOWN)
-        with path.open("rb") as file:
-            start = file.read(_MARKS)
+        file = OpenFile(path)
+        start = file.raw.read(_MARKS)
     except FileNotFoundError:
         return Identified(path, Kind.MISSING)
     except OSError as error:
         raise CheckpointError(f"'{path}': cannot be read ({error.strerror})") from error
     if start.startswith(HDF5):
-        return _look_into(path)
-    return Identified(path, _by_marks(path, start))
+        return _look_into(file)
+    return Identified(path, _by_marks(file, start), file=file)
 
 
-def _by_marks(path: Path, start: bytes) -> Kind:
-    ending = path.suffix.lower()
+def _by_marks(file: OpenFile, start: bytes) -> Kind:
+    ending = file.path.suffix.lower()
     if start[_TFLITE_PLACE:].startswith(_TFLITE_MARK) or ending == ".tflite":
         return Kind.TFLITE
     if ending == ".onnx":
         return Kind.ONNX
     if ending == ".json" and start.lstrip().startswith(b"{"):
         return Kind.MODEL
-    if path.name == "saved_model.pb":
+    if file.path.name == "saved_model.pb":
         return Kind.SAVED_MODEL
     if ending in _PYTORCH:
         return Kind.PYTORCH
-    return Kind.MODEL if is_archive(path) else Kind.UNKNOWN
+    return Kind.MODEL if is_archive(file) else Kind.UNKNOWN
 
 
-def _look_into(path: Path) -> Identified:
+def _look_into(file: OpenFile) -> Identified:
     """Tell the kinds of HDF5 files apart."""
-    with open_checked(path) as file:
-        if file.has_attribute(MODEL_CONFIG):
-            return Identified(path, Kind.MODEL)
-    info = read_info(path)
-    return Identified(path, Kind.CHECKPOINT if info else Kind.WEIGHTS, info)
+    with open_checked(file) as checked:
+        if checked.has_attribute(MODEL_CONFIG):
+            return Identified(file.path, Kind.MODEL, file=file)
+    info = read_info(file)
+    return Identified(file.path, Kind.CHECKPOINT if info else Kind.WEIGHTS, info, file)

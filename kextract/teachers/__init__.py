@@ -1,12 +1,11 @@
 """Teachers of every kind, from networks with all their insides to black boxes."""
 
 from kextract.teachers.black_box import OUTPUTS, BlackBox
-from kextract.teachers.opening import is_black_box, open_black_box, parse_input_shape
+from kextract.teachers.opening import open_black_box, parse_input_shape
 
 __all__ = [
     "OUTPUTS",
     "BlackBox",
-    "is_black_box",
     "open_black_box",
     "parse_input_shape",
 ]

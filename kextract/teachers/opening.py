@@ -3,25 +3,10 @@
 from pathlib import Path
 
 from kextract.config.shared import ACCESS
-from kextract.errors import CheckpointError, RequestError, UnknownNameError
+from kextract.errors import RequestError, UnknownNameError
 from kextract.models.axes import Shape
 from kextract.models.input_range import Preprocessing
 from kextract.teachers.black_box import FUNCTION, TIMEOUT, BlackBox
-
-
-def is_black_box(where: str | Path) -> bool:
-    """Tell whether a TEACHER is one of those that never give more than their outputs.
-
-    A file that is read as a network may turn out to be one too, when it is opened.
-    """
-    if str(where).startswith(FUNCTION):
-        return True
-    from kextract.storage.opening import Kind, kind_of
-
-    try:
-        return kind_of(Path(where)) is Kind.SAVED_MODEL
-    except CheckpointError:
-        return False
 
 
 def parse_input_shape(text: str) -> Shape:

@@ -200,7 +200,7 @@ def test_numbers_of_numpy_are_numbers_and_its_arrays_ranges() -> None:
         | {"epochs": np.int64(1), "learning_rate": np.float32(0.1)}
         | {"input_range": np.array([0, 255])},
     )
-    request = run._plan.invocation.request
+    request = run.invocation.request
     assert (request.external.input_range, request.config.epochs) == ("0,255", 1)
 
 

@@ -21,9 +21,7 @@ from kextract.errors import (
     TeacherError,
 )
 from kextract.records import EpochRecord, Snapshot
-from kextract.runs.loaded import LoadedTeacher
 from kextract.runs.resume_store import comparable, images_sha256, reserved
-from kextract.runs.student import generator_batch
 from kextract.storage import read_info
 from kextract.storage.resume import Request, read_resume, resume_path, write_resume
 from kextract.teachers.ledger import Heading, open_ledger
@@ -129,7 +127,7 @@ def test_a_run_that_the_first_version_kept_goes_on_by_the_new_names_of_its_optio
     path, config = tmp_path / "model.weights.h5", DistillConfig()
     write_resume(resume_path(path), epoch(2), FORMAT_1)
     same = replace(config, inversion=replace(config.inversion, tv_weight=0.5))
-    batch = {"--synthesis-batch-size": generator_batch(same, LoadedTeacher())}
+    batch = {"--synthesis-batch-size": 128}
     assert go_on(path, comparable(same) | batch) is not None
     with pytest.raises(
         RequestError, match=r"has --tv-weight 0\.5, but asked for was --tv-weight 0"

@@ -46,7 +46,7 @@ def parser(name: str, monkeypatch: pytest.MonkeyPatch) -> Parse:
     """Return what parses words as the program does, but for what options have to do together."""
     found: list[Invocation[Any]] = []
     monkeypatch.delenv("KEXTRACT_DATA", raising=False)
-    monkeypatch.setattr(commands, "invoke", lambda name, *all: resolve(name, all))
+    monkeypatch.setattr("kextract.runs.invoke.invoke", lambda name, *all: resolve(name, all))
 
     def run(invocation: Invocation[Any]) -> None:
         """Keep what was asked for."""

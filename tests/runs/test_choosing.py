@@ -6,7 +6,8 @@ import pytest
 
 from kextract import runtime
 from kextract.methods.auto import Facts
-from kextract.runs.choosing import facts_of
+from kextract.runs.invoke import facts_of
+from kextract.runs.opening import look
 from tests.cli.program import kextract
 from tests.foreign.keras.examples import nested, save
 
@@ -36,8 +37,8 @@ def _no_tensorflow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_says_what_its_images_are_like_and_whether_it_normalizes(
     folder: Path, ending: str
 ) -> None:
-    assert facts_of(folder / f"plain.{ending}") == Facts((8, 9, 3), False)
-    assert facts_of(folder / f"normalized.{ending}") == Facts((16, 16, 1), True)
+    assert facts_of(look(folder / f"plain.{ending}")) == Facts((8, 9, 3), False)
+    assert facts_of(look(folder / f"normalized.{ending}")) == Facts((16, 16, 1), True)
 
 
 @pytest.mark.parametrize("name", ["plain.keras", "normalized.h5"])

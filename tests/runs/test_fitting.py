@@ -2,19 +2,19 @@ import io
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from kextract.config import DistillConfig
-from kextract.config.shared import Output
+from kextract.config.resolve import COMMAND_LINE, Layer
 from kextract.display.formats import PlainDisplay
 from kextract.errors import RequestError
 from kextract.records import EpochRecord, Event, Progress
 from kextract.runs import fitting
-from kextract.runs.fitting import continued, fitted, trials_told_to
-from kextract.runs.job import run_job
+from kextract.runs.fitting import continued, fitted
+from kextract.runs.invoke import invoke
+from kextract.runs.run import Run, Say
 
 SHAPE = (32, 32, 3)
 
@@ -45,31 +45,28 @@ def trial(config: DistillConfig) -> Iterator[Event]:
 
 def test_what_a_trial_asks_is_told_now_and_then() -> None:
     told: list[str] = []
-    with trials_told_to(told.append):
-        fitted(DistillConfig(), 10, 0.0, trial, SHAPE)
+    fitted(DistillConfig(), 10, 0.0, trial, SHAPE, told.append)
     assert told[0] == "before the minutes are fitted: asking the teacher, 1 of 40"
     assert 2 < len(told) < 10
 
 
 def test_a_run_shows_on_stderr_what_its_trial_asks(tmp_path: Path) -> None:
-    class Fitting:
+    class Fitting(Run):
         output = tmp_path / "student.weights.h5"
-        command = "kextract distill"
-        title = "student"
-        invocation: Any = SimpleNamespace(request=SimpleNamespace(strategy="none"))
-        names: ClassVar[dict[str, Any]] = {}
-        ledger = None
 
-        def check_output(self, *, replace: bool) -> None:
-            pass
-
-        def build(self, kept: object = None) -> Any:
-            fitted(DistillConfig(), 10, 0.0, trial, SHAPE)
+        def build(self, kept: object = None, say: Say = print) -> Any:
+            fitted(DistillConfig(), 10, 0.0, trial, SHAPE, say)
             raise RequestError("enough")
 
+        def train(self, earlier: object) -> Any: ...
+        def describe(self, history: object) -> Any: ...
+
+    given = {"teacher": "x.weights.h5", "method": "random"}
     shown = io.StringIO()
     with pytest.raises(RequestError, match="enough"):
-        run_job(Fitting(), Output(), PlainDisplay(io.StringIO(), shown))
+        Fitting(invoke("distill", Layer(COMMAND_LINE, given))).carry_out(
+            PlainDisplay(io.StringIO(), shown)
+        )
     assert "asking the teacher, 1 of 40" in shown.getvalue()
 
 
@@ -145,8 +142,7 @@ def test_of_large_images_a_trial_cuts_few_leaves_and_a_run_as_many_as_there_is_t
         tried.append(config.leaves)
         yield from cutting_slowly(config)
 
-    with trials_told_to(told.append):
-        config = fitted(DistillConfig(method="leaves"), 20, 0.0, trial, (224, 224, 3))
+    config = fitted(DistillConfig(method="leaves"), 20, 0.0, trial, (224, 224, 3), told.append)
     # As many pixels as 1,024 crops of 64x64 have.
     assert tried == [83]
     assert config.leaves is not None

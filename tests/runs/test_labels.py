@@ -20,8 +20,8 @@ from kextract.errors import DatasetError, RequestError
 from kextract.records import Note
 from kextract.runs.invoke import invoke
 from kextract.runs.opening import Teacher, open_teacher
-from kextract.runs.preparing import prepare_student
 from kextract.runs.reporting import write_report
+from kextract.runs.student import StudentRun
 from kextract.storage import write_checkpoint
 from kextract.storage.info import OWN_ARCHITECTURE
 from tests.storage.examples import INFO
@@ -159,7 +159,7 @@ def test_a_teacher_of_other_classes_cannot_be_agreed_with(pets: Path) -> None:
 def test_students_are_measured_on_labels_that_are_their_teacher_s(pets: Path) -> None:
     given = {"teacher": pets / "pets.weights.h5", "dataset": str(pets / "two")}
     given |= {"method": "random", "student": "lenet5"}
-    plan = prepare_student(invoke("distill", Layer(COMMAND_LINE, given)))
+    plan = StudentRun(invoke("distill", Layer(COMMAND_LINE, given)))
     assert plan.validation is not None
     rows = plan.validation.x[:, :, 0, 0].argmax(axis=1)
     assert plan.validation.y.tolist() == (rows // 5).tolist()

@@ -10,7 +10,7 @@ import pytest
 
 from kextract.errors import RequestError
 from kextract.records import Event, Note
-from kextract.runs.own_network import OwnNetwork, own_network
+from kextract.runs.memory import OwnNetwork, own_network
 from tests.foreign.keras.examples import save
 
 L = keras.layers

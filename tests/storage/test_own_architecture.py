@@ -46,7 +46,7 @@ def described_as(path: Path, architecture: Any) -> None:
 def test_the_network_is_built_again_from_the_file_alone(made: Any, path: Path) -> None:
     model = made()
     write_checkpoint(path, model, OWN)
-    again = load_model(path, info(path), precision="float32")
+    again, _ = load_model(path, info(path), precision="float32")
     seen = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 1)).astype(np.float32)
     np.testing.assert_allclose(again(seen), model(seen), rtol=1e-4, atol=1e-5)
 

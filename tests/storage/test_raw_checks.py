@@ -26,8 +26,13 @@ def first_free_block(data: bytes | bytearray) -> tuple[int, int]:
     return start + head, head
 
 
+def look_through(path: Path) -> None:
+    with path.open("rb") as file:
+        check_raw(file)
+
+
 def test_a_sound_file_passes(path: Path) -> None:
-    check_raw(path)
+    look_through(path)
 
 
 def test_a_free_list_that_runs_in_a_circle_is_refused_and_not_followed(path: Path) -> None:
@@ -43,14 +48,14 @@ def test_a_free_list_that_runs_in_a_circle_is_refused_and_not_followed(path: Pat
 def test_numbers_that_spell_the_name_of_a_heap_do_no_harm(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["layers/dense/vars/1"] = np.frombuffer(b"HEAP" * 1000, "<f4")
-    check_raw(path)
+    look_through(path)
 
 
 def test_a_file_full_of_heaps_is_refused_soon(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"HEAP" * (MAX_STEPS + 10))
     started = time.perf_counter()
     with pytest.raises(Refused, match="more than 200000 heaps"):
-        check_raw(path)
+        look_through(path)
     assert time.perf_counter() - started < 2
 
 
@@ -68,7 +73,7 @@ def test_files_of_every_superblock_in_use_pass(tmp_path: Path) -> None:
         path = tmp_path / f"{version}.h5"
         with h5py.File(path, "w", libver=version) as file:
             file["x"] = np.zeros(3, "<f4")
-        check_raw(path)
+        look_through(path)
 
 
 def with_text(path: Path) -> bytes:
@@ -90,9 +95,9 @@ def test_a_heap_of_texts_that_leads_elsewhere_is_refused(
 ) -> None:
     path = tmp_path / "x.h5"
     data = bytearray(with_text(path))
-    check_raw(path)
+    look_through(path)
     at = data.find(b"GCOL") + place
     data[at : at + len(value)] = value
     path.write_bytes(data)
     with pytest.raises(Refused, match=says):
-        check_raw(path)
+        look_through(path)

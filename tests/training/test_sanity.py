@@ -47,7 +47,7 @@ def test_a_trained_teacher_is_not_doubted(name: str, recipe: str) -> None:
     path = ROOT / "checkpoints" / f"{name}.weights.h5"
     info = read_info(path)
     assert info is not None
-    model = load_model(path, info, precision="float32")
+    model, _ = load_model(path, info, precision="float32")
     assert doubt(model, info.input_shape, recipe) is None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from kextract.errors import Refused
-from kextract.hdf5.safe_hdf5 import MAX_FILE_BYTES
+from kextract.hdf5.safe_hdf5 import MAX_FILE_BYTES, OpenFile, opened, path_of
 from kextract.text import printable
 
 CONFIG = "config.json"
@@ -66,38 +66,33 @@ class Container:
             raise Refused(f"'{name}' is shorter than it declares")
 
 
-def is_archive(path: Path) -> bool:
+def is_archive(where: Path | OpenFile) -> bool:
     """Tell whether a file is meant as a Keras archive: by its name, or by its first bytes."""
-    if path.suffix == ".keras":
+    if path_of(where).suffix == ".keras":
         return True
     try:
-        # A pipe would wait for a writer to it.
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        with path.open("rb") as file:
-            return file.read(len(SIGNATURE)) == SIGNATURE
-    except OSError:
+        with opened(where) as file:
+            file.raw.seek(0)
+            return file.raw.read(len(SIGNATURE)) == SIGNATURE
+    except (OSError, Refused):
         return False
 
 
 @contextmanager
-def open_container(path: Path) -> Iterator[Container]:
+def open_container(file: OpenFile) -> Iterator[Container]:
     """Open an archive and check all that it declares. Raises Refused and what zipfile raises."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise Refused("is not a regular file")
-    if status.st_size > MAX_FILE_BYTES:
-        raise Refused(f"has {status.st_size} bytes; at most {MAX_FILE_BYTES} are read")
-    with path.open("rb") as file:
-        directory = _check_end(file, status.st_size)
-        with zipfile.ZipFile(file) as archive:
-            _check_members(archive.infolist())
-            _check_places(file, archive.infolist(), directory)
-            yield Container(archive)
+    if file.size > MAX_FILE_BYTES:
+        raise Refused(f"has {file.size} bytes; at most {MAX_FILE_BYTES} are read")
+    directory = _check_end(file.raw, file.size)
+    with zipfile.ZipFile(file.raw) as archive:
+        _check_members(archive.infolist())
+        _check_places(file.raw, archive.infolist(), directory)
+        yield Container(archive)
 
 
 def _check_end(file: IO[bytes], size: int) -> int:
     """Check the first and the last bytes; give where the directory of the archive begins."""
+    file.seek(0)
     if file.read(len(SIGNATURE)) != SIGNATURE:
         raise Refused("is not a Keras archive: it does not begin as a zip file does")
     if size < _END.size + _LOCATOR_BYTES:

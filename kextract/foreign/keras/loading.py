@@ -33,7 +33,7 @@ from kextract.foreign.keras.graph import (
 from kextract.foreign.keras.tensors import Tensors, TensorsByLayer, TensorsByPath
 from kextract.foreign.keras.tfjs import ENDING, read_tfjs
 from kextract.foreign.keras.upgrading import upgrade
-from kextract.hdf5.safe_hdf5 import open_checked
+from kextract.hdf5.safe_hdf5 import OpenFile, open_checked, opened, path_of
 from kextract.models.axes import Shape
 from kextract.models.heads import MAX_CLASSES, Head
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
@@ -83,7 +83,7 @@ class ArchiveInfo:
 
 
 def load_archive(
-    path: Path,
+    where: Path | OpenFile,
     *,
     input_range: Preprocessing | None = PIXELS,
     precision: str = "float32",
@@ -99,7 +99,8 @@ def load_archive(
     no classifier of images, RequestError for an `input_range` of other channels, and
     SeveralOutputsError where an output has to be chosen.
     """
-    with _refused(path), _opened(path) as source:
+    path = path_of(where)
+    with _refused(path), _opened(where) as source:
         description = clean_model(source.config)
         shape = shape_of_images(description)
         check_graph(description)
@@ -150,22 +151,22 @@ def load_archive(
         return adapt(network, shape, head=head, input_range=taken), info
 
 
-def facts_of_archive(path: Path) -> tuple[Shape, bool]:
+def facts_of_archive(where: Path | OpenFile) -> tuple[Shape, bool]:
     """Give the shape of the images that a classifier takes, and whether it normalizes batches.
 
     Only its description is read: TensorFlow is not needed. Raises CheckpointError.
     """
-    with _refused(path), _opened(path) as source:
+    with _refused(path_of(where)), _opened(where) as source:
         description = clean_model(source.config)
         return shape_of_images(description), normalizes(description)
 
 
-def build_described(path: Path, description: Any) -> "keras.Model":
-    """Build the network, of float32, that a checkpoint in `path` describes; it gives logits.
+def build_described(where: Path | OpenFile, description: Any) -> "keras.Model":
+    """Build the network, of float32, that a checkpoint describes; it gives logits.
 
     The description is trusted no more than an untrusted file. Raises CheckpointError.
     """
-    with _refused(path), open_checked(path) as file:
+    with _refused(path_of(where)), open_checked(where) as file:
         if description is None:
             raise Refused("is too old to say what its network is like: train it again")
         cleaned = clean_model(description)
@@ -189,29 +190,30 @@ class _Source:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Source]:
-    if is_archive(path):
-        with open_container(path) as container:
-            about = parse(container.read(METADATA))
-            config = parse(container.read(CONFIG))
-            version = str(about.get("keras_version"))
-            if version.startswith("2."):
-                config = upgrade(config, version)
-            yield _Source("keras", version, config, partial(_extracted, path, container))
-        return
-    if path.suffix == ENDING:
-        version, config, weights = read_tfjs(path)
-        yield _Source("tfjs", version, config, lambda: nullcontext(weights))
-        return
-    with open_checked(path) as file:
-        if not file.has_attribute(MODEL_CONFIG):
-            raise Refused("holds no whole model: save it by model.save('x.keras')")
-        text = file.long_text_attribute(MODEL_CONFIG, LIMITS[CONFIG])
-        version = "2"
-        if file.has_attribute("keras_version"):
-            version = file.long_text_attribute("keras_version", _LONGEST_VERSION)
-        config = upgrade(parse(text.encode()), version)
-        yield _Source("hdf5", version, config, lambda: nullcontext(TensorsByLayer(file)))
+def _opened(where: Path | OpenFile) -> Iterator[_Source]:
+    with opened(where) as file:
+        if is_archive(file):
+            with open_container(file) as container:
+                about = parse(container.read(METADATA))
+                config = parse(container.read(CONFIG))
+                version = str(about.get("keras_version"))
+                if version.startswith("2."):
+                    config = upgrade(config, version)
+                yield _Source("keras", version, config, partial(_extracted, file.path, container))
+            return
+        if file.path.suffix == ENDING:
+            version, config, weights = read_tfjs(file)
+            yield _Source("tfjs", version, config, lambda: nullcontext(weights))
+            return
+        with open_checked(file) as checked:
+            if not checked.has_attribute(MODEL_CONFIG):
+                raise Refused("holds no whole model: save it by model.save('x.keras')")
+            text = checked.long_text_attribute(MODEL_CONFIG, LIMITS[CONFIG])
+            version = "2"
+            if checked.has_attribute("keras_version"):
+                version = checked.long_text_attribute("keras_version", _LONGEST_VERSION)
+            config = upgrade(parse(text.encode()), version)
+            yield _Source("hdf5", version, config, lambda: nullcontext(TensorsByLayer(checked)))
 
 
 @contextmanager

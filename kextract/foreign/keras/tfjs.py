@@ -7,7 +7,6 @@ exactly as many bytes as the shapes need.
 """
 
 import math
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from kextract.errors import Refused
 from kextract.foreign.keras.description import Json, parse
 from kextract.foreign.keras.tensors import last_names, of_layer
 from kextract.foreign.keras.upgrading import upgrade
-from kextract.hdf5.safe_hdf5 import MAX_FILE_BYTES
+from kextract.hdf5.safe_hdf5 import MAX_FILE_BYTES, OpenFile
 from kextract.hdf5.weights import variables_by_path
 from kextract.text import printable
 
@@ -63,17 +62,15 @@ class _Stored:
             return (numbers.astype(np.float64) * self.scale + self.least).astype(np.float32)
 
 
-def read_tfjs(path: Path) -> tuple[str, Json, "TensorsOfShards"]:
+def read_tfjs(file: OpenFile) -> tuple[str, Json, "TensorsOfShards"]:
     """Read a description: the version of Keras that wrote it, the model as Keras 3 has it.
 
     Nothing of the shards is read yet. Raises Refused.
     """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise Refused("is not a regular file")
-    if status.st_size > MAX_JSON_BYTES:
-        raise Refused(f"has {status.st_size} bytes; at most {MAX_JSON_BYTES} are read")
-    found = parse(path.read_bytes())
+    if file.size > MAX_JSON_BYTES:
+        raise Refused(f"has {file.size} bytes; at most {MAX_JSON_BYTES} are read")
+    file.raw.seek(0)
+    found = parse(file.raw.read())
     topology, manifest = found.get("modelTopology"), found.get("weightsManifest")
     if found.get("format") == "graph-model" or (isinstance(topology, dict) and "node" in topology):
         raise Refused(_GRAPH)
@@ -87,7 +84,7 @@ def read_tfjs(path: Path) -> tuple[str, Json, "TensorsOfShards"]:
     return (
         version,
         upgrade(model, version if version[:1].isdigit() else _OLD),
-        TensorsOfShards(path.parent, manifest),
+        TensorsOfShards(file.path.parent, manifest),
     )
 
 

@@ -1,10 +1,18 @@
-"""Networks that Python has in memory, checked before anything is done with them."""
+"""Networks that Python has in memory, checked before anything is done with them, and those of a
+user's own that are to be trained, out of a file or in memory.
+"""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
 from kextract.errors import RequestError
+from kextract.foreign.keras import load_archive
 from kextract.models.axes import image_shape
+from kextract.models.heads import SeveralOutputsError
+from kextract.records import Event
 from kextract.text import counted, one_line
 
 if TYPE_CHECKING:
@@ -130,3 +138,61 @@ def _alone(outputs: Any) -> Any:
 
     found = keras.tree.flatten(outputs)
     return found[0] if len(found) == 1 else outputs
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A network to train, and the one that the user gave where that is another."""
+
+    network: "keras.Model"
+    """Float32 images (n, h, w, c) in [-1, 1] to logits (n, k)."""
+    inside: "keras.Model | None" = None
+    """A copy of `given` without its last operation, within `network`."""
+    given: "keras.Model | None" = None
+
+    def following(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Pass a training's events on; however it ends, the given network has learnt as much."""
+        try:
+            yield from events
+        finally:
+            if self.given is not None and self.inside is not None:
+                self.given.set_weights(self.inside.get_weights())
+
+
+def own_network(
+    where: "Path | keras.Model",
+    flag: str,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    precision: str,
+) -> OwnNetwork:
+    """Take a network as it is to be trained: from images in [-1, 1] to logits.
+
+    One that ends in a softmax is trained without it. Raises RequestError, by `flag`, for an unfit
+    one.
+    """
+    try:
+        found = _trained(where, precision)
+    except SeveralOutputsError as error:
+        listed = ", ".join(f"{name} ({size})" for name, size in error.sizes.items())
+        raise RequestError(
+            f"{flag}: the network has {len(error.sizes)} outputs, {listed}; give one that has one"
+        ) from error
+    network = found.network
+    if (network.input_shape, network.output_shape) != ((None, *input_shape), (None, classes)):
+        raise RequestError(
+            f"{flag}: the network takes {network.input_shape} and gives {network.output_shape};"
+            f" expected {(None, *input_shape)} and {(None, classes)}"
+        )
+    return found
+
+
+def _trained(where: "Path | keras.Model", precision: str) -> OwnNetwork:
+    if isinstance(where, Path):
+        return OwnNetwork(load_archive(where, precision=precision)[0])
+    from kextract.foreign.keras.classifier import in_memory
+
+    found = in_memory(where)
+    if found.head.given == "logits" and found.network is where:
+        return OwnNetwork(where)
+    return OwnNetwork(found.classifier, found.network, where if found.is_copy else None)

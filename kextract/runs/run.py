@@ -1,0 +1,347 @@
+"""A training from its request to its checkpoint: of teachers and students, typed and in Python.
+
+`TeacherRun` and `StudentRun` are made of a request and refuse whatever can be refused without
+TensorFlow; `build` makes the networks, `train` yields what happens. In Python a run goes on while
+it is iterated over; `carry_out` locks the output, keeps, shows and publishes.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kextract import runtime
+from kextract.config.option import as_path
+from kextract.config.resolve import Invocation
+from kextract.config.shared import Output
+from kextract.datasets.dataset import Dataset
+from kextract.display import Display, RunHeader
+from kextract.display.base import Tee
+from kextract.display.metrics_file import MetricsFile
+from kextract.display.tensorboard import TensorBoard
+from kextract.errors import WorkerError
+from kextract.records import EpochRecord, Event, Note, Snapshot
+from kextract.replicas import Cluster, cluster_of
+from kextract.runs.resume_store import earlier_run, reserved
+from kextract.storage import CheckpointInfo, check_place, write_checkpoint
+from kextract.storage.resume import Request, resume_path
+from kextract.templates import fill
+from kextract.text import one_line
+
+if TYPE_CHECKING:
+    import keras
+
+T = TypeVar("T")
+Say = Callable[[str], object]
+
+
+class Run(ABC):
+    """A training that goes on while it is iterated over, and ends at the latest when asked for.
+
+    Iterating yields what happens as it happens: `Progress` after every update, an `EpochRecord`
+    after every epoch (0 is the untrained network) and a `Note` where something is worth a line.
+    Nothing is printed or written. What makes a run fail is raised again whenever its result is
+    asked for; one that was interrupted ends where it was.
+    """
+
+    invocation: Invocation[Any]
+    """All that was asked for, by option."""
+    output: Path
+    """The checkpoint to write."""
+    title: str
+    """What is trained, in a few words."""
+    names: Mapping[str, Any]
+    """What may stand in braces in the name of a file."""
+    ledger: Path | None = None
+    """Where the responses of a teacher are kept that is asked under a budget."""
+
+    header: RunHeader
+    """This and what follows is there when the run is built."""
+    network: "keras.Model"
+    """What is trained, in place."""
+    request: Request
+    """All that the result depends on, by flag."""
+    notes: tuple[str, ...] = ()
+    """What is worth a line before the first epoch."""
+    doubts: tuple[str, ...] = ()
+    """What may make the run worthless: said before anything else, and once more at the end."""
+
+    def __init__(self, invocation: Invocation[Any]) -> None:
+        self.invocation = invocation
+        self._history: list[EpochRecord] = []
+        self._events: Iterator[Event] | None = None
+        self._info: CheckpointInfo | None = None
+        self._plain: keras.Model | None = None
+        self._failure: Exception | None = None
+        self._ended = ""
+        self._numbers = Random(invocation.request.config.seed)
+
+    @abstractmethod
+    def build(self, kept: Request | None = None, say: Say = lambda text: None) -> None:
+        """Start TensorFlow and make everything that the run needs.
+
+        `kept` is what the unfinished run was asked for that is to be continued; `say` is given what
+        is worth a line on the way.
+        """
+
+    @abstractmethod
+    def train(self, earlier: Snapshot | None) -> Iterator[Event]:
+        """Train, from the start or from a snapshot, and yield what happens."""
+
+    @abstractmethod
+    def describe(self, history: tuple[EpochRecord, ...]) -> CheckpointInfo:
+        """Measure the trained network on the test images and say what there is to know."""
+
+    def last_words(self, last: EpochRecord) -> Iterable[str]:
+        """Say what is worth a line after the last epoch."""
+        del last
+        return ()
+
+    def check_beside(self) -> None:  # noqa: B027 - a teacher has none
+        """Refuse to replace files beside the output."""
+
+    def __repr__(self) -> str:
+        """Say what is taught by what, how far that is, and how good the last epoch was."""
+        parts = [self.title, self._place()]
+        if self._history:
+            last = self._history[-1]
+            metrics = {"accuracy": last.accuracy, "agreement": last.agreement}
+            metrics["unseen agreement"] = last.details.get("unseen_agreement")
+            parts += [f"{name} {v:.3f}" for name, v in metrics.items() if v is not None]
+        return f"<kextract run: {', '.join(parts)}>"
+
+    def __iter__(self) -> Iterator[Event]:
+        """Continue the training; what was yielded before is not yielded again."""
+        while (event := self._next()) is not None:
+            if not isinstance(event, Snapshot):
+                yield event
+
+    @property
+    def model(self) -> "keras.Model":
+        """The trained network: float32 images (n, h, w, c) in [-1, 1] to logits (n, k)."""
+        self._finish()
+        return self.network
+
+    @property
+    def student(self) -> "keras.Model":
+        """A copy of `model` in Keras's own layers and float32, for any use outside of kextract."""
+        if self._plain is None:
+            model = self.model
+            with runtime.as_guest(self._numbers):
+                from kextract.models.cloning import plain
+
+                self._plain = plain(model)
+        return self._plain
+
+    @property
+    def history(self) -> tuple[EpochRecord, ...]:
+        """What was measured after each epoch, from epoch 0 on."""
+        self._finish()
+        return tuple(self._history)
+
+    @property
+    def info(self) -> CheckpointInfo:
+        """All that a checkpoint says, `info.test` with the metrics on the test images included."""
+        history = self.history
+        if self._info is None:
+            with runtime.as_guest(self._numbers):
+                self._info = self.describe(history)
+        return self._info
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write a checkpoint (.weights.h5), whole or not at all.
+
+        Raises RequestError for a file that exists, and for a network that no checkpoint can hold;
+        StorageError where it cannot be written.
+        """
+        place = as_path(path)
+        check_place(place, overwrite)
+        info = self.info
+        with runtime.as_guest(self._numbers):
+            write_checkpoint(place, self.model, info, overwrite=overwrite)
+
+    def events(self, earlier: Snapshot | None = None) -> Iterator[Event]:
+        """Train what was built: notes, the records of an `earlier` part, and what happens."""
+        yield from map(Note, self.notes)
+        self._history = list(earlier.history) if earlier else []
+        yield from tuple(self._history)
+        for event in self.train(earlier):
+            if isinstance(event, EpochRecord):
+                self._history.append(event)
+            yield event
+        yield from map(Note, self.last_words(self._history[-1]))
+
+    def carry_out(self, display: Display) -> None:
+        """Keep and show every epoch, and write the checkpoint in the end.
+
+        With `--resume`, an unfinished run is continued; with `--skip-existing` too, where there is
+        one, and a finished one is left alone.
+        """
+        place: Output = self.invocation.request.output
+        cluster = cluster_of(self.invocation.request.strategy)
+        kept = place.skip_existing and os.path.lexists(resume_path(self.output))
+        skipped = place.skip_existing and os.path.lexists(self.output)
+        resume = place.resume or kept
+        if cluster is not None and not cluster.is_chief:
+            if not skipped:
+                self._assist(cluster, resume=resume, overwrite=place.overwrite)
+            return
+        if skipped:
+            with display:
+                display.note(f"'{self.output}' is there already: skipped")
+                display.finish((), {"checkpoint": str(self.output)})
+            return
+        replaced = place.overwrite or resume
+        with reserved(
+            self.output,
+            resume=resume,
+            overwrite=place.overwrite,
+            command=self.invocation.command_line(),
+            ledger=self.ledger,
+        ) as store:
+            if not replaced:
+                self.check_beside()
+            display = self._with_files(display, place, resume=resume)
+            if cluster is not None:
+                display.note(f"chief of {len(cluster.workers)} workers, with {_listed(cluster)}")
+            self.build(store.earlier_request, display.note)
+            earlier = store.begin(self.request, self.header.epochs)
+            self._check_workers(earlier)
+            with display:
+                for text in self.doubts:
+                    display.note(text)
+                display.start(self.header)
+                for event in self.events(earlier):
+                    if isinstance(event, Snapshot):
+                        store.keep(event)
+                    else:
+                        display.show(event)
+                for text in self.doubts:
+                    display.note(text)
+                info = self.describe(tuple(self._history))
+                write_checkpoint(self.output, self.network, info, overwrite=replaced)
+                store.end(extendable=place.extendable)
+                display.finish(self._history, outcome(self.output, info.test))
+
+    def _with_files(self, display: Display, place: Output, *, resume: bool) -> Display:
+        """Add the files that listen. Raises RequestError where one of them cannot."""
+        listeners: list[Display] = []
+        about = {"overwrite": place.overwrite, "resume": resume}
+        if place.metrics is not None:
+            path = fill(str(place.metrics), self.names, "--metrics")
+            listeners.append(MetricsFile(path, **about))
+        if place.tensorboard is not None:
+            folder = fill(str(place.tensorboard), self.names, "--tensorboard")
+            listeners.append(TensorBoard(folder, **about))
+        return Tee(display, *listeners) if listeners else display
+
+    def _assist(self, cluster: Cluster, *, resume: bool, overwrite: bool) -> None:
+        """Compute along with the chief of several workers, who alone shows the run and writes.
+
+        An unfinished run is read from the chief's file.
+        """
+        text = f"worker {cluster.index} of {len(cluster.workers)}, with {_listed(cluster)}"
+        print(text, file=sys.stderr, flush=True)
+        try:
+            kept = earlier_run(self.output, resume=resume, overwrite=overwrite)
+            self.build(kept.request if kept else None)
+            earlier = kept.snapshot if kept else None
+            self._check_workers(earlier)
+            for _ in self.events(earlier):
+                pass
+        except WorkerError as error:
+            raise WorkerError(f"{error}; the chief keeps the finished epochs") from error
+
+    def _check_workers(self, earlier: Snapshot | None = None) -> None:
+        """Raise RequestError unless all workers do the same, from the same epoch on."""
+        strategy = self.invocation.request.strategy
+        if cluster_of(strategy) is None:
+            return
+        from kextract.training.updating import check_alike
+
+        begun = earlier.history[-1].epoch if earlier else 0
+        text = json.dumps([*sorted(self.request.items()), begun])
+        digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
+        check_alike(runtime.strategy(strategy), digest)
+
+    def _next(self) -> Event | None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            with runtime.as_guest(self._numbers):
+                if self._events is None:
+                    self.build()
+                    self._check_workers()
+                    self._events = self.events()
+                event = next(self._events, None)
+        except Exception as error:
+            self._failure, self._ended = error, "failed"
+            raise
+        except BaseException:
+            # What has begun cannot be continued in the middle of an update.
+            self._ended = "interrupted" if self._events is not None else ""
+            raise
+        if event is None:
+            self._ended = self._ended or "finished"
+        return event
+
+    def _finish(self) -> None:
+        for _ in self:
+            pass
+
+    def _place(self) -> str:
+        if self._events is None:
+            return self._ended or "not begun"
+        done = self._history[-1].epoch if self._history else 0
+        place = f"epoch {done} of {self.header.epochs}"
+        return f"{self._ended} at {place}" if self._ended else place
+
+
+def follow(
+    work: Generator[Event, None, T], see: Callable[[Event], object] = lambda event: None
+) -> T:
+    """Do work that has a result, and return that; `see` is given what happens on the way."""
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        see(event)
+
+
+def final_scores(
+    model: "keras.Model", data: Dataset | None, teacher: "keras.Model | None" = None
+) -> dict[str, float]:
+    """Measure a finished model on the test images, which nothing else has seen; nothing without."""
+    from kextract.training.evaluation import Predictor, score
+
+    if data is None or data.x_test is None or data.y_test is None:
+        return {}
+    predictor = Predictor(model)
+    scores = score(
+        predictor.logits(data.x_test),
+        data.y_test,
+        penalty=predictor.penalty(),
+        teacher=Predictor(teacher).logits(data.x_test) if teacher is not None else None,
+    )
+    return {name: value for name, value in asdict(scores).items() if value is not None}
+
+
+def outcome(path: Path, test: Mapping[str, float]) -> dict[str, Any]:
+    """Say where a finished model is and how good it is on the test images."""
+    shown = ("loss", "accuracy", "agreement")
+    return {
+        "checkpoint": str(path),
+        **{f"test_{name}": test[name] for name in shown if name in test},
+    }
+
+
+def _listed(cluster: Cluster) -> str:
+    return ", ".join(map(one_line, cluster.others))

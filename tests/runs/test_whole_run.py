@@ -1,0 +1,125 @@
+"""A distillation from argv on: its teacher is opened once, and it is few calls to the gradient."""
+
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from kextract.config.resolve import COMMAND_LINE, Layer
+from kextract.runs.invoke import invoke
+from kextract.runs.student import StudentRun
+from kextract.storage import write_checkpoint
+from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
+from tests.cli.program import kextract
+from tests.foreign.keras.examples import save
+from tests.storage.examples import INFO
+
+ROOT = Path(__file__).parents[2]
+OWN = replace(
+    INFO,
+    kind="teacher",
+    model=OWN_ARCHITECTURE,
+    pooling="none",
+    input_shape=(16, 16, 1),
+    dataset=NO_DATASET,
+    config={},
+)
+_opened: list[str] | None = None
+
+
+def _note(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _opened is not None and isinstance(arguments[0], str | bytes):
+        name = arguments[0]
+        _opened.append(name if isinstance(name, str) else name.decode())
+
+
+# It stays as long as the process does, and costs nothing while nobody looks.
+sys.addaudithook(_note)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The names of all files that are opened, by Python and by HDF5."""
+    names: list[str] = []
+    real = h5py.h5f.open
+
+    def counted(name: Any, *args: Any, **more: Any) -> Any:
+        names.append(str(name))
+        return real(name, *args, **more)
+
+    monkeypatch.setattr(h5py.h5f, "open", counted)
+    monkeypatch.setattr(sys.modules[__name__], "_opened", names)
+    yield names
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Path:
+    """A folder with one network in three kinds of files."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("teachers")
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((16, 16, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    model = keras.Sequential(layers)
+    write_checkpoint(folder / "x.weights.h5", model, OWN)
+    save(model, folder / "x.keras")
+    save(model, folder / "x.hdf5")
+    return folder
+
+
+def calls_on_the_page() -> list[tuple[str, ...]]:
+    """Give file, function and line of each call that docs/architecture.md walks through."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    section = page.split("## From the command line to the gradient\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| `(kextract/[^`]+)` \| `(\w+)` \| `([^`]+)` \|", section, re.MULTILINE)
+
+
+def test_a_distillation_opens_its_teacher_once_and_takes_the_calls_of_the_page(
+    folder: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kextract.training.updating import train_step
+
+    walked: list[traceback.StackSummary] = []
+
+    def watched(*args: Any) -> Any:
+        walked.append(traceback.extract_stack())
+        return train_step(*args)
+
+    monkeypatch.setattr("kextract.training.student.train_step", watched)
+    done = kextract(
+        *("distill", "x.weights.h5", "--student", "tiny", "--method", "random", "--epochs", "1"),
+        *("--steps-per-epoch", "1", "--batch-size", "4", "--output", "y.weights.h5"),
+        cwd=folder,
+    )
+    assert done.code == 0, done.stderr
+    assert len([name for name in opened if name.endswith("x.weights.h5")]) == 1
+    ours = [
+        (Path(frame.filename).relative_to(ROOT).as_posix(), frame.name, frame.line)
+        for frame in walked[0]
+        if Path(frame.filename).is_relative_to(ROOT / "kextract")
+    ]
+    assert ours == calls_on_the_page()
+    assert len(ours) < 15
+
+
+@pytest.mark.parametrize("name", ["x.weights.h5", "x.keras", "x.hdf5"])
+def test_a_teacher_is_read_as_it_was_when_its_method_was_chosen(
+    name: str, folder: Path, tmp_path: Path, opened: list[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes((folder / name).read_bytes())
+    opened.clear()
+    given = {"teacher": path, "student": "tiny"}
+    invocation = invoke("distill", Layer(COMMAND_LINE, given))
+    path.unlink()
+    teacher, _ = StudentRun(invocation).teacher.load("float32")
+    assert len([each for each in opened if each.endswith(name)]) == 1
+    images = np.zeros((2, 16, 16, 1), np.float32)
+    assert teacher(images).shape == (2, 3)
