@@ -55,6 +55,8 @@ class Stream(Enum):
     """Which made-up images a student is measured on."""
     LIMITED = (18, 0)
     """Which training images are used where not all of them are."""
+    CANVAS = (19, 1)
+    """A canvas of dead leaves that questions are cut out of, by its number."""
 
     def __init__(self, number: int, counts: int) -> None:
         self.number = number

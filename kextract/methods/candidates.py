@@ -1,7 +1,10 @@
-"""Candidates: the images that questions are selected from, of three kinds."""
+"""Candidates: the images that questions are selected from, of three kinds.
+
+Each is made from a few numbers of 32 bits, its recipe, which is what a ledger keeps of it.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 import numpy as np
@@ -10,14 +13,29 @@ from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.datasets.images import Pixels, fitted, unscale
+from kextract.errors import RequestError
 from kextract.graph import compiled
+from kextract.hdf5.weights import sha256_of_tensors
 from kextract.methods.auto import are_drawings
-from kextract.methods.canvases import CROP_PARAMETERS, SMALLEST_AREA, Cutter
-from kextract.methods.leaves import like_missing_classes, paint_canvases
+from kextract.methods.canvases import (
+    CROP_PARAMETERS,
+    SMALLEST_AREA,
+    CropParameters,
+    Cutter,
+    canvas,
+)
+from kextract.methods.leaves import (
+    CANVAS_SIDE,
+    CROPS_OF_A_CANVAS,
+    MOST_CANVASES,
+    like_missing_classes,
+)
 from kextract.methods.shapes import draw_shapes
 from kextract.models.axes import Shape
-from kextract.records import Event
+from kextract.records import Event, Progress
 from kextract.seeds import Stream, random_generator
+from kextract.teachers.ledger import Ledger
+from kextract.teachers.questions import Recipes, Source
 
 COLLAGES = 0.5
 """Share of crops that a part of another crop is pasted into."""
@@ -25,156 +43,229 @@ LIKE_RARE = 0.5
 """Share of crops that are like those nearest to classes that are rare."""
 REMEMBERED = 4096
 """Crops that others are made like."""
+CROP_NUMBERS = 2 * CROP_PARAMETERS + 4
+"""A crop, another one, and the sides (h, w) and place of the part of it that is pasted."""
+DRAWN_TOGETHER = 64
+"""Shapes that are drawn from one seed."""
+LEVELS = 1 << 32
+"""Of a number in a recipe."""
 
 Floats = NDArray[np.floating]
 
 
 class Candidates(ABC):
-    """Draws images that may become questions.
+    """Draws recipes that may become questions, and makes their images.
 
-    They follow from the random numbers and from the predictions of the same round.
+    Recipes follow from the random numbers and from the predictions of the same round, an image from
+    its recipe and the source.
     """
 
-    def begin(self, epoch: int) -> Iterable[Event]:
-        """Begin a round: make what images are drawn from, if it is missing; forget predictions."""
+    source: Source
+
+    def begin(self, epoch: int, count: int) -> Iterable[Event]:
+        """Begin a round of a run with `count` questions in all; forget predictions."""
         return ()
 
     @abstractmethod
-    def draw(self, random: np.random.Generator, count: int, known: Collection[int]) -> Pixels:
-        """Return uint8 (count, h, w, c), none of which has a `fingerprint` in `known`."""
+    def draw(self, random: np.random.Generator, count: int, known: Recipes) -> Recipes:
+        """Return recipes (count, numbers); `known` ones are of questions already."""
 
-    def observe(self, probabilities: Floats) -> None:  # noqa: B027 - not all kinds can use them
-        """Draw more of rare classes, by the predictions (count, k) of the images drawn last."""
+    @abstractmethod
+    def make(self, recipes: Recipes) -> Pixels:
+        """Make the images of any recipes (n, numbers): uint8 (n, h, w, c)."""
+
+    def observe(self, recipes: Recipes, probabilities: Floats) -> None:  # noqa: B027
+        """Draw more of rare classes from now on, where a kind can, by predictions (n, k)."""
 
 
-def make_candidates(config: DistillConfig, shape: Shape, canvases: Pixels | None) -> Candidates:
+def make_candidates(
+    config: DistillConfig, shape: Shape, canvases: Pixels | None, ledger: Ledger
+) -> Candidates:
     """Make the candidates of a configuration: given ones, those it names, or those that suit.
 
-    `shape` is that of the teacher's images; `canvases` are given images, see `GivenCandidates`.
+    `shape` is that of the teacher's images; `canvases` are given images, see `GivenCandidates`. A
+    ledger with questions is continued by what made them. Raises RequestError where that is not what
+    was requested.
     """
-    kind = config.queries.questions
+    found = ledger.source if ledger.counts.asked else None
+    kind = "images" if canvases is not None else config.queries.questions
+    kind = kind or (found.kind if found else "shapes" if are_drawings(shape) else "leaves")
+    seed = found.seed if found else config.seed
+    made: Candidates | None = None
     if canvases is not None:
-        return GivenCandidates(canvases, shape)
-    if kind == "shapes" or (kind is None and are_drawings(shape)):
-        return ShapeCandidates(shape)
-    return LeafCandidates(shape, config.seed, config.queries.query_budget)
-
-
-def fingerprint(image: Pixels) -> int:
-    """Return a number that tells an image from others, within this process."""
-    return hash(image.tobytes())
+        made = GivenCandidates(canvases, shape)
+    elif kind != "images":
+        made = {"shapes": ShapeCandidates, "leaves": LeafCandidates}[kind](shape, seed)
+    if made is None or (found and found != made.source):
+        assert found, "images were requested without any, and refused"
+        needed = "--images with the same images" if found.images else f"--questions {found.kind}"
+        raise RequestError(
+            f"--ledger: the questions of '{ledger.path}' are {found.kind}, not made as those that"
+            f" are requested: pass {needed}, or name another file"
+        )
+    return made
 
 
 class ShapeCandidates(Candidates):
-    """Blobs and strokes, of which no two are equal."""
+    """Blobs and strokes: a seed, and the place among what is drawn from it."""
+
+    def __init__(self, shape: Shape, seed: int) -> None:
+        self.source = Source("shapes", seed, numbers=2)
+        self._shape = shape
+        self._draw = _compile_draw((DRAWN_TOGETHER, *shape))
+
+    def draw(self, random: np.random.Generator, count: int, known: Recipes) -> Recipes:
+        """Draw as many seeds as it takes."""
+        places = np.arange(count, dtype=np.uint32)
+        seeds = random.integers(0, LEVELS, -(-count // DRAWN_TOGETHER), np.uint32)
+        return np.stack([seeds[places // DRAWN_TOGETHER], places % DRAWN_TOGETHER], axis=1)
+
+    def make(self, recipes: Recipes) -> Pixels:
+        """Draw shapes."""
+        images = np.empty((len(recipes), *self._shape), np.uint8)
+        for seed in np.unique(recipes[:, 0]):
+            rows = np.flatnonzero(recipes[:, 0] == seed)
+            drawn = self._draw(np.array([self.source.seed, seed], np.uint32).view(np.int32))
+            images[rows] = unscale(drawn.numpy()[recipes[rows, 1] % DRAWN_TOGETHER])
+        return images
+
+
+class CropCandidates(Candidates):
+    """Crops of canvases, half of them with a part of another crop; more like rare classes."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
-
-    def draw(self, random: np.random.Generator, count: int, known: Collection[int]) -> Pixels:
-        """Draw shapes."""
-        draw = _compile_draw((count, *self._shape))
-        return unscale(draw(random.integers(0, 2**31, 2, np.int32)).numpy())
-
-
-class Crops:
-    """Crops of canvases, more of those that look like rare classes."""
-
-    def __init__(self, cutter: Cutter) -> None:
-        self._cutter = cutter
-        self.forget()
-
-    def forget(self) -> None:
-        """Cut anywhere again."""
-        self._last = self._parameters = np.empty((0, CROP_PARAMETERS))
+        self._cutter: Cutter | None = None
+        self._parameters: CropParameters = np.empty((0, CROP_PARAMETERS))
         self._probabilities: Floats | None = None
 
-    def cut(self, random: np.random.Generator, count: int) -> Pixels:
-        """Return uint8 (count, h, w, c); `COLLAGES` of them hold a part of the next one."""
-        parameters = random.random((count, CROP_PARAMETERS))
+    def draw(self, random: np.random.Generator, count: int, known: Recipes) -> Recipes:
+        """Draw crops, some of which are like crops of rare classes."""
+        parameters = self._anywhere(random, count)
         if self._probabilities is not None:
             some = int(count * LIKE_RARE)
             parameters[:some] = like_missing_classes(
                 random, self._parameters, self._probabilities, some
             )
-        self._last = random.permutation(parameters)
-        crops = self._cutter.cut(self._last)
-        inside = random.random((count, 1, 1)) < COLLAGES
-        for axis in (1, 2):
-            size = crops.shape[axis]
-            side = size * random.uniform(0.25, 0.75, (count, 1))
-            rows = np.arange(size) + 0.5 - (size - side) * random.random((count, 1))
-            inside = inside & np.expand_dims((rows > 0) & (rows < side), 3 - axis)
-        pasted: Pixels = np.where(inside[..., None], np.roll(crops, 1, axis=0), crops)
-        return pasted
+        parameters = random.permutation(parameters)
+        collage = random.random((count, 1)) < COLLAGES
+        pasted = np.where(collage, np.roll(parameters, 1, axis=0), parameters)
+        drawn = np.concatenate([parameters, pasted, random.random((count, 4))], axis=1)
+        words: Recipes = np.minimum(drawn * LEVELS, LEVELS - 1).astype(np.uint32)
+        return words
 
-    @property
-    def count(self) -> int:
-        """How many were cut last."""
-        return len(self._last)
+    def make(self, recipes: Recipes) -> Pixels:
+        """Cut crops, each once, and paste parts of them into each other."""
+        crops, part = np.split(recipes / LEVELS, [2 * CROP_PARAMETERS], axis=1)
+        pairs = crops.reshape(-1, CROP_PARAMETERS)
+        single, index = np.unique(pairs, axis=0, return_inverse=True)
+        ground, pasted = np.moveaxis(self._cut(single)[index.reshape(-1, 2)], 1, 0)
+        inside = np.ones((len(recipes), 1, 1), np.bool_)
+        for axis, size in enumerate(self._shape[:2]):
+            side = size * (0.25 + 0.5 * part[:, axis, None])
+            rows = np.arange(size) + 0.5 - (size - side) * part[:, axis + 2, None]
+            inside = inside & np.expand_dims((rows > 0) & (rows < side), 2 - axis)
+        made: Pixels = np.where(inside[..., None], pasted, ground)
+        return made
 
-    def observe(self, probabilities: Floats) -> None:
-        """Remember the predicted probabilities (n, k) of the crops that were cut last."""
+    def observe(self, recipes: Recipes, probabilities: Floats) -> None:
+        """Remember what crops were taken for."""
         before = probabilities[:0] if self._probabilities is None else self._probabilities
         self._probabilities = np.concatenate([before, probabilities])[-REMEMBERED:]
-        self._parameters = np.concatenate([self._parameters, self._last])[-REMEMBERED:]
+        drawn = recipes[:, :CROP_PARAMETERS] / LEVELS
+        self._parameters = np.concatenate([self._parameters, drawn])[-REMEMBERED:]
+
+    def _forget(self) -> None:
+        self._parameters, self._probabilities = self._parameters[:0], None
+
+    def _anywhere(self, random: np.random.Generator, count: int) -> CropParameters:
+        return random.random((count, CROP_PARAMETERS))
+
+    def _cut(self, parameters: CropParameters) -> Pixels:
+        assert self._cutter is not None, "there are canvases"
+        return self._cutter.cut(parameters)
 
 
-class LeafCandidates(Candidates):
-    """Crops of dead leaves, of which no two are equal."""
+class LeafCandidates(CropCandidates):
+    """Crops of dead leaves; of a sequence of canvases, as many are painted as are needed."""
 
-    def __init__(self, shape: Shape, seed: int, count: int) -> None:
-        """Take the shape of the images and how many of them become questions."""
-        self._shape, self._seed, self._count = shape, seed, count
-        self._crops: Crops | None = None
+    def __init__(self, shape: Shape, seed: int) -> None:
+        super().__init__(shape)
+        self.source = Source("leaves", seed, numbers=CROP_NUMBERS)
+        self._canvases: list[Pixels] = []
+        self._used = 0
 
-    def begin(self, epoch: int) -> Iterator[Event]:
-        """Paint the canvases in the first round."""
-        if self._crops is None:
-            random = random_generator(Stream.LEAVES, self._seed)
-            canvases = yield from paint_canvases(random, self._count, self._shape[-1], epoch)
-            self._crops = Crops(Cutter(canvases, *self._shape[:2]))
-        self._crops.forget()
+    def begin(self, epoch: int, count: int) -> Iterator[Event]:
+        """Paint the canvases that so many questions are cut from, if they are missing."""
+        self._forget()
+        self._used = min(MOST_CANVASES, -(-count // CROPS_OF_A_CANVAS))
+        for number in range(len(self._canvases), self._used):
+            self._paint(number + 1)
+            yield Progress(epoch, "painting leaves", number + 1, self._used, 0)
 
-    def draw(self, random: np.random.Generator, count: int, known: Collection[int]) -> Pixels:
-        """Cut crops."""
-        assert self._crops is not None, "begun before"
-        return self._crops.cut(random, count)
+    def _anywhere(self, random: np.random.Generator, count: int) -> CropParameters:
+        """Leave out the canvases that a run of few questions does not paint."""
+        parameters = super()._anywhere(random, count)
+        parameters[:, 0] *= self._used / MOST_CANVASES
+        return parameters
 
-    def observe(self, probabilities: Floats) -> None:
-        """Cut more like those of rare classes."""
-        assert self._crops is not None, "begun before"
-        self._crops.observe(probabilities)
+    def _cut(self, parameters: CropParameters) -> Pixels:
+        numbers = (parameters[:, 0] * MOST_CANVASES).astype(int)
+        self._paint(numbers.max(initial=-1) + 1)
+        if self._cutter is None or self._cutter.canvases < len(self._canvases):
+            self._cutter = Cutter(np.stack(self._canvases), *self._shape[:2])
+        placed = parameters.copy()
+        placed[:, 0] = (numbers + 0.5) / len(self._canvases)
+        return self._cutter.cut(placed)
+
+    def _paint(self, count: int) -> None:
+        for number in range(len(self._canvases), count):
+            random = random_generator(Stream.CANVAS, self.source.seed, number)
+            self._canvases.append(unscale(canvas(random, CANVAS_SIDE, self._shape[-1])))
 
 
-class GivenCandidates(Candidates):
-    """Given images: as they are while there are enough to select from, then also crops."""
+class GivenCandidates(CropCandidates):
+    """Given images: as they are while there are enough to select from, then also crops.
+
+    The first number is that of the image, from 1, or 0 for a crop.
+    """
 
     def __init__(self, canvases: Pixels, shape: Shape) -> None:
         """Take squares (n, side, side, c) and the shape of the images that are drawn."""
+        super().__init__(shape)
+        digest = sha256_of_tensors({"images": canvases})
+        self.source = Source("images", images=digest, numbers=1 + CROP_NUMBERS)
         self._images = fitted(canvases, shape)
-        numbers = np.array([fingerprint(image) for image in self._images])
-        self._numbers, self._indices = np.unique(numbers, return_index=True)
         height, width = shape[:2]
         # Crops neither are enlarged much nor all show the same part of an image.
         area = np.clip(height * width / canvases.shape[1] ** 2 / 2, SMALLEST_AREA, 0.25)
-        self._crops = Crops(Cutter(canvases, height, width, float(area)))
+        self._cutter = Cutter(canvases, height, width, float(area))
 
-    def begin(self, epoch: int) -> tuple[()]:
+    def begin(self, epoch: int, count: int) -> tuple[()]:
         """Forget the predictions."""
-        self._crops.forget()
+        self._forget()
         return ()
 
-    def draw(self, random: np.random.Generator, count: int, known: Collection[int]) -> Pixels:
-        """Draw images that were not questions yet, and cut crops where they are too few."""
-        fresh = self._indices[[number not in known for number in self._numbers.tolist()]]
-        # By index: fingerprints differ between processes.
-        whole = self._images[random.permutation(np.sort(fresh))[:count]]
-        return np.concatenate([whole, self._crops.cut(random, count - len(whole))])
+    def draw(self, random: np.random.Generator, count: int, known: Recipes) -> Recipes:
+        """Draw images that were not questions yet, and crops where they are too few."""
+        fresh = np.setdiff1d(np.arange(1, len(self._images) + 1), known[:, 0])
+        whole = random.permutation(fresh)[:count]
+        drawn = np.zeros((count, self.source.numbers), np.uint32)
+        drawn[: len(whole), 0] = whole
+        drawn[len(whole) :, 1:] = super().draw(random, count - len(whole), known)
+        return drawn
 
-    def observe(self, probabilities: Floats) -> None:
-        """Cut more like the crops of rare classes; crops are the last of the images."""
-        self._crops.observe(probabilities[len(probabilities) - self._crops.count :])
+    def make(self, recipes: Recipes) -> Pixels:
+        """Take images as they are, or cut crops."""
+        images: Pixels = self._images[(recipes[:, 0] - np.uint32(1)) % len(self._images)]
+        crop = recipes[:, 0] == 0
+        images[crop] = super().make(recipes[crop, 1:])
+        return images
+
+    def observe(self, recipes: Recipes, probabilities: Floats) -> None:
+        """Remember what crops were taken for."""
+        crop = recipes[:, 0] == 0
+        super().observe(recipes[crop, 1:], probabilities[crop])
 
 
 @cache

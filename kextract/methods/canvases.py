@@ -42,8 +42,8 @@ CROP_PARAMETERS = 12
 and warmth."""
 SMALLEST_AREA = 1 / 500
 """Of a crop, as a share of its canvas."""
-CUT_AT_ONCE, CUT_PIXELS = 512, 512 * 64 * 64
-"""Crops that are cut at a time, and pixels of them: of large ones, fewer."""
+CUT_PIXELS = 1 << 15
+"""Pixels that are cut at a time: as many as a processor's cache holds with what they are cut by."""
 
 
 def canvas(random: np.random.Generator, side: int, channels: int) -> Floats:
@@ -192,8 +192,9 @@ class Cutter:
         As long as it is more than twice that of the crops, the side must be even when halved.
         """
         self._size = (height, width)
-        self._at_once = max(1, min(CUT_AT_ONCE, CUT_PIXELS // (height * width)))
+        self._at_once = max(1, CUT_PIXELS // (height * width))
         self._smallest_area = smallest_area
+        self.canvases = len(canvases)
         self._levels = [canvases]
         while self._levels[-1].shape[1] > 2 * max(height, width):
             self._levels.append(_halved(self._levels[-1]))

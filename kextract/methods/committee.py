@@ -20,6 +20,7 @@ from kextract.models.build import weights_drawn_by
 from kextract.models.tf_workarounds import safe_to_train
 from kextract.optimizers import make_optimizer
 from kextract.seeds import Stream, random_generator, seed_number
+from kextract.teachers.questions import Questions
 
 PREDICTED_AT_ONCE = 512
 PASSES = 16
@@ -56,18 +57,20 @@ class CommitteeMember:
             input_signature=[tf.TensorSpec(self._model.input_shape, tf.float32)],
         )
 
-    def learn(self, images: Pixels, logits: NDArray[np.float32], kind: str, number: int) -> None:
-        """Begin anew and learn uint8 images (n, h, w, c) with their logits (n, k) for a round."""
+    def learn(
+        self, images: Pixels | Questions, logits: NDArray[np.float32], kind: str, number: int
+    ) -> None:
+        """Begin anew and learn the first n images with their logits (n, k) for a round."""
         for variable, value in zip(self._variables, self._start, strict=True):
             variable.assign(value)
         config = self._config
         random = random_generator(Stream.COMMITTEE, config.seed, self._number, number)
         likely = sampling(logits.argmax(axis=1), kind)
-        updates = updates_for(len(images), config)
+        updates = updates_for(len(logits), config)
         self._updates.assign(updates)
         self._rising.assign(max(1, updates // 10))
         for _ in range(updates):
-            rows = random.choice(len(images), min(config.batch_size, len(images)), p=likely)
+            rows = random.choice(len(logits), min(config.batch_size, len(logits)), p=likely)
             self._update(tf.constant(scale(images[rows])), tf.constant(logits[rows]))
 
     def probabilities(self, images: Pixels) -> NDArray[np.float32]:

@@ -8,13 +8,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.config import QueryConfig
 from kextract.datasets.image_files import StreamedImages
 from kextract.datasets.images import Pixels, augment
 from kextract.errors import CheckpointError, TeacherError
 from kextract.graph import compiled
 from kextract.methods.base import Batch, Method, MethodContext
-from kextract.methods.candidates import fingerprint, make_candidates
+from kextract.methods.candidates import make_candidates
 from kextract.methods.committee import (
     CommitteeMember,
     sampling,
@@ -22,17 +21,17 @@ from kextract.methods.committee import (
     target_logits,
 )
 from kextract.methods.health import class_shares, entropy
-from kextract.models.axes import Shape
+from kextract.models.batches import parts
 from kextract.records import Event, Note, Progress
 from kextract.seeds import Stream, random_generator
 from kextract.teachers.black_box import predictions
+from kextract.teachers.ledger import bytes_of
+from kextract.teachers.questions import Recipes, digests_of
 
 SELECTED_AT_ONCE = 512
 """Questions that are selected from one drawing of candidates, at the most."""
-CANDIDATE_BYTES = 96 << 20
-"""Bytes of the candidates of one drawing, at the most."""
-LARGE_LEDGER = 1 << 30
-"""Bytes of questions from which on it is said how many they are."""
+MADE_AT_ONCE, MADE_BYTES = 512, 32 << 20
+"""Images of candidates that are in memory at once, and bytes of them, at the most."""
 
 
 class Queries(Method):
@@ -55,19 +54,30 @@ class Queries(Method):
         self._kind = self._asking.ledger.heading.outputs
         canvases = context.images.get(context.config.method)
         assert not isinstance(canvases, StreamedImages), "canvases are in memory"
-        self._candidates = make_candidates(context.config, context.input_shape, canvases)
+        ledger = self._asking.ledger
+        self._candidates = make_candidates(context.config, context.input_shape, canvases, ledger)
+        ledger.begin(self._candidates.source, self._candidates.make)
         self._rows = 0
+        size = math.prod(context.input_shape)
+        self._made_at_once = max(1, min(MADE_AT_ONCE, MADE_BYTES // size))
+        self._at_hand = False
         self._logits = np.zeros((0, self._classes), np.float32)
         self._likely: NDArray[np.float64] | None = None
 
     def _prepare(self, epoch: int, step: int) -> Iterator[Event]:
-        """Ask all questions, before the first update."""
-        if self._rows:
+        """Ask all questions, before the first update, and make the images of those in a ledger."""
+        if self._at_hand:
             return
-        yield from self._ask_all(epoch)
-        if not self._answered():
-            raise TeacherError("--query-budget: was spent without a single answer")
-        self._learn_from(self._answered())
+        if not self._rows:
+            yield from self._ask_all(epoch)
+            if not self._answered():
+                raise TeacherError("--query-budget: was spent without a single answer")
+            self._learn_from(self._answered())
+        held = min(self._rows, self._asking.ledger.questions.held)
+        for places in parts(np.arange(held), self._made_at_once):
+            self._asking.ledger.questions[places]
+            yield Progress(epoch, "making questions", int(places[-1]) + 1, held, len(places))
+        self._at_hand = True
 
     def _make_batch(self) -> Batch:
         """Return questions, shifted, mirrored and mixed at random, with the teacher's logits."""
@@ -102,7 +112,7 @@ class Queries(Method):
 
     def samples(self, count: int) -> Pixels:
         """Return the questions that were asked last: uint8 (at most count, h, w, c)."""
-        return self._asking.ledger.questions[: self._rows][-count:]
+        return self._asking.ledger.questions[np.arange(max(0, self._rows - count), self._rows)]
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return how many responses are learned; the responses themselves are in the ledger."""
@@ -120,7 +130,8 @@ class Queries(Method):
 
     def _answered(self) -> int:
         """Return how many responses there are to learn from."""
-        return min(self._asking.ledger.counts.answered, self._rules.query_budget)
+        answered = self._asking.ledger.counts.answered
+        return min(answered, self._rules.query_budget or answered)
 
     def _learn_from(self, rows: int) -> None:
         responses = self._asking.ledger.responses[:rows]
@@ -131,11 +142,12 @@ class Queries(Method):
     def _ask_all(self, epoch: int) -> Iterator[Event]:
         committee: tuple[CommitteeMember, ...] = ()
         rules, place = self._rules, 0
-        heading, path = self._asking.ledger.heading, self._asking.ledger.path
-        if (room := rules.query_budget * math.prod(heading.input_shape)) >= LARGE_LEDGER:
+        ledger = self._asking.ledger
+        if self._asking.left:
+            size = bytes_of(ledger.heading, ledger.source, rules.query_budget) / 1e6
             yield Note(
-                f"{rules.query_budget:,} questions are {room / 1e9:.1f} GB, which '{path}' will"
-                " hold, and memory too"
+                f"{rules.query_budget:,} questions will take about {size:,.2f} MB,"
+                f" in '{ledger.path}'"
             )
         ends = round_ends(rules.query_budget, rules.first_share, rules.query_rounds)
         for number, end in enumerate(ends):
@@ -146,8 +158,8 @@ class Queries(Method):
                     )
                 if number:
                     yield from self._teach(committee, place, epoch, number)
-                images = yield from self._select(committee, place, end, epoch, number)
-                for done in self._asking.ask(images, place):
+                recipes = yield from self._select(committee, place, end, epoch, number)
+                for done in self._asking.ask(recipes, place):
                     asked = place + done
                     yield Progress(epoch, "asking the teacher", asked, rules.query_budget, asked)
             if self._answered() < end:
@@ -161,43 +173,45 @@ class Queries(Method):
         ledger = self._asking.ledger
         logits = target_logits(ledger.responses[:rows], self._kind, self._classes)
         for done, member in enumerate(committee, start=1):
-            member.learn(ledger.questions[:rows], logits, self._kind, number)
+            member.learn(ledger.questions, logits, self._kind, number)
             yield Progress(epoch, "teaching committee", done, len(committee), rows)
 
     def _select(
         self, committee: tuple[CommitteeMember, ...], place: int, end: int, epoch: int, number: int
-    ) -> Generator[Event, None, Pixels]:
-        """Select the images of a round, which begins at `place`: uint8 (end - place, h, w, c)."""
-        count = end - place
-        yield from self._candidates.begin(epoch)
-        size = min(count, selected_at_once(self._asking.ledger.heading.input_shape, self._rules))
-        parts, drawings = [], -(-count // size)
-        known = {fingerprint(image) for image in self._asking.ledger.questions[:place]}
-        for drawing in range(drawings):
-            requested = min(size, count - drawing * size)
+    ) -> Generator[Event, None, Recipes]:
+        """Select what a round asks, from `place` to `end`: recipes, fewer where no more are new."""
+        yield from self._candidates.begin(epoch, self._rules.query_budget)
+        ledger, choice = self._asking.ledger, self._rules.query_choice if committee else 1
+        drawing = tried = 0
+        known, seen = ledger.recipes[:place], {each.tobytes() for each in ledger.digests[:place]}
+        while len(known) < end:
+            requested = min(SELECTED_AT_ONCE, end - len(known))
             random = random_generator(Stream.QUESTIONS, self._config.seed, number, drawing)
-            candidates = self._rules.query_choice * size
-            if not committee and size < SELECTED_AT_ONCE:
-                # Nobody selects among them yet.
-                candidates = requested
-            images = self._candidates.draw(random, candidates, known)
+            recipes = self._candidates.draw(random, requested * choice, known)
+            digests: list[bytes] = []
+            outputs = []
+            for part in parts(recipes, self._made_at_once):
+                images = self._candidates.make(part)
+                digests += [each.tobytes() for each in digests_of(images)]
+                outputs.append([member.probabilities(images) for member in committee])
+                tried += len(images)
+                yield Progress(epoch, "choosing questions", tried, choice * (end - place), tried)
+            # The first of those that are alike, unless it was asked before.
+            new = {digest: index for index, digest in reversed([*enumerate(digests)])}
+            selected = np.array(sorted(new[digest] for digest in new.keys() - seen), np.int64)
             if committee:
-                one, other = (member.probabilities(images) for member in committee)
-                self._candidates.observe((one + other) / 2)
-                selected = select_by_disagreement(one, other, requested)
-            else:
-                selected = np.arange(requested)
+                one, other = np.concatenate(outputs, axis=1)
+                self._candidates.observe(recipes, (one + other) / 2)
+                best = select_by_disagreement(one[selected], other[selected], requested)
+                selected = selected[best]
             # Not in the order of classes: a budget may end in the middle of a round.
-            parts.append(images[random.permutation(selected)])
-            known.update(fingerprint(image) for image in parts[-1])
-            yield Progress(epoch, "choosing questions", drawing + 1, drawings, len(images))
-        return np.concatenate(parts)
-
-
-def selected_at_once(shape: Shape, rules: QueryConfig) -> int:
-    """Return how many questions are selected from one drawing: fewer where candidates are large."""
-    one = rules.query_choice * math.prod(shape)
-    return max(1, min(SELECTED_AT_ONCE, CANDIDATE_BYTES // one))
+            known = np.concatenate([known, recipes[random.permutation(selected)]])
+            seen.update(digests[index] for index in selected)
+            drawing += 1
+            if not selected.size:
+                yield Note(f"nothing new was found to ask after {len(known):,} questions")
+                break
+        return known[place:]
 
 
 def round_ends(budget: int, first_share: float, rounds: int) -> list[int]:

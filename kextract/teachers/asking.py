@@ -1,4 +1,4 @@
-"""BudgetedTeacher a teacher that may fail, under a budget, with every question in the ledger."""
+"""A teacher that may fail, asked under a budget, with every question in the ledger."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from kextract.errors import TeacherError
 from kextract.teachers.black_box import BlackBox
 from kextract.teachers.checking import checked
 from kextract.teachers.ledger import Heading, Ledger, kept_in
+from kextract.teachers.questions import Recipes
 from kextract.text import error_line
 
 
@@ -71,23 +72,24 @@ class BudgetedTeacher:
         """How many images may still be sent."""
         return max(0, self._rules.budget - self._ledger.counts.sent)
 
-    def ask(self, images: NDArray[np.uint8], place: int) -> Iterator[int]:
-        """Bring the responses to images (n, h, w, c) at `place` into the ledger.
+    def ask(self, recipes: Recipes, place: int) -> Iterator[int]:
+        """Bring the responses to the images of recipes (n, numbers) at `place` into the ledger.
 
         Yields how many of them are there after each call of the teacher. Where the ledger has
-        questions at these places, they stand instead of `images`. Ends early when the budget is
+        questions at these places, they stand instead of `recipes`. Ends early when the budget is
         spent. Raises TeacherError when a batch was tried too often, was answered with what is wrong
         in kind, which no second attempt would mend, or would cost more than is left.
         """
-        ledger, end = self._ledger, place + len(images)
+        ledger, end = self._ledger, place + len(recipes)
         while ledger.counts.answered < end:
             answered, asked = ledger.counts.answered, ledger.counts.asked
             count = min(end - answered, self._rules.at_once, self.left)
             if count < 1:
                 return
             if asked == answered:
-                ledger.ask(images[answered - place :][:count])
-            self._send(ledger.questions[answered:][:count])
+                ledger.ask(recipes[answered - place :][:count])
+            last = min(answered + count, ledger.counts.asked)
+            self._send(ledger.questions[np.arange(answered, last)])
             yield min(ledger.counts.answered, end) - place
 
     def _send(self, questions: NDArray[np.uint8]) -> None:

@@ -2,15 +2,15 @@
 
 It is an SQLite database with a row for each question, in write-ahead logging: a commit is on the
 disk as a whole or not at all, whenever the process is killed, and others may read meanwhile. A
-ledger that was closed is one file.
+ledger that was closed is one file. Of an image it has what the image is made from, and a digest.
 """
 
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,15 +19,24 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from kextract.config.training import QUESTIONS
+from kextract.datasets.images import Pixels
 from kextract.errors import CheckpointError, RequestError, StorageError
 from kextract.models.axes import Shape
 from kextract.storage.atomic import reason
 from kextract.storage.run_lock import run_lock
 from kextract.teachers.black_box import OUTPUTS, predictions
 from kextract.teachers.checking import InvalidOutputError, checked
+from kextract.teachers.questions import (
+    DIGEST_BYTES,
+    MOST_NUMBERS,
+    Questions,
+    Recipes,
+    Source,
+)
 from kextract.text import counted, printable
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_CLASSES = 100_000
 MAX_SIDE = 4096
 MAX_QUESTIONS = 100_000_000
@@ -38,9 +47,13 @@ _APPLICATION = 0x6B786C67
 _APPLICATION_PLACE = 68
 _TABLES = {
     "ledger": "CREATE TABLE ledger (version INTEGER, teacher TEXT, outputs TEXT, height INTEGER,"
-    " width INTEGER, channels INTEGER, classes INTEGER, sent INTEGER)",
-    "questions": "CREATE TABLE questions (place INTEGER PRIMARY KEY, image BLOB, response BLOB)",
+    " width INTEGER, channels INTEGER, classes INTEGER, sent INTEGER, kind TEXT, seed INTEGER,"
+    " images TEXT, numbers INTEGER)",
+    "questions": "CREATE TABLE questions (place INTEGER PRIMARY KEY, recipe BLOB, digest BLOB,"
+    " response BLOB)",
 }
+_ROW_BYTES = 24
+"""What SQLite adds to a row of questions, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +83,9 @@ class Counts:
 class Ledger:
     """Questions and responses in one file; a killed process loses nothing that was written.
 
-    For one batch of questions the order is `ask` (the images), `send` (they are about to go out),
-    `answer` (what came back). Each call ends when its data are on the disk.
+    `begin` says what makes images from recipes. For one batch of questions the order then is `ask`
+    (the recipes), `send` (they are about to go out), `answer` (what came back). Each call ends when
+    its data are on the disk.
 
     `sent` never says less than what the teacher received. It says more only where a process was
     killed between the end of `send` and the arrival of the images: by that one batch, which the
@@ -88,8 +102,9 @@ class Ledger:
         """
         self.path = path
         self._heading: Heading
+        self._source: Source
         self._counts: Counts
-        self._questions: NDArray[np.uint8]
+        self._questions: Questions
         self._responses: NDArray[Any]
         with ExitStack() as stack:
             if not read_only:
@@ -116,22 +131,52 @@ class Ledger:
         return self._counts
 
     @property
-    def questions(self) -> NDArray[np.uint8]:
-        """All questions, uint8 (asked, h, w, c); those without a response come last."""
-        return self._questions[: self._counts.asked]
+    def source(self) -> Source:
+        """What its questions are made by."""
+        return self._source
+
+    @property
+    def questions(self) -> Questions:
+        """The images of all questions, by place; those without a response come last."""
+        return self._questions
+
+    @property
+    def recipes(self) -> Recipes:
+        """What all questions are made from, uint32 (asked, numbers)."""
+        return self._questions.recipes[: self._counts.asked]
+
+    @property
+    def digests(self) -> NDArray[np.void]:
+        """What tells the images of all questions from others, (asked,): see `digests_of`."""
+        return self._questions.digests[: self._counts.asked]
 
     @property
     def responses(self) -> NDArray[Any]:
         """The responses to the first questions: float32 (answered, k) or int32 (answered,)."""
         return self._responses[: self._counts.answered]
 
-    def ask(self, images: NDArray[np.uint8]) -> None:
-        """Write new questions (n, h, w, c) down; there must be room for them."""
+    def begin(self, source: Source, make: Callable[[Recipes], Pixels]) -> None:
+        """Say what questions are made by; it must be what those that are there were made by."""
+        if source != self._source:
+            assert not self._counts.asked, "a source that does not fit was refused before"
+            columns = ", ".join(f"{field.name} = ?" for field in fields(Source))
+            self._write(f"UPDATE ledger SET {columns}", [astuple(source)])
+            self._source = source
+            room = len(self._responses)
+            shape = self._heading.input_shape
+            self._questions = Questions(self.path, shape, source.numbers, room)
+        self._questions.made_by(make)
+
+    def ask(self, recipes: Recipes) -> None:
+        """Write new questions (n, numbers) down; there must be room for them."""
         start = self._counts.asked
-        rows = [(start + index, image.tobytes()) for index, image in enumerate(images)]
-        self._write("INSERT INTO questions (place, image) VALUES (?, ?)", rows)
-        self._questions[start : start + len(images)] = images
-        self._counts = replace(self._counts, asked=start + len(images))
+        found = self._questions.add(recipes, start)
+        rows = [
+            (start + index, recipe.astype("<u4").tobytes(), digest.tobytes())
+            for index, (recipe, digest) in enumerate(zip(recipes, found, strict=True))
+        ]
+        self._write("INSERT INTO questions (place, recipe, digest) VALUES (?, ?, ?)", rows)
+        self._counts = replace(self._counts, asked=start + len(recipes))
 
     def send(self, count: int) -> None:
         """Note that so many images are about to be sent."""
@@ -155,7 +200,7 @@ class Ledger:
         self._write("UPDATE ledger SET outputs = ?", [(outputs,)])
         self._heading = replace(self._heading, outputs=outputs)
         dtype, shape = response_kind(self._heading)
-        self._responses = np.empty((len(self._questions), *shape), dtype)
+        self._responses = np.empty((len(self._responses), *shape), dtype)
 
     def summary(self) -> dict[str, Any]:
         """Describe a ledger: counts, class shares and hash, by name."""
@@ -163,6 +208,7 @@ class Ledger:
         return {
             "teacher": self._heading.teacher,
             "outputs": self._heading.outputs,
+            "questions": self._source.kind or None,
             "input_shape": list(self._heading.input_shape),
             "classes": self._heading.classes,
             "sent": self._counts.sent,
@@ -173,9 +219,9 @@ class Ledger:
         }
 
     def sha256(self) -> str:
-        """Hash all answered questions and their responses, in order: 64 hexadecimal digits."""
+        """Hash the digests of all answered questions, and the responses: 64 hexadecimal digits."""
         digest = hashlib.sha256(f"{self._heading.outputs}\0".encode())
-        digest.update(np.ascontiguousarray(self._questions[: self._counts.answered]).data)
+        digest.update(self.digests[: self._counts.answered].tobytes())
         digest.update(np.ascontiguousarray(self.responses).data)
         return digest.hexdigest()
 
@@ -217,17 +263,16 @@ class Ledger:
         if (problem := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise CheckpointError(f"'{self.path}': is damaged ({printable(problem)})")
         declared = database.execute("SELECT * FROM ledger LIMIT 2").fetchall()
-        self._heading, sent = _heading(self.path, declared)
-        size = int(np.prod(self._heading.input_shape))
+        self._heading, sent, self._source = _heading(self.path, declared)
         dtype, shape = response_kind(self._heading)
-        width = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         asked, last, answered, last_answered, wrong = database.execute(
             "SELECT count(*), max(place), count(response),"
             " max(CASE WHEN response IS NOT NULL THEN place END),"
-            " sum(typeof(image) != 'blob' OR length(image) != ?"
+            " sum(typeof(recipe) != 'blob' OR length(recipe) != ? OR typeof(digest) != 'blob'"
+            " OR length(digest) != ?"
             " OR (response IS NOT NULL AND (typeof(response) != 'blob' OR length(response) != ?)))"
             " FROM questions",
-            (size, width),
+            (4 * self._source.numbers, DIGEST_BYTES, response_bytes(self._heading)),
         ).fetchone()
         if wrong:
             raise CheckpointError(
@@ -240,15 +285,14 @@ class Ledger:
                 " they are not the first"
             )
         self._counts = Counts(sent, asked, answered)
+        room, numbers = max(room, asked), self._source.numbers
+        self._questions = Questions(self.path, self._heading.input_shape, numbers, room)
         # Memory for what is not there yet is taken when it comes.
-        room = max(room, asked)
-        self._questions = np.empty((room, *self._heading.input_shape), np.uint8)
         self._responses = np.empty((room, *shape), dtype)
-        rows = database.execute("SELECT image, response FROM questions ORDER BY place")
-        for place, (image, response) in enumerate(rows):
-            self._questions[place] = np.frombuffer(image, np.uint8).reshape(
-                self._heading.input_shape
-            )
+        rows = database.execute("SELECT recipe, digest, response FROM questions ORDER BY place")
+        for place, (recipe, digest, response) in enumerate(rows):
+            self._questions.recipes[place] = np.frombuffer(recipe, "<u4")
+            self._questions.digests[place] = np.void(digest)
             if response is not None:
                 self._responses[place] = np.frombuffer(response, dtype).reshape(shape)
         try:
@@ -260,6 +304,18 @@ class Ledger:
 def response_kind(heading: Heading) -> tuple[str, tuple[int, ...]]:
     """Return dtype and shape of the response to one question."""
     return ("<i4", ()) if heading.outputs == "labels" else ("<f4", (heading.classes,))
+
+
+def response_bytes(heading: Heading) -> int:
+    """Return the bytes of the response to one question."""
+    dtype, shape = response_kind(heading)
+    return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+
+
+def bytes_of(heading: Heading, source: Source, questions: int) -> int:
+    """Return about how large a ledger of so many questions is, bytes."""
+    row = 4 * source.numbers + DIGEST_BYTES + response_bytes(heading) + _ROW_BYTES
+    return questions * row
 
 
 def kept_in(path: Path, counts: Counts) -> str:
@@ -320,7 +376,8 @@ def _create(path: Path, heading: Heading) -> None:
                 database.execute(statement)
             shape = heading.input_shape
             row = (SCHEMA, heading.teacher, heading.outputs, *shape, heading.classes, 0)
-            database.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            row += astuple(Source())
+            database.execute(f"INSERT INTO ledger VALUES ({', '.join('?' * len(row))})", row)
         database.close()
         temporary.replace(path)
     except (OSError, sqlite3.Error) as error:
@@ -358,12 +415,12 @@ def _damage_is_told(path: Path) -> Iterator[None]:
         raise CheckpointError(f"'{path}': is damaged ({printable(str(error))})") from error
 
 
-def _heading(path: Path, rows: list[tuple[Any, ...]]) -> tuple[Heading, int]:
-    """Check what a ledger declares; return it and how many images were sent."""
-    kinds = (int, str, str, int, int, int, int, int)
+def _heading(path: Path, rows: list[tuple[Any, ...]]) -> tuple[Heading, int, Source]:
+    """Check what a ledger declares; return it, and how many images were sent."""
+    kinds = (int, str, str, int, int, int, int, int, str, int, str, int)
     if len(rows) != 1 or not all(map(isinstance, rows[0], kinds)):
         raise CheckpointError(f"'{path}': does not declare what it holds")
-    version, teacher, outputs, *shape, classes, sent = rows[0]
+    version, teacher, outputs, *shape, classes, sent, kind, seed, images, numbers = rows[0]
     if version != SCHEMA:
         raise CheckpointError(
             f"'{path}': is a ledger of version {version}; this program reads {SCHEMA}"
@@ -378,8 +435,13 @@ def _heading(path: Path, rows: list[tuple[Any, ...]]) -> tuple[Heading, int]:
         raise CheckpointError(f"'{path}': declares {classes} classes")
     if sent < 0:
         raise CheckpointError(f"'{path}': counts {sent} sent")
+    if kind not in ("", *QUESTIONS) or seed < 0 or not 0 <= numbers <= MOST_NUMBERS:
+        raise CheckpointError(
+            f"'{path}': declares questions that are '{printable(kind)}', of {numbers} numbers each"
+        )
     height, width, channels = shape
-    return Heading(teacher, outputs, (height, width, channels), classes), sent
+    heading = Heading(teacher, outputs, (height, width, channels), classes)
+    return heading, sent, Source(kind, seed, images, numbers)
 
 
 def _check_same(found: Ledger, wanted: Heading) -> None:

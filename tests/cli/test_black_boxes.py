@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from kextract.teachers.ledger import Counts, Ledger
+from kextract.teachers.questions import digests_of
 from tests.cli.program import Finished, kextract
 from tests.schema import check
 
@@ -130,9 +131,9 @@ def test_questions_are_chosen_from_images_that_are_at_hand(bench: Path) -> None:
     done = kextract(*words, cwd=bench)
     assert done.code == 0, done.stderr
     with Ledger(bench / "out.ledger.db", read_only=True) as ledger:
-        asked = {question.tobytes() for question in ledger.questions}
+        asked = {digest.tobytes() for digest in ledger.digests}
     assert len(asked) == 60
-    assert asked < {image.tobytes() for image in images}
+    assert asked < {digest.tobytes() for digest in digests_of(images)}
 
 
 def test_inspect_shows_a_ledger_as_a_table(taught: tuple[Path, Finished]) -> None:

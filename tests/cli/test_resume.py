@@ -25,6 +25,7 @@ from kextract.runs.resume_store import comparable, images_sha256, reserved
 from kextract.storage import read_info
 from kextract.storage.resume import Request, read_resume, resume_path, write_resume
 from kextract.teachers.ledger import Heading, open_ledger
+from kextract.teachers.questions import Source
 from tests.cli.conftest import write_images
 from tests.cli.program import kextract, kextract_acted_on, kextract_process
 from tests.cli.stopping import epochs_of
@@ -63,7 +64,8 @@ def test_answers_of_a_teacher_are_kept_though_no_epoch_is(
     heading = Heading("service", "labels", (2, 2, 1), 3)
     path = tmp_path / "x.ledger.db"
     with open_ledger(path, heading, 10) as ledger:
-        ledger.ask(np.zeros((4, 2, 2, 1), np.uint8))
+        ledger.begin(Source("shapes", numbers=1), lambda rows: np.zeros((len(rows), 2, 2, 1), "u1"))
+        ledger.ask(np.zeros((4, 1), np.uint32))
         ledger.send(4)
         ledger.answer(np.zeros(4, np.int32))
     with (

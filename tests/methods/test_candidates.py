@@ -1,25 +1,59 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from kextract.config import DistillConfig, QueryConfig
+from kextract.errors import RequestError
 from kextract.methods.candidates import (
     Candidates,
     GivenCandidates,
     LeafCandidates,
     ShapeCandidates,
-    fingerprint,
     make_candidates,
 )
+from kextract.teachers.asking import heading_of
+from kextract.teachers.ledger import Ledger, open_ledger
 from tests.datasets.images import random_images
+from tests.teachers.examples import Brightness
 
 GREY, COLOUR = (8, 8, 1), (8, 8, 3)
 
 
-def drawn(candidates: Candidates, count: int, known: set[int] | None = None) -> list[bytes]:
-    list(candidates.begin(1))
-    images = candidates.draw(np.random.default_rng(0), count, known or set())
-    assert images.dtype == np.uint8 and len(images) == count
-    return [image.tobytes() for image in images]
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Canvases that are painted at once, two of them."""
+    monkeypatch.setattr("kextract.methods.candidates.CANVAS_SIDE", 32)
+    monkeypatch.setattr("kextract.methods.candidates.MOST_CANVASES", 2)
+
+
+def drawn(
+    candidates: Candidates, count: int, known: np.ndarray | None = None, seed: int = 0
+) -> np.ndarray:
+    """Recipes of a round."""
+    list(candidates.begin(1, 100))
+    nothing = np.zeros((0, candidates.source.numbers), np.uint32)
+    random = np.random.default_rng(seed)
+    recipes = candidates.draw(random, count, nothing if known is None else known)
+    assert recipes.shape == (count, candidates.source.numbers) and recipes.dtype == np.uint32
+    return recipes
+
+
+def images(candidates: Candidates, count: int, known: np.ndarray | None = None) -> list[bytes]:
+    made = candidates.make(drawn(candidates, count, known))
+    assert made.dtype == np.uint8 and len(made) == count
+    return [image.tobytes() for image in made]
+
+
+def ledger(folder: Path, shape: tuple[int, int, int], *asked: Candidates) -> Ledger:
+    """A ledger with one question to a teacher of images of that shape, where somebody asks."""
+    teacher = Brightness()
+    teacher.input_shape = shape
+    opened = open_ledger(folder / "x.ledger.db", heading_of(teacher), 10)
+    for candidates in asked:
+        opened.begin(candidates.source, candidates.make)
+        opened.ask(drawn(candidates, 1))
+    return opened
 
 
 @pytest.mark.parametrize(
@@ -33,58 +67,119 @@ def drawn(candidates: Candidates, count: int, known: set[int] | None = None) -> 
     ],
 )
 def test_questions_are_leaves_for_photographs_and_shapes_for_drawings_unless_requested_otherwise(
-    shape: tuple[int, int, int], named: str | None, kind: type
+    shape: tuple[int, int, int], named: str | None, kind: type, tmp_path: Path
 ) -> None:
     config = DistillConfig(method="queries", queries=QueryConfig(questions=named))
-    assert type(make_candidates(config, shape, None)) is kind
+    with ledger(tmp_path, shape) as empty:
+        assert type(make_candidates(config, shape, None, empty)) is kind
 
 
-def test_given_images_are_asked_about_whatever_their_colours() -> None:
+def test_given_images_are_asked_about_whatever_their_colours(tmp_path: Path) -> None:
     config = DistillConfig(method="queries")
-    assert type(make_candidates(config, COLOUR, random_images(5, *COLOUR))) is GivenCandidates
+    with ledger(tmp_path, COLOUR) as empty:
+        made = make_candidates(config, COLOUR, random_images(5, *COLOUR), empty)
+    assert type(made) is GivenCandidates
+
+
+def test_a_ledger_is_continued_by_what_made_it_whatever_the_seed_of_the_run(tmp_path: Path) -> None:
+    with ledger(tmp_path, COLOUR, ShapeCandidates(COLOUR, 7)) as full:
+        made = make_candidates(DistillConfig(method="queries", seed=1), COLOUR, None, full)
+        assert made.source == ShapeCandidates(COLOUR, 7).source
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "given", "says"),
+    [
+        ("shapes", "leaves", None, "are shapes, .* pass --questions shapes"),
+        ("leaves", None, 3, "are leaves, .* pass --questions leaves"),
+        ("images", None, None, "are images, .* pass --images with the same images"),
+        ("images", None, 4, "are images, .* pass --images with the same images"),
+    ],
+)
+def test_a_ledger_of_other_questions_is_refused(
+    asked: str, named: str | None, given: int | None, says: str, tmp_path: Path
+) -> None:
+    config = DistillConfig(method="queries", queries=QueryConfig(questions=named))
+    canvases = None if given is None else random_images(given, 32, 32, 3)
+    with (
+        ledger(tmp_path, COLOUR, kind_of(asked)) as full,
+        pytest.raises(RequestError, match=f"^--ledger: .*{says}.*another file$"),
+    ):
+        make_candidates(config, COLOUR, canvases, full)
 
 
 def kind_of(name: str) -> Candidates:
     if name == "shapes":
-        return ShapeCandidates(COLOUR)
+        return ShapeCandidates(COLOUR, 0)
     if name == "leaves":
-        return LeafCandidates(COLOUR, 0, 100)
+        return LeafCandidates(COLOUR, 0)
     return GivenCandidates(random_images(3, 32, 32, 3), COLOUR)
 
 
 @pytest.mark.parametrize("kind", ["shapes", "leaves", "images"])
 def test_candidates_follow_from_the_random_numbers_and_none_comes_twice(kind: str) -> None:
     candidates = kind_of(kind)
-    first = drawn(candidates, 40)
-    assert list(candidates.begin(1)) == [], "everything was made at the first begin"
-    assert drawn(candidates, 40) == first
+    first = images(candidates, 40)
+    assert list(candidates.begin(1, 100)) == [], "everything was made at the first begin"
+    assert images(candidates, 40) == first
     assert len(set(first)) == 40
 
 
+@pytest.mark.parametrize("kind", ["shapes", "leaves", "images"])
+def test_an_image_is_made_of_its_recipe_alone(kind: str) -> None:
+    """By another run, in another order, beside others or alone, and whatever the numbers are."""
+    recipes = drawn(kind_of(kind), 40)
+    recipes[:3] = [[0], [2**32 - 1], [12345]]
+    made = kind_of(kind).make(recipes)
+    order = np.random.default_rng(1).permutation(40)
+    again = kind_of(kind)
+    np.testing.assert_array_equal(again.make(recipes[order]), made[order])
+    np.testing.assert_array_equal(again.make(recipes[7:8]), made[7:8])
+    assert again.make(recipes[:0]).shape == (0, *COLOUR)
+
+
+def test_no_more_canvases_are_painted_than_few_questions_need() -> None:
+    candidates = LeafCandidates(COLOUR, 0)
+    assert len(list(candidates.begin(1, 20))) == 1
+    candidates.make(candidates.draw(np.random.default_rng(0), 200, np.zeros((0, 28), np.uint32)))
+    assert len(list(candidates.begin(1, 600))) == 1
+
+
+def test_half_of_the_crops_hold_a_part_of_another_one() -> None:
+    """A black and a white picture, of which whatever is cut is of one colour, side by side."""
+    pictures = np.zeros((2, 32, 32, 3), np.uint8)
+    pictures[1] = 255
+    candidates = GivenCandidates(pictures, COLOUR)
+    crops = candidates.make(drawn(candidates, 2002))[2:]
+    black = (crops == crops.min()).mean(axis=(1, 2, 3))
+    mixed = (black > 0) & (black < 1)
+    # Half are pasted into, and half of these with the same colour.
+    assert mixed.mean() == pytest.approx(0.25, abs=0.04)
+    # Rectangles of a quarter to three quarters of each side.
+    shares = np.minimum(black, 1 - black)[mixed]
+    assert shares.min() >= 1 / 64 and shares.max() <= 0.5
+
+
 def test_given_images_come_as_they_are_while_there_are_enough() -> None:
-    images = random_images(50, *COLOUR)
-    assert set(drawn(GivenCandidates(images, COLOUR), 40)) < {image.tobytes() for image in images}
+    given = random_images(50, *COLOUR)
+    assert set(images(GivenCandidates(given, COLOUR), 40)) < {image.tobytes() for image in given}
 
 
 def test_where_there_are_too_few_each_comes_once_beside_crops() -> None:
-    images = random_images(7, *COLOUR)
-    given = {image.tobytes() for image in images}
-    found = drawn(GivenCandidates(images, COLOUR), 40)
-    assert set(found[:7]) == given
-    assert not given & set(found[7:])
+    given = random_images(7, *COLOUR)
+    found = images(GivenCandidates(given, COLOUR), 40)
+    assert set(found[:7]) == {image.tobytes() for image in given}
+    assert not {image.tobytes() for image in given} & set(found[7:])
 
 
 def test_an_image_that_was_asked_about_does_not_come_again() -> None:
-    images = random_images(7, *COLOUR)
-    known = {fingerprint(image) for image in images[:5]}
-    found = drawn(GivenCandidates(images, COLOUR), 40, known)
-    assert set(found[:2]) == {image.tobytes() for image in images[5:]}
-    assert not {image.tobytes() for image in images[:5]} & set(found)
-
-
-def test_two_given_images_that_are_alike_count_as_one() -> None:
-    images = np.repeat(random_images(1, *COLOUR), 9, axis=0)
-    assert len(set(drawn(GivenCandidates(images, COLOUR), 4))) == 4
+    given = random_images(7, *COLOUR)
+    candidates = GivenCandidates(given, COLOUR)
+    known = drawn(candidates, 5)
+    asked = {image.tobytes() for image in candidates.make(known)}
+    found = images(candidates, 40, known)
+    assert set(found[:2]) == {image.tobytes() for image in given} - asked
+    assert not asked & set(found)
 
 
 def test_large_images_come_smaller_and_crops_of_them_show_a_part() -> None:
@@ -92,10 +187,10 @@ def test_large_images_come_smaller_and_crops_of_them_show_a_part() -> None:
     picture = np.zeros((1, 128, 128, 3), np.uint8)
     picture[:, :, 64:] = 255
     candidates = GivenCandidates(picture, COLOUR)
-    crops = candidates.draw(np.random.default_rng(1), 400, set())
-    whole, parts = crops[0], crops[1:]
+    crops = candidates.make(drawn(candidates, 400, seed=1))
+    whole, cut = crops[0], crops[1:]
     assert whole[:, :3].max() == 0 and whole[:, 5:].min() == 255
-    plain = (parts.std(axis=(1, 2, 3)) < 1).mean()
+    plain = (cut.std(axis=(1, 2, 3)) < 1).mean()
     assert 0.1 < plain < 0.9
 
 
@@ -106,13 +201,13 @@ def test_crops_of_a_rare_class_are_cut_more_often_once_predictions_are_observed(
     candidates, random = GivenCandidates(picture, COLOUR), np.random.default_rng(0)
 
     def share_of_white() -> float:
-        images = candidates.draw(random, 1000, set())
-        white = images.mean(axis=(1, 2, 3)) / 255
-        candidates.observe(np.stack([white, 1 - white], axis=1))
+        recipes = candidates.draw(random, 1000, np.ones((1, 29), np.uint32))
+        white = candidates.make(recipes).mean(axis=(1, 2, 3)) / 255
+        candidates.observe(recipes, np.stack([white, 1 - white], axis=1))
         return float((white > 0.5).mean())
 
     first = share_of_white()
     assert 0 < first < 0.1
     assert np.mean([share_of_white() for _ in range(3)]) > 2 * first
-    candidates.begin(1)
+    candidates.begin(1, 100)
     assert share_of_white() < 1.5 * first

@@ -13,10 +13,11 @@ from kextract.datasets.images import unscale
 from kextract.errors import CheckpointError, TeacherError
 from kextract.methods.base import MethodContext
 from kextract.methods.committee import target_logits
-from kextract.methods.queries import Queries, round_ends, selected_at_once
+from kextract.methods.queries import Queries, round_ends
 from kextract.records import Note, Progress
 from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
 from kextract.teachers.ledger import Ledger, open_ledger
+from kextract.teachers.questions import Recipes
 from tests.datasets.images import random_images
 from tests.teachers.examples import Brightness
 from tests.training.examples import CLASSES, SHAPE, tiny_network
@@ -69,7 +70,12 @@ def asked(
     made, ledger = source(folder, teacher, replace(CONFIG, **changes), images)
     with ledger:
         list(made.refresh(1, 0))
-        return [question.tobytes() for question in ledger.questions]
+        return [question.tobytes() for question in all_of(ledger)]
+
+
+def all_of(ledger: Ledger) -> NDArray[np.uint8]:
+    """The images of all questions."""
+    return ledger.questions[np.arange(ledger.counts.asked)]
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +190,7 @@ def test_a_batch_is_of_questions_with_what_the_teacher_said_of_them(full: Path) 
     with ledger:
         list(made.refresh(1, 0))
         batch = made.batch()
-        known = {image.tobytes(): row for row, image in enumerate(ledger.questions)}
+        known = {image.tobytes(): row for row, image in enumerate(all_of(ledger))}
         rows = [known[image.tobytes()] for image in unscale(batch.images.numpy())]
         expected = target_logits(ledger.responses, "probabilities", CLASSES)[rows]
         np.testing.assert_allclose(np.array(batch.logits), expected, rtol=1e-5)
@@ -195,10 +201,10 @@ def test_mixed_images_have_mixed_targets(tmp_path: Path) -> None:
     with ledger:
         list(made.refresh(1, 0))
         batch = made.batch()
+        known = {image.tobytes() for image in all_of(ledger)}
     # One share fits both: probabilities sum to 1 as before.
     probabilities = np.exp(np.array(batch.logits, np.float64))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    known = {image.tobytes() for image in ledger.questions}
     assert not known & {image.tobytes() for image in unscale(batch.images.numpy())}
 
 
@@ -275,7 +281,7 @@ def test_candidates_are_drawn_in_proportion_to_what_is_wanted(
     drawn: list[int] = []
     draw = method._candidates.draw
 
-    def counted(random: np.random.Generator, count: int, known: Any) -> Any:
+    def counted(random: np.random.Generator, count: int, known: Recipes) -> Recipes:
         drawn.append(count)
         return draw(random, count, known)
 
@@ -286,20 +292,23 @@ def test_candidates_are_drawn_in_proportion_to_what_is_wanted(
     assert drawn == [6, 27, 27]
 
 
-def test_large_candidates_come_in_smaller_drawings() -> None:
-    rules = QueryConfig()
-    assert selected_at_once((64, 64, 3), rules) == 512
-    assert selected_at_once((224, 224, 3), rules) * rules.query_choice * 224 * 224 * 3 < 100 << 20
-    assert selected_at_once((4096, 4096, 3), rules) == 1
+def test_images_that_are_alike_are_asked_once_and_a_run_may_find_too_few(tmp_path: Path) -> None:
+    """Of nine black pictures, every crop is black too, or brighter: few are new."""
+    black = np.zeros((9, *SHAPE), np.uint8)
+    teacher = Corners()
+    made, ledger = source(tmp_path, teacher, images=black)
+    with ledger:
+        events = list(made.refresh(1, 0))
+        assert made.batch().images.shape == (6, *SHAPE)
+    assert len(set(teacher.seen)) == teacher.received
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert (teacher.received == 24) != any("nothing new was found" in note for note in notes)
 
 
-def test_the_size_of_a_large_ledger_is_said_before_anything_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kextract.methods.queries.LARGE_LEDGER", 24 * np.prod(SHAPE))
+def test_the_size_of_the_ledger_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     method, ledger = source(tmp_path)
     with ledger:
         first = next(iter(method.refresh(1, 0)))
         assert isinstance(first, Note)
-        assert first.text.startswith("24 questions are 0.0 GB")
+        assert first.text.startswith("24 questions will take about 0.00 MB, in ")
         assert ledger.counts.sent == 0

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from kextract.teachers.asking import heading_of
 from kextract.teachers.ledger import Ledger, open_ledger
+from kextract.teachers.questions import Recipes, Source
 
 SHAPE = (4, 4, 1)
 CLASSES = 3
@@ -55,5 +56,26 @@ def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, *SHAPE), np.uint8)
 
 
+SOURCE = Source("shapes", seed=3, numbers=4)
+"""Of images that are their own recipes: sixteen bytes are four numbers."""
+
+
+def recipes(images: NDArray[np.uint8]) -> Recipes:
+    """What `images_of` makes these images from."""
+    return images.reshape(len(images), 16).view(np.uint32)
+
+
+def images_of(recipes: Recipes) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(recipes).view(np.uint8).reshape(-1, *SHAPE)
+
+
+def all_of(ledger: Ledger) -> NDArray[np.uint8]:
+    """The images of all questions, in a ledger that may only be read, too."""
+    ledger.questions.made_by(images_of)
+    return ledger.questions[np.arange(ledger.counts.asked)]
+
+
 def ledger(folder: Path, budget: int = 20, outputs: str = "probabilities") -> Ledger:
-    return open_ledger(folder / "x.ledger.db", heading_of(Brightness(outputs)), budget)
+    made = open_ledger(folder / "x.ledger.db", heading_of(Brightness(outputs)), budget)
+    made.begin(SOURCE, images_of)
+    return made

@@ -9,7 +9,15 @@ from kextract.errors import TeacherError
 from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
 from kextract.teachers.ledger import Counts, Ledger, open_ledger
 from kextract.teachers.python_function import EndedError
-from tests.teachers.examples import Brightness, expected, pictures
+from tests.teachers.examples import (
+    SOURCE,
+    Brightness,
+    all_of,
+    expected,
+    images_of,
+    pictures,
+    recipes,
+)
 
 RULES = RetryPolicy(budget=40, at_once=4)
 
@@ -25,8 +33,9 @@ def ask(
     """Ask in a run of its own; return what the ledger counts after it."""
     path = folder / "x.ledger.db"
     with open_ledger(path, heading_of(teacher), rules.budget) as ledger:
+        ledger.begin(SOURCE, images_of)
         asking = BudgetedTeacher(teacher, ledger, rules, sleep=lambda seconds: void(sleep(seconds)))
-        exhaust(asking.ask(images, place))
+        exhaust(asking.ask(recipes(images), place))
         return ledger.counts
 
 
@@ -41,7 +50,7 @@ def exhaust(steps: Iterable[int]) -> None:
 
 def kept(folder: Path) -> Any:
     with Ledger(folder / "x.ledger.db", read_only=True) as ledger:
-        return ledger.questions.copy(), ledger.responses.copy()
+        return all_of(ledger), ledger.responses.copy()
 
 
 def test_every_image_is_asked_once_and_its_answer_kept(tmp_path: Path) -> None:
@@ -57,7 +66,7 @@ def test_the_questions_are_on_the_disk_when_the_teacher_gets_them(tmp_path: Path
     class Looking(Brightness):
         def __call__(self, images: Any) -> Any:
             with Ledger(tmp_path / "x.ledger.db", read_only=True) as ledger:
-                np.testing.assert_array_equal(ledger.questions[-len(images) :], images)
+                np.testing.assert_array_equal(all_of(ledger)[-len(images) :], images)
                 assert ledger.counts.sent == self.received + len(images)
             return super().__call__(images)
 

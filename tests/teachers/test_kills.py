@@ -13,7 +13,7 @@ import pytest
 
 from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
 from kextract.teachers.ledger import Counts, Ledger, open_ledger
-from tests.teachers.examples import Brightness, pictures
+from tests.teachers.examples import SOURCE, Brightness, all_of, images_of, pictures, recipes
 
 BATCH = 4
 IMAGES = pictures(12)
@@ -63,13 +63,15 @@ def run(folder: Path, teacher: Brightness, reaper: Reaper) -> tuple[Path, Counts
             return outputs
 
     path = folder / "x.ledger.db"
-    open_ledger(path, heading_of(teacher), 60).close()
+    with open_ledger(path, heading_of(teacher), 60) as empty:
+        empty.begin(SOURCE, images_of)
     left = folder / "left"
     ledger = Watched(path, room=60)
     ledger.reaper = reaper
+    ledger.begin(SOURCE, images_of)
     try:
         rules = RetryPolicy(budget=60, at_once=BATCH)
-        for _ in BudgetedTeacher(Counting(), ledger, rules).ask(IMAGES, 0):
+        for _ in BudgetedTeacher(Counting(), ledger, rules).ask(recipes(IMAGES), 0):
             pass
     except Killed:
         pass
@@ -115,4 +117,4 @@ def test_a_run_that_is_killed_five_times_has_asked_nothing_twice_that_was_answer
     assert final.sent == teacher.received + lost
     assert len(set(teacher.seen)) == 12
     with Ledger(folder / "x.ledger.db", read_only=True) as ledger:
-        np.testing.assert_array_equal(ledger.questions, IMAGES)
+        np.testing.assert_array_equal(all_of(ledger), IMAGES)

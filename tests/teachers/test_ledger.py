@@ -3,21 +3,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from kextract.errors import CheckpointError, RequestError, StorageError
 from kextract.teachers.asking import heading_of
-from kextract.teachers.ledger import Counts, Ledger, is_ledger, open_ledger
-from tests.teachers.examples import Brightness, expected, ledger, pictures
+from kextract.teachers.ledger import Counts, Ledger, bytes_of, is_ledger, open_ledger
+from kextract.teachers.questions import Recipes, Source
+from tests.teachers.examples import (
+    SOURCE,
+    Brightness,
+    all_of,
+    expected,
+    images_of,
+    ledger,
+    pictures,
+    recipes,
+)
 
 
 def filled(folder: Path, outputs: str = "probabilities") -> Path:
     """A ledger with five questions, of which three are answered and two were sent twice."""
     with ledger(folder, outputs=outputs) as made:
         images = pictures(5)
-        made.ask(images[:3])
+        made.ask(recipes(images[:3]))
         made.send(3)
         made.answer(expected(images[:3], outputs))
-        made.ask(images[3:])
+        made.ask(recipes(images[3:]))
         made.send(2)
         made.send(2)
         return made.path
@@ -27,11 +38,11 @@ def filled(folder: Path, outputs: str = "probabilities") -> Path:
 def test_what_was_written_is_there_when_it_is_opened_again(tmp_path: Path, outputs: str) -> None:
     kind = "labels" if outputs == "labels" else "probabilities"
     with ledger(tmp_path, outputs=outputs) as made:
-        made.ask(pictures(5))
+        made.ask(recipes(pictures(5)))
         made.send(5)
         made.answer(expected(pictures(5), kind))
     with Ledger(tmp_path / "x.ledger.db", read_only=True) as again:
-        np.testing.assert_array_equal(again.questions, pictures(5))
+        np.testing.assert_array_equal(all_of(again), pictures(5))
         np.testing.assert_array_equal(again.responses, expected(pictures(5), kind))
         assert again.counts == Counts(sent=5, asked=5, answered=5)
 
@@ -41,15 +52,63 @@ def test_questions_without_answers_are_kept_and_counted_as_often_as_they_were_se
 ) -> None:
     with Ledger(filled(tmp_path), read_only=True) as again:
         assert again.counts == Counts(sent=7, asked=5, answered=3)
-        np.testing.assert_array_equal(again.questions, pictures(5))
+        np.testing.assert_array_equal(all_of(again), pictures(5))
         np.testing.assert_array_equal(again.responses, expected(pictures(3)))
+
+
+def test_an_image_that_is_not_the_one_that_was_asked_about_is_refused(tmp_path: Path) -> None:
+    """As where another machine rounds otherwise, or somebody changed the file."""
+    path = filled(tmp_path)
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE questions SET recipe = zeroblob(16) WHERE place = 1")
+    database.close()
+    with Ledger(path, read_only=True) as changed:
+        changed.questions.made_by(images_of)
+        np.testing.assert_array_equal(changed.questions[np.array([2, 0])], pictures(5)[[2, 0]])
+        with pytest.raises(CheckpointError, match=r"question 1 becomes another image .* --ledger$"):
+            changed.questions[np.array([2, 1])]
+
+
+def test_images_beyond_those_in_memory_are_made_each_time_and_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kextract.teachers.questions.HELD_BYTES", 2 * 16)
+    with Ledger(filled(tmp_path), read_only=True) as again:
+        made: list[int] = []
+
+        def counted(rows: Recipes) -> NDArray[np.uint8]:
+            made.append(len(rows))
+            return images_of(rows)
+
+        again.questions.made_by(counted)
+        for _ in range(2):
+            places = np.array([4, 0, 3, 4, 1])
+            np.testing.assert_array_equal(again.questions[places], pictures(5)[places])
+    assert (again.questions.held, made) == (2, [4, 2])
+
+
+def test_a_question_of_a_large_image_takes_less_than_two_kilobytes(tmp_path: Path) -> None:
+    class Large(Brightness):
+        input_shape = (224, 224, 3)
+
+    path = tmp_path / "x.ledger.db"
+    with open_ledger(path, heading_of(Large()), 2000) as large:
+        source = Source("leaves", numbers=40)
+        large.begin(source, lambda rows: np.zeros((len(rows), 224, 224, 3), np.uint8))
+        for start in range(0, 2000, 100):
+            large.ask(np.zeros((100, 40), np.uint32))
+            large.send(100)
+            large.answer(expected(pictures(100, seed=start)))
+        predicted = bytes_of(large.heading, source, 2000)
+    assert path.stat().st_size < 2000 * 2048
+    assert path.stat().st_size == pytest.approx(predicted, rel=0.25)
 
 
 def test_any_program_that_reads_sqlite_can_read_a_ledger(tmp_path: Path) -> None:
     with sqlite3.connect(filled(tmp_path)) as database:
-        rows = database.execute("SELECT image, response FROM questions ORDER BY place").fetchall()
+        rows = database.execute("SELECT recipe, response FROM questions ORDER BY place").fetchall()
         assert database.execute("SELECT sent, height, classes FROM ledger").fetchone() == (7, 4, 3)
-    assert [image for image, _ in rows] == [image.tobytes() for image in pictures(5)]
+    assert [recipe for recipe, _ in rows] == [image.tobytes() for image in pictures(5)]
     answered = [response for _, response in rows if response is not None]
     assert answered == [row.tobytes() for row in expected(pictures(3))]
 
@@ -63,7 +122,7 @@ def test_a_larger_budget_keeps_what_is_there(tmp_path: Path) -> None:
     path = filled(tmp_path)
     with open_ledger(path, heading_of(Brightness()), 50) as grown:
         assert grown.counts == Counts(sent=7, asked=5, answered=3)
-        np.testing.assert_array_equal(grown.questions, pictures(5))
+        np.testing.assert_array_equal(all_of(grown), pictures(5))
         np.testing.assert_array_equal(grown.responses, expected(pictures(3)))
 
 
@@ -80,7 +139,8 @@ def test_a_ledger_whose_budget_is_spent_is_only_read(tmp_path: Path) -> None:
 def test_a_ledger_is_read_while_another_run_writes_to_it(tmp_path: Path) -> None:
     path = filled(tmp_path)
     with Ledger(path, room=9) as writer:
-        writer.ask(pictures(1))
+        writer.begin(SOURCE, images_of)
+        writer.ask(recipes(pictures(1)))
         with Ledger(path, read_only=True) as reader:
             assert reader.counts == writer.counts
 
@@ -112,7 +172,7 @@ def test_while_nothing_was_answered_another_kind_of_answers_may_come_and_counts_
     tmp_path: Path,
 ) -> None:
     with ledger(tmp_path) as made:
-        made.ask(pictures(4))
+        made.ask(recipes(pictures(4)))
         made.send(4)
     with open_ledger(made.path, heading_of(Brightness("labels")), 20) as other:
         assert other.counts == Counts(sent=4, asked=4, answered=0)
@@ -134,14 +194,15 @@ def test_the_hash_is_that_of_the_answered_questions(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     first = filled(tmp_path)
     with ledger(tmp_path / "other") as made:
-        made.ask(pictures(3))
+        made.ask(recipes(pictures(3)))
         made.send(3)
         made.answer(expected(pictures(3)))
         alone = made.sha256()
     with Ledger(first, read_only=True) as one:
         assert one.sha256() == alone
     with Ledger(made.path, room=9) as changed:
-        changed.ask(pictures(1, seed=9))
+        changed.begin(SOURCE, images_of)
+        changed.ask(recipes(pictures(1, seed=9)))
         changed.send(1)
         changed.answer(expected(pictures(1, seed=9)))
         assert changed.sha256() != alone
@@ -150,10 +211,11 @@ def test_the_hash_is_that_of_the_answered_questions(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_what_was_written(tmp_path: Path) -> None:
     path = filled(tmp_path)
     with Ledger(path, room=900) as made:
+        made.begin(SOURCE, images_of)
         pages = made._database.execute("PRAGMA page_count").fetchone()[0]
         made._database.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StorageError, match=r"cannot write '.*': database or disk is full"):
-            made.ask(pictures(800))
+            made.ask(recipes(pictures(800)))
     with Ledger(path, read_only=True) as again:
         assert again.counts == Counts(sent=7, asked=5, answered=3)
 
@@ -170,11 +232,15 @@ def test_a_ledger_is_told_from_other_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("UPDATE ledger SET version = 2", "is a ledger of version 2"),
+        ("UPDATE ledger SET version = 9", "is a ledger of version 9"),
         ("UPDATE ledger SET outputs = char(27) || '[31mrumours'", "unknown kind '.x1b.31mrumours'"),
         ("UPDATE ledger SET height = 0", "declares images of shape"),
         (f"UPDATE ledger SET height = {1 << 40}", "declares images of shape"),
-        ("UPDATE ledger SET width = 5", "rows are not of the size declared"),
+        ("UPDATE ledger SET numbers = 5", "rows are not of the size declared"),
+        (f"UPDATE ledger SET numbers = {1 << 40}", "of 1099511627776 numbers each"),
+        ("UPDATE ledger SET kind = char(27) || '[31mrumours'", "that are '.x1b.31mrumours'"),
+        ("UPDATE ledger SET seed = -1", "declares questions"),
+        ("UPDATE ledger SET images = NULL", "does not declare what it holds"),
         ("UPDATE ledger SET classes = 1", "declares 1 classes"),
         ("UPDATE ledger SET classes = 4", "rows are not of the size declared"),
         ("UPDATE ledger SET classes = 'many'", "does not declare what it holds"),
@@ -186,8 +252,9 @@ def test_a_ledger_is_told_from_other_files(tmp_path: Path) -> None:
         ("UPDATE questions SET response = NULL WHERE place = 0", "they are not the first"),
         ("DELETE FROM questions WHERE place = 1", "they are not the first"),
         ("UPDATE questions SET place = -1 WHERE place = 4", "they are not the first"),
-        ("UPDATE questions SET image = zeroblob(1000000) WHERE place = 4", "not of the size"),
-        ("UPDATE questions SET image = 'a text of 16 ...' WHERE place = 4", "not of the size"),
+        ("UPDATE questions SET recipe = zeroblob(1000000) WHERE place = 4", "not of the size"),
+        ("UPDATE questions SET recipe = 'a text of 16 ...' WHERE place = 4", "not of the size"),
+        ("UPDATE questions SET digest = zeroblob(15) WHERE place = 4", "not of the size"),
         ("UPDATE questions SET response = x'0000c07f0000c07f0000c07f' WHERE place = 1", "finite"),
         ("UPDATE questions SET response = x'0000803f0000803f00000000' WHERE place = 1", "sums to"),
         ("UPDATE questions SET response = x'0000a04000000000000080c0' WHERE place = 1", "numbers"),
