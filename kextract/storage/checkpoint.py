@@ -31,8 +31,13 @@ from kextract.hdf5.weights import (
 )
 from kextract.models import model_spec
 from kextract.storage.atomic import atomic_write
-from kextract.storage.info import OWN_ARCHITECTURE, CheckpointInfo
-from kextract.storage.metadata import prepare, read_metadata, write_metadata
+from kextract.storage.info import (
+    OWN_ARCHITECTURE,
+    CheckpointInfo,
+    prepare,
+    read_metadata,
+    write_metadata,
+)
 
 if TYPE_CHECKING:
     import keras

@@ -1,15 +1,34 @@
-"""What a checkpoint says about its model: everything but the tensors."""
+"""What a checkpoint says about its model, everything but the tensors: checked, and in HDF5.
 
+Short facts are root attributes, so that any HDF5 viewer shows them; texts and tables, which may
+outgrow the 64 KiB that HDF5 allows an attribute, are data sets in the group `kextract`. Which a
+fact is follows from the type of its field.
+"""
+
+import hashlib
+import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import PurePath
+from typing import Any, get_type_hints
 
+import h5py
+import numpy as np
+
+from kextract import __version__
+from kextract.errors import Refused
+from kextract.hdf5.safe_hdf5 import MAX_TEXT_BYTES, CheckedFile
+from kextract.hdf5.weights import GROUP
 from kextract.models.heads import MAX_CLASSES
 from kextract.records import EpochRecord
+from kextract.storage.reading import from_json, read_schema, typed
+from kextract.text import one_line
 
+SCHEMA = 1
+MARK = "kextract_schema"
 PREPROCESSING = "[-1, 1]: (x - 127.5) / 127.5"
 KINDS = ("teacher", "student")
 POOLINGS = ("global", "article", "none")
@@ -20,8 +39,12 @@ NO_DATASET = "unknown"
 """Stands for the name of a data set that a file does not name."""
 MAX_EPOCHS = 100_000
 
+_HASH = "metadata_sha256"
+_HISTORY = f"{GROUP}/history"
+_MAX_DETAILS = 1_000_000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST = 2**63 - 1
+_NEVER_ABSENT = "seconds"
 _BOUNDS = {
     "loss": (0.0, math.inf),
     # A share is a mean of ones in float32 and may miss 1 by a rounding.
@@ -30,8 +53,9 @@ _BOUNDS = {
     "agreement": (0.0, 1 + 1e-6),
     # A divergence of nothing, summed up in float32, comes out a little below zero.
     "kl": (-1e-3, math.inf),
-    "seconds": (0.0, math.inf),
+    _NEVER_ABSENT: (0.0, math.inf),
 }
+"""The columns of a history, and between what their numbers lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,19 +105,120 @@ class CheckpointInfo:
     """ISO 8601, UTC."""
 
 
+_TYPES = get_type_hints(CheckpointInfo)
+_ATTRIBUTES: dict[Any, Callable[[CheckedFile, str], Any]] = {
+    str: CheckedFile.text_attribute,
+    str | None: lambda file, name: file.text_attribute(name) if file.has_attribute(name) else None,
+    int: lambda file, name: int(file.attribute(name, "<i8")),
+    bool: lambda file, name: _flag(name, int(file.attribute(name, "|u1"))),
+    tuple[int, int, int]: lambda file, name: file.attribute(name, "<i8", (3,)).tolist(),
+}
+"""How facts of these types are read; all others are JSON, but for the history."""
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into what JSON gives back: lists, dictionaries, numbers, printable text.
+
+    Raises TypeError for anything else and ValueError for a number that is not finite.
+    """
+    if isinstance(value, Mapping):
+        return {str(plain(str(key))): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, str | PurePath):
+        return one_line(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value!r} is not finite")
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise TypeError(f"a checkpoint cannot hold a {type(value).__name__}")
+
+
+def prepare(info: CheckpointInfo) -> CheckpointInfo:
+    """Give `info` as it will be read back, with the version of this program filled in.
+
+    Raises ValueError or TypeError, naming the field, for what a checkpoint may not hold.
+    """
+    document = _document(replace(info, schema=SCHEMA, kextract_version=__version__))
+    return _checked(plain(document))
+
+
+def write_metadata(file: h5py.File, info: CheckpointInfo) -> None:
+    """Add what `prepare` returned to an open, writable file."""
+    document, group = _document(info), file.create_group(GROUP)
+    for name, value in {**document, _HASH: _digest(document)}.items():
+        match value:
+            case None:
+                continue
+            case str():
+                file.attrs[name] = _text(name, value)
+            case bool():
+                file.attrs[name] = np.uint8(value)
+            case int():
+                file.attrs[name] = np.int64(value)
+            case [*sizes] if name == "input_shape":
+                file.attrs[name] = np.array(sizes, np.int64)
+            case _ if name == "history":
+                _write_history(group.create_group(name), info.history)
+            case _:
+                group[name] = _text(name, _json(value))
+
+
+def read_metadata(file: CheckedFile) -> CheckpointInfo | None:
+    """Read and check all of it; None where the file is not one of ours. Raises Refused."""
+    if not file.has_attribute(MARK):
+        if GROUP in file.groups:
+            raise Refused(f"attribute '{MARK}' is missing")
+        return None
+    document: dict[str, Any] = {MARK: read_schema(file, MARK, SCHEMA, "written")}
+    for name, kind in _TYPES.items():
+        where = f"{GROUP}/{name}"
+        if name == "history":
+            document[name] = [row.to_dict() for row in _read_history(file)]
+        elif name != "schema" and kind in _ATTRIBUTES:
+            document[name] = _ATTRIBUTES[kind](file, name)
+        elif name == "architecture" and where not in file.datasets:
+            continue
+        elif name != "schema":
+            document[name] = from_json(file.text(where), where)
+    if _digest(document) != file.text_attribute(_HASH):
+        raise Refused(f"what it says does not match its '{_HASH}'")
+    if plain(document) != document:
+        raise Refused("holds text with control characters")
+    return _checked(document)
+
+
 def check_info(info: CheckpointInfo) -> None:
     """Raise ValueError, naming the field, for anything that a checkpoint may not say."""
-    _check_choice("kind", info.kind, KINDS)
-    _check_choice("pooling", info.pooling, POOLINGS)
-    _check_choice("precision", info.precision, PRECISIONS)
+    _checked(_document(info))
+
+
+def _document(info: CheckpointInfo) -> dict[str, Any]:
+    """Everything as one JSON object: this is what `metadata_sha256` is taken over."""
+    facts = {name: getattr(info, name) for name in _TYPES}
+    facts["history"] = [row.to_dict() for row in info.history]
+    for name, value in facts.items():
+        if isinstance(value, tuple | Mapping):
+            facts[name] = list(value) if isinstance(value, tuple) else dict(value)
+    if info.architecture is None:
+        del facts["architecture"]
+    return {MARK: facts.pop("schema"), **facts}
+
+
+def _checked(document: Mapping[str, Any]) -> CheckpointInfo:
+    """Make what a document says an object. Raises ValueError, naming the field."""
+    facts = dict(document)
+    info: CheckpointInfo = typed(CheckpointInfo, {"schema": facts.pop(MARK), **facts}, "")
+    choices = {"kind": KINDS, "pooling": POOLINGS, "precision": PRECISIONS}
+    for name, known in choices.items():
+        _check(name, getattr(info, name) in known, f"is none of {', '.join(known)}")
     for name in ("model", "dataset", "preprocessing", "kextract_version"):
         _check(name, bool(getattr(info, name)), "is empty")
-    _check("input_shape", len(info.input_shape) == 3, "is not (height, width, channels)")
     for size in info.input_shape:
         _check_whole("input_shape", size, 1, 1 << 20)
     _check_whole("classes", info.classes, 1, MAX_CLASSES)
-    named = all(isinstance(name, str) for name in info.class_names)
-    _check("class_names", named, "holds something that is not text")
     _check("class_names", len(info.class_names) in (0, info.classes), "is not one name per class")
     _check_whole("seed", info.seed, 0, _LARGEST)
     for name in ("sha256", "teacher_sha256"):
@@ -101,8 +226,15 @@ def check_info(info: CheckpointInfo) -> None:
         good = digest is None or _DIGEST.fullmatch(digest) is not None
         _check(name, good, "is not 64 hexadecimal digits")
     _check("created", _is_utc(info.created), "is not an ISO date and time in UTC")
-    _check_metrics("test", info.test)
-    _check_history(info.history)
+    _check("history", len(info.history) <= MAX_EPOCHS, f"has more than {MAX_EPOCHS} rows")
+    previous = -1
+    for row in info.history:
+        _check_whole("history/epoch", row.epoch, previous + 1, _LARGEST)
+        previous = row.epoch
+        for name, (least, most) in _BOUNDS.items():
+            value = getattr(row, name)
+            _check(f"history/{name}", value is None or least <= value <= most, f"holds {value!r}")
+    return info
 
 
 def _check(name: str, good: bool, problem: str) -> None:
@@ -110,13 +242,8 @@ def _check(name: str, good: bool, problem: str) -> None:
         raise ValueError(f"'{name}' {problem}")
 
 
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    _check(name, value in choices, f"is none of {', '.join(choices)}")
-
-
-def _check_whole(name: str, value: object, least: int, most: int) -> None:
-    good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-    _check(name, good, f"is not a whole number from {least} to {most}")
+def _check_whole(name: str, value: int, least: int, most: int) -> None:
+    _check(name, least <= value <= most, f"is not a whole number from {least} to {most}")
 
 
 def _is_utc(text: str) -> bool:
@@ -126,27 +253,58 @@ def _is_utc(text: str) -> bool:
         return False
 
 
-def _check_metrics(name: str, metrics: object) -> None:
-    if not isinstance(metrics, Mapping):
-        raise ValueError(f"'{name}' is not a mapping of names to numbers")
-    for key, value in metrics.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        good = isinstance(key, str) and number and math.isfinite(value)
-        _check(name, good, "holds something else than finite numbers by name")
+def _flag(name: str, value: int) -> bool:
+    if value > 1:
+        raise Refused(f"attribute '{name}' is neither 0 nor 1")
+    return bool(value)
 
 
-def _check_history(history: tuple[EpochRecord, ...]) -> None:
-    _check("history", len(history) <= MAX_EPOCHS, f"has more than {MAX_EPOCHS} rows")
-    previous = -1
-    for row in history:
-        _check_whole("history/epoch", row.epoch, previous + 1, _LARGEST)
-        previous = row.epoch
-        for name, (least, most) in _BOUNDS.items():
-            value = getattr(row, name)
-            if value is not None or name == "seconds":
-                _check_number(f"history/{name}", value, least, most)
-        _check_metrics("history/details", row.details)
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _check_number(name: str, value: float, least: float, most: float) -> None:
-    _check(name, math.isfinite(value) and least <= value <= most, f"holds {value!r}")
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_json(document).encode()).hexdigest()
+
+
+def _text(name: str, text: str) -> Any:
+    data = text.encode()
+    if len(data) > MAX_TEXT_BYTES:
+        raise ValueError(f"'{name}' is longer than {MAX_TEXT_BYTES} bytes")
+    return np.array(data, h5py.string_dtype("utf-8", max(len(data), 1)))
+
+
+def _write_history(group: h5py.Group, history: tuple[EpochRecord, ...]) -> None:
+    group["epoch"] = np.array([row.epoch for row in history], "<i8")
+    for name in _BOUNDS:
+        values = [getattr(row, name) for row in history]
+        group[name] = np.array([math.nan if v is None else v for v in values], "<f8")
+    names = sorted({name for row in history for name in row.details})
+    if len(names) * len(history) > _MAX_DETAILS:
+        raise ValueError(f"'history' has more than {_MAX_DETAILS} details")
+    table = [[row.details.get(name, math.nan) for name in names] for row in history]
+    group["detail_names"] = _text("detail_names", _json(names))
+    group["details"] = np.array(table, "<f8").reshape(len(history), len(names))
+
+
+def _read_history(file: CheckedFile) -> list[EpochRecord]:
+    count = file.length(f"{_HISTORY}/epoch", MAX_EPOCHS)
+    epochs = file.tensor(f"{_HISTORY}/epoch", "<i8", (count,)).tolist()
+    columns: dict[str, list[float | None]] = {}
+    for name in _BOUNDS:
+        values = file.tensor(f"{_HISTORY}/{name}", "<f8", (count,)).tolist()
+        hide = name != _NEVER_ABSENT
+        columns[name] = [None if hide and math.isnan(v) else v for v in values]
+    where = f"{_HISTORY}/detail_names"
+    names = typed(tuple[str, ...], from_json(file.text(where), where), where)
+    if len(names) * count > _MAX_DETAILS:
+        raise Refused(f"'{_HISTORY}/details' holds more than {_MAX_DETAILS} numbers")
+    table = file.tensor(f"{_HISTORY}/details", "<f8", (count, len(names))).tolist()
+    return [
+        EpochRecord(
+            epoch=epoch,
+            details={k: v for k, v in zip(names, details, strict=True) if not math.isnan(v)},
+            **{name: columns[name][row] for name in _BOUNDS},  # type: ignore[arg-type]
+        )
+        for row, (epoch, details) in enumerate(zip(epochs, table, strict=True))
+    ]

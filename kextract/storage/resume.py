@@ -6,9 +6,8 @@ of it. Each epoch's file replaces the one before in one step.
 """
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from numpy.typing import NDArray
 
 from kextract import __version__
 from kextract.errors import NonFiniteError, Refused
-from kextract.hdf5.safe_hdf5 import CheckedFile, open_checked
+from kextract.hdf5.safe_hdf5 import open_checked
 from kextract.hdf5.weights import sha256_of_tensors
 from kextract.records import EpochRecord, Snapshot
 from kextract.storage.atomic import SUFFIX, atomic_write
 from kextract.storage.info import MAX_EPOCHS
+from kextract.storage.reading import from_json, read_schema, typed
 from kextract.text import printable
 
 SCHEMA = 1
@@ -36,7 +36,6 @@ _MARK, _VERSION, _HASH = "kextract_resume", "kextract_version", "sha256"
 _DOCUMENT, _TENSORS = "document", "tensors"
 _KINDS = "fiu"
 """Kinds of dtype that a tensor may have: floats and whole numbers."""
-_MAY_BE_MISSING = frozenset({"loss", "accuracy", "train_loss", "agreement", "kl"})
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,16 @@ class Kept:
 
     snapshot: Snapshot
     request: Request
+
+
+@dataclass(frozen=True)
+class _Document:
+    """What is kept beside the numbers of tensors."""
+
+    request: Request
+    history: tuple[EpochRecord, ...]
+    tensors: Mapping[str, tuple[str, tuple[int, ...]]]
+    """Dtype and shape by name."""
 
 
 def resume_path(output: Path) -> Path:
@@ -70,17 +79,19 @@ def read_resume(path: Path) -> Kept:
     Raises CheckpointError for a file that is missing, damaged, unsafe or of a newer kextract.
     """
     with open_checked(path) as file:
-        _check_schema(file)
+        if not file.has_attribute(_MARK):
+            raise Refused("keeps no unfinished run")
+        read_schema(file, _MARK, SCHEMA, "kept")
         length = file.length(_DOCUMENT, MAX_DOCUMENT_BYTES)
         text = file.tensor(_DOCUMENT, "|u1", (length,))
-        document = _parse(text.tobytes())
+        document = _read_document(text.tobytes())
         tensors = {
             name: file.tensor(f"{_TENSORS}/{name}", dtype, shape)
-            for name, (dtype, shape) in _specs(document).items()
+            for name, (dtype, shape) in document.tensors.items()
         }
         if _digest(text, tensors) != file.text_attribute(_HASH):
             raise Refused(f"its contents do not match its '{_HASH}'")
-        return Kept(Snapshot(_history(document), tensors), _request(document))
+        return Kept(Snapshot(document.history, tensors), document.request)
 
 
 def _check_finite(snapshot: Snapshot) -> None:
@@ -122,88 +133,13 @@ def _digest(text: NDArray[np.uint8], tensors: Mapping[str, NDArray[Any]]) -> str
     return sha256_of_tensors({_DOCUMENT: text, **named})
 
 
-def _check_schema(file: CheckedFile) -> None:
-    if not file.has_attribute(_MARK):
-        raise Refused("keeps no unfinished run")
-    schema = int(file.attribute(_MARK, "<i8"))
-    if schema > SCHEMA:
-        version = printable(file.text_attribute(_VERSION))
-        raise Refused(
-            f"kept by kextract {version} in format {schema};"
-            f" kextract {__version__} reads up to {SCHEMA}: update kextract"
-        )
-    if schema < 1:
-        raise Refused(f"attribute '{_MARK}' is {schema}")
-
-
-def _parse(text: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise Refused(f"'{_DOCUMENT}' is not JSON") from None
-    parts = {"request": dict, "history": list, "tensors": dict}
-    if not isinstance(document, dict) or set(document) != set(parts):
-        raise Refused(f"'{_DOCUMENT}' does not hold {', '.join(parts)}")
-    for name, kind in parts.items():
-        if not isinstance(document[name], kind):
-            raise Refused(f"'{name}' is not a JSON {kind.__name__}")
-    return document
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(text)
-
-
-def _specs(document: Mapping[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    return {name: _spec(name, spec) for name, spec in document["tensors"].items()}
-
-
-def _spec(name: str, spec: object) -> tuple[str, tuple[int, ...]]:
-    match spec:
-        case [str(dtype), [*shape]] if np.dtype(dtype).kind in _KINDS:
-            sizes = tuple(size for size in shape if isinstance(size, int) and _whole(size))
-            if len(sizes) == len(shape):
-                return dtype, sizes
-    raise Refused(f"'{printable(name)}' is not described by a dtype of numbers and a shape")
-
-
-def _history(document: Mapping[str, Any]) -> tuple[EpochRecord, ...]:
-    rows = document["history"]
-    if not 2 <= len(rows) <= MAX_EPOCHS:
+def _read_document(text: bytes) -> _Document:
+    document: _Document = typed(_Document, from_json(text, _DOCUMENT), "")
+    for name, (dtype, shape) in document.tensors.items():
+        if np.dtype(dtype).kind not in _KINDS or min(shape, default=0) < 0:
+            raise Refused(f"'{printable(name)}' is not described by a dtype of numbers and a shape")
+    if not 2 <= len(document.history) <= MAX_EPOCHS:
         raise Refused("'history' holds no finished epoch, or too many")
-    return tuple(_record(epoch, row) for epoch, row in enumerate(rows))
-
-
-def _record(epoch: int, row: object) -> EpochRecord:
-    if not isinstance(row, dict) or set(row) != {field.name for field in fields(EpochRecord)}:
-        raise Refused(f"'history' has no record of epoch {epoch}")
-    metrics = {name: value for name, value in row.items() if name not in ("epoch", "details")}
-    good = (
-        _whole(row["epoch"])
-        and row["epoch"] == epoch
-        and isinstance(row["details"], dict)
-        and all(map(_finite, row["details"].values()))
-        and all(
-            _finite(value) or (value is None and name in _MAY_BE_MISSING)
-            for name, value in metrics.items()
-        )
-    )
-    if not good:
-        raise Refused(f"'history' has a senseless record of epoch {epoch}")
-    return EpochRecord(**row)
-
-
-def _request(document: Mapping[str, Any]) -> Request:
-    request: dict[str, Any] = document["request"]
-    for flag, value in request.items():
-        if value is not None and not isinstance(value, str | int | float | bool):
-            raise Refused(f"'request' has a senseless value of '{printable(flag)}'")
-    return request
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if any(row.epoch != epoch for epoch, row in enumerate(document.history)):
+        raise Refused("'history' has epochs out of order")
+    return document

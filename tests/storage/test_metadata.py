@@ -9,7 +9,8 @@ import pytest
 from kextract import __version__
 from kextract.errors import CheckpointError
 from kextract.records import EpochRecord
-from kextract.storage import metadata, read_info, write_checkpoint
+from kextract.storage import info as stored
+from kextract.storage import read_info, write_checkpoint
 from tests.storage.examples import INFO, info, small_model
 
 
@@ -67,7 +68,7 @@ def test_a_newer_format_says_who_wrote_it_and_what_to_do(path: Path) -> None:
 
 
 def test_an_older_format_is_still_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "SCHEMA", 2)
+    monkeypatch.setattr(stored, "SCHEMA", 2)
     read = read_info(path)
     assert read is not None
     assert read.schema == 1
@@ -107,17 +108,17 @@ def test_an_unknown_attribute_does_no_harm(path: Path) -> None:
 
 def rehash(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make any facts match their hash, as an attacker would."""
-    monkeypatch.setattr(metadata, "_digest", lambda _: "same")
+    monkeypatch.setattr(stored, "_digest", lambda _: "same")
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("config", b"[]", "not a JSON dict"),
+        ("config", b"[]", "not a JSON object"),
         ("class_names", b'["a","b",1]', "class_names"),
         ("class_names", b'["a","b","c\\u001b[2J"]', "control characters"),
-        ("test", b'{"loss":"low"}', "'test'"),
-        ("test", b'{"loss":true}', "'test'"),
+        ("test", b'{"loss":"low"}', "'test/loss'"),
+        ("test", b'{"loss":true}', "'test/loss'"),
         ("history/loss", np.array([1.0, -1.0]), "history/loss"),
         ("history/accuracy", np.array([1.0, 2.0]), "history/accuracy"),
         ("history/epoch", np.array([1, 1]), "history/epoch"),

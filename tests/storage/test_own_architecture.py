@@ -12,8 +12,7 @@ from kextract.errors import CheckpointError
 from kextract.models.low_rank import smaller
 from kextract.storage import CheckpointInfo, read_info, write_checkpoint
 from kextract.storage.checkpoint import load_model
-from kextract.storage.info import OWN_ARCHITECTURE
-from kextract.storage.metadata import prepare, write_metadata
+from kextract.storage.info import OWN_ARCHITECTURE, prepare, write_metadata
 from tests.storage.examples import INFO
 from tests.training.examples import tiny_network
 
