@@ -93,6 +93,7 @@ class StudentRun(Run):
         no data is measured.
         """
         super().__init__(invocation)
+        began = time.perf_counter()
         request = invocation.request
         runtime.limit_threads(request.machine.threads)
         runtime.join(cluster_of(request.strategy))
@@ -145,6 +146,7 @@ class StudentRun(Run):
         self.output = output_path(request.output.output, default, self.names)
         if method_spec(config.method).asks:
             self.ledger = request.ledger or ledger_file(self.output)
+        self._opening = time.perf_counter() - began
 
     def check_beside(self) -> None:
         """Refuse, before the work begins, to replace the pictures of an earlier run."""
@@ -152,7 +154,7 @@ class StudentRun(Run):
 
     def build(self, kept: Request | None = None, say: Say = lambda text: None) -> None:
         """Make the teacher, the student and the source of its images."""
-        began = time.perf_counter()
+        self._began = time.perf_counter() - self._opening
         runtime.start()
         from kextract.methods.making import make_method
         from kextract.models.build import fastest_precision
@@ -178,7 +180,7 @@ class StudentRun(Run):
             config = fitted(
                 config,
                 config.minutes,
-                began,
+                self._began,
                 lambda tried: self._trial(own, tried),
                 info.input_shape,
                 say,
@@ -291,8 +293,13 @@ class StudentRun(Run):
     def train(self, earlier: Snapshot | None) -> Iterator[Event]:
         """Teach the student."""
         from kextract.models.batch_norm import frozen
+        from kextract.training.pace import Pace
         from kextract.training.student import distill
 
+        if earlier is not None:
+            self._began = time.perf_counter() - sum(record.seconds for record in earlier.history)
+        minutes = self.config.minutes
+        pace = Pace(self.config.steps_per_epoch, minutes and 60 * minutes, began=self._began)
         begins = None if self.own is None and self.share is None else self.share is not None
         running = distill(
             self.classifier,
@@ -304,6 +311,7 @@ class StudentRun(Run):
             match=self.match,
             unseen=self.unseen,
             begins_as_teacher=begins,
+            pace=pace,
             resume=earlier,
             snapshots=True,
             strategy=runtime.strategy(self.asked.strategy),

@@ -22,6 +22,7 @@ from kextract.training.best_epoch import BestEpoch
 from kextract.training.evaluation import FloatArray, Predictor, score
 from kextract.training.matching import Matching
 from kextract.training.mixing import CutMix
+from kextract.training.pace import Pace
 from kextract.training.probe_set import ProbeSet
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.training.updating import reporting_lost_workers, synchronize, train_step
@@ -41,6 +42,7 @@ def distill(
     match: Matching | None = None,
     unseen: ProbeSet | None = None,
     begins_as_teacher: bool | None = None,
+    pace: Pace | None = None,
     resume: Snapshot | None = None,
     snapshots: bool = False,
     strategy: Any = None,
@@ -55,7 +57,8 @@ def distill(
 
     The student keeps the weights of the last epoch or, where it came with weights, of the best, see
     `BestEpoch`: `begins_as_teacher` is True for a copy of the teacher, False for a network of
-    one of the user's, which may have been taught before, and None for a new one.
+    one of the user's, which may have been taught before, and None for a new one. With a `pace` the
+    updates of an epoch follow the clock.
 
     With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
     it has kept every epoch that was ever shown. With `resume`, teaching goes on after the
@@ -64,7 +67,8 @@ def distill(
     its replicas, each of which has all of the source's images; WorkerError says that one is gone.
     """
     with match or nullcontext():
-        optimizer = make_optimizer(config.optimizer, student, _learning_rate(config))
+        pace = pace or Pace(config.steps_per_epoch)
+        optimizer = make_optimizer(config.optimizer, student, _learning_rate(config, pace))
         synchronize(student, strategy)
         update = _compile_update(teacher, student, config, optimizer, match, strategy)
         examiner = _Examiner(student, validation, teacher_logits, unseen)
@@ -77,6 +81,7 @@ def distill(
             put_back(resume.tensors, "model", student.variables)
             put_back(resume.tensors, "optimizer", optimizer.variables)
             put_back_source(resume.tensors, source)
+            pace.restore(resume.tensors)
         best = None
         if begins_as_teacher is not None:
             best = BestEpoch(student, history[0], begins_as_teacher=begins_as_teacher)
@@ -84,18 +89,21 @@ def distill(
                 best.restore(resume)
         for epoch in range(history[-1].epoch + 1, config.epochs + 1):
             began = time.perf_counter()
-            loss, details, images = yield from _updates(update, source, cutmix, config, epoch)
+            pace.begin(epoch, int(optimizer.iterations.numpy()))
+            loss, details, images = yield from _updates(update, source, cutmix, config, epoch, pace)
             record = examiner.record(epoch, began, loss, details)
             # Without validation images the last batch shows whether the student is still finite.
             outputs = student(images, training=False) if record.loss is None else record.loss
             if not np.all(np.isfinite(outputs)):
                 raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
             history.append(record)
+            pace.plan(config.epochs - epoch, record.details.get("evaluation_seconds", 0.0))
             if best is not None:
                 best.consider(record)
             if snapshots:
                 chosen = best.state(record) if best is not None else {}
-                yield _snapshot(history, student, optimizer, source, chosen)
+                beside = {**chosen, **pace.state()}
+                yield _snapshot(history, student, optimizer, source, beside)
             yield record
         if best is not None and (note := best.take_back(history[-1])):
             yield note
@@ -107,11 +115,12 @@ def _updates(
     cutmix: CutMix,
     config: DistillConfig,
     epoch: int,
+    pace: Pace,
 ) -> Generator[Event, None, tuple[float, dict[str, float], tf.Tensor]]:
     """Make the updates of an epoch; return their mean loss, details, and the last images."""
     began = time.perf_counter()
     synthesis_seconds = total_loss = total_agreement = 0.0
-    steps = config.steps_per_epoch
+    steps = pace.updates
     for step in range(steps):
         step_began = time.perf_counter()
         yield from source.refresh(epoch, step)
@@ -120,6 +129,7 @@ def _updates(
         loss, agreement = (float(value) for value in update(batch))
         if not np.isfinite(loss):
             raise NonFiniteError.at(f"epoch {epoch}, step {step + 1}", config.learning_rate)
+        pace.tick()
         total_loss += loss
         total_agreement += agreement
         done = step + 1
@@ -167,14 +177,15 @@ def _compile_update(
     return reporting_lost_workers(update, strategy)  # type: ignore[no-any-return]
 
 
-def _learning_rate(config: DistillConfig) -> LearningRate:
+def _learning_rate(config: DistillConfig, pace: Pace) -> LearningRate:
     if config.schedule == "constant":
         return config.learning_rate
     updates = config.epochs * config.steps_per_epoch
     rising = int(updates * WARM_UP)
-    return keras.optimizers.schedules.CosineDecay(
+    planned = keras.optimizers.schedules.CosineDecay(
         0.0, updates - rising, warmup_target=config.learning_rate, warmup_steps=rising
     )
+    return pace.schedule(planned)
 
 
 def _snapshot(
@@ -182,10 +193,10 @@ def _snapshot(
     student: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     source: Method,
-    chosen: Mapping[str, NDArray[Any]],
+    beside: Mapping[str, NDArray[Any]],
 ) -> Snapshot:
     model_and_optimizer = take("model", student.variables) | take("optimizer", optimizer.variables)
-    return Snapshot(tuple(history), {**model_and_optimizer, **take_source(source), **chosen})
+    return Snapshot(tuple(history), {**model_and_optimizer, **take_source(source), **beside})
 
 
 class _Examiner:
