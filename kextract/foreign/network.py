@@ -32,10 +32,6 @@ class ReadNetwork:
     channels, whichever come first there, and as in the file where that has other axes."""
     input_shape: Shape
     """Height, width and channels of one image."""
-    dims: tuple[int, ...]
-    """The input's axes in the file, a batch of one first."""
-    channels_first: bool
-    """Whether the file takes (n, c, h, w)."""
     numbers: str
     """What the file's input consists of, such as `float32` or `uint8`."""
     input_ends: tuple[float, float] | None = None
@@ -47,11 +43,7 @@ class ReadNetwork:
     or `unknown`, where outputs have to tell."""
     classes: int
     """Numbers per image in the output; at least 1."""
-    input_name: str
     output_name: str
-    opset: int
-    """Of ONNX; of a TFLite file, the version of its schema."""
-    producer: str
     notes: tuple[str, ...]
     """What a user should know, each a line."""
 

@@ -14,9 +14,8 @@ from kextract.foreign.onnx.calls import Call, Layers, Value, as_tensor
 from kextract.foreign.onnx.convolving import WINDOWS
 from kextract.foreign.onnx.folding import Folder
 from kextract.foreign.onnx.fusing import fuse
-from kextract.foreign.onnx.graph import Graph, Node
 from kextract.foreign.onnx.linear import LINEAR
-from kextract.foreign.onnx.registry import Registry, named
+from kextract.foreign.onnx.registry import Graph, Node, Registry, named
 from kextract.foreign.onnx.shaping import SHAPING
 from kextract.foreign.onnx.tensors import Tensor, arranged, tensor
 from kextract.text import printable

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import Refused
-from kextract.foreign.onnx.graph import Node
 from kextract.foreign.onnx.registry import (
     Attributes,
+    Node,
     Registry,
     axes_of,
     integers,

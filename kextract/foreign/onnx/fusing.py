@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.foreign.onnx.graph import Graph, Node
+from kextract.foreign.onnx.registry import Graph, Node
 
 Array = NDArray[Any]
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")

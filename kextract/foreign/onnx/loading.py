@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import MissingExtraError, NotRead, Refused, Unclear
-from kextract.foreign.onnx.graph import Graph, Node, Port
+from kextract.foreign.onnx.registry import Graph, Node, Port
 from kextract.models.heads import SeveralOutputsError, size_text
 from kextract.text import printable
 
@@ -101,9 +101,6 @@ class _Reader:
             image=image,
             output=output,
             opset=opset,
-            producer=printable(
-                f"{self._model.producer_name} {self._model.producer_version}".strip()
-            ),
         )
 
     def _opset(self) -> int:

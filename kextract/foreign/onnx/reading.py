@@ -4,8 +4,8 @@ from pathlib import Path
 
 from kextract import runtime
 from kextract.foreign.network import ReadNetwork, refused, sizes_of
-from kextract.foreign.onnx.graph import Graph
 from kextract.foreign.onnx.loading import NUMBERS, load_graph
+from kextract.foreign.onnx.registry import Graph
 from kextract.models.axes import CHANNELS, Shape
 
 _NUMBER_BY_NUMBER = frozenset(
@@ -51,15 +51,10 @@ def read_onnx(
         return ReadNetwork(
             model=built.model,
             input_shape=shape,
-            dims=dims,
-            channels_first=channels_first,
             numbers=NUMBERS[graph.image.kind],
             head=built.head,
             classes=int(built.model.output_shape[-1]),
-            input_name=graph.image.name,
             output_name=graph.output.name,
-            opset=graph.opset,
-            producer=graph.producer,
             notes=tuple(notes),
         )
 

@@ -74,11 +74,6 @@ def checked(data: Any) -> Any:
     return data
 
 
-def natural(data: Any) -> Tensor:
-    """Give a tensor that has one number for its batch and then the axes that Keras has."""
-    return tensor(data, [(), *((axis,) for axis in range(1, len(data.shape)))])
-
-
 def arranged(x: Tensor, groups: Sequence[Sequence[int]]) -> Any:
     """Give the Keras tensor with one axis for each group of axes of Keras, in this order.
 

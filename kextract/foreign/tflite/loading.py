@@ -15,10 +15,18 @@ import numpy as np
 
 from kextract import runtime
 from kextract.errors import NotRead, Refused, Unclear
-from kextract.foreign.onnx.graph import Graph, Node, Port
+from kextract.foreign.onnx.registry import Graph, Node, Port
 from kextract.foreign.tflite import operators  # noqa: F401 - they register themselves
-from kextract.foreign.tflite.tensors import INT4, KINDS, Array, Tensor, unpacked
-from kextract.foreign.tflite.writing import WRITERS, Operator, Places
+from kextract.foreign.tflite.writing import (
+    INT4,
+    KINDS,
+    WRITERS,
+    Array,
+    Operator,
+    Places,
+    Tensor,
+    unpacked,
+)
 from kextract.models.heads import SeveralOutputsError, size_text
 from kextract.text import error_line, printable
 
@@ -48,8 +56,6 @@ class Loaded:
     graph: Graph
     image: Tensor
     output: Tensor
-    version: int
-    """Of the schema."""
 
 
 def load_graph(path: Path, output_name: str | None = None) -> Loaded:
@@ -120,7 +126,6 @@ class _File:
         nodes = [
             node for place in self._needed(image, output) for node in self._nodes(place, places)
         ]
-        about = self._model.Description()
         return Loaded(
             Graph(
                 nodes=nodes,
@@ -128,11 +133,9 @@ class _File:
                 image=Port(names[0], dims, 1),
                 output=Port(names[1], None, 1),
                 opset=OPSET,
-                producer=printable(about or b""),
             ),
             image=tensors[image],
             output=tensors[output],
-            version=int(self._model.Version()),
         )
 
     def _check_links(self) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from kextract.errors import NotRead, Refused
-from kextract.foreign.tflite.tensors import Array
 from kextract.foreign.tflite.writing import (
     TO_CHANNELS_FIRST,
     TO_CHANNELS_LAST,
+    Array,
     Operator,
     number,
     whole,

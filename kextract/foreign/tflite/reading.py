@@ -6,7 +6,7 @@ import numpy as np
 
 from kextract import runtime
 from kextract.foreign.network import ReadNetwork, refused, sizes_of
-from kextract.foreign.tflite.tensors import KINDS
+from kextract.foreign.tflite.writing import KINDS
 from kextract.models.axes import Shape
 
 
@@ -39,15 +39,10 @@ def read_tflite(
         return ReadNetwork(
             model=built.model,
             input_shape=shape,
-            dims=dims,
-            channels_first=False,
             numbers=np.dtype(KINDS[loaded.image.kind]).name,
             input_ends=loaded.image.real_ends(),
             head=built.head,
             classes=int(built.model.output_shape[-1]),
-            input_name=loaded.image.name,
             output_name=loaded.output.name,
-            opset=loaded.version,
-            producer=loaded.graph.producer,
             notes=tuple(notes),
         )
