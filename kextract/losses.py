@@ -9,6 +9,8 @@ from functools import partial
 
 import tensorflow as tf
 
+Distance = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""Of logits (n, k) of a teacher and a student, one number (n,) for each image."""
 Moments = tuple[tf.Tensor, tf.Tensor]
 """Mean and variance of each channel, float32 (c,) each."""
 
@@ -51,11 +53,26 @@ def feature_distance(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.reshape(squares, (tf.shape(squares)[0], -1)), axis=-1)
 
 
-def distance(name: str, temperature: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def distance(name: str, temperature: float, *, by_label: bool = False) -> Distance:
     """Return one of `kextract.config.DISTANCES` as a function of teacher's and student's logits."""
-    if name == "l1":
-        return logit_distance
-    return partial(divergence, temperature=temperature)
+    found = logit_distance if name == "l1" else partial(divergence, temperature=temperature)
+    return per_label(found) if by_label else found
+
+
+def per_label(distance: Distance) -> Distance:
+    """Make of a distance of classes one of labels that are each on their own, its mean over them.
+
+    Each label is taken for two classes, no and yes, whose softmax is the label's sigmoid.
+    """
+    return lambda teacher, student: tf.reduce_mean(distance(_pairs(teacher), _pairs(student)), -1)
+
+
+def same_predictions(teacher: tf.Tensor, student: tf.Tensor, *, by_label: bool) -> tf.Tensor:
+    """Return the share of images of one class, or of labels at 0.5, of logits (n, k) of both."""
+    if by_label:
+        teacher, student = _pairs(teacher), _pairs(student)
+    same = tf.equal(tf.argmax(teacher, axis=-1), tf.argmax(student, axis=-1))
+    return tf.reduce_mean(tf.cast(same, tf.float32))
 
 
 def article_distillation(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
@@ -120,6 +137,11 @@ def _length(vector: tf.Tensor) -> tf.Tensor:
     square = tf.reduce_sum(tf.square(vector))
     is_zero = tf.equal(square, 0.0)
     return tf.where(is_zero, 0.0, tf.sqrt(tf.where(is_zero, 1.0, square)))
+
+
+def _pairs(logits: tf.Tensor) -> tf.Tensor:
+    """Return logits (n, k) of labels as those of two classes each: (n, k, 2)."""
+    return tf.stack([tf.zeros_like(logits), logits], axis=-1)
 
 
 def _centred(logits: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 AnyPath = str | Path
-Outputs = Literal["logits", "probabilities", "log-probabilities", "sigmoids"]
+Outputs = Literal["logits", "probabilities", "log-probabilities", "sigmoids", "label-logits"]
 
 
 class TrainTeacherOptions(TypedDict, total=False):

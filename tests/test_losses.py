@@ -53,6 +53,19 @@ def test_cross_entropy_is_the_mean_of_the_surprise_at_the_labels() -> None:
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_labels_on_their_own_are_matched_by_the_divergence_of_their_sigmoids(
+    temperature: float,
+) -> None:
+    target, found = (1 / (1 + np.exp(-x / temperature)) for x in (TEACHER, STUDENT))
+    yes, no = target * np.log(target / found), (1 - target) * np.log((1 - target) / (1 - found))
+    loss = distance("kl", temperature, by_label=True)
+    expected = temperature**2 * (yes + no).mean(axis=1)
+    np.testing.assert_allclose(loss(constant(TEACHER), constant(STUDENT)), expected, rtol=1e-4)
+    apart = distance("l1", temperature, by_label=True)(constant(TEACHER), constant(STUDENT))
+    np.testing.assert_allclose(apart, np.abs(TEACHER - STUDENT).mean(axis=1) / 2, rtol=1e-5)
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 def test_distillation_is_the_softened_divergence_times_the_square_of_the_temperature(
     temperature: float,

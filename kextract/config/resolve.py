@@ -23,7 +23,7 @@ COMMAND_LINE, ENVIRONMENT = "command line", "environment"
 OPTIONS = "options"
 """Where a checkpoint's configuration holds all options of the command, by name."""
 OUTPUTS = "teacher_outputs"
-"""Where it says what the teacher's own program got of it: `logits` or `probabilities`."""
+"""Where it says what the teacher's own program got of it, see `kextract.models.heads.Head`."""
 
 
 @dataclass(frozen=True)

@@ -112,8 +112,9 @@ def outputs() -> Any:
     """Declare what a network of another program gives."""
     return option(
         None,
-        "What a network of another program gives: logits, probabilities, their logarithms, or"
-        " sigmoids, a probability for each class on its own.",
+        "What a network of another program gives: logits, probabilities, their logarithms; or, of"
+        " labels of which an image may have several, sigmoids (a probability for each on its own)"
+        " or label-logits (the logits of these).",
         panel=NETWORKS,
         choices=OUTPUTS,
         default_text="what its last operation says, else what made-up images show",

@@ -115,7 +115,14 @@ def _compared(
             lambda part: classifier(target.input_range.apply(scale(part))), check.images, size
         )
     expected = in_batches(lambda part: reference(scale(part)), check.images, size)
-    return compare(check.name, expected, found, outputs=target.outputs, labels=check.labels)
+    return compare(
+        check.name,
+        expected,
+        found,
+        outputs=target.outputs,
+        labels=check.labels,
+        by_label=target.by_label,
+    )
 
 
 def _bytes(path: Path) -> int:

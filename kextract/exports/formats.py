@@ -67,12 +67,14 @@ class ExportTarget:
     arithmetic: str = "float32"
     """A name in `ARITHMETICS`."""
     outputs: str = "logits"
-    """What the file gives: `logits`, or `probabilities`, which sum to 1."""
+    """What the file gives: `logits`, `probabilities`, which sum to 1, or `sigmoids`."""
     input_range: Preprocessing = PIXELS
     """What the file takes for pixels."""
     class_names: tuple[str, ...] = ()
     least_agreement: float | None = None
     """Share of images on which file and checkpoint must agree; None for the usual one."""
+    by_label: bool = False
+    """Whether the network says of each label on its own whether an image has it."""
 
     def __post_init__(self) -> None:
         spec = format_spec(self.format)

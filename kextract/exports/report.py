@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import GateError
-from kextract.teachers.black_box import softmax
+from kextract.teachers.black_box import marks, pairs, softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Comparison:
     """Of the images, such as `drawn` or `test`."""
     images: int
     agreement: float
-    """Share of images that both give the same class."""
+    """Share of images that both give the same class, or of labels at 0.5."""
     probability_difference: float
     """The largest."""
     logit_difference: float | None
@@ -60,7 +60,7 @@ class ExportReport:
     inputs: str
     """How the pixels that the file takes are prepared, such as `0..255`; int8 stands for these."""
     outputs: str
-    """`logits` or `probabilities`."""
+    """`logits`, `probabilities` or, of each label on its own, `sigmoids`."""
     class_names: str | None
     """Where they are in the file; None where they are not."""
     bytes: int
@@ -88,10 +88,18 @@ def compare(
     *,
     outputs: str,
     labels: NDArray[np.integer] | None = None,
+    by_label: bool = False,
 ) -> Comparison:
-    """Compare logits (n, k) of a checkpoint with what a file gave, `logits` or `probabilities`."""
-    wanted, classes = expected.argmax(axis=1), found.argmax(axis=1)
-    given = found if outputs == "probabilities" else softmax(found.astype(np.float64))
+    """Compare logits (n, k) of a checkpoint with what a file gave, see `ExportReport.outputs`.
+
+    `by_label`, predictions are those of each label of each image.
+    """
+    if by_label:
+        expected = pairs(expected)
+        found = pairs(found) if outputs == "logits" else np.stack([1 - found, found], axis=-1)
+        labels = None if labels is None else marks(labels, found.shape[1])
+    wanted, classes = expected.argmax(axis=-1), found.argmax(axis=-1)
+    given = softmax(found.astype(np.float64)) if outputs == "logits" else found
     return Comparison(
         name=name,
         images=len(expected),

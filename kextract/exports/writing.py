@@ -106,7 +106,7 @@ def drop_in(
     """Copy a model of ours (pixels of -1 to 1 in, logits out) into one that takes other pixels.
 
     The copy consists of Keras's own layers, takes float32 images (n, h, w, c) in `input_range` and
-    gives float32 (n, k) `logits` or `probabilities`.
+    gives float32 (n, k) `logits`, `probabilities` or, of each on its own, `sigmoids`.
     """
     copy = plain(model)
     if input_range != PIXELS:
@@ -117,9 +117,12 @@ def drop_in(
         if input_range.reverse:
             x = keras.ops.flip(x, axis=-1)
         copy = keras.Model(pixels, copy(x), name=model.name)
-    if outputs == "probabilities":
-        probabilities = keras.layers.Softmax(name="probabilities")(copy.output)
-        copy = keras.Model(copy.input, probabilities, name=model.name)
+    if outputs != "logits":
+        by_label = outputs == "sigmoids"
+        kind = keras.layers.Activation("sigmoid") if by_label else keras.layers.Softmax()
+        kind.name = "probabilities"
+        # A Sequential that was never called has these in its lists alone.
+        copy = keras.Model(copy.inputs[0], kind(copy.outputs[0]), name=model.name)
     return copy
 
 

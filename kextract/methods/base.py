@@ -38,6 +38,8 @@ class MethodContext:
     """Images (n, h, w, c) by the name of the method that needs them."""
     asking: BudgetedTeacher | None = None
     """A teacher with the ledger of its responses, for methods that work under a budget."""
+    by_label: bool = False
+    """Whether the teacher says of each label on its own whether an image has it."""
 
     @property
     def required_classifier(self) -> Classifier:

@@ -37,8 +37,11 @@ Floats = NDArray[np.floating]
 class CommitteeMember:
     """A network like the student that learns anew in every round."""
 
-    def __init__(self, student: keras.Model, config: DistillConfig, number: int) -> None:
+    def __init__(
+        self, student: keras.Model, config: DistillConfig, number: int, *, by_label: bool = False
+    ) -> None:
         self._config = config
+        self._by_label = by_label
         self._number = number
         with weights_drawn_by(seed_number(Stream.COMMITTEE, config.seed, number, 0)):
             self._model = safe_to_train(keras.models.clone_model(student))
@@ -79,7 +82,8 @@ class CommitteeMember:
         return in_batches(lambda part: self._predict(tf.constant(scale(part))), images, size)
 
     def _compile_update(self) -> Callable[[tf.Tensor, tf.Tensor], None]:
-        distances = distance(self._config.distance, self._config.temperature)
+        config = self._config
+        distances = distance(config.distance, config.temperature, by_label=self._by_label)
         model, optimizer = self._model, self._optimizer
 
         @compiled(reduce_retracing=True)
@@ -137,8 +141,15 @@ def target_logits(outputs: NDArray[Any], kind: str, classes: int) -> NDArray[np.
     `outputs` are of one of `kextract.teachers.OUTPUTS`. Logits of probabilities are log p minus the
     mean of its row (Truong et al. 2021, "Data-free model extraction", section 3.3); what is rounded
     to 0 is taken for half of the least probability that the teacher gives. Labels are smoothed
-    (Szegedy et al. 2016, "Rethinking the Inception architecture", section 7).
+    (Szegedy et al. 2016, "Rethinking the Inception architecture", section 7). Logits of sigmoids
+    are those of each label on its own, and not centred.
     """
+    if kind == "sigmoids":
+        # Both ends are rounded alike.
+        inner = np.minimum(outputs, 1 - outputs)[(outputs > 0) & (outputs < 1)]
+        least = max(LEAST, inner.min() / 2) if inner.size else LEAST
+        share = outputs.astype(np.float64).clip(least, 1 - least)
+        return (np.log(share) - np.log(1 - share)).astype(np.float32)  # type: ignore[no-any-return]
     if kind == "labels":
         rows = np.full((len(outputs), classes), SMOOTHING / classes)
         rows[np.arange(len(outputs)), outputs] += 1 - SMOOTHING

@@ -170,7 +170,8 @@ class Synthesizer:
         rules = self._rules
         student = self._context.student if rules.adversarial_weight else None
         shown = max(1, round(rules.adversarial_share * self.batch_size))
-        distance = losses.distance(self._context.config.distance, self._context.config.temperature)
+        config, by_label = self._context.config, self._context.by_label
+        distance = losses.distance(config.distance, config.temperature, by_label=by_label)
         variables = self._generator.trainable_variables
 
         @compiled

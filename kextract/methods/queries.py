@@ -94,6 +94,7 @@ class Queries(Method):
             shift=config.shift,
             flip=bool(config.flip),
             mix=self._rules.mixup > 0,
+            by_label=self._kind == "sigmoids",
         )
         return Batch(images, logits)
 
@@ -154,7 +155,10 @@ class Queries(Method):
             if self._answered() < end and self._asking.left:
                 if number and not committee:
                     committee = tuple(
-                        CommitteeMember(self._student, self._config, which) for which in (0, 1)
+                        CommitteeMember(
+                            self._student, self._config, which, by_label=self._kind == "sigmoids"
+                        )
+                        for which in (0, 1)
                     )
                 if number:
                     yield from self._teach(committee, place, epoch, number)
@@ -231,6 +235,7 @@ def _augmented_and_mixed(
     shift: int,
     flip: bool,
     mix: bool,
+    by_label: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Augment and mix uint8 images (n, h, w, c), each with another; `weights` (n,) are its own.
 
@@ -241,7 +246,12 @@ def _augmented_and_mixed(
         return images, logits
     share = tf.reshape(weights, (-1, 1, 1, 1))
     images = share * images + (1.0 - share) * tf.reverse(images, [0])
-    probabilities = tf.nn.softmax(logits)
     share = tf.reshape(weights, (-1, 1))
-    mixed = share * probabilities + (1.0 - share) * tf.reverse(probabilities, [0])
-    return images, tf.math.log(mixed)
+
+    def mixed(probabilities: tf.Tensor) -> tf.Tensor:
+        """Mix, and take the logarithm."""
+        return tf.math.log(share * probabilities + (1.0 - share) * tf.reverse(probabilities, [0]))
+
+    if by_label:
+        return images, mixed(tf.sigmoid(logits)) - mixed(tf.sigmoid(-logits))
+    return images, mixed(tf.nn.softmax(logits))

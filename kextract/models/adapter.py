@@ -90,17 +90,17 @@ def _in_float32(outputs: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _logits(outputs: keras.KerasTensor, head: Head) -> keras.KerasTensor:
-    """Turn outputs (n, k) into logits whose softmax are the network's probabilities."""
+    """Turn outputs (n, k) into logits, of which a softmax makes the network's probabilities.
+
+    Those of labels that are each on their own a sigmoid does.
+    """
     ops = keras.ops
-    binary, alone = outputs.shape[-1] == 1, head.outputs == "sigmoids"
+    binary = outputs.shape[-1] == 1
     if not head.taken_off and head.outputs in ("probabilities", "sigmoids"):
         outputs = ops.maximum(outputs, LEAST_PROBABILITY)
-        if binary:
+        if binary or head.outputs == "sigmoids":
             outputs = ops.minimum(outputs, 1 - LEAST_PROBABILITY)
             outputs = ops.log(outputs) - ops.log(1 - outputs)
         else:
             outputs = ops.log(outputs)
-    elif head.taken_off and alone and not binary:
-        # Each class was asked for on its own; their probabilities are made to sum to 1.
-        outputs = ops.log_sigmoid(outputs)
     return ops.concatenate([ops.zeros_like(outputs), outputs], axis=-1) if binary else outputs

@@ -6,7 +6,7 @@ matrix product. Else it is judged by signs and sums of the outputs for many imag
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kextract.errors import RequestError
@@ -15,9 +15,11 @@ from kextract.text import one_line
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OUTPUTS = ("logits", "probabilities", "log-probabilities", "sigmoids")
-"""What outputs (n, k) can be; sigmoids are a probability for each class on its own, or for the
-second of two classes where there is one number."""
+PER_LABEL = ("sigmoids", "label-logits")
+"""Outputs that say of each label on its own whether an image has it: probabilities, or the logits
+of these. One number alone is that of the second of two classes."""
+OUTPUTS = ("logits", "probabilities", "log-probabilities", *PER_LABEL)
+"""What outputs (n, k) can be."""
 MAX_CLASSES = 100_000
 """The most classes that a file may say a network tells apart."""
 
@@ -72,10 +74,19 @@ class Head:
     """Whether it may be taken without asking."""
     taken_off: bool = False
     """The operation that made them of logits is not in the network any more."""
+    numbers: int = 1
+    """How many there are for an image."""
+
+    @property
+    def by_label(self) -> bool:
+        """Whether an image may have several of the labels, or none."""
+        return self.numbers > 1 and self.outputs in PER_LABEL
 
     @property
     def given(self) -> str:
-        """What a program that runs the network gets of it: `logits` or `probabilities`."""
+        """What a program that runs it gets: `logits`, `probabilities` or one of `PER_LABEL`."""
+        if self.by_label:
+            return self.outputs
         return "probabilities" if self.outputs in ("probabilities", "sigmoids") else "logits"
 
 
@@ -101,14 +112,15 @@ def decide(
     `few` are those for a few images; `many` gives those for images of all kinds, and is called only
     where the operation does not tell. `requested` is what the user says.
     """
+    numbers = _rows(few).shape[1]
     if requested is not None:
-        return Head(requested)
+        return Head(requested, numbers=numbers)
     if few.dtype.kind in "iu":
         return Head("labels", "it gives whole numbers")
     known = _BY_OPERATION.get(plain_name(operation or ""))
     if known is not None and not _holds_parts(_rows(few), known):
-        return Head(known, f"its last operation is {operation}")
-    return _by_numbers(_rows(many()))
+        return Head(known, f"its last operation is {operation}", numbers=numbers)
+    return replace(_by_numbers(_rows(many())), numbers=numbers)
 
 
 def last_operation(producers: Producers, output: str) -> str | None:

@@ -129,16 +129,23 @@ class Prediction:
     """Of the predicted class, 0 to 1."""
     probabilities: tuple[float, ...]
     """One per class."""
+    labels: tuple[str, ...] | None = None
+    """Those of more than a half, where each is on its own; None where an image has one class."""
 
 
 def prediction_table(predictions: Sequence[Prediction], names: Sequence[str]) -> Table:
-    """Give a row per image: its class, how probable it is, and the next ones."""
+    """Give a row per image: its class, how probable it is, and the next ones.
+
+    Before these stand its labels, where an image may have several.
+    """
+    by_label = any(found.labels is not None for found in predictions)
     return Table(
         "",
-        ("image", "class", "probability", "next"),
+        ("image", *(("labels",) if by_label else ()), "class", "probability", "next"),
         tuple(
             (
                 name_cell(shortened(found.image, _LONGEST_NAME)),
+                *((name_cell(", ".join(found.labels or ()) or "none"),) if by_label else ()),
                 name_cell(shortened(found.name, _LONGEST_NAME)),
                 figure_cell(found.probability, _share),
                 name_cell(_next(found, names)),

@@ -99,6 +99,12 @@ def _against(opened: Teacher, teacher: Teacher) -> Teacher:
             f"--against '{teacher.path}': knows {teacher.info.classes} classes, but"
             f" '{opened.path}' {opened.info.classes}"
         )
+    if opened.by_label != teacher.by_label:
+        alone, other = (opened, teacher) if opened.by_label else (teacher, opened)
+        raise RequestError(
+            f"--against '{teacher.path}': '{alone.path}' says of each label on its own whether an"
+            f" image has it, '{other.path}' gives an image one class; --outputs says what they give"
+        )
     note = _same_classes(opened, teacher).note
     return replace(opened, notes=(*opened.notes, *teacher.notes, *([note] if note else [])))
 
@@ -165,13 +171,14 @@ def _measure(
         against=str(targets.teacher.path) if targets.teacher else None,
     )
     if target is not None:
-        agreement, kl = agreement_and_kl(logits, target)
+        agreement, kl = agreement_and_kl(logits, target, by_label=opened.by_label)
         result = replace(result, agreement=agreement, kl=kl)
     if request.images is not None:
         return result
-    scores = score(logits, images.y, penalty=penalty)
-    per_class = class_accuracies(logits, images.y, opened.info.classes)
-    names = opened.info.class_names or numerals(opened.info.classes)
+    by_label, classes = opened.by_label, opened.info.classes
+    scores = score(logits, images.y, penalty=penalty, by_label=by_label)
+    per_class = class_accuracies(logits, images.y, classes, by_label=by_label)
+    names = opened.info.class_names or numerals(classes)
     return replace(
         result,
         split=request.split,
@@ -203,13 +210,22 @@ def run_prediction(request: PredictRequest, say: Say) -> tuple[list[Prediction],
         say(text)
     files, pixels = _read(request.images, opened.info.input_shape, say)
     runtime.start()
+    from kextract.teachers.black_box import pairs
     from kextract.training.evaluation import log_softmax
 
     logits, _ = opened.logits(pixels, runtime.resolve_precision(request.precision))
-    shares = np.exp(log_softmax(logits))
+    by_label = opened.by_label
+    shares = np.exp(log_softmax(pairs(logits)))[..., 1] if by_label else np.exp(log_softmax(logits))
     names = opened.info.class_names or numerals(opened.info.classes)
     found = [
-        Prediction(file, label, names[label], float(row[label]), tuple(float(x) for x in row))
+        Prediction(
+            file,
+            label,
+            names[label],
+            float(row[label]),
+            tuple(float(x) for x in row),
+            tuple(names[x] for x in np.flatnonzero(row > 0.5)) if by_label else None,
+        )
         for file, row, label in zip(files, shares, shares.argmax(axis=-1).tolist(), strict=True)
     ]
     for text in opened.doubts:

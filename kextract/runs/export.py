@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kextract import runtime
 from kextract.config import DistillConfig, SynthesisConfig
 from kextract.config.requests import ExportRequest
-from kextract.config.resolve import OPTIONS, OUTPUTS, Invocation
+from kextract.config.resolve import OPTIONS, Invocation
 from kextract.config.shared import ExternalModelOptions
 from kextract.datasets.transfer_images import check_is_there, load_transfer_images
 from kextract.display import Display, RunHeader
@@ -112,6 +112,7 @@ def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> Exp
         taken,
         opened.info.class_names,
         request.min_agreement,
+        opened.by_label,
     )
     given, notes = None, list(opened.data.notes if opened.data else ())
     if request.calibrate is not None:
@@ -186,10 +187,10 @@ def _input_range(request: ExportRequest, opened: Teacher) -> Preprocessing:
 
 def _outputs(request: ExportRequest, opened: Teacher) -> str:
     """Say what the file gives: the requested, or what the teacher, or the network itself, gave."""
+    probabilities = "sigmoids" if opened.by_label else "probabilities"
     if request.softmax is not None:
-        return "probabilities" if request.softmax else "logits"
-    known = opened.info.config.get(OUTPUTS, opened.outputs)
-    return "probabilities" if known == "probabilities" else "logits"
+        return probabilities if request.softmax else "logits"
+    return probabilities if opened.outputs == probabilities else "logits"
 
 
 def _images(

@@ -15,6 +15,9 @@ from kextract.storage.opening import OTHERS, Identified, Kind
 from kextract.teachers import parse_input_shape
 from kextract.teachers.networks import NotANetworkError, read_file
 
+COMPARED = 64
+"""Images that a file's own runtime is asked about too: more than where it is used."""
+
 
 def facts_of(
     identified: Identified,
@@ -84,6 +87,7 @@ def _of_file(
             input_shape=shape,
             outputs=outputs,
             output_name=output_name,
+            images=COMPARED,
         )
     except NotANetworkError as reason:
         about = _of_answers(identified.path, outputs, output_name, shape)

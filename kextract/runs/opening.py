@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kextract.config import QueryConfig
 from kextract.config.option import flag
+from kextract.config.resolve import OUTPUTS
 from kextract.config.shared import BlackBoxOptions, ExternalModelOptions, Machine
 from kextract.datasets.class_matching import matched
 from kextract.datasets.class_names import are_names, read_class_names
@@ -23,7 +24,7 @@ from kextract.exports.class_names import read_names
 from kextract.foreign.keras import load_archive
 from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.models import check_input_shape, model_pooling
-from kextract.models.heads import LOGITS, Head
+from kextract.models.heads import LOGITS, PER_LABEL, Head
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess, parse_input_range
 from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
@@ -72,7 +73,12 @@ class Teacher:
     compared: str = ""
     """How the network that was read from the file compares with the file's own runtime."""
     outputs: str = "logits"
-    """What its own program gets of it, `logits` or `probabilities`; here it gives logits."""
+    """What its own program gets of it, see `Head.given`; here it gives logits."""
+
+    @property
+    def by_label(self) -> bool:
+        """Whether it says of each label on its own whether an image has it."""
+        return self.outputs in PER_LABEL
 
     @property
     def all_notes(self) -> tuple[str, ...]:
@@ -153,7 +159,8 @@ def open_teacher(
     data = _named_data(found.path, dataset, machine, needed=needed)
     if found.info is not None:
         missing = str(_nameless(found.path))
-        opened = Teacher(found.path, found.info, found.file, missing=missing)
+        given = str(found.info.config.get(OUTPUTS, "logits"))
+        opened = Teacher(found.path, found.info, found.file, missing=missing, outputs=given)
     elif data is not None and found.kind is Kind.WEIGHTS:
         opened = _weights(found, external, data, taken)
     elif found.kind is Kind.MODEL:
@@ -292,7 +299,7 @@ def _asked(
         missing=f"name them with --dataset; '{path}' is a black box",
         notes=about_outputs(path, getattr(black_box, "head", LOGITS)),
         black_box=black_box,
-        outputs="logits" if black_box.outputs == "logits" else "probabilities",
+        outputs="probabilities" if black_box.outputs == "labels" else black_box.outputs,
     )
 
 
@@ -366,7 +373,12 @@ def doubt_about_pixels(
 
 
 def about_outputs(path: Path, head: Head) -> tuple[str, ...]:
-    """Say what outputs are taken for where that is not sure."""
+    """Say what outputs are taken for where that is not sure, or an image may have several."""
+    if head.confident and head.by_label:
+        return (
+            f"'{path}' says of each of its {head.numbers} labels on its own whether an image has"
+            f" it: {head.reason}; --outputs probabilities takes them for classes, one per image",
+        )
     if head.confident:
         return ()
     return (

@@ -317,7 +317,11 @@ def follow(
 
 
 def final_scores(
-    model: "keras.Model", data: Dataset | None, teacher: "keras.Model | None" = None
+    model: "keras.Model",
+    data: Dataset | None,
+    teacher: "keras.Model | None" = None,
+    *,
+    by_label: bool = False,
 ) -> dict[str, float]:
     """Measure a finished model on the test images, which nothing else has seen; nothing without."""
     from kextract.training.evaluation import Predictor, score
@@ -330,6 +334,7 @@ def final_scores(
         data.y_test,
         penalty=predictor.penalty(),
         teacher=Predictor(teacher).logits(data.x_test) if teacher is not None else None,
+        by_label=by_label,
     )
     return {name: value for name, value in asdict(scores).items() if value is not None}
 

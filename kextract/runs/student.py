@@ -216,7 +216,8 @@ class StudentRun(Run):
             if black_box is None:
                 name = f"{self.teacher.path.name}, SHA-256 {self.sha256}"
                 access = self.asked.answering.access or "full"
-                black_box = restricted(KerasTeacher(self.whole, name), access)
+                whole = KerasTeacher(self.whole, name, by_label=self.teacher.by_label)
+                black_box = restricted(whole, access)
             self.asking = budgeted(black_box, config.queries, self.ledger)
         return doubt
 
@@ -238,21 +239,30 @@ class StudentRun(Run):
         self.folded = folded(self.whole)
         self.classifier = frozen(self.whole if article else self.folded, batch_statistics=article)
         size = at_once(self.whole, 16, all_held=True)
-        doubt = diagnose_teacher(
-            self.classifier, path, shape, self.validation, self.logits, size=size
-        )
+        # How many labels an image of one class should have, nobody says.
+        by_label = self.teacher.by_label
+        judged = None if by_label else self.validation
+        doubt = diagnose_teacher(self.classifier, path, shape, judged, self.logits, size=size)
         if self.validation is None:
             if self.teacher.input_range is not None:
                 taken = str(self.teacher.input_range)
-                check_tells_apart(self.classifier, path, shape, taken, size=size)
+                check_tells_apart(self.classifier, path, shape, taken, size=size, by_label=by_label)
             size = at_once(self.whole, 64, all_held=True)
-            self.unseen = ProbeSet(self.classifier, shape, size=size)
+            self.unseen = ProbeSet(self.classifier, shape, size=size, by_label=by_label)
         return doubt
 
     def _context(self, student: "keras.Model", config: DistillConfig) -> "MethodContext":
         from kextract.methods.base import MethodContext
 
-        return MethodContext(self.classifier, self.whole, student, config, self.images, self.asking)
+        return MethodContext(
+            self.classifier,
+            self.whole,
+            student,
+            config,
+            self.images,
+            self.asking,
+            by_label=self.teacher.by_label,
+        )
 
     def _student(self, own: "keras.Model | None", config: DistillConfig) -> "keras.Model":
         from kextract.models.build import build_model, student_seed
@@ -287,6 +297,7 @@ class StudentRun(Run):
             self.validation,
             self.logits,
             match=matching_for(config.match, self.folded, student),
+            by_label=self.teacher.by_label,
             strategy=runtime.strategy(self.asked.strategy),
         )
 
@@ -310,6 +321,7 @@ class StudentRun(Run):
             self.logits,
             match=self.match,
             unseen=self.unseen,
+            by_label=self.teacher.by_label,
             begins_as_teacher=begins,
             pace=pace,
             resume=earlier,
@@ -377,7 +389,9 @@ class StudentRun(Run):
             history=history,
             teacher=self.teacher.path.name,
             teacher_sha256=self.sha256,
-            test=final_scores(self.network, self.teacher.data, self.whole),
+            test=final_scores(
+                self.network, self.teacher.data, self.whole, by_label=self.teacher.by_label
+            ),
         )
 
     def _choice(self) -> str | None:

@@ -9,8 +9,8 @@ from kextract.errors import RequestError
 from kextract.models.axes import Shape
 from kextract.models.heads import LOGITS
 
-OUTPUTS = ("logits", "probabilities", "labels")
-"""What a teacher may answer, the most telling first."""
+OUTPUTS = ("logits", "probabilities", "sigmoids", "labels")
+"""What a teacher may answer; sigmoids are a probability for each label on its own."""
 FUNCTION = "python:"
 """How the name of a teacher that is a function begins."""
 TIMEOUT = 60.0
@@ -22,8 +22,9 @@ Floats = NDArray[np.floating]
 class BlackBox(Protocol):
     """Anything that classifies images.
 
-    A call maps uint8 images (n, h, w, c) to logits or probabilities, float32 (n, k), or to labels,
-    int32 (n,). It may raise anything and answer nonsense: `kextract.teachers.asking` deals with it.
+    A call maps uint8 images (n, h, w, c) to logits, probabilities or sigmoids, float32 (n, k), or
+    to labels, int32 (n,). It may raise anything and answer nonsense: `kextract.teachers.asking`
+    deals with it.
     """
 
     @property
@@ -59,6 +60,16 @@ def softmax(logits: Floats) -> Floats:
     raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
     result: Floats = raised / raised.sum(axis=-1, keepdims=True)
     return result
+
+
+def pairs(logits: Floats) -> NDArray[Any]:
+    """Return logits (n, k) of labels, each on its own, as those of two classes: (n, k, 2)."""
+    return np.stack([np.zeros_like(logits), logits], axis=-1)
+
+
+def marks(labels: NDArray[np.integer], count: int) -> NDArray[np.integer]:
+    """Return which of so many labels each image has, 0 or 1 (n, k), of classes (n,) or as given."""
+    return np.eye(count, dtype=np.int64)[labels] if labels.ndim == 1 else labels
 
 
 def as_rows(outputs: NDArray[Any], kind: str) -> NDArray[Any]:
@@ -107,10 +118,15 @@ class Restricted:
 def restricted(teacher: BlackBox, access: str) -> BlackBox:
     """Return the teacher as it is seen with `--access full`, `probabilities` or `labels`.
 
-    Raises RequestError where it gives less than that.
+    Raises RequestError where it gives less than that, or an image has no label of its own.
     """
-    if access == "full":
+    if access == "full" or (access == "probabilities" and teacher.outputs == "sigmoids"):
         return teacher
+    if teacher.outputs == "sigmoids":
+        raise RequestError(
+            f"--access {access}: the teacher says of each of its {teacher.classes} labels on its"
+            " own whether an image has it; pass --access probabilities"
+        )
     if OUTPUTS.index(access) < OUTPUTS.index(teacher.outputs):
         raise RequestError(
             f"--access {access}: the teacher gives {teacher.outputs} only;"

@@ -36,9 +36,9 @@ def checked(outputs: Any, kind: str, count: int, classes: int) -> NDArray[Any]:
     `outputs` are an array, a tensor or a list; `kind` is one of `kextract.teachers.OUTPUTS`. Rows
     of probabilities that were rounded, percentages and numbers of eight bits are made to sum to 1.
     Where a row sums to less and has zeros, as that of a service which names the first few classes
-    only, the classes at 0 share what is missing. Raises InvalidOutputError for another shape or
-    type, numbers that are not finite, rows that are not a distribution and labels that are not
-    classes.
+    only, the classes at 0 share what is missing. Sigmoids lie within 0 to 1, whatever they sum to.
+    Raises InvalidOutputError for another shape or type, numbers that are not finite, rows that are
+    not a distribution and labels that are not classes.
     """
     found = _array(outputs)
     if kind == "labels":
@@ -51,6 +51,8 @@ def checked(outputs: Any, kind: str, count: int, classes: int) -> NDArray[Any]:
         rows = found.astype(np.float32)
     if not np.all(np.isfinite(rows)):
         raise NotFiniteError("numbers that are not finite")
+    if kind == "sigmoids" and rows.size:
+        return _sigmoids(rows)
     if kind == "probabilities" and rows.size:
         return _distributions(found.astype(np.float64), _precision(found)).astype(np.float32)
     return rows
@@ -107,8 +109,20 @@ def _distributions(rows: Rows, precision: float) -> Rows:
                 return completed
             if whole == 1:
                 total = rows[wrong].sum(axis=1)[0]
-                raise InvalidOutputError(f"a row that sums to {total:.3g}, expected probabilities")
+                raise InvalidOutputError(
+                    f"a row that sums to {total:.3g}, expected probabilities; of labels that are"
+                    " each on their own say --outputs sigmoids"
+                )
     raise InvalidOutputError(between)
+
+
+def _sigmoids(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    low, high = rows.min(), rows.max()
+    if low < -SUM_TOLERANCE or high > 1 + SUM_TOLERANCE:
+        raise InvalidOutputError(
+            f"numbers from {low:.3g} to {high:.3g}, expected a probability for each label"
+        )
+    return rows.clip(0, 1)
 
 
 def _completed(rows: Rows, precision: float, *, may_lack: bool) -> tuple[Rows, NDArray[np.bool_]]:

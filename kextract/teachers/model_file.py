@@ -175,7 +175,7 @@ class ModelFile:
         self.sizes = network.sizes
         self.head = decide(tried, self._tried_more, network.operation, outputs)
         labels = self.head.outputs == "labels"
-        self.outputs = "labels" if labels else self.head.given
+        self.outputs = "labels" if labels else "sigmoids" if self.head.by_label else self.head.given
         if labels:
             if classes is None:
                 raise RequestError(f"'{path}' gives labels: say how many --classes there are")
@@ -191,9 +191,11 @@ class ModelFile:
         if self.outputs == "labels":
             return outputs.reshape(len(images)).astype(np.int32)
         rows = as_rows(outputs, self.outputs).astype(np.float32)
-        if self.outputs == "logits":
+        if self.head.outputs == "label-logits" and self.head.by_label:
+            return np.asarray(1 / (1 + np.exp(-rows)))
+        if self.outputs != "probabilities":
             return rows
-        # Eight bits do not sum to 1, nor do classes that were each asked for on their own.
+        # Eight bits do not sum to 1.
         total = rows.sum(axis=1, keepdims=True)
         even = np.float32(1 / self.classes)
         return np.where(total > 0, rows / np.where(total > 0, total, 1), even)

@@ -18,22 +18,28 @@ from kextract.teachers.model_file import AT_ONCE
 class KerasTeacher:
     """A `BlackBox` around a network from images (n, h, w, c) in [-1, 1] to logits (n, k)."""
 
-    outputs = "logits"
     gradients = True
 
-    def __init__(self, network: keras.Model, name: str) -> None:
+    def __init__(self, network: keras.Model, name: str, *, by_label: bool = False) -> None:
+        """Take a network; one of labels that are each on their own gives their sigmoids."""
         self.name = name
+        self.outputs = "sigmoids" if by_label else "logits"
         self.network = network
         self.statistics = bool(batch_norm_layers(network))
         height, width, channels = network.input_shape[1:]
         self.input_shape: Shape = (height, width, channels)
         self.classes = int(network.output_shape[-1])
+
+        def forward(images: tf.Tensor) -> tf.Tensor:
+            logits = network(images, training=False)
+            return tf.sigmoid(logits) if by_label else logits
+
         self._forward = compiled(
-            lambda images: network(images, training=False),
+            forward,
             input_signature=[tf.TensorSpec(network.input_shape, tf.float32)],
         )
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return the logits of images (n, h, w, c)."""
+        """Return the outputs (n, k) of images (n, h, w, c)."""
         size = at_once(self.network, AT_ONCE)
         return in_batches(lambda part: self._forward(tf.constant(scale(part))), images, size)

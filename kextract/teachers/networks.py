@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kextract import runtime
-from kextract.datasets.images import scale
+from kextract.datasets.images import scale, unscale
 from kextract.errors import RequestError, UnsupportedOperatorError
 from kextract.models.axes import CHANNELS, Shape
 from kextract.models.heads import Head, decide
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
 from kextract.storage.opening import Kind
-from kextract.teachers.black_box import softmax
+from kextract.teachers.black_box import pairs, softmax
 from kextract.text import one_line
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ FARTHEST, LEAST_AGREEMENT = 0.05, 0.9
 noise, that both put into the same class."""
 LEAST_WITH_INTEGERS = 0.5
 """The same share where the file's features are integers, which made-up images may saturate."""
-_IMAGES = 16
 PHOTOGRAPH = (224, 224, 3)
 
 
@@ -54,6 +53,12 @@ class ReadFile:
     notes: tuple[str, ...]
 
 
+_READINGS = {
+    "softmax": ("probabilities",),
+    "sigmoid": ("sigmoids", "probabilities"),
+    "logits": ("logits", "label-logits"),
+}
+"""What a file's outputs can be by what it ends in, the usual first."""
 _ENDS = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
 """Black and white in files that take integers without a scale."""
 
@@ -70,9 +75,11 @@ def read_file(
     input_range: Preprocessing | None = None,
     outputs: str | None = None,
     output_name: str | None = None,
+    images: int = 16,
 ) -> ReadFile:
     """Read an .onnx or .tflite file as a network and compare it with the file's own runtime.
 
+    That is on so many made-up `images`.
     Raises NotANetworkError where it can only be a black box, CheckpointError for a file that is
     missing or damaged, RequestError for options that do not fit.
     """
@@ -92,14 +99,15 @@ def read_file(
     )
     taken = input_range or guess.preprocessing or PIXELS
     taken.check_fits(found.input_shape)
-    head = _head(path, found.model, found.input_shape, found.head, outputs)
-    network = adapt(found.model, found.input_shape, head=head, input_range=taken)
+    model, head = _head(path, found.model, found.input_shape, found.head, outputs)
+    network = adapt(model, found.input_shape, head=head, input_range=taken)
     words = "its runtime is not installed: not compared"
-    if found_same := compared(path, network, found.input_shape, taken, head, output_name):
+    if found_same := compared(path, network, found.input_shape, taken, head, output_name, images):
         difference, agreement = found_same
         words = (
-            f"agrees with {_RUNTIMES[kind]} on {agreement:.0%} of {_IMAGES} images, probabilities"
-            f" differ by {difference:.2g} at most"
+            f"agrees with {_RUNTIMES[kind]} on {agreement:.1%} of"
+            f" {'the labels of ' if head.by_label else ''}{images} images, probabilities differ by"
+            f" {difference:.2g} at most"
         )
         least = LEAST_AGREEMENT if found.input_ends is None else LEAST_WITH_INTEGERS
         if agreement < least and difference > FARTHEST:
@@ -151,16 +159,27 @@ def _reader(kind: Kind) -> Callable[..., "ReadNetwork"]:
 
 def _head(
     path: Path, model: "keras.Model", shape: Shape, ending: str, requested: str | None
-) -> Head:
-    """Say what the file's outputs are; a softmax or sigmoid at its end was taken off."""
-    known = {"softmax": "probabilities", "sigmoid": "sigmoids", "logits": "logits"}.get(ending)
-    if known is not None:
-        if requested not in (None, known):
+) -> "tuple[keras.Model, Head]":
+    """Say what the file's outputs are; a softmax or sigmoid at its end was taken off.
+
+    Sigmoids that are said to be the shares of classes are put back.
+    """
+    import keras
+
+    possible, numbers = _READINGS.get(ending), int(model.output_shape[-1])
+    if possible is not None:
+        usual = possible[0]
+        if requested not in (None, *possible):
             raise RequestError(
-                f"--outputs {requested}: '{path}' ends in what makes {known}; leave it out"
+                f"--outputs {requested}: '{path}' ends in what makes {' or '.join(possible)};"
+                " leave it out"
             )
-        reason = "it ends in a matrix product" if known == "logits" else f"it ends in a {ending}"
-        return Head(known, reason, taken_off=known != "logits")
+        if requested not in (None, usual):
+            if ending == "sigmoid":
+                model = keras.Model(model.input, keras.layers.Activation(ending)(model.output))
+            return model, Head(str(requested), numbers=numbers)
+        reason = "it ends in a matrix product" if usual == "logits" else f"it ends in a {ending}"
+        return model, Head(usual, reason, taken_off=usual != "logits", numbers=numbers)
     from kextract.models.axes import arranged
     from kextract.models.made_up_images import of_all_kinds
 
@@ -168,7 +187,7 @@ def _head(
         images = of_all_kinds(shape)[:count].astype(np.float32)
         return np.asarray(model(arranged(images, model.input_shape[1:]), training=False))
 
-    return decide(given(2), lambda: given(10_000), None, requested)
+    return model, decide(given(2), lambda: given(10_000), None, requested)
 
 
 def compared(
@@ -178,13 +197,17 @@ def compared(
     taken: Preprocessing,
     head: Head,
     output_name: str | None,
+    images: int = 16,
 ) -> tuple[float, float] | None:
-    """Give noise and made-up photographs to a network and to the file's own runtime.
+    """Give made-up images to a network and to the file's own runtime.
 
-    Returns the largest difference of probabilities, and the share of images that both put into the
-    same class; None where the runtime is not installed. Raises NotANetworkError for other outputs.
+    Half are noise, a quarter each like photographs and like drawings. Returns the largest
+    difference of probabilities, and the share of images that both put into the same class, or of
+    labels at 0.5; None where the runtime is not installed. Raises NotANetworkError for other
+    outputs.
     """
-    from kextract.models.made_up_images import photographs
+    from kextract.models.batches import at_once, in_batches
+    from kextract.models.made_up_images import drawings, photographs
     from kextract.teachers.trial import open_model_file
 
     try:
@@ -200,17 +223,22 @@ def compared(
         if "is not installed" in str(error):
             return None
         raise
-    noise = np.random.default_rng(0).integers(0, 256, (_IMAGES // 2, *shape), np.uint8)
-    pixels = np.concatenate([noise, (255 * photographs(_IMAGES // 2, shape)).astype(np.uint8)])
-    logits = np.asarray(network(scale(pixels), training=False), np.float32)
+    noise = np.random.default_rng(0).integers(0, 256, (images // 2, *shape), np.uint8)
+    drawn = np.concatenate([kind(images // 4, shape) for kind in (photographs, drawings)])
+    pixels = np.concatenate([noise, unscale(2 * drawn - 1)])
+    size = at_once(network, images, all_held=True)
+    logits = in_batches(lambda part: network(scale(part), training=False), pixels, size)
     expected = np.asarray(file(pixels), np.float32)
     if file.outputs == "logits":
         expected = softmax(expected)
-    found = softmax(logits)
+    found = softmax(pairs(logits))[..., 1] if head.by_label else softmax(logits)
     if found.shape != expected.shape:
         raise NotANetworkError(
             f"'{path}': its runtime gives {one_line(expected.shape)}, the network read from it"
             f" {one_line(found.shape)}: only its outputs are seen"
         )
-    same = found.argmax(axis=1) == expected.argmax(axis=1)
+    if head.by_label:
+        same = (found > 0.5) == (expected > 0.5)
+    else:
+        same = found.argmax(axis=1) == expected.argmax(axis=1)
     return float(np.abs(found - expected).max()), float(same.mean())

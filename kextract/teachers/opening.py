@@ -37,8 +37,8 @@ def open_black_box(
     What the file says itself need not be given, and must agree where it is. `access` is one of
     `kextract.config.shared.ACCESS`: by default all that a file gives, and of a function its
     probabilities; `full` are a function's logits. `timeout` is a function's, seconds per call.
-    `outputs`, one of `kextract.models.heads.OUTPUTS`, says what a file gives, and `output_name`
-    which of several outputs is meant.
+    `outputs`, one of `kextract.models.heads.OUTPUTS`, says what a file gives, or that a function
+    gives `sigmoids`; `output_name` which of several outputs is meant.
     Raises RequestError for what cannot be opened, naming the flag that is missing.
     """
     if access is not None and access not in ACCESS:
@@ -49,6 +49,8 @@ def open_black_box(
                 f"'{where}' says nothing of itself: pass --input-shape and --classes, such as"
                 " --input-shape 28,28,1 --classes 10"
             )
+        if outputs == "sigmoids" and access in (None, "probabilities"):
+            access, outputs = outputs, None
         for name, value in (("--outputs", outputs), ("--output-name", output_name)):
             if value is not None:
                 raise RequestError(

@@ -12,6 +12,7 @@ from kextract.methods.base import Classifier
 from kextract.models.batches import in_batches
 from kextract.models.input_range import NAMED
 from kextract.models.made_up_images import drawings, photographs, probe_images
+from kextract.teachers.black_box import pairs
 from kextract.training.evaluation import log_softmax
 
 LEAST_INFORMATION = 0.02
@@ -30,6 +31,7 @@ def check_tells_apart(
     taken: str,
     *,
     size: int = 16,
+    by_label: bool = False,
 ) -> None:
     """Raise CheckpointError for a teacher whose predictions are nearly alike for all images.
 
@@ -45,6 +47,8 @@ def check_tells_apart(
         ]
     ).astype(np.float32)
     logits = in_batches(lambda part: teacher(tf.constant(part)), images, size).astype(np.float64)
+    if by_label:
+        logits = pairs(logits)
     if information(logits) >= LEAST_INFORMATION:
         return
     fitting = (name for name, known in NAMED.items() if known.channels in (None, input_shape[2]))
@@ -57,9 +61,12 @@ def check_tells_apart(
 
 
 def information(logits: npt.NDArray[np.float64]) -> float:
-    """Return the mutual information of image and predicted class, nats, from logits (n, k)."""
+    """Return the mutual information of image and predicted class, nats, from logits (n, k).
+
+    Of logits (n, m, k) it is the sum over m things that are predicted.
+    """
     logs = log_softmax(logits)
     shares = np.exp(logs)
     mean = shares.mean(axis=0)
     entropy = -(mean * np.log(np.maximum(mean, 1e-30))).sum()
-    return float(entropy + (shares * logs).sum(axis=-1).mean())
+    return float(entropy + (shares * logs).sum() / len(logs))

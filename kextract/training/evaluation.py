@@ -11,6 +11,7 @@ import tensorflow as tf
 from kextract.datasets.images import scale
 from kextract.graph import compiled
 from kextract.models.batches import at_once, parts
+from kextract.teachers.black_box import marks, pairs
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer]
@@ -67,21 +68,30 @@ def score(
     *,
     penalty: float = 0.0,
     teacher: FloatArray | None = None,
+    by_label: bool = False,
 ) -> Scores:
-    """Measure logits (n, k) against int labels (n,) and, if given, a teacher's logits (n, k)."""
-    log_probabilities = log_softmax(logits)
-    predictions = logits.argmax(axis=-1)
-    cross_entropy = float(-log_probabilities[np.arange(len(labels)), labels].mean())
-    accuracy = float((predictions == labels).mean())
-    if teacher is None:
-        return Scores(cross_entropy + penalty, cross_entropy, accuracy)
-    return Scores(
-        cross_entropy + penalty, cross_entropy, accuracy, *agreement_and_kl(logits, teacher)
-    )
+    """Measure logits (n, k) against int labels (n,) and, if given, a teacher's logits (n, k).
+
+    `by_label` measures each label of each image on its own; `labels` may then be marks (n, k).
+    """
+    compared = () if teacher is None else agreement_and_kl(logits, teacher, by_label=by_label)
+    if by_label:
+        logits, labels = pairs(logits), marks(labels, logits.shape[-1])
+    right = np.take_along_axis(log_softmax(logits), labels[..., None], axis=-1)
+    cross_entropy = float(-right.mean())
+    accuracy = float((logits.argmax(axis=-1) == labels).mean())
+    return Scores(cross_entropy + penalty, cross_entropy, accuracy, *compared)
 
 
-def agreement_and_kl(logits: FloatArray, teacher: FloatArray) -> tuple[float, float]:
-    """Return agreement, 0 to 1, and mean KL(teacher || student), nats, of logits (n, k)."""
+def agreement_and_kl(
+    logits: FloatArray, teacher: FloatArray, *, by_label: bool = False
+) -> tuple[float, float]:
+    """Return agreement, 0 to 1, and mean KL(teacher || student), nats, of logits (n, k).
+
+    Of each image or, `by_label`, of each label of each image.
+    """
+    if by_label:
+        logits, teacher = pairs(logits), pairs(teacher)
     log_target = log_softmax(teacher)
     divergence = (np.exp(log_target) * (log_target - log_softmax(logits))).sum(axis=-1)
     same = logits.argmax(axis=-1) == teacher.argmax(axis=-1)
@@ -89,9 +99,16 @@ def agreement_and_kl(logits: FloatArray, teacher: FloatArray) -> tuple[float, fl
 
 
 def class_accuracies(
-    logits: FloatArray, labels: IntArray, classes: int
+    logits: FloatArray, labels: IntArray, classes: int, *, by_label: bool = False
 ) -> list[tuple[int, float | None]]:
-    """Return, for each class, how many images it has and the share answered rightly."""
+    """Return, for each class, how many images it has and the share answered rightly.
+
+    `by_label`, that is the share of all images of which is said rightly whether they have it.
+    """
+    if by_label:
+        wanted = marks(labels, classes)
+        same = (logits > 0) == wanted
+        return [(int(has.sum()), float(s.mean())) for has, s in zip(wanted.T, same.T, strict=True)]
     right = logits.argmax(axis=-1) == labels
     members = [labels == index for index in range(classes)]
     return [(int(m.sum()), float(right[m].mean()) if m.any() else None) for m in members]

@@ -24,9 +24,15 @@ class ProbeSet:
     """Procedural images like photographs and like drawings, the same for every run."""
 
     def __init__(
-        self, teacher: Classifier, input_shape: tuple[int, int, int], *, size: int = 64
+        self,
+        teacher: Classifier,
+        input_shape: tuple[int, int, int],
+        *,
+        size: int = 64,
+        by_label: bool = False,
     ) -> None:
         """Take a teacher of images (n, h, w, c) in [-1, 1], `size` at a time, to logits (n, k)."""
+        self._by_label = by_label
         pixels = input_shape[0] * input_shape[1]
         count = max(LEAST_COUNT, COUNT * SMALL // max(SMALL, pixels))
         half = count * CANDIDATES // 2
@@ -40,5 +46,7 @@ class ProbeSet:
 
     def measure(self, predictor: Predictor) -> dict[str, float]:
         """Return how a student's predictions agree with the teacher's, as details of an epoch."""
-        agreement, kl = agreement_and_kl(predictor.logits(self._images), self._logits)
+        agreement, kl = agreement_and_kl(
+            predictor.logits(self._images), self._logits, by_label=self._by_label
+        )
         return {"unseen_agreement": agreement, "unseen_kl": kl}

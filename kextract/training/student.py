@@ -14,7 +14,7 @@ from kextract.config import DistillConfig
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
 from kextract.graph import compiled
-from kextract.losses import article_distillation, distance
+from kextract.losses import article_distillation, distance, per_label, same_predictions
 from kextract.methods.base import Batch, Classifier, Method
 from kextract.optimizers import LearningRate, make_optimizer
 from kextract.records import EpochRecord, Event, Progress, Snapshot
@@ -41,6 +41,7 @@ def distill(
     *,
     match: Matching | None = None,
     unseen: ProbeSet | None = None,
+    by_label: bool = False,
     begins_as_teacher: bool | None = None,
     pace: Pace | None = None,
     resume: Snapshot | None = None,
@@ -52,8 +53,9 @@ def distill(
     `teacher` maps images (n, h, w, c) to logits (n, k) and is never changed; it is not needed where
     every batch of `source` comes with logits. The validation images, with the teacher's logits
     (n, k) on them, are measured on only; without them `unseen` images are, where there are any, and
-    the records hold what needs no data. `match` is what is compared in place of the logits. Raises
-    NonFiniteError where the loss is not finite.
+    the records hold what needs no data. `match` is what is compared in place of the logits;
+    `by_label` says that these are of labels that are each on their own. Raises NonFiniteError where
+    the loss is not finite.
 
     The student keeps the weights of the last epoch or, where it came with weights, of the best, see
     `BestEpoch`: `begins_as_teacher` is True for a copy of the teacher, False for a network of
@@ -70,8 +72,10 @@ def distill(
         pace = pace or Pace(config.steps_per_epoch)
         optimizer = make_optimizer(config.optimizer, student, _learning_rate(config, pace))
         synchronize(student, strategy)
-        update = _compile_update(teacher, student, config, optimizer, match, strategy)
-        examiner = _Examiner(student, validation, teacher_logits, unseen)
+        update = _compile_update(
+            teacher, student, config, optimizer, match, strategy, by_label=by_label
+        )
+        examiner = _Examiner(student, validation, teacher_logits, unseen, by_label=by_label)
         cutmix = CutMix(config.cutmix, config.seed)
         if resume is None:
             history = [examiner.record(epoch=0, began=time.perf_counter())]
@@ -151,10 +155,13 @@ def _compile_update(
     optimizer: keras.optimizers.Optimizer,
     match: Matching | None = None,
     strategy: Any = None,
+    *,
+    by_label: bool = False,
 ) -> Callable[[Batch], tuple[tf.Tensor, tf.Tensor]]:
     """Compile one update: a batch in; loss, and share of equal predictions, out."""
-    article = config.recipe == "article"
-    distances = article_distillation if article else distance(config.distance, config.temperature)
+    distances = distance(config.distance, config.temperature, by_label=by_label)
+    if config.recipe == "article":
+        distances = per_label(article_distillation) if by_label else article_distillation
 
     @compiled(reduce_retracing=True)
     def update(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
@@ -171,8 +178,7 @@ def _compile_update(
                 target = tf.stop_gradient(teacher(images))
             logits = student(images, training=True)
             loss = tf.reduce_mean(distances(target, logits))
-        same = tf.equal(tf.argmax(target, axis=-1), tf.argmax(logits, axis=-1))
-        return loss, tf.reduce_mean(tf.cast(same, tf.float32))
+        return loss, same_predictions(target, logits, by_label=by_label)
 
     return reporting_lost_workers(update, strategy)  # type: ignore[no-any-return]
 
@@ -208,11 +214,14 @@ class _Examiner:
         validation: Images | None,
         teacher_logits: FloatArray | None,
         unseen: ProbeSet | None,
+        *,
+        by_label: bool,
     ) -> None:
         self._predictor = Predictor(student)
         self._unseen = unseen
         self._validation = validation
         self._teacher_logits = teacher_logits
+        self._by_label = by_label
 
     def record(
         self,
@@ -234,6 +243,7 @@ class _Examiner:
             self._validation.y,
             penalty=self._predictor.penalty(),
             teacher=self._teacher_logits,
+            by_label=self._by_label,
         )
         now = time.perf_counter()
         return EpochRecord(

@@ -48,7 +48,7 @@ def test_probabilities_are_those_of_the_network(folder: Path) -> None:
     shares = expected(folder)
     np.testing.assert_allclose([row["probabilities"] for row in found], shares, atol=1e-5)
     assert [row["label"] for row in found] == shares.argmax(axis=1).tolist()
-    assert "is given pixels as 0..255: its layer 'rescaling" in shown.stderr
+    assert "is given pixels as 0..255: its layer 'conv2d" in shown.stderr
 
 
 def test_a_spreadsheet_has_a_column_for_each_class(folder: Path) -> None:

@@ -24,7 +24,7 @@ def caffe_style(pixels: Any) -> Any:
     return pixels[..., ::-1] - np.array([103.939, 116.779, 123.68])
 
 
-@pytest.mark.parametrize("outputs", ["logits", "probabilities"])
+@pytest.mark.parametrize("outputs", ["logits", "probabilities", "sigmoids"])
 @pytest.mark.parametrize(
     ("input_range", "prepare"),
     [
@@ -48,7 +48,8 @@ def test_a_drop_in_answers_pixels_prepared_as_its_teacher_s_were(
     )
     found = drop_in(model, input_range=input_range, outputs=outputs)(prepared).numpy()
     expected = expected_logits(model, pixels)
-    expected = expected if outputs == "logits" else softmax(expected)
+    if outputs != "logits":
+        expected = softmax(expected) if outputs == "probabilities" else 1 / (1 + np.exp(-expected))
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 

@@ -39,6 +39,18 @@ def test_probabilities_are_compared_with_those_of_the_logits() -> None:
     assert found.logit_difference is None
 
 
+@pytest.mark.parametrize("outputs", ["logits", "sigmoids"])
+def test_labels_on_their_own_are_compared_one_by_one(outputs: str) -> None:
+    """0.0 is no label yet; of the 8, one is another in the file, from 1/2 to 0.6225."""
+    other = LOGITS.copy()
+    other[0, 1] = 0.5
+    given = other if outputs == "logits" else 1 / (1 + np.exp(-other))
+    found = compare("test", LOGITS, given, outputs=outputs, labels=np.array([0, 1, 0, 1]),
+                    by_label=True)  # fmt: skip
+    assert (found.agreement, found.accuracy, found.checkpoint_accuracy) == (7 / 8, 6 / 8, 7 / 8)
+    assert found.probability_difference == pytest.approx(0.6224593 - 0.5)
+
+
 GOOD = compare("drawn", LOGITS, LOGITS, outputs="logits")
 
 

@@ -63,8 +63,10 @@ def test_images_are_standardized_one_by_one_as_tensorflow_does_it() -> None:
 @pytest.mark.parametrize(
     ("head", "logits"),
     [
-        (Head("sigmoids"), [[-np.log(4), -np.log(2)]]),
-        (Head("sigmoids", taken_off=True), [[np.log(1 / (1 + np.exp(-0.25))), -0.474077]]),
+        (Head("probabilities"), [[-np.log(4), -np.log(2)]]),
+        (Head("sigmoids"), [[-np.log(3), 0.0]]),
+        (Head("sigmoids", taken_off=True), [[0.25, 0.5]]),
+        (Head("label-logits"), [[0.25, 0.5]]),
         (Head("log-probabilities"), [[0.25, 0.5]]),
         (Head("probabilities", taken_off=True), [[0.25, 0.5]]),
     ],

@@ -63,8 +63,27 @@ def test_the_last_operation_tells_whatever_the_numbers_look_like(
         raise AssertionError("nothing else is asked")
 
     assert decide(np.full((2, 2), -0.7), never, operation) == Head(
-        outputs, f"its last operation is {operation}"
+        outputs, f"its last operation is {operation}", numbers=2
     )
+
+
+@pytest.mark.parametrize(
+    ("operation", "width", "requested", "given"),
+    [
+        ("Sigmoid", 3, None, "sigmoids"),
+        ("Sigmoid", 1, None, "probabilities"),
+        ("Sigmoid", 3, "probabilities", "probabilities"),
+        ("Gemm", 3, None, "logits"),
+        ("Gemm", 3, "label-logits", "label-logits"),
+        ("Gemm", 1, "label-logits", "logits"),
+    ],
+)
+def test_several_sigmoids_are_labels_of_their_own_and_one_stands_for_two_classes(
+    operation: str, width: int, requested: str | None, given: str
+) -> None:
+    head = decide(np.full((2, width), 0.5), lambda: np.zeros((2, width)), operation, requested)
+    assert head.given == given
+    assert head.by_label == (given in ("sigmoids", "label-logits"))
 
 
 def test_a_softmax_over_parts_of_the_outputs_is_not_one_over_all() -> None:

@@ -32,6 +32,12 @@ def test_a_range_that_was_requested_is_not_doubted() -> None:
     assert doubt_about_pixels(PATH, NAMED["0..1"], CLOSE) == ()
 
 
+def test_labels_that_are_each_on_their_own_are_said_and_how_to_take_them_for_classes() -> None:
+    (note,) = about_outputs(PATH, Head("sigmoids", "it ends in a sigmoid", numbers=14))
+    assert "14 labels" in note and "--outputs probabilities" in note
+    assert about_outputs(PATH, Head("sigmoids", "it ends in a sigmoid")) == ()
+
+
 def test_outputs_that_are_not_sure_are_said() -> None:
     (note,) = about_outputs(PATH, Head("sigmoids", "they do not sum to 1", False))
     assert "sigmoids" in note and "--outputs" in note

@@ -17,6 +17,15 @@ def test_probabilities_come_out_as_float32_rows() -> None:
     np.testing.assert_array_equal(rows, ROWS)
 
 
+def test_probabilities_of_labels_need_not_sum_to_one() -> None:
+    found = checked([[0.9, 0.8, 0.0], [0.0, 0.0, 1.001]], "sigmoids", 2, 3)
+    np.testing.assert_allclose(found, [[0.9, 0.8, 0.0], [0.0, 0.0, 1.0]])
+    with pytest.raises(InvalidOutputError, match="numbers from -3 to 2, expected a probability"):
+        checked([[-3.0, 2.0, 0.0]], "sigmoids", 1, 3)
+    with pytest.raises(InvalidOutputError, match=r"sums to 1\.7.*say --outputs sigmoids"):
+        checked([[0.9, 0.8, 0.0]], "probabilities", 1, 3)
+
+
 def softmax(count: int, classes: int) -> NDArray[np.float64]:
     raised = np.exp(2 * np.random.default_rng(0).normal(size=(count, classes)))
     rows: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)

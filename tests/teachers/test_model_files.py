@@ -87,7 +87,7 @@ def test_one_of_several_outputs_has_to_be_chosen(folder: Path, name: str) -> Non
         ("logits", "logits"),
         ("log-probabilities", "logits"),
         ("probabilities", "probabilities"),
-        ("sigmoids", "probabilities"),
+        ("sigmoids", "sigmoids"),
     ],
 )
 def test_what_a_file_gives_can_be_said(folder: Path, outputs: str, kind: str) -> None:
@@ -96,6 +96,13 @@ def test_what_a_file_gives_can_be_said(folder: Path, outputs: str, kind: str) ->
     expected = outputs_of(network("probabilities"), images(5))
     np.testing.assert_allclose(teacher(images(5)), expected, rtol=1e-4, atol=1e-5)
     assert not teacher.gradients and not teacher.statistics
+
+
+def test_logits_of_labels_are_given_as_a_probability_for_each(folder: Path) -> None:
+    teacher = open_black_box(str(folder / "plain.onnx"), outputs="label-logits")
+    expected = 1 / (1 + np.exp(-outputs_of(network(), images(5))))
+    assert teacher.outputs == "sigmoids"
+    np.testing.assert_allclose(teacher(images(5)), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 5, 7])

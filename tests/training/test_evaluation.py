@@ -51,6 +51,22 @@ def test_kl_is_the_teacher_s_divergence_from_the_student() -> None:
     assert score(LOGITS, LABELS, teacher=TEACHER).kl == pytest.approx(log(2) / 4 / 3)
 
 
+def test_labels_on_their_own_are_counted_one_by_one_at_one_half() -> None:
+    """Of 2 images and 3 labels; the first image is of class 0, and the second of class 1."""
+    share = np.array([[0.75, 0.25, 0.75], [0.25, 0.25, 0.25]])
+    logits, labels = np.log(share / (1 - share)), np.array([0, 1])
+    found = score(logits, labels, teacher=np.zeros((2, 3)) - 1e-9, by_label=True)
+    # Wrong are label 2 of the first image and label 1 of the second, each with 1/4.
+    assert found.accuracy == pytest.approx(4 / 6)
+    assert found.cross_entropy == pytest.approx((4 * log(4 / 3) + 2 * log(4)) / 6)
+    assert found.agreement == pytest.approx(4 / 6)
+    # Of a half and a half from 1/4 and 3/4.
+    assert found.kl == pytest.approx(log(2) - log(3) / 2, abs=1e-6)
+    assert class_accuracies(logits, labels, 3, by_label=True) == [(1, 1.0), (1, 0.5), (0, 0.5)]
+    marks = np.array([[1, 0, 1], [0, 0, 0]])
+    assert score(logits, marks, by_label=True).accuracy == 1
+
+
 def test_class_accuracies_count_each_class_by_itself() -> None:
     assert class_accuracies(LOGITS, LABELS, 2) == [(2, 0.5), (1, 1.0)]
 

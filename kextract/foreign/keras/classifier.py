@@ -3,6 +3,7 @@
 The same for networks out of files and for those that Python has in memory.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +59,9 @@ def head_of(
     """
     if end is not None and taken_off:
         _check_one_distribution(network, end)
-        return Head(end.kind, f"its last operation is {end.operation}", taken_off=True)
+        numbers = math.prod(few.shape[1:])
+        reason = f"its last operation is {end.operation}"
+        return Head(end.kind, reason, taken_off=True, numbers=numbers)
 
     def many() -> NDArray[Any]:
         images = _seen(network, of_all_kinds(shape), input_range)

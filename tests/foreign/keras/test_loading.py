@@ -180,12 +180,17 @@ def test_one_sigmoid_stands_for_two_classes(tail: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, np.stack([1 - second, second], axis=1), atol=1e-6)
 
 
-def test_sigmoids_of_several_classes_become_shares(tmp_path: Path) -> None:
+def test_sigmoids_of_several_labels_keep_their_logits_unless_they_are_said_to_be_shares(
+    tmp_path: Path,
+) -> None:
     path = save(end(L.Dense(4, activation="sigmoid")), tmp_path / "x.keras")
     images = pixels((16, 16, 1))
     theirs = keras.models.load_model(path)(images).numpy()
-    found = softmax(load_archive(path)[0](images).numpy())
-    np.testing.assert_allclose(found, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-6)
+    model, info = load_archive(path)
+    assert info.head.by_label
+    np.testing.assert_allclose(1 / (1 + np.exp(-model(images).numpy())), theirs, atol=1e-6)
+    shares = softmax(load_archive(path, outputs="probabilities")[0](images).numpy())
+    np.testing.assert_allclose(shares, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-6)
 
 
 def test_a_map_of_one_pixel_is_an_answer(tmp_path: Path) -> None:
@@ -350,7 +355,7 @@ def test_what_outputs_are_can_be_said(tmp_path: Path) -> None:
     expected = keras.models.load_model(path)(images)
     np.testing.assert_allclose(load_archive(path, outputs="logits")[0](images), expected)
     logs = load_archive(path, outputs="sigmoids")[0](images)
-    np.testing.assert_allclose(np.exp(logs), expected, atol=1e-6)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logs)), expected, atol=1e-6)
 
 
 def test_reading_warns_of_nothing(tmp_path: Path) -> None:
