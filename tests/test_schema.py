@@ -19,6 +19,9 @@ EVALUATION = {
     "per_class": [CLASS],
     "agreement": None,
     "kl": None,
+    "agreement_unsure": None,
+    "agreement_sure": None,
+    "mistakes": None,
     "against": None,
 }
 

@@ -78,9 +78,15 @@ def synthesize(invocation: Invocation[SynthesizeRequest]) -> None:
 def evaluate(invocation: Invocation[EvaluateRequest]) -> None:
     """Measure checkpoints on labelled images, or how alike they are on any.
 
-    Shows loss, accuracy, accuracy per class, and with --against agreement with a teacher.
+    Shows loss, accuracy, accuracy per class, and with --against agreement with a teacher
+    and how many of its mistakes are shared.
     """
-    from kextract.reports import evaluation_classes, evaluation_dict, evaluation_summary
+    from kextract.reports import (
+        evaluation_classes,
+        evaluation_dict,
+        evaluation_mistakes,
+        evaluation_summary,
+    )
     from kextract.runs.evaluation import run_evaluation
     from kextract.text import json_text
 
@@ -93,6 +99,8 @@ def evaluate(invocation: Invocation[EvaluateRequest]) -> None:
         print_table(evaluation_summary(results))
         if any(result.per_class for result in results):
             print_table(evaluation_classes(results))
+        if any(result.agreement_unsure is not None for result in results):
+            print_table(evaluation_mistakes(results))
     for name in ("accuracy", "agreement"):
         _check_gate(results, name, getattr(request, f"min_{name}"))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kextract.columns import COLUMNS
 from kextract.exports.report import ExportReport
+from kextract.mistakes import SharedMistakes
 from kextract.reports.table import Cell, Table, figure_cell, name_cell
 from kextract.text import decimals, json_value, shortened
 
@@ -37,6 +38,12 @@ class EvaluationResult:
     """Share of images with the same answer as `against`, 0 to 1."""
     kl: float | None = None
     """Mean KL(`against` || checkpoint), nats."""
+    agreement_unsure: float | None = None
+    """The same on the half of the images that `against` is less sure of."""
+    agreement_sure: float | None = None
+    """On the other half."""
+    mistakes: SharedMistakes | None = None
+    """How alike both err; None without labels, or where `against` makes no mistake."""
     against: str | None = None
     """The checkpoint that is compared with."""
 
@@ -56,6 +63,35 @@ def evaluation_summary(results: Sequence[EvaluationResult]) -> Table:
         for result in results
     )
     return Table("evaluation", tuple(columns), tuple(rows))
+
+
+def evaluation_mistakes(results: Sequence[EvaluationResult]) -> Table:
+    """Give a row for each checkpoint that was compared: does it make its teacher's mistakes?"""
+    compared = [result for result in results if result.agreement_unsure is not None]
+    columns: tuple[str, ...] = ("checkpoint", "agreement, unsure", "sure")
+    if labelled := any(result.mistakes for result in compared):
+        columns += ("mistakes of against", "repeated", "by chance", "consistency")
+    rows = (
+        (
+            name_cell(result.checkpoint),
+            figure_cell(result.agreement_unsure, _share),
+            figure_cell(result.agreement_sure, _share),
+            *(_mistakes(result.mistakes) if labelled else ()),
+        )
+        for result in compared
+    )
+    return Table("mistakes shared", columns, tuple(rows))
+
+
+def _mistakes(found: SharedMistakes | None) -> tuple[Cell, ...]:
+    if found is None:
+        return (figure_cell(0, _count), *[figure_cell(None, _share)] * 3)
+    return (
+        figure_cell(found.teacher_mistakes, _count),
+        figure_cell(found.repeated, _share),
+        figure_cell(found.by_chance, _share),
+        figure_cell(found.kappa, _share),
+    )
 
 
 def _subject(result: EvaluationResult) -> tuple[Cell, ...]:

@@ -23,6 +23,7 @@ from kextract.datasets.transfer_images import (
     read_folder_images,
 )
 from kextract.errors import DatasetError, RequestError
+from kextract.mistakes import agreement_by_confidence, shared_mistakes
 from kextract.reports import EvaluationResult, Prediction
 from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
 from kextract.runs.parts import cut, holdout_of
@@ -159,7 +160,7 @@ def _measure(
     targets: _TeacherLogits,
     precision: str,
 ) -> EvaluationResult:
-    from kextract.training.evaluation import agreement_and_kl, class_accuracies, score
+    from kextract.training.evaluation import agreement_and_kl, class_accuracies, log_softmax, score
 
     logits, penalty = opened.logits(images.x, precision)
     target = targets.on(images, opened)
@@ -173,14 +174,23 @@ def _measure(
     if target is not None:
         agreement, kl = agreement_and_kl(logits, target, by_label=opened.by_label)
         result = replace(result, agreement=agreement, kl=kl)
+        if not opened.by_label:
+            same = logits.argmax(axis=-1) == target.argmax(axis=-1)
+            confidence = log_softmax(target).max(axis=-1)
+            unsure, sure = agreement_by_confidence(same, confidence)
+            result = replace(result, agreement_unsure=unsure, agreement_sure=sure)
     if request.images is not None:
         return result
     by_label, classes = opened.by_label, opened.info.classes
     scores = score(logits, images.y, penalty=penalty, by_label=by_label)
     per_class = class_accuracies(logits, images.y, classes, by_label=by_label)
     names = opened.info.class_names or numerals(classes)
+    mistakes = None
+    if target is not None and not by_label:
+        mistakes = shared_mistakes(logits.argmax(axis=-1), target.argmax(axis=-1), images.y)
     return replace(
         result,
+        mistakes=mistakes,
         split=request.split,
         loss=scores.loss,
         accuracy=scores.accuracy,

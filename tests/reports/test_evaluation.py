@@ -2,10 +2,12 @@ import json
 import math
 from dataclasses import replace
 
+from kextract.mistakes import SharedMistakes
 from kextract.reports import (
     EvaluationResult,
     evaluation_classes,
     evaluation_dict,
+    evaluation_mistakes,
     evaluation_summary,
 )
 
@@ -69,3 +71,19 @@ def test_a_long_name_is_cut_in_the_table_and_whole_in_json() -> None:
     (row,) = evaluation_classes([long]).rows
     assert row[0].text == "c" * 77 + "..."
     assert evaluation_dict(long)["per_class"][0]["class"] == "c" * 5000
+
+
+def test_shared_mistakes_are_shown_beside_agreement_where_the_teacher_is_unsure() -> None:
+    mistakes = SharedMistakes(40, 0.5, 0.125, 0.25)
+    compared = replace(COMPARED, agreement_unsure=0.625, agreement_sure=0.875, mistakes=mistakes)
+    table = evaluation_mistakes([PLAIN, compared])
+    assert table.columns[3:] == ("mistakes of against", "repeated", "by chance", "consistency")
+    (row,) = table.rows
+    texts = ["b.h5", "0.6250", "0.8750", "40", "0.5000", "0.1250", "0.2500"]
+    assert [cell.text for cell in row] == texts
+    assert evaluation_dict(compared)["mistakes"]["kappa"] == 0.25
+
+
+def test_without_labels_no_mistake_is_known() -> None:
+    compared = replace(COMPARED, agreement_unsure=0.625, agreement_sure=0.875)
+    assert evaluation_mistakes([compared]).columns == ("checkpoint", "agreement, unsure", "sure")
