@@ -81,7 +81,7 @@ class DistillOptions(TypedDict, total=False):
     query_timeout: float
     first_share: float
     query_rounds: int
-    query_choice: int
+    query_choice: int | None
     scout_updates: int
     mixup: float
     seed: int

@@ -232,8 +232,13 @@ class QueryConfig(Options):
         "Rounds of selected questions after the first; for each of them a committee of two students"
         " learns anew.",
     )
-    query_choice: int = _asking(
-        12, "Images drawn for each one that is asked: those that the committee disagrees on."
+    query_choice: int | None = option(
+        None,
+        "Images drawn for each one that is asked: those that the committee disagrees on.",
+        panel=QUERIES,
+        group="asking",
+        bounds=at_least(1),
+        default_text="12 shapes, 4 leaves or images",
     )
     scout_updates: int = _asking(500, "Updates of each committee member per round, at the most.")
     mixup: float = option(

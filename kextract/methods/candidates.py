@@ -61,6 +61,8 @@ class Candidates(ABC):
     """
 
     source: Source
+    choice = 4
+    """How many are drawn for each one that is asked, unless that is requested."""
 
     def begin(self, epoch: int, count: int) -> Iterable[Event]:
         """Begin a round of a run with `count` questions in all; forget predictions."""
@@ -108,6 +110,9 @@ def make_candidates(
 
 class ShapeCandidates(Candidates):
     """Blobs and strokes: a seed, and the place among what is drawn from it."""
+
+    choice = 12
+    """Some classes are a hundred times as rare as others, and are not searched for."""
 
     def __init__(self, shape: Shape, seed: int) -> None:
         self.source = Source("shapes", seed, numbers=2)

@@ -1,9 +1,10 @@
-"""Query by committee: two students learn what the teacher said so far, to select what to ask next.
+"""Query by committee: two networks learn what the teacher said so far, to select what to ask next.
 
 What they learn from, the student learns from too: `target_logits` and `sampling`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,12 +17,17 @@ from kextract.datasets.images import Pixels, scale
 from kextract.graph import compiled
 from kextract.losses import distance
 from kextract.models.batches import at_once, in_batches
-from kextract.models.build import weights_drawn_by
+from kextract.models.build import precision_policy, weights_drawn_by
+from kextract.models.lenet import LENET5
+from kextract.models.mobile import TINY
+from kextract.models.registry import MINIMUM_SIDE
+from kextract.models.spec import cost_of
 from kextract.models.tf_workarounds import safe_to_train
 from kextract.optimizers import make_optimizer
 from kextract.seeds import Stream, random_generator, seed_number
 from kextract.teachers.questions import Questions
 
+MEMBERS = 2
 PREDICTED_AT_ONCE = 512
 PASSES = 16
 """How often a member sees each answer in a round, at the most."""
@@ -29,57 +35,78 @@ SMOOTHING = 0.1
 """Probability that a label leaves to all classes together."""
 LEAST = 1e-6
 """The least probability that is told from 0, where outputs are that fine."""
-TINY = 1e-12
+NEARLY_ZERO = 1e-12
 
 Floats = NDArray[np.floating]
 
 
-class CommitteeMember:
-    """A network like the student that learns anew in every round."""
+class Committee:
+    """Two networks that learn anew in every round, and then say which images they disagree on.
+
+    They are like the student, or smaller: what small networks select teaches large ones (Coleman et
+    al. 2020, "Selection via proxy"). One network is given the weights of one and the other, so that
+    it is compiled once.
+    """
 
     def __init__(
-        self, student: keras.Model, config: DistillConfig, number: int, *, by_label: bool = False
+        self, student: keras.Model, config: DistillConfig, *, by_label: bool = False
     ) -> None:
-        self._config = config
-        self._by_label = by_label
-        self._number = number
-        with weights_drawn_by(seed_number(Stream.COMMITTEE, config.seed, number, 0)):
-            self._model = safe_to_train(keras.models.clone_model(student))
+        self._config, self._by_label = config, by_label
+        make = _smallest(student)
+        with precision_policy("float32"):
+            one, other = (self._untaught(make, number) for number in range(MEMBERS))
+        self._model = one
         # A round has as many updates as its answers are good for: they are told when it begins.
         rate = keras.optimizers.schedules.CosineDecay(
             0.0, 1, warmup_target=config.learning_rate, warmup_steps=1
         )
         self._updates, self._rising = (tf.Variable(1.0, trainable=False) for _ in range(2))
         rate.decay_steps, rate.warmup_steps = self._updates, self._rising
-        self._optimizer = make_optimizer(config.optimizer, self._model, rate)
-        self._variables = [*self._model.variables, *self._optimizer.variables]
-        self._start = [np.array(variable.value.numpy()) for variable in self._variables]
+        self._optimizer = make_optimizer(config.optimizer, one, rate)
+        self._optimizer_start = _values(self._optimizer.variables)
+        self._starts = [_values(one.variables), _values(other.variables)]
+        self._learned = self._starts.copy()
         self._update = self._compile_update()
         self._predict = compiled(
-            lambda images: tf.nn.softmax(self._model(images, training=False)),
-            input_signature=[tf.TensorSpec(self._model.input_shape, tf.float32)],
+            lambda images: tf.nn.softmax(one(images, training=False)),
+            input_signature=[tf.TensorSpec(one.input_shape, tf.float32)],
         )
+
+    def _untaught(self, make: Callable[[], keras.Model], number: int) -> keras.Model:
+        with weights_drawn_by(seed_number(Stream.COMMITTEE, self._config.seed, number, 0)):
+            return safe_to_train(make())
 
     def learn(
         self, images: Pixels | Questions, logits: NDArray[np.float32], kind: str, number: int
-    ) -> None:
-        """Begin anew and learn the first n images with their logits (n, k) for a round."""
-        for variable, value in zip(self._variables, self._start, strict=True):
-            variable.assign(value)
-        config = self._config
-        random = random_generator(Stream.COMMITTEE, config.seed, self._number, number)
+    ) -> Iterator[int]:
+        """Begin anew and learn the first n images with their logits (n, k) for a round.
+
+        Yields how many members have learned.
+        """
+        config, count = self._config, len(logits)
         likely = sampling(logits.argmax(axis=1), kind)
-        updates = updates_for(len(logits), config)
+        updates = updates_for(count, config)
         self._updates.assign(updates)
         self._rising.assign(max(1, updates // 10))
-        for _ in range(updates):
-            rows = random.choice(len(logits), min(config.batch_size, len(logits)), p=likely)
-            self._update(tf.constant(scale(images[rows])), tf.constant(logits[rows]))
+        for member, start in enumerate(self._starts):
+            _assign(self._model.variables, start)
+            _assign(self._optimizer.variables, self._optimizer_start)
+            random = random_generator(Stream.COMMITTEE, config.seed, member, number)
+            for _ in range(updates):
+                rows = random.choice(count, min(config.batch_size, count), p=likely)
+                self._update(tf.constant(scale(images[rows])), tf.constant(logits[rows]))
+            self._learned[member] = _values(self._model.variables)
+            yield member + 1
 
     def probabilities(self, images: Pixels) -> NDArray[np.float32]:
-        """Return the probabilities (n, k) of uint8 images (n, h, w, c)."""
-        size = at_once(self._model, PREDICTED_AT_ONCE)
-        return in_batches(lambda part: self._predict(tf.constant(scale(part))), images, size)
+        """Return what both say (2, n, k) of uint8 images (n, h, w, c)."""
+        size, found = at_once(self._model, PREDICTED_AT_ONCE), []
+        for weights in self._learned:
+            _assign(self._model.variables, weights)
+            found.append(
+                in_batches(lambda part: self._predict(tf.constant(scale(part))), images, size)
+            )
+        return np.stack(found)
 
     def _compile_update(self) -> Callable[[tf.Tensor, tf.Tensor], None]:
         config = self._config
@@ -94,6 +121,24 @@ class CommitteeMember:
             optimizer.apply(tape.gradient(loss, variables), variables)
 
         return update  # type: ignore[no-any-return]
+
+
+def _smallest(student: keras.Model) -> Callable[[], keras.Model]:
+    """Return what makes a network like the student, or one that costs less for its images."""
+    shape, classes = student.input_shape[1:], student.output_shape[-1]
+    makers = [partial(keras.models.clone_model, student)]
+    if min(shape[:2]) >= MINIMUM_SIDE:
+        makers += [partial(spec.build, shape, classes, weight_decay=0.0) for spec in (LENET5, TINY)]
+    return min(makers, key=lambda make: cost_of(make()).multiply_adds)
+
+
+def _values(variables: Iterable[keras.Variable]) -> list[NDArray[Any]]:
+    return [np.array(variable.value.numpy()) for variable in variables]
+
+
+def _assign(variables: Iterable[keras.Variable], values: Iterable[NDArray[Any]]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def updates_for(answered: int, config: DistillConfig) -> int:
@@ -131,7 +176,7 @@ def select_by_disagreement(one: Floats, other: Floats, count: int) -> NDArray[np
 
 
 def _divergence(one: Floats, other: Floats) -> Floats:
-    result: Floats = (one * (np.log(one + TINY) - np.log(other + TINY))).sum(axis=1)
+    result: Floats = (one * (np.log(one + NEARLY_ZERO) - np.log(other + NEARLY_ZERO))).sum(axis=1)
     return result
 
 

@@ -15,7 +15,8 @@ from kextract.graph import compiled
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.candidates import make_candidates
 from kextract.methods.committee import (
-    CommitteeMember,
+    MEMBERS,
+    Committee,
     sampling,
     select_by_disagreement,
     target_logits,
@@ -141,7 +142,7 @@ class Queries(Method):
         self._likely = sampling(predictions(responses), self._kind)
 
     def _ask_all(self, epoch: int) -> Iterator[Event]:
-        committee: tuple[CommitteeMember, ...] = ()
+        committee: Committee | None = None
         rules, place = self._rules, 0
         ledger = self._asking.ledger
         if self._asking.left:
@@ -153,15 +154,13 @@ class Queries(Method):
         ends = round_ends(rules.query_budget, rules.first_share, rules.query_rounds)
         for number, end in enumerate(ends):
             if self._answered() < end and self._asking.left:
-                if number and not committee:
-                    committee = tuple(
-                        CommitteeMember(
-                            self._student, self._config, which, by_label=self._kind == "sigmoids"
-                        )
-                        for which in (0, 1)
-                    )
                 if number:
-                    yield from self._teach(committee, place, epoch, number)
+                    committee = committee or Committee(
+                        self._student, self._config, by_label=self._kind == "sigmoids"
+                    )
+                    logits = target_logits(ledger.responses[:place], self._kind, self._classes)
+                    for done in committee.learn(ledger.questions, logits, self._kind, number):
+                        yield Progress(epoch, "teaching committee", done, MEMBERS, place)
                 recipes = yield from self._select(committee, place, end, epoch, number)
                 for done in self._asking.ask(recipes, place):
                     asked = place + done
@@ -170,22 +169,14 @@ class Queries(Method):
                 return
             place = end
 
-    def _teach(
-        self, committee: tuple[CommitteeMember, ...], rows: int, epoch: int, number: int
-    ) -> Iterator[Event]:
-        """Teach the committee the first `rows` responses."""
-        ledger = self._asking.ledger
-        logits = target_logits(ledger.responses[:rows], self._kind, self._classes)
-        for done, member in enumerate(committee, start=1):
-            member.learn(ledger.questions, logits, self._kind, number)
-            yield Progress(epoch, "teaching committee", done, len(committee), rows)
-
     def _select(
-        self, committee: tuple[CommitteeMember, ...], place: int, end: int, epoch: int, number: int
+        self, committee: Committee | None, place: int, end: int, epoch: int, number: int
     ) -> Generator[Event, None, Recipes]:
         """Select what a round asks, from `place` to `end`: recipes, fewer where no more are new."""
         yield from self._candidates.begin(epoch, self._rules.query_budget)
-        ledger, choice = self._asking.ledger, self._rules.query_choice if committee else 1
+        ledger, choice = self._asking.ledger, 1
+        if committee:
+            choice = self._rules.query_choice or self._candidates.choice
         drawing = tried = 0
         known, seen = ledger.recipes[:place], {each.tobytes() for each in ledger.digests[:place]}
         while len(known) < end:
@@ -197,7 +188,8 @@ class Queries(Method):
             for part in parts(recipes, self._made_at_once):
                 images = self._candidates.make(part)
                 digests += [each.tobytes() for each in digests_of(images)]
-                outputs.append([member.probabilities(images) for member in committee])
+                if committee:
+                    outputs.append(committee.probabilities(images))
                 tried += len(images)
                 yield Progress(epoch, "choosing questions", tried, choice * (end - place), tried)
             # The first of those that are alike, unless it was asked before.

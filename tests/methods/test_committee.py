@@ -3,13 +3,15 @@ import pytest
 
 from kextract.config import DistillConfig
 from kextract.methods.committee import (
-    CommitteeMember,
+    Committee,
+    _smallest,
     disagreement,
     sampling,
     select_by_disagreement,
     target_logits,
     updates_for,
 )
+from kextract.models.build import build_model
 from tests.training.examples import CLASSES, easy_images, tiny_network
 
 
@@ -120,14 +122,31 @@ def test_a_member_learns_for_as_long_as_what_is_known_is_good_for(
     assert updates_for(10 * answered, DistillConfig(batch_size=64)) <= 500
 
 
-def test_a_round_of_few_answers_changes_a_member_and_the_next_begins_anew() -> None:
+def test_a_round_of_few_answers_changes_the_members_and_the_next_begins_anew() -> None:
     config = DistillConfig(batch_size=6, precision="float32", distance="kl")
-    member = CommitteeMember(tiny_network(), config, 0)
+    committee = Committee(tiny_network(), config)
     images, logits = easy_images(4).x, np.eye(4, CLASSES, dtype=np.float32)
-    untaught = member.probabilities(images)
+    untaught = committee.probabilities(images)
     taught = []
     for _ in range(2):
-        member.learn(images, logits, "logits", 1)
-        taught.append(member.probabilities(images))
-    assert np.abs(taught[0] - untaught).max() > 1e-3
+        assert list(committee.learn(images, logits, "logits", 1)) == [1, 2]
+        taught.append(committee.probabilities(images))
+    assert np.abs(taught[0] - untaught).max(axis=(1, 2)).min() > 1e-3
     np.testing.assert_array_equal(taught[0], taught[1])
+    assert np.abs(taught[0][0] - taught[0][1]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("student", "shape", "member"),
+    [
+        ("resnet11", (32, 32, 3), "lenet5"),
+        ("resnet11", (224, 224, 3), "tiny"),
+        ("lenet5-half", (28, 28, 1), "lenet5-half"),
+    ],
+)
+def test_the_members_cost_no_more_than_the_student(
+    student: str, shape: tuple[int, int, int], member: str
+) -> None:
+    """As `list` says, a ResNet-11 takes as many multiply-adds as 39 LeNet-5s at 32 pixels."""
+    made = _smallest(build_model(student, shape, 10))()
+    assert made.count_params() == build_model(member, shape, 10).count_params()
