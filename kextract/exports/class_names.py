@@ -1,14 +1,14 @@
 """Names of classes in files for other programs: where they are written, and read again."""
 
 import json
-import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO
 
 from kextract.datasets.class_names import LONGEST_FILE, parse_names
 from kextract.storage.opening import Kind, kind_of
+from kextract.teachers.onnx_file import protobuf_fields
 
 LABELS = "labels.txt"
 """One class name a line: what TensorFlow Lite's own tools call the file."""
@@ -17,8 +17,6 @@ PROPERTY = "class_names"
 
 _METADATA = 14
 """The field `metadata_props` of onnx.proto's `ModelProto`; each has a key and a value, 1 and 2."""
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-"""Wire types of protocol buffers."""
 
 
 def write_names(path: Path, format: str, class_names: Sequence[str]) -> None:
@@ -45,8 +43,7 @@ def read_names(path: Path) -> tuple[str, ...]:
                     with archive.open(name) as member:
                         return parse_names(member.read(LONGEST_FILE))
             case Kind.ONNX:
-                with path.open("rb") as file:
-                    return parse_names(_properties(file).get(PROPERTY, b"[]"), json=True)
+                return parse_names(_properties(path).get(PROPERTY, b"[]"), json=True)
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile):
         pass
     return ()
@@ -83,35 +80,17 @@ _WRITERS: Mapping[str, Callable[[Path, Sequence[str]], None]] = {
 }
 
 
-def _properties(file: BinaryIO) -> dict[str, bytes]:
+def _properties(path: Path) -> dict[str, bytes]:
     """Read the metadata of an ONNX file and pass over its graph, which may be large."""
     found = {}
-    size = os.fstat(file.fileno()).st_size
-    while file.tell() < size:
-        field, wire = divmod(_varint(file), 8)
-        if wire == _VARINT:
-            _varint(file)
-            continue
-        length = {_FIXED64: 8, _FIXED32: 4}.get(wire) or _varint(file)
-        if field != _METADATA:
-            file.seek(length, os.SEEK_CUR)
-            continue
-        end, entry = file.tell() + min(length, LONGEST_FILE), dict[int, bytes]()
-        while file.tell() < end:
-            part = _varint(file) // 8
-            entry[part] = file.read(min(_varint(file), LONGEST_FILE))
-        found[entry.get(1, b"").decode()] = entry.get(2, b"")
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        for entry in protobuf_fields(data, slice(0, len(data)), _METADATA):
+            names, values = (
+                [
+                    data[part.start : min(part.stop, part.start + LONGEST_FILE)]
+                    for part in protobuf_fields(data, entry, number)
+                ]
+                for number in (1, 2)
+            )
+            found[b"".join(names[-1:]).decode()] = b"".join(values[-1:])
     return found
-
-
-def _varint(file: BinaryIO) -> int:
-    """Read a number, seven bits a byte. Raises ValueError where there is none."""
-    number = 0
-    for place in range(10):
-        byte = file.read(1)
-        if not byte:
-            break
-        number |= (byte[0] & 127) << 7 * place
-        if byte[0] < 128:
-            return number
-    raise ValueError("no number")

@@ -72,10 +72,13 @@ def _producers(path: Path) -> Producers:
     """
     found: dict[str, tuple[str, list[str]]] = {}
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        for graph in _fields(data, slice(0, len(data)), 7):
-            for node in _fields(data, graph, 1):
+        for graph in protobuf_fields(data, slice(0, len(data)), 7):
+            for node in protobuf_fields(data, graph, 1):
                 inputs, outputs, operators = (
-                    [data[part].decode("utf-8", "replace") for part in _fields(data, node, number)]
+                    [
+                        data[part].decode("utf-8", "replace")
+                        for part in protobuf_fields(data, node, number)
+                    ]
                     for number in (1, 2, 4)
                 )
                 if operators and operators[0] != "Constant":
@@ -83,7 +86,7 @@ def _producers(path: Path) -> Producers:
     return found
 
 
-def _fields(data: mmap, within: slice, wanted: int) -> Iterator[slice]:
+def protobuf_fields(data: mmap, within: slice, wanted: int) -> Iterator[slice]:
     """Yield where in a message the fields of a number are that have a length."""
     place = within.start
     while place < within.stop:

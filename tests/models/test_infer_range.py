@@ -134,6 +134,28 @@ def test_a_network_that_scales_pixels_itself_tells_its_range(name: str) -> None:
     assert guess.preprocessing == NAMED[expected]
 
 
+class OfItsOwn(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.dense = L.Conv2D(2, 3), L.Dense(3)
+
+    def call(self, images: Any) -> Any:
+        return self.dense(keras.ops.max(self.convolution(images / 127.5 - 1), axis=(1, 2)))
+
+
+def test_a_network_whose_class_scales_pixels_tells_its_range_too() -> None:
+    network = OfItsOwn()
+    network(np.zeros((1, 32, 32, 3), np.float32))
+    network.input_shape = (None, 32, 32, 3)
+    guess = guess_input_range(network, (32, 32, 3))
+    assert (guess.preprocessing, guess.confident) == (NAMED["0..255"], True)
+
+
+def test_what_is_not_linear_tells_nothing() -> None:
+    guess = guess_input_range(scaled(lambda x: keras.ops.tanh(x / 64)), (32, 32, 3))
+    assert guess.preprocessing is None
+
+
 def test_a_network_without_either_tells_nothing() -> None:
     guess = guess_input_range(scaled(), (32, 32, 3))
     assert (guess.preprocessing, guess.confident) == (None, False)
