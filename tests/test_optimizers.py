@@ -64,6 +64,20 @@ def test_muon_makes_the_singular_values_of_a_hidden_kernel_s_step_alike(
     np.testing.assert_allclose(step, muon_step(gradient), atol=1e-5)
 
 
+def test_muon_looks_one_step_of_its_momentum_ahead() -> None:
+    """Nesterov's momentum of 0.95: Jordan et al. 2024, the update rule."""
+    model = keras.Sequential([keras.Input((6,)), *map(keras.layers.Dense, (4, 2))])
+    optimizer, variables = make_optimizer("muon", model, RATE), model.trainable_variables
+    first, second = np.random.default_rng(0).normal(size=(2, 6, 4)).astype(np.float32)
+    rest = [tf.zeros(variable.shape) for variable in variables[1:]]
+    optimizer.apply([tf.constant(first), *rest], variables)
+    before = variables[0].numpy()
+    optimizer.apply([tf.constant(second), *rest], variables)
+    momentum = 0.95 * first + second
+    expected = muon_step(second + 0.95 * momentum)
+    np.testing.assert_allclose(variables[0].numpy() - before, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(40, 6), (6, 6), (6, 40)], ids=str)
 def test_muon_is_exact_where_a_gradient_s_singular_values_are_far_apart(shape: Any) -> None:
     model = keras.Sequential([keras.Input(shape[:1]), *map(keras.layers.Dense, (shape[1], 2))])

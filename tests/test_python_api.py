@@ -307,7 +307,9 @@ SHORT = {
 """Makes the blocks of the docs short; each has to stand in them."""
 
 
-@pytest.mark.parametrize(("page", "count"), [("docs/python.md", 4), ("README.md", 1)])
+@pytest.mark.parametrize(
+    ("page", "count"), [pytest.param("docs/python.md", 4, marks=pytest.mark.slow), ("README.md", 1)]
+)
 def test_every_block_of_the_docs_runs(
     page: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

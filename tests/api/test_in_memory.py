@@ -95,7 +95,8 @@ def of_its_own() -> Any:
 
 
 @pytest.mark.parametrize(
-    "method", ["random", "adversarial", pytest.param("inversion", marks=pytest.mark.slow)]
+    "method",
+    ["random", *(pytest.param(m, marks=pytest.mark.slow) for m in ("adversarial", "inversion"))],
 )
 def test_a_model_with_code_of_its_own_teaches(method: str) -> None:
     teacher = of_its_own()

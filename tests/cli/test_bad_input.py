@@ -41,34 +41,18 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
             ["train-teacher", "--dataset", "mnits"],
             "data set 'mnits': did you mean 'mnist'?",
         ),
-        (["train-teacher", "--model", "resnet12"], "resnet11"),
         (["train-teacher", "--model", "lenet"], "did you mean 'lenet5'?"),
-        (["train-teacher", "--epochs", "0"], "--epochs 0: must be 1 or more"),
-        (["train-teacher", "--batch-size", "-3"], "--batch-size -3"),
-        (["train-teacher", "--learning-rate", "0"], "--learning-rate 0"),
         (["train-teacher", "--learning-rate", "nan"], "--learning-rate nan"),
-        (["train-teacher", "--validation-fraction", "1.5"], "--validation-fraction 1.5"),
-        (["train-teacher", "--schedule", "cosin"], "did you mean 'cosine'?"),
-        (["train-teacher", "--precision", "float16"], "did you mean 'bfloat16'?"),
         (["train-teacher", "--pooling", "article"], "--pooling article"),
         (["train-teacher", "--output", "model.keras"], ".weights.h5"),
         (["distill", "teacher.weights.h5", "--method", "adverserial"], "'adversarial'?"),
-        (["distill", "teacher.weights.h5", "--recipe", "fixed"], "unknown recipe 'fixed'"),
         (["distill", "teacher.weights.h5", "--student", "resnet"], "unknown model 'resnet'"),
-        (["distill", "teacher.weights.h5", "--steps-per-epoch", "0"], "--steps-per-epoch 0"),
-        (["distill", "teacher.weights.h5", "--temperature", "-1"], "--temperature -1"),
         (["distill", "teacher.weights.h5", "--model", "resnet11"], "holds a 'lenet5'"),
-        (["distill", "teacher.weights.h5", "--distance", "l2"], "did you mean 'l1'?"),
-        (["distill", "teacher.weights.h5", "--optimizer", "moun"], "did you mean 'muon'?"),
         ([*INVERSION, "--preset", "dalf"], "preset (--preset) 'dalf': did you mean 'dafl'?"),
         ([*RANDOM, "--preset", "fast"], "--preset fast: is for --method inversion"),
         ([*INVERSION, "--recipe", "article"], "--recipe article"),
         ([*INVERSION, "--candidates", "4"], "--candidates 4: is for --method shapes"),
         ([*INVERSION, "--temperature", "4"], "--temperature 4.0: needs --distance kl, found l1"),
-        ([*INVERSION, "--class-weight", "-1"], "--class-weight -1"),
-        ([*INVERSION, "--generator-learning-rate", "nan"], "--generator-learning-rate nan"),
-        ([*INVERSION, "--synthesis-batch-size", "1"], "--synthesis-batch-size 1: must be 2 or"),
-        ([*INVERSION, "--bank-size", "0"], "--bank-size 0"),
         ([*INVERSION, "--shift", "16"], "--shift 16: must be smaller than the images"),
         (["train-teacher", "--dataset", "shades.npz", "--shift", "99"], "--shift 99"),
         (["distill", "nowhere.weights.h5"], "nowhere.weights.h5"),
@@ -88,14 +72,12 @@ INVERSION = ("distill", "teacher.weights.h5", "--method", "inversion")
             "--images: unknown data set 'mnits': did you mean 'mnist'?",
         ),
         (["synthesize", "nowhere.weights.h5"], "nowhere.weights.h5"),
-        (["synthesize", "teacher.weights.h5", "--steps", "0"], "--steps 0: must be 1 or more"),
         (["synthesize", "teacher.weights.h5", "-o", "images.jpg"], "must end in .png"),
         (
             ["synthesize", "teacher.weights.h5", "--class-weight", "0"],
             "--class-weight 0: the teacher has no batch normalization",
         ),
         (["evaluate", "nowhere.weights.h5"], "nowhere.weights.h5"),
-        (["evaluate", "teacher.weights.h5", "--split", "tset"], "did you mean 'test'?"),
         (["compare", "nowhere.weights.h5"], "nowhere.weights.h5"),
         (["inspect", "shades.npz"], "shades.npz"),
     ],
@@ -130,34 +112,27 @@ def test_a_file_that_is_not_hdf5_is_refused(damaged: Path) -> None:
     assert "HDF5" in refused.refusal()
 
 
-def test_weights_that_are_not_numbers_are_refused(damaged: Path) -> None:
-    with h5py.File(damaged, "r+") as file:
-        kernel = file["layers/conv2d/vars/0"]
-        kernel[0, 0, 0, 0] = np.nan
-    refused = kextract("evaluate", damaged.name, cwd=damaged.parent)
-    assert "damaged.weights.h5" in refused.refusal()
-
-
-def test_weights_of_another_architecture_are_refused(damaged: Path) -> None:
+@pytest.fixture
+def plain(damaged: Path) -> Path:
+    """That copy without anything that says what it is."""
     with h5py.File(damaged, "r+") as file:
         for name in list(file.attrs):
             del file.attrs[name]
         del file["kextract"]
+    return damaged
+
+
+def test_weights_of_another_architecture_are_refused(plain: Path) -> None:
     refused = kextract(
-        *("evaluate", damaged.name, "--model", "lenet5-half", "--dataset", "shades.npz"),
-        cwd=damaged.parent,
+        *("evaluate", plain.name, "--model", "lenet5-half", "--dataset", "shades.npz"),
+        cwd=plain.parent,
     )
     assert "damaged.weights.h5" in refused.refusal()
 
 
-def test_weights_that_say_nothing_need_model_and_data_set(damaged: Path) -> None:
-    with h5py.File(damaged, "r+") as file:
-        for name in list(file.attrs):
-            del file.attrs[name]
-        del file["kextract"]
-    here = damaged.parent
-    assert "--dataset" in kextract("distill", damaged.name, cwd=here).refusal()
-    refused = kextract("distill", damaged.name, "--dataset", "shades.npz", cwd=here)
+def test_weights_that_say_nothing_need_model_and_data_set(plain: Path) -> None:
+    assert "--dataset" in kextract("distill", plain.name, cwd=plain.parent).refusal()
+    refused = kextract("distill", plain.name, "--dataset", "shades.npz", cwd=plain.parent)
     assert "--model" in refused.refusal()
 
 
@@ -177,12 +152,6 @@ def test_images_that_do_not_fit_the_teacher_are_refused(
     assert says in refused.refusal()
 
 
-def test_images_too_small_for_any_model_are_refused(tmp_path: Path) -> None:
-    write_images(tmp_path / "tiny.npz", side=8)
-    refused = kextract("train-teacher", "--dataset", "tiny.npz", cwd=tmp_path)
-    assert "8x8" in refused.refusal()
-
-
 def test_an_existing_output_is_kept(workshop: Path) -> None:
     teacher = workshop / "teacher.weights.h5"
     before = teacher.read_bytes()
@@ -191,20 +160,6 @@ def test_an_existing_output_is_kept(workshop: Path) -> None:
     )
     assert "--overwrite" in refused.refusal()
     assert teacher.read_bytes() == before
-
-
-def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "taken").write_text("")
-    refused = kextract(
-        *("train-teacher", "--dataset", "strokes", "--output", "taken/model.weights.h5"),
-        cwd=tmp_path,
-    )
-    assert "taken" in refused.refusal()
-
-
-def test_a_read_only_output_folder_is_refused() -> None:
-    refused = kextract("train-teacher", "--dataset", "strokes", "-o", "/proc/model.weights.h5")
-    assert "/proc" in refused.refusal()
 
 
 def test_a_data_set_that_cannot_be_had_says_how_to_go_on(tmp_path: Path) -> None:

@@ -207,6 +207,7 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
     assert not list(bench.glob("*.ledger.db"))
 
 
+@pytest.mark.slow
 def test_a_white_teacher_that_hides_its_insides_is_asked_too(workshop: Path, bench: Path) -> None:
     teacher = workshop / "teacher.weights.h5"
     words = ("distill", teacher, "--access", "labels", *SHORT)

@@ -32,6 +32,7 @@ def test_what_an_onnx_file_holds_is_shown_with_how_it_was_compared(tmp_path: Pat
     assert "agrees with onnxruntime on 100%" in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_student_of_pytorchs_network_becomes_a_file_of_integers(
     half: Path, tmp_path: Path
 ) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -113,19 +112,6 @@ def test_metrics_of_every_epoch_are_in_the_file_that_was_named(study: Path) -> N
         check(row, "metrics")
 
 
-def test_tensorboard_gets_metrics_and_pictures(workshop: Path) -> None:
-    made = kextract(
-        *("distill", "teacher.weights.h5", *SHORT, "--output", "board.weights.h5"),
-        *("--dataset", "shades.npz", "--tensorboard", "boards/{method}"),
-        cwd=workshop,
-    )
-    assert made.code == 0, made.stderr
-    found = read(workshop / "boards" / "random")
-    assert [step for step, _ in found["validation/loss"]] == [0, 1, 2]
-    assert [step for step, _ in found["images"]] == [1, 2]
-    assert not list(workshop.glob("board-epoch-*.png"))
-
-
 def test_metrics_that_cannot_be_written_are_refused_before_the_work(workshop: Path) -> None:
     refused = kextract(
         *("distill", "teacher.weights.h5", *SHORT, "-o", "x.weights.h5", "--metrics", "m.txt"),
@@ -198,14 +184,6 @@ def test_a_plot_is_written_and_not_replaced(by: str, study: Path, tmp_path: Path
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
     assert "exists already; pass --overwrite" in kextract(*words).refusal()
     assert kextract(*words, "--overwrite").code == 0
-
-
-def test_forty_checkpoints_are_compared_without_waiting(study: Path, tmp_path: Path) -> None:
-    for number in range(40):
-        shutil.copy(study / NAMES[0], tmp_path / f"{number}.weights.h5")
-    began = time.process_time()
-    assert kextract("compare", f"{tmp_path}/*.weights.h5").code == 0
-    assert time.process_time() - began < 2
 
 
 def test_a_report_has_the_teacher_that_lies_beside_its_student(

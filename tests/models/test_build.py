@@ -44,9 +44,8 @@ def test_every_model_answers_small_images_with_float32_logits(name: str) -> None
     assert np.isfinite(logits.numpy()).all()
 
 
-@pytest.mark.parametrize("name", ["resnet11", "lenet5", "wrn-16-1"])
-def test_weights_are_float32_under_bfloat16(name: str) -> None:
-    model = build_model(name, (16, 16, 1), 3, precision="bfloat16")
+def test_weights_are_float32_under_bfloat16() -> None:
+    model = build_model("resnet11", (16, 16, 1), 3, precision="bfloat16")
     assert {variable.dtype for variable in model.variables} == {"float32"}
 
 

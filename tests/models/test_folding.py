@@ -33,26 +33,27 @@ def in_a_row(*between: keras.Layer) -> keras.Model:
     return stirred(keras.Sequential([keras.Input(SHAPE), *between, *head]))
 
 
+LINEAR = [
+    layers.Conv2D(5, 3, strides=2, padding="same"),
+    layers.Conv2D(6, 3, groups=3, use_bias=False),
+    layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same", use_bias=False),
+    layers.SeparableConv2D(5, 3, use_bias=False),
+    layers.Dense(5),
+]
+NORMALIZATIONS = [
+    layers.BatchNormalization(scale=False, epsilon=0.1),
+    layers.BatchNormalization(center=False),
+    BatchNormalization(),
+]
+
+
 @pytest.mark.parametrize(
-    "linear",
+    ("linear", "normalization"),
     [
-        layers.Conv2D(5, 3, strides=2, padding="same"),
-        layers.Conv2D(6, 3, groups=3, use_bias=False),
-        layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same", use_bias=False),
-        layers.SeparableConv2D(5, 3, use_bias=False),
-        layers.Dense(5),
+        *((linear, layers.BatchNormalization()) for linear in LINEAR),
+        *((LINEAR[0], normalization) for normalization in NORMALIZATIONS),
+        (LINEAR[2], NORMALIZATIONS[0]),
     ],
-    ids=lambda layer: layer.name,
-)
-@pytest.mark.parametrize(
-    "normalization",
-    [
-        layers.BatchNormalization(),
-        layers.BatchNormalization(scale=False, epsilon=0.1),
-        layers.BatchNormalization(center=False),
-        BatchNormalization(),
-    ],
-    ids=["plain", "no scale", "no centre", "our own"],
 )
 def test_a_linear_layer_takes_its_normalization_in(
     linear: keras.Layer, normalization: keras.Layer

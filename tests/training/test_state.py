@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.config import OPTIMIZERS, DistillConfig, TeacherConfig
+from kextract.config import DistillConfig, TeacherConfig
 from kextract.errors import CheckpointError
 from kextract.methods import METHODS
 from kextract.methods.base import MethodContext
@@ -158,16 +158,6 @@ def test_a_student_goes_on_to_the_same_end_whatever_is_matched(match: str) -> No
     changes: dict[str, Any] = {"method": "random", "match": match, "optimizer": "muon"}
     whole, kept = watched(teaching(model, **changes), model)
     assert resumed(teaching, kept[1], **changes) == whole
-
-
-@pytest.mark.parametrize(
-    "optimizer",
-    [pytest.param(name, marks=() if name == "muon" else pytest.mark.slow) for name in OPTIMIZERS],
-)
-def test_a_student_goes_on_to_the_same_end_with_every_optimizer(optimizer: str) -> None:
-    model = tiny_network(2)
-    whole, kept = watched(teaching(model, method="random", optimizer=optimizer), model)
-    assert resumed(teaching, kept[1], method="random", optimizer=optimizer) == whole
 
 
 @pytest.mark.parametrize(
