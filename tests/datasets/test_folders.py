@@ -252,12 +252,6 @@ def test_a_broken_image_is_refused_by_name(tmp_path: Path) -> None:
     assert refusal_of(tmp_path).startswith(f"{broken}: expected an image, found data that cannot")
 
 
-def test_a_text_file_called_png_is_refused_by_name(tmp_path: Path) -> None:
-    fill(tmp_path)
-    (tmp_path / "ant" / "9.png").write_text("hello")
-    assert f"{tmp_path / 'ant' / '9.png'}: " in refusal_of(tmp_path)
-
-
 def test_an_enormous_declared_image_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "ant" / "9.png").write_bytes(png_bytes(random_images(4, 4), (30_000, 30_000)))
