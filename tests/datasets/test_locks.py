@@ -20,18 +20,37 @@ if sys.argv[2] == "without":
     def flock(handle, operation):
         raise OSError(errno.ENOLCK, "No locks available")
     fcntl.flock = flock
-with download.exclusive(folder / "deep" / "cache.lock"):
-    if "die" in sys.argv:
-        os._exit(9)
-    if not (folder / "data").exists():
-        with (folder / "fetched").open("a") as log:
-            log.write("once ")
-        with (folder / "data").open("w", buffering=1) as data:
-            for _ in range(10):
-                data.write("piece\\n")
-                time.sleep(0.02)
-    assert (folder / "data").read_text().count("piece") == 10
+
+def fetch():
+    with download.exclusive(folder / "deep" / "cache.lock"):
+        if "die" in sys.argv:
+            os._exit(9)
+        if not (folder / "data").exists():
+            with (folder / "fetched").open("a") as log:
+                log.write("once ")
+            with (folder / "data").open("w", buffering=1) as data:
+                for _ in range(10):
+                    data.write("piece\\n")
+                    time.sleep(0.02)
+        assert (folder / "data").read_text().count("piece") == 10
+
+count = int(sys.argv[3])
+for _ in range(count):
+    if not os.fork():
+        code = 1
+        try:
+            fetch()
+            code = 0
+        finally:
+            os._exit(code)
+sys.exit(max(os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(count)))
 """
+
+
+def processes(count: int, folder: Path, system_locks: str, *words: str) -> int:
+    """Fetch in so many processes at once; give the largest exit code."""
+    command = [sys.executable, "-c", FETCH, str(folder), system_locks, str(count), *words]
+    return subprocess.run(command, check=False, timeout=60).returncode
 
 
 def no_locks(handle: int, operation: int) -> None:
@@ -41,9 +60,7 @@ def no_locks(handle: int, operation: int) -> None:
 
 @pytest.mark.parametrize("system_locks", ["with", "without"])
 def test_of_ten_processes_one_fetches_and_all_end_well(tmp_path: Path, system_locks: str) -> None:
-    command = [sys.executable, "-c", FETCH, str(tmp_path), system_locks]
-    processes = [subprocess.Popen(command) for _ in range(10)]
-    assert [process.wait(timeout=60) for process in processes] == [0] * 10
+    assert processes(10, tmp_path, system_locks) == 0
     assert (tmp_path / "fetched").read_text() == "once "
 
 
@@ -61,10 +78,8 @@ def test_a_lock_is_free_again_after_a_failure(
 
 @pytest.mark.parametrize("system_locks", ["with", "without"])
 def test_the_lock_of_a_process_that_died_is_free(tmp_path: Path, system_locks: str) -> None:
-    command = [sys.executable, "-c", FETCH, str(tmp_path), system_locks, "die"]
-    assert subprocess.run(command, check=False).returncode == 9
-    again = [sys.executable, "-c", FETCH, str(tmp_path), system_locks]
-    assert subprocess.run(again, check=False, timeout=30).returncode == 0
+    assert processes(1, tmp_path, system_locks, "die") == 9
+    assert processes(1, tmp_path, system_locks) == 0
 
 
 def test_a_lock_that_no_system_watches_is_not_waited_for_for_ever(

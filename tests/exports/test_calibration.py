@@ -14,12 +14,14 @@ from kextract.methods.shapes import draw_shapes
 from kextract.models.batch_norm import frozen
 from kextract.models.build import build_model
 from kextract.records import Event, Progress
+from tests.methods.generators import network
 
 SMALL = InversionConfig(generator_channels=2, latent_size=4, synthesis_batch_size=16)
 
 
 def context(name: str, seed: int = 0) -> MethodContext:
-    model = build_model(name, (16, 16, 1), 3, seed=5)
+    """Of a small network with batch normalization, or of a LeNet-5 without."""
+    model = network() if name == "normalized" else build_model(name, (16, 16, 1), 3, seed=5)
     config = DistillConfig(method="inversion", inversion=SMALL, seed=seed, precision="float32")
     return MethodContext(frozen(model, batch_statistics=False), model, None, config)
 
@@ -38,11 +40,11 @@ def seventy() -> dict[str, tuple[Any, list[Event]]]:
     """Images for a network with batch normalization and for one without, and what was told."""
     return {
         name: drawn(calibration_images(context(name), 70, steps=2))
-        for name in ("tiny@0.25", "lenet5-half")
+        for name in ("normalized", "lenet5-half")
     }
 
 
-@pytest.mark.parametrize("name", ["tiny@0.25", "lenet5-half"])
+@pytest.mark.parametrize("name", ["normalized", "lenet5-half"])
 def test_as_many_images_are_drawn_as_are_requested(
     name: str, seventy: dict[str, tuple[Any, list[Event]]]
 ) -> None:
@@ -55,8 +57,8 @@ def test_as_many_images_are_drawn_as_are_requested(
 def test_half_of_the_images_are_shapes_that_keep_features_in_a_wider_range(
     seventy: dict[str, tuple[Any, list[Event]]],
 ) -> None:
-    with_shapes, _ = seventy["tiny@0.25"]
-    shapes, _ = drawn(procedural_images(context("tiny@0.25"), 35))
+    with_shapes, _ = seventy["normalized"]
+    shapes, _ = drawn(procedural_images(context("normalized"), 35))
     common = {image.tobytes() for image in with_shapes} & {image.tobytes() for image in shapes}
     assert len(common) == 35
 
