@@ -1,49 +1,78 @@
+"""What does not wait for TensorFlow, or for NumPy: one process does all of it, part after part."""
+
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.datasets.images import write_sound_folder
+from tests.foreign.keras import examples
+from tests.foreign.keras.test_hostile import set_in
 
-PROGRAM = """
-import sys
-import kextract.display, kextract.reports
-from kextract.datasets.loading import load_dataset
-from kextract.datasets.transfer_images import load_transfer_images
-assert len(load_dataset(sys.argv[1]).x_train) == 16
-assert len(load_transfer_images(sys.argv[1], None, (20, 20, 1))) == 16
-print(*sys.modules)
+TENSORFLOW = ("tensorflow", "keras")
+PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "names of functions": (
+        "import kextract; assert {'distill', 'load', 'Run'} <= set(dir(kextract))",
+        ("numpy", *TENSORFLOW),
+    ),
+    "names of data sets": ("from kextract.datasets import *; dataset_names()", ("numpy",)),
+    "choosing a method": ("import kextract.methods.auto", TENSORFLOW),
+    "folders of images": (
+        "from kextract.datasets.loading import load_dataset\n"
+        "from kextract.datasets.transfer_images import load_transfer_images\n"
+        "assert len(load_dataset('photos').x_train) == 16\n"
+        "assert len(load_transfer_images('photos', None, (20, 20, 1))) == 16",
+        (*TENSORFLOW, "h5py"),
+    ),
+    "displays and reports": ("import kextract.display, kextract.reports", (*TENSORFLOW, "h5py")),
+    "what kind of file it is": (
+        "from kextract.storage.opening import kind_of; kind_of(Path('nowhere'))",
+        TENSORFLOW,
+    ),
+    # Its processor time is limited, and starting TensorFlow takes more than all of it.
+    "the process that tries model files": ("import kextract.teachers.trial", TENSORFLOW),
+    "what a checkpoint says": (
+        "from kextract.storage import read_info; assert read_info(Path(sys.argv[1])).classes == 10",
+        TENSORFLOW,
+    ),
+    "refusing a foreign class": (
+        "from kextract.foreign.keras import load_archive\n"
+        "from kextract.errors import CheckpointError\n"
+        "try: load_archive(Path('evil.keras'))\n"
+        "except CheckpointError: pass\n"
+        "else: raise AssertionError('not refused')",
+        TENSORFLOW,
+    ),
+}
+PROGRAM = f"""
+import json, sys
+from pathlib import Path
+loaded = {{}}
+for name, (code, _) in {PARTS!r}.items():
+    exec(code)
+    loaded[name] = sorted(sys.modules)
+print(json.dumps(loaded))
 """
+CHECKPOINT = Path(__file__).parents[1] / "checkpoints" / "strokes-resnet11.weights.h5"
 
 
-def test_displays_reports_and_folders_of_images_do_not_wait_for_tensorflow(tmp_path: Path) -> None:
-    write_sound_folder(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    assert not {"tensorflow", "keras", "h5py"} & set(done.stdout.split())
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> dict[str, list[str]]:
+    """The modules that were there after each part."""
+    folder = tmp_path_factory.mktemp("imports")
+    sound = examples.save(examples.small("softmax"), folder / "sound.keras").read_bytes()
+    write_sound_folder(folder / "photos")
+    evil = set_in("flat", module="os", class_name="system")(sound)
+    (folder / "evil.keras").write_bytes(evil)
+    command = [sys.executable, "-c", PROGRAM, str(CHECKPOINT)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
 
 
-def test_the_process_that_tries_model_files_does_not_wait_for_tensorflow() -> None:
-    """Its processor time is limited, and starting TensorFlow takes more than all of it."""
-    program = "import sys, kextract.teachers.trial; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert not {"tensorflow", "keras"} & set(done.stdout.split())
-
-
-def test_reading_a_tflite_file_writes_nothing_that_tensorflow_says_of_itself(
-    tmp_path: Path,
-) -> None:
-    """The description of the format is in TensorFlow, whichever file is the first to need it."""
-    broken = tmp_path / "broken.tflite"
-    broken.write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(64))
-    program = (
-        "import sys, pathlib; from kextract.errors import Refused;"
-        " from kextract.foreign.tflite.loading import load_graph\n"
-        "try: load_graph(pathlib.Path(sys.argv[1]))\nexcept Refused: print('refused')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(broken)], capture_output=True, text=True, check=True
-    )
-    assert (done.stdout, done.stderr) == ("refused\n", "")
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_not_needed_is_not_waited_for(part: str, loaded: dict[str, list[str]]) -> None:
+    assert not set(PARTS[part][1]) & set(loaded[part])

@@ -47,6 +47,7 @@ def test_the_ending_of_the_output_says_the_format_and_the_tables_what_came_of_it
     )
 
 
+@pytest.mark.slow
 def test_a_student_gives_what_its_teacher_gave(folder: Path) -> None:
     inputs = keras.Input((16, 16, 1))
     probabilities = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(inputs))

@@ -102,6 +102,7 @@ def test_an_hdf5_file_is_described_as_the_archive_of_the_same_network_is(folder:
     assert (old["input_range"], old["method"]) == ("0..255", "inversion")
 
 
+@pytest.mark.slow
 def test_images_are_drawn_out_of_a_teacher_in_its_own_file(folder: Path) -> None:
     made = kextract(
         *("synthesize", "mine.keras", *RANGE, "-o", "drawn.npz", "--steps", "2"),

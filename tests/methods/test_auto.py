@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 
 from kextract.config.resolve import COMMAND_LINE, Layer
@@ -69,8 +66,3 @@ def test_minutes_in_which_nothing_fits_are_refused_with_what_would_do(
 def test_a_speed_of_nothing_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="seconds_per_update"):
         fit_schedule(0.0, 1)
-
-
-def test_choosing_does_not_load_tensorflow() -> None:
-    code = "import sys, kextract.methods.auto; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -73,7 +73,10 @@ def gradients_of(model: keras.Model) -> Any:
 
 @pytest.mark.parametrize(
     ("make", "convolutions"),
-    [(lambda: build_model("resnet11", (16, 16, 1), 3), 13), (added_up, 6)],
+    [
+        pytest.param(lambda: build_model("resnet11", (16, 16, 1), 3), 13, marks=pytest.mark.slow),
+        (added_up, 6),
+    ],
     ids=["resnet11", "a network of one's own"],
 )
 def test_the_gradient_of_a_bias_belongs_to_one_kernel_so_that_bfloat16_repeats(

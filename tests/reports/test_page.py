@@ -111,6 +111,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert "\x1b" not in page
 
 
+@pytest.mark.slow
 def test_a_study_of_twelve_runs_is_under_three_megabytes(tmp_path: Path) -> None:
     picture = noise(tmp_path / "a.png", 480, 480)
     many = entries(seeds=4, picture=picture)

@@ -1,8 +1,6 @@
 import os
 import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,14 +16,6 @@ from kextract.errors import CheckpointError, NonFiniteError, RequestError, Stora
 from kextract.hdf5.weights import tensors_of
 from kextract.storage import load_weights, model_sha256, read_info, write_checkpoint
 from tests.storage.examples import INFO, info, small_model
-
-PROGRAM = """
-import sys
-from pathlib import Path
-from kextract.storage import read_info
-assert read_info(Path(sys.argv[1])).model == "resnet11"
-assert not {"tensorflow", "keras"} & set(sys.modules)
-"""
 
 
 @pytest.fixture
@@ -123,11 +113,6 @@ def test_the_optimizer_of_a_compiled_model_is_not_written(path: Path) -> None:
     write_checkpoint(path, model, INFO)
     with h5py.File(path) as file:
         assert sorted(file) == ["kextract", "layers"]
-
-
-def test_reading_what_a_file_says_does_not_load_tensorflow(path: Path) -> None:
-    write_checkpoint(path, small_model(), INFO)
-    subprocess.run([sys.executable, "-c", PROGRAM, str(path)], check=True)
 
 
 def test_an_existing_file_is_kept_unless_overwriting(path: Path) -> None:

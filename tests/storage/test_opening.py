@@ -1,8 +1,6 @@
 """What a file is, and what to do with one that is no network with gradients."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -80,11 +78,3 @@ def test_what_cannot_be_opened_is_said_with_what_to_do(name: str, says: str, fol
         identify(folder / name)
     assert says in str(caught.value)
     assert str(caught.value).startswith(f"'{folder / name}'")
-
-
-def test_asking_takes_no_tensorflow(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from kextract.storage.opening import kind_of;"
-        "kind_of(Path('nowhere')); assert not {'tensorflow', 'keras'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

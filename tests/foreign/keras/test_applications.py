@@ -50,9 +50,10 @@ def check(build: Build, side: int, options: dict[str, Any], path: Path) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "ending"),
-    [("MobileNet", ".keras"), pytest.param("MobileNetV3Small", ".h5", marks=pytest.mark.slow)],
+    [("MobileNet", ".keras"), ("MobileNetV3Small", ".h5")],
 )
 def test_a_small_network_of_keras_applications_is_read(
     name: str, ending: str, tmp_path: Path
