@@ -100,16 +100,10 @@ def damaged(workshop: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(workshop / "teacher.weights.h5", tmp_path / "damaged.weights.h5"))
 
 
-@pytest.mark.parametrize("command", ["distill", "evaluate", "inspect", "compare"])
+@pytest.mark.parametrize("command", ["distill", "compare"])
 def test_a_truncated_checkpoint_is_refused(command: str, damaged: Path) -> None:
     os.truncate(damaged, damaged.stat().st_size // 2)
     assert "damaged.weights.h5" in kextract(command, damaged.name, cwd=damaged.parent).refusal()
-
-
-def test_a_file_that_is_not_hdf5_is_refused(damaged: Path) -> None:
-    damaged.write_text("these are not weights")
-    refused = kextract("distill", damaged.name, cwd=damaged.parent)
-    assert "HDF5" in refused.refusal()
 
 
 @pytest.fixture

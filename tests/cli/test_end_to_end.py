@@ -1,7 +1,5 @@
 """The main job through the real program: teacher, student, evaluation, comparison."""
 
-import csv
-import io
 import json
 from pathlib import Path
 
@@ -96,31 +94,6 @@ def test_a_generator_that_has_collapsed_in_the_end_is_told_of(workshop: Path) ->
     assert "the generator collapsed in the last epoch" in made.stderr
 
 
-def test_a_piped_run_prints_aligned_rows_and_nothing_that_moves(workshop: Path) -> None:
-    made = kextract(
-        *("distill", "teacher.weights.h5", *SHORT, "--method", "random"),
-        *("--output", "piped.weights.h5"),
-        cwd=workshop,
-        FORCE_COLOR="1",
-    )
-    header, *rows = made.stdout.splitlines()[:4]
-    assert header.split()[:3] == ["epoch", "loss", "accuracy"]
-    assert [row.split()[0] for row in rows] == ["0", "1", "2"]
-    assert len({row.index(row.split()[2]) for row in rows}) == 1
-    assert "\x1b" not in made.stdout + made.stderr
-    assert "\r" not in made.stdout + made.stderr
-
-
-def test_evaluation_agrees_with_itself_as_table_and_json(student: Path, workshop: Path) -> None:
-    words = ("evaluate", student, "--against", "teacher.weights.h5")
-    table = kextract(*words, cwd=workshop)
-    result = json.loads(kextract(*words, "--format", "json", cwd=workshop).stdout)
-    for name in ("loss", "accuracy", "agreement"):
-        assert f"{result[name]:.4f}" in table.stdout
-    weighted = sum(entry["images"] * entry["accuracy"] for entry in result["per_class"])
-    assert weighted / result["images"] == pytest.approx(result["accuracy"])
-
-
 def test_images_without_labels_give_the_agreement_that_labelled_ones_give(
     student: Path, workshop: Path, tmp_path: Path
 ) -> None:
@@ -160,17 +133,6 @@ def test_a_checkpoint_agrees_with_its_own_record_of_the_test_images(workshop: Pa
     )
     measured = kextract("evaluate", "teacher.weights.h5", "--format", "json", cwd=workshop)
     assert json.loads(measured.stdout)["loss"] == pytest.approx(info["test"]["loss"], abs=1e-5)
-
-
-def test_compare_gives_the_same_figures_in_every_format(student: Path, workshop: Path) -> None:
-    files = ("teacher.weights.h5", student)
-    objects = json.loads(kextract("compare", *files, "--format", "json", cwd=workshop).stdout)
-    text = kextract("compare", *files, "--format", "csv", cwd=workshop).stdout
-    rows = list(csv.DictReader(io.StringIO(text)))
-    markdown = kextract("compare", *files, "--format", "markdown", cwd=workshop).stdout
-    for entry, row in zip(objects, rows, strict=True):
-        assert float(row["best_loss"]) == entry["best_loss"]
-        assert f"{entry['best_loss']:.4f}" in markdown
 
 
 def test_without_the_data_set_a_student_is_taught_all_the_same(

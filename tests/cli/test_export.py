@@ -126,13 +126,6 @@ def test_what_cannot_be_is_refused_by_its_flag(
     assert named in kextract("export", "teacher.weights.h5", *words, cwd=folder).refusal()
 
 
-def test_an_older_file_is_kept(folder: Path) -> None:
-    (folder / "older.onnx").write_text("precious")
-    words = ("export", "teacher.weights.h5", "-o", "older.onnx")
-    assert "--overwrite" in kextract(*words, cwd=folder).refusal()
-    assert (folder / "older.onnx").read_text() == "precious"
-
-
 def test_what_was_exported_to_keras_is_read_as_a_teacher(folder: Path) -> None:
     made = kextract("export", "teacher.weights.h5", "-o", "again.keras", *ONE, cwd=folder)
     assert made.code == 0, made.stderr

@@ -83,13 +83,6 @@ def test_the_range_of_pixels_decides_what_the_teacher_answers(folder: Path) -> N
     assert right["cross_entropy"] == found["cross_entropy"] != wrong["cross_entropy"]
 
 
-def test_the_content_of_an_archive_is_shown(folder: Path) -> None:
-    shown = kextract("inspect", "mine.keras", cwd=folder)
-    assert shown.code == 0, shown.stderr
-    assert "16x16x1" in shown.stdout
-    assert "softmax" in shown.stdout
-
-
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_an_hdf5_file_is_described_as_the_archive_of_the_same_network_is(folder: Path) -> None:
     from tests.foreign.keras.keras_2 import rewritten

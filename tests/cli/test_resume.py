@@ -307,17 +307,6 @@ def test_a_run_that_cannot_write_its_checkpoint_keeps_all_its_epochs(bench: Path
     assert len(read_resume(bench / ".model.resume.h5").snapshot.history) == 4
 
 
-def test_the_program_announces_an_unfinished_run(bench: Path) -> None:
-    refused = kextract(*TEACH, "--dataset", "shades.npz", cwd=bench).refusal()
-    assert "with 3 epochs: pass --resume" in refused
-
-
-def test_the_program_refuses_to_go_on_with_other_options(bench: Path) -> None:
-    words = (*TEACH, "--dataset", "shades.npz", "--resume", "--learning-rate", "0.5")
-    refused = kextract(*words, cwd=bench).refusal()
-    assert "has --learning-rate 0.001, but asked for was --learning-rate 0.5" in refused
-
-
 def test_other_images_are_another_request() -> None:
     first = Images(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]))
     brighter, relabelled = replace(first, x=first.x + 1), replace(first, y=first.y[::-1])

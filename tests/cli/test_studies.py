@@ -41,29 +41,6 @@ def test_outputs_are_named_by_template(study: Path) -> None:
     assert sorted(path.name for path in study.glob("*.h5")) == NAMES
 
 
-def test_a_teacher_is_named_by_template_too(workshop: Path) -> None:
-    made = kextract(
-        *("train-teacher", "--dataset", "shades.npz", "--model", "lenet5", "--epochs", "1"),
-        *("--output", "named/{dataset}-{model}-s{seed}.weights.h5", "--seed", "3"),
-        cwd=workshop,
-    )
-    assert made.code == 0, made.stderr
-    assert (workshop / "named" / "shades-lenet5-s3.weights.h5").is_file()
-
-
-def test_an_unknown_field_of_a_template_is_refused(workshop: Path) -> None:
-    refused = kextract(
-        "distill",
-        "teacher.weights.h5",
-        "-o",
-        "{sed}.weights.h5",
-        "--method",
-        "random",
-        cwd=workshop,
-    )
-    assert "unknown field (--output) 'sed': did you mean 'seed'?" in refused.refusal()
-
-
 def test_a_batch_that_is_repeated_leaves_finished_runs_alone(study: Path, workshop: Path) -> None:
     before = (study / NAMES[0]).read_bytes()
     again = kextract(
@@ -94,13 +71,6 @@ def test_a_batch_that_is_repeated_continues_what_was_stopped(workshop: Path) -> 
     found = read(workshop / "boards" / "stopped")
     assert [step for step, _ in found["validation/loss"]] == [0, 1, 2, 3]
     assert [step for step, _ in found["images"]] == [1, 2, 3]
-
-
-def test_skipping_and_replacing_exclude_each_other(workshop: Path) -> None:
-    refused = kextract(
-        *("distill", "teacher.weights.h5", "--skip-existing", "--overwrite"), cwd=workshop
-    )
-    assert "--skip-existing and --overwrite exclude each other" in refused.refusal()
 
 
 def test_metrics_of_every_epoch_are_in_the_file_that_was_named(study: Path) -> None:
@@ -170,10 +140,6 @@ def test_what_compare_cannot_do_is_refused(
 ) -> None:
     refused = kextract("compare", f"{study}/*.weights.h5", *words, cwd=study)
     assert message in refused.refusal()
-
-
-def test_a_pattern_that_no_file_matches_is_refused(study: Path) -> None:
-    assert "'none/*.h5': no file matches" in kextract("compare", "none/*.h5", cwd=study).refusal()
 
 
 @pytest.mark.parametrize("by", ["epoch", "parameters"])

@@ -72,14 +72,6 @@ def test_drawn_images_can_be_given_to_a_student(drawn: tuple[Path, Any]) -> None
         np.testing.assert_array_equal(images, arrays["x"])
 
 
-def test_an_existing_output_is_kept(workshop: Path, tmp_path: Path) -> None:
-    path = tmp_path / "images.png"
-    path.write_text("precious")
-    refused = kextract("synthesize", "teacher.weights.h5", "-o", path, cwd=workshop).refusal()
-    assert "--overwrite" in refused
-    assert path.read_text() == "precious"
-
-
 def test_a_picture_beyond_all_measure_is_refused(workshop: Path, tmp_path: Path) -> None:
     refused = kextract(
         *("synthesize", "teacher.weights.h5", "-o", tmp_path / "images.png"),
