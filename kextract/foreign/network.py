@@ -73,6 +73,11 @@ def sizes_of(
     """Give the input's axes, a batch of one first, and the shape (h, w, c) of an image."""
     if not 2 <= len(dims) <= 4:
         raise Refused(f"takes an input of {len(dims)} axes; a classifier of images has 2 to 4")
+    if len(dims) == 3 and dims[0] == 3:
+        found = " x ".join(map(str, dims))
+        raise Refused(
+            f"takes an input of {found}, without an axis for the batch: export it with one"
+        )
     axes = dims[1:]
     if given is not None:
         height, width, channels = given

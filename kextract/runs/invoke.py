@@ -11,7 +11,7 @@ from kextract.config.files import preset
 from kextract.config.option import flag
 from kextract.config.requests import DistillRequest
 from kextract.config.resolve import Invocation, Layer, resolve
-from kextract.errors import CheckpointError, RequestError
+from kextract.errors import CheckpointError, RequestError, UnsupportedOperatorError
 from kextract.methods import MethodSpec, method_spec, method_specs
 from kextract.methods.auto import Choice, Facts, choose_method
 from kextract.methods.registry import owners
@@ -248,8 +248,9 @@ def choose(
     teacher = given.get("teacher")
     if given.get("recipe") == "article":
         return Choice("adversarial", {}, "the article's recipe is for noise")
+    asked = Choice("queries", {}, "the teacher is a black box, and every question counts")
     if black_box or (teacher is not None and given.get("access") in RESTRICTED):
-        return Choice("queries", {}, "the teacher is a black box, and every question counts")
+        return asked
     if ASKED_FOR & {name for name, value in given.items() if value is not None}:
         return Choice("queries", {}, "a budget or ledger of questions was given")
     if given.get("images") is not None:
@@ -258,13 +259,21 @@ def choose(
         return Choice("inversion", {}, "presets are for it")
     if teacher is None:
         return Choice("inversion", {}, "no teacher was given")
-    return choose_method(facts or facts_of(seen or look(Path(teacher)), given.get("input_shape")))
+    try:
+        found = facts or facts_of(
+            seen or look(Path(teacher)), given.get("input_shape"), given.get("output_name")
+        )
+    except UnsupportedOperatorError:
+        return asked
+    return choose_method(found)
 
 
-def facts_of(found: Identified, input_shape: str | None = None) -> Facts:
+def facts_of(
+    found: Identified, input_shape: str | None = None, output_name: str | None = None
+) -> Facts:
     """Look into a teacher's file for what a method depends on, without TensorFlow.
 
-    `input_shape` is what the user says of its images.
+    `input_shape` is what the user says of its images, `output_name` which output is meant.
     """
     from kextract.foreign.keras import facts_of_archive
     from kextract.hdf5.safe_hdf5 import open_checked
@@ -277,7 +286,7 @@ def facts_of(found: Identified, input_shape: str | None = None) -> Facts:
         from kextract.teachers.networks import glance
 
         shape = parse_input_shape(input_shape) if input_shape else None
-        return Facts(*glance(found.path, found.kind, shape))
+        return Facts(*glance(found.path, found.kind, shape, output_name))
     with open_checked(found.where) as file:
         normalizes = any("moving_" in name or "batch_norm" in name for name in file.datasets)
     # Weights do not say what their images are like; colour is what asks for more.

@@ -171,6 +171,8 @@ class ModelFile:
         self._network = network
         self._input_range = input_range
         self._layout, tried = self._try(layouts(network.dims, input_shape, path))
+        if tried.dtype.kind not in "biuf":
+            raise RequestError(f"'{path}' gives text or other things, not numbers")
         self.input_shape = self._layout.shape
         self.sizes = network.sizes
         self.head = decide(tried, self._tried_more, network.operation, outputs)

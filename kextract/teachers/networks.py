@@ -13,7 +13,7 @@ import numpy as np
 
 from kextract import runtime
 from kextract.datasets.images import scale, unscale
-from kextract.errors import RequestError, UnsupportedOperatorError
+from kextract.errors import MissingExtraError, RequestError, UnsupportedOperatorError
 from kextract.models.axes import CHANNELS, Shape
 from kextract.models.heads import Head, decide
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
@@ -101,9 +101,16 @@ def read_file(
     taken.check_fits(found.input_shape)
     model, head = _head(path, found.model, found.input_shape, found.head, outputs)
     network = adapt(model, found.input_shape, head=head, input_range=taken)
-    words = "its runtime is not installed: not compared"
-    if found_same := compared(path, network, found.input_shape, taken, head, output_name, images):
-        difference, agreement = found_same
+    notes = list(found.notes)
+    try:
+        difference, agreement = compared(
+            path, network, found.input_shape, taken, head, output_name, images
+        )
+    except RequestError as error:
+        words = f"not compared with its runtime: {error}"
+        if not isinstance(error, MissingExtraError):
+            notes.append(f"is {words}")
+    else:
         words = (
             f"agrees with {_RUNTIMES[kind]} on {agreement:.1%} of"
             f" {'the labels of ' if head.by_label else ''}{images} images, probabilities differ by"
@@ -123,21 +130,27 @@ def read_file(
         taken,
         guess,
         words,
-        tuple(f"'{path}': {note}" for note in found.notes),
+        tuple(f"'{path}': {note}" for note in notes),
     )
 
 
-def glance(path: Path, kind: Kind, input_shape: Shape | None = None) -> tuple[Shape, bool]:
+def glance(
+    path: Path, kind: Kind, input_shape: Shape | None = None, output_name: str | None = None
+) -> tuple[Shape, bool]:
     """Say which images a file takes and whether it normalizes by batches; nothing is built.
 
     Where it leaves the size of images open, and nothing is said, they are taken for photographs.
+    Raises UnsupportedOperatorError for what is not read as a network at all.
     """
     from kextract.foreign.network import refused
     from kextract.foreign.onnx.loading import load_graph
     from kextract.foreign.tflite.loading import load_graph as load_tflite
 
     with refused(path):
-        graph = load_graph(path) if kind is Kind.ONNX else load_tflite(path).graph
+        if kind is Kind.ONNX:
+            graph = load_graph(path, output_name)
+        else:
+            graph = load_tflite(path, output_name).graph
     axes = (graph.image.dims or ())[1:]
     shape = PHOTOGRAPH
     if len(axes) == 3 and None not in axes:
@@ -198,31 +211,26 @@ def compared(
     head: Head,
     output_name: str | None,
     images: int = 16,
-) -> tuple[float, float] | None:
+) -> tuple[float, float]:
     """Give made-up images to a network and to the file's own runtime.
 
     Half are noise, a quarter each like photographs and like drawings. Returns the largest
     difference of probabilities, and the share of images that both put into the same class, or of
-    labels at 0.5; None where the runtime is not installed. Raises NotANetworkError for other
-    outputs.
+    labels at 0.5. Raises NotANetworkError for other outputs, and RequestError where the runtime is
+    not installed or cannot run the file.
     """
     from kextract.models.batches import at_once, in_batches
     from kextract.models.made_up_images import drawings, photographs
     from kextract.teachers.trial import open_model_file
 
-    try:
-        file = open_model_file(
-            path,
-            input_shape=shape,
-            input_range=taken,
-            threads=1,
-            outputs=head.outputs if head.outputs != "labels" else None,
-            output_name=output_name,
-        )
-    except RequestError as error:
-        if "is not installed" in str(error):
-            return None
-        raise
+    file = open_model_file(
+        path,
+        input_shape=shape,
+        input_range=taken,
+        threads=1,
+        outputs=head.outputs if head.outputs != "labels" else None,
+        output_name=output_name,
+    )
     noise = np.random.default_rng(0).integers(0, 256, (images // 2, *shape), np.uint8)
     drawn = np.concatenate([kind(images // 4, shape) for kind in (photographs, drawings)])
     pixels = np.concatenate([noise, unscale(2 * drawn - 1)])

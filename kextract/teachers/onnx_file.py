@@ -21,6 +21,8 @@ NUMBERS = {
     "tensor(int32)": np.int32,
     "tensor(int64)": np.int64,
 }
+_BRANCHING = {"If", "Loop", "Scan", "SequenceMap"}
+"""Operators whose graphs inside may use what is outside of them."""
 
 
 def open_onnx(path: Path, threads: int | None = None, output_name: str | None = None) -> Network:
@@ -42,6 +44,12 @@ def open_onnx(path: Path, threads: int | None = None, output_name: str | None = 
             str(path), options, providers=["CPUExecutionProvider"], enable_fallback=False
         )
         inputs, outputs = session.get_inputs(), session.get_outputs()
+        producers, others = _producers(path), dict[str, NDArray[Any]]()
+        if len(inputs) > 1 and not _BRANCHING & {operation for operation, _ in producers.values()}:
+            # What an exporter left behind, and nothing depends on, the runtime wants all the same.
+            used = {name for _, given in producers.values() for name in given}
+            others = {each.name: _nothing(each) for each in inputs if each.name not in used}
+            inputs = [each for each in inputs if each.name not in others]
         if len(inputs) != 1:
             raise RequestError(f"'{path}' has {len(inputs)} inputs; a classifier of images has one")
         (images,) = inputs
@@ -51,7 +59,7 @@ def open_onnx(path: Path, threads: int | None = None, output_name: str | None = 
         answer = choose_output(path, sizes, output_name)
 
         def run(batch: NDArray[Any]) -> NDArray[Any]:
-            return np.asarray(session.run([answer], {images.name: batch})[0])
+            return np.asarray(session.run([answer], {**others, images.name: batch})[0])
 
         # Axes that are left open have a name or nothing in the place of their size.
         dims = tuple(axis if isinstance(axis, int) and axis > 0 else None for axis in images.shape)
@@ -59,9 +67,15 @@ def open_onnx(path: Path, threads: int | None = None, output_name: str | None = 
             run,
             dims,
             Numbers(np.dtype(NUMBERS[images.type])),
-            last_operation(_producers(path), answer),
+            last_operation(producers, answer),
             {answer: sizes.pop(answer), **sizes},
         )
+
+
+def _nothing(taken: Any) -> NDArray[Any]:
+    """Give an input that nothing depends on."""
+    sizes = [size if isinstance(size, int) else 1 for size in taken.shape]
+    return np.zeros(sizes, NUMBERS.get(taken.type, "float32"))
 
 
 def _producers(path: Path) -> Producers:

@@ -41,6 +41,22 @@ def test_a_file_says_what_its_images_are_like_and_whether_it_normalizes(
     assert facts_of(look(folder / f"normalized.{ending}")) == Facts((16, 16, 1), True)
 
 
+@pytest.mark.parametrize(
+    ("opset", "options", "method"), [(24, (), "queries"), (17, ("--output-name", "c"), "leaves")]
+)
+def test_an_onnx_file_is_asked_where_it_is_not_read_and_may_have_several_outputs(
+    opset: int, options: tuple[str, ...], method: str, tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="ONNX files need the extra kextract[onnx]")
+    axes = onnx.parser.parse_model(
+        f'<ir_version: 8, opset_import: ["" : {opset}]> g (float[N,3,16,16] x)'
+        " => (float[N,768] c, float[N,768] d) { c = Flatten (x) d = Relu (c) }"
+    )
+    onnx.save(axes, tmp_path / "n.onnx")
+    words = ("distill", "n.onnx", "--student", "lenet5", "--dry-run", *options)
+    assert f'method = "{method}"' in kextract(*words, cwd=tmp_path).stdout
+
+
 @pytest.mark.parametrize("name", ["plain.keras", "normalized.h5"])
 def test_a_dry_run_of_a_method_to_be_chosen_only_reads(folder: Path, name: str) -> None:
     done = kextract("distill", name, "--student", "lenet5", "--dry-run", cwd=folder)

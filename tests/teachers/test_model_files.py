@@ -184,6 +184,35 @@ def test_what_does_not_fit_the_file_is_refused(
         open_black_box(str(folder / name), **how)
 
 
+def onnx_file(path: Path, text: str) -> Path:
+    onnx = pytest.importorskip("onnx", reason="ONNX files need the extra kextract[onnx]")
+    onnx.save(onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}'), path)
+    return path
+
+
+def test_an_input_that_nothing_depends_on_is_given_nothing(tmp_path: Path) -> None:
+    path = onnx_file(
+        tmp_path / "n.onnx",
+        "g (float[1,8,8,3] x, float[1,3] left) => (float[1,192] y) { y = Flatten (x) }",
+    )
+    expected = scale(images(2)).reshape(2, -1)
+    np.testing.assert_allclose(open_black_box(str(path))(images(2)), expected, atol=1e-6)
+    both = "g (float[1,3] x, float[1,3] left) => (float[1,3] y) { y = Add (x, left) }"
+    with pytest.raises(RequestError, match="has 2 inputs"):
+        open_black_box(str(onnx_file(tmp_path / "n.onnx", both)))
+
+
+def test_text_is_not_an_output(tmp_path: Path) -> None:
+    body = "i = ArgMax <axis = 1> (x)\n y = Gather (names, i)"
+    path = onnx_file(
+        tmp_path / "n.onnx",
+        "g (float[1,192] x) => (string[1,1] y) <string[192] names = {"
+        + ",".join(['"a"'] * 192) + "}> { " + body + " }",
+    )  # fmt: skip
+    with pytest.raises(RequestError, match="gives text or other things, not numbers"):
+        open_black_box(str(path), input_shape=SHAPE)
+
+
 @pytest.mark.parametrize("name", ["garbage.onnx", "garbage.tflite"])
 def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"TFL3 or whatever" * 9)

@@ -110,7 +110,7 @@ class _Reader:
         if len(versions) != 1:
             raise Refused("does not say which operators it means (opset_import): it is damaged")
         if versions[0] not in OPSETS:
-            raise Refused(f"is of opset {versions[0]}; read are {OPSETS[0]} to {OPSETS[-1]}")
+            raise NotRead(f"is of opset {versions[0]}; read are {OPSETS[0]} to {OPSETS[-1]}")
         return int(versions[0])
 
     def _output(self, wanted: str | None) -> Port:
@@ -122,7 +122,7 @@ class _Reader:
                 raise Unclear(f"has no output '{printable(wanted)}'; it has {_listed(ports)}")
             return found[0]
         if not floats:
-            raise Refused("has no output of floating-point numbers")
+            raise NotRead("has no output of floating-point numbers")
         if len(floats) > 1:
             raise SeveralOutputsError(
                 f"has {len(floats)} outputs: {_listed(floats)}; say which one"
@@ -169,7 +169,7 @@ class _Reader:
             raise Refused(f"takes {len(inputs)} inputs; read are networks of one image")
         port = _port(inputs[0])
         if port.kind not in NUMBERS:
-            raise Refused("takes something else than numbers")
+            raise NotRead(f"takes an input that is not of {', '.join(NUMBERS.values())}")
         if port.dims is None:
             raise Refused("does not say how many axes its input has")
         return port

@@ -44,7 +44,7 @@ def test_a_file_that_is_missing_or_something_else_is_refused(tmp_path: Path) -> 
 @pytest.mark.parametrize("opset", [1, 6, 24])
 def test_an_opset_that_is_not_known_is_refused(opset: int, tmp_path: Path) -> None:
     path = written(model("y = Relu (x)", (3, 4, 4), opset), tmp_path)
-    assert refusal(path) == f"is of opset {opset}; read are 7 to 23"
+    assert refusal(path, UnsupportedOperatorError) == f"is of opset {opset}; read are 7 to 23"
 
 
 def test_an_operator_that_is_not_known_is_named_with_its_node(tmp_path: Path) -> None:
@@ -200,6 +200,12 @@ def test_what_is_not_a_classifier_of_images_is_refused(tmp_path: Path) -> None:
     assert "gives an image a tensor of shape (1, 3, 4, 4)" in refusal(path)
     path = written(model("y = Identity (c)", (3, 4, 4), c=(1, 5)), tmp_path)
     assert refusal(path)
+
+
+def test_an_image_without_an_axis_for_the_batch_is_refused(tmp_path: Path) -> None:
+    found = model("y = Relu (x)", (4, 4))
+    found.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 3
+    assert "without an axis for the batch" in refusal(written(found, tmp_path))
 
 
 def test_names_cannot_move_the_cursor(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from kextract.errors import RequestError
 from kextract.foreign.onnx import read_onnx
 from kextract.models.heads import LOGITS
 from kextract.models.input_range import PIXELS
-from kextract.teachers.networks import compared
+from kextract.storage.opening import Kind
+from kextract.teachers.networks import compared, read_file
 from tests.foreign.keras.examples import save
 from tests.foreign.onnx.networks import by_onnxruntime, images, model
 from tests.foreign.outputs import outputs_of
@@ -224,17 +225,28 @@ def test_a_large_weight_that_several_nodes_take_is_there_once(tmp_path: Path) ->
     assert read_onnx(tmp_path / "n.onnx").model.count_params() == 192 * 192
 
 
+def test_a_network_that_its_runtime_cannot_run_is_read_and_said_not_to_be_compared(
+    tmp_path: Path,
+) -> None:
+    found = model("a = Conv (x, w)\n y = GlobalAveragePool (a)", (3, 16, 16), w=(4, 3, 3, 3))
+    kernel = onnx.numpy_helper.to_array(found.graph.initializer[0]).astype(np.float64)
+    found.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(kernel, "w"))
+    for port in (found.graph.input[0], found.graph.output[0]):
+        port.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    onnx.save(found, tmp_path / "n.onnx")
+    (note,) = read_file(tmp_path / "n.onnx", Kind.ONNX).notes
+    assert "is not compared with its runtime" in note and "onnxruntime cannot" in note
+
+
 def test_a_comparison_notices_a_network_that_is_not_the_files(tmp_path: Path) -> None:
     path = classifier(tmp_path / "n.onnx", "y = MatMul (f, w)")
     network = read_onnx(path).model
     shape = (8, 8, 3)
     good = compared(path, network, shape, PIXELS, LOGITS, None)
-    assert good is not None
     assert good[0] < 1e-5
     assert good[1] == 1.0
     kernel = network.layers[-1].kernel
     kernel.assign(-np.asarray(kernel))
     bad = compared(path, network, shape, PIXELS, LOGITS, None)
-    assert bad is not None
     assert bad[0] > 0.1
     assert bad[1] < 1
