@@ -222,15 +222,20 @@ def open_checked(where: Path | OpenFile, *, called: str | None = None) -> Iterat
     Raises CheckpointError, also for whatever h5py or a `Refused` raises inside the block: one line
     that names the file and what is wrong. A file that the user does not know is `called` otherwise.
     """
-    name = called or f"'{path_of(where)}'"
+    with refusing(called or f"'{path_of(where)}'", _DAMAGE), opened(where) as file:
+        yield file.hdf5()
+
+
+@contextmanager
+def refusing(name: str, damage: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Turn `Refused`, and what reading a missing or damaged file raises, into a CheckpointError."""
     try:
-        with opened(where) as file:
-            yield file.hdf5()
+        yield
     except Refused as error:
         raise CheckpointError(f"{name}: {error}") from error
     except FileNotFoundError as error:
         raise CheckpointError(f"{name}: no such file") from error
-    except _DAMAGE as error:
+    except damage as error:
         why = printable(error_line(error))
         raise CheckpointError(f"{name}: damaged or not readable ({why})") from error
 

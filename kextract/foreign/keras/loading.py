@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
-from kextract.errors import CheckpointError, Refused
+from kextract.errors import Refused
 from kextract.foreign.keras.container import (
     CONFIG,
     LIMITS,
@@ -33,11 +33,11 @@ from kextract.foreign.keras.graph import (
 from kextract.foreign.keras.tensors import Tensors, TensorsByLayer, TensorsByPath
 from kextract.foreign.keras.tfjs import ENDING, read_tfjs
 from kextract.foreign.keras.upgrading import upgrade
-from kextract.hdf5.safe_hdf5 import OpenFile, open_checked, opened, path_of
+from kextract.hdf5.safe_hdf5 import OpenFile, open_checked, opened, path_of, refusing
 from kextract.models.axes import Shape
 from kextract.models.heads import MAX_CLASSES, Head
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
-from kextract.text import error_line, printable
+from kextract.text import printable
 
 if TYPE_CHECKING:
     import keras
@@ -237,15 +237,5 @@ def _classes(shape: Any) -> int:
     return max(2, int(shape[-1]))
 
 
-@contextmanager
-def _refused(path: Path) -> Iterator[None]:
-    """Turn whatever is wrong with an archive into one line that names it."""
-    try:
-        yield
-    except Refused as error:
-        raise CheckpointError(f"'{path}': {error}") from error
-    except FileNotFoundError as error:
-        raise CheckpointError(f"'{path}': no such file") from error
-    except _DAMAGE as error:
-        why = printable(error_line(error))
-        raise CheckpointError(f"'{path}': damaged or not readable ({why})") from error
+def _refused(path: Path) -> AbstractContextManager[None]:
+    return refusing(f"'{path}'", _DAMAGE)

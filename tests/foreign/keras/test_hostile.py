@@ -123,7 +123,7 @@ JSONS: dict[str, tuple[bytes, str]] = {
     "deep objects": (b'{"a":' * 200 + b"1" + b"}" * 200, "more than 64 levels"),
     "too long": (b'{"a":"' + b"x" * (4 << 20) + b'"}', "at most 4194304 are read"),
     "many objects": (b'{"a":[' + b"{}," * 1_300_000 + b"{}]}", "more than 200000 objects"),
-    "a list": (b"[]", "no JSON object"),
+    "a list": (b"[]", "not a JSON object"),
     "nothing": (b"", "not JSON"),
     "not a number": (b'{"a": NaN}', "not JSON"),
     "infinite": (b'{"a": 1e999}', "not finite"),
