@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from kextract import __version__
-from kextract.cli import commands, inspect_checkpoint, quickstart
+from kextract.cli import commands, quickstart
 from kextract.cli.command import Group, add_command
 from kextract.stdout import usable_stdout
 
@@ -64,7 +64,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
             commands.compare
         ),
         "report 'results/*.weights.h5' --output report.html": commands.report,
-        "inspect checkpoints/mnist-resnet11.weights.h5": inspect_checkpoint.inspect_checkpoint,
+        "inspect checkpoints/mnist-resnet11.weights.h5": commands.inspect_checkpoint,
         "list": commands.list_names,
         "doctor": commands.doctor,
     },

@@ -14,6 +14,7 @@ from kextract.config.requests import (
     DoctorRequest,
     EvaluateRequest,
     ExportRequest,
+    InspectRequest,
     ListRequest,
     PredictRequest,
     ReportRequest,
@@ -28,6 +29,10 @@ from kextract.models import MODELS
 
 if TYPE_CHECKING:
     from kextract.reports import EvaluationResult, Table
+
+
+LONGEST_NAME, LONGEST_VALUE = 80, 2000
+"""Characters in the table of `inspect`; JSON holds all of them."""
 
 
 def print_table(table: "Table") -> None:
@@ -210,6 +215,27 @@ def report(invocation: Invocation[ReportRequest]) -> None:
     path = write_report(invocation.request, say)
     print(path)
     print(f"open it in a browser: {path.resolve().as_uri()}", file=sys.stderr)
+
+
+def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
+    """Show what a checkpoint holds and how it was made, or what another model or a ledger is."""
+    from kextract.reports.table import Table, name_cell
+    from kextract.runs.inspection import inspected, settings_in
+    from kextract.text import json_text, shortened
+
+    request = invocation.request
+    if request.config:
+        print(settings_in(request), end="")
+        return
+    facts, words = inspected(request)
+    if request.format == "json":
+        print(json_text(dict(sorted(facts.items()))))
+        return
+    rows = tuple(
+        (name_cell(shortened(name, LONGEST_NAME)), name_cell(shortened(value, LONGEST_VALUE)))
+        for name, value in words.items()
+    )
+    print_table(Table(str(request.checkpoint), ("what", "value"), rows))
 
 
 def doctor(invocation: Invocation[DoctorRequest]) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kextract import runtime
 from kextract.config import DistillConfig, SynthesisConfig
+from kextract.config.option import table
 from kextract.config.requests import ExportRequest
 from kextract.config.resolve import OPTIONS, Invocation
 from kextract.config.shared import ExternalModelOptions
@@ -89,15 +90,8 @@ def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> Exp
             raise RequestError(f"--calibrate {request.calibrate}: is for --int8")
         check_is_there(request.calibrate, "--calibrate")
     if opened is None:
-        external = ExternalModelOptions(
-            model=request.model,
-            pooling=request.pooling,
-            input_range=request.input_range,
-            class_names=request.class_names,
-            input_shape=request.input_shape,
-            outputs=request.outputs,
-            output_name=request.output_name,
-        )
+        names = table(ExternalModelOptions)
+        external = ExternalModelOptions(**{name: getattr(request, name) for name in names})
         opened = open_teacher(
             seen or request.checkpoint, external, request.machine, dataset=request.dataset
         )

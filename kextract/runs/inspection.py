@@ -1,69 +1,117 @@
-"""What there is to say of a file with a model of another program."""
+"""What there is to say of a file: a checkpoint, a model of another program or a ledger."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kextract.config.option import flag
+from kextract.config.requests import InspectRequest
+from kextract.config.resolve import settings_of_checkpoint
+from kextract.errors import RequestError
 from kextract.foreign.keras import load_archive
-from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.methods.auto import Facts, choose_method
 from kextract.models.axes import Shape
 from kextract.models.heads import Head, SeveralOutputsError
-from kextract.models.input_range import NAMED
+from kextract.models.input_range import NAMED, RangeGuess
 from kextract.storage.checkpoint import count_parameters
-from kextract.storage.opening import OTHERS, Identified, Kind
+from kextract.storage.info import CheckpointInfo
+from kextract.storage.opening import OTHERS, Identified, Kind, identify
 from kextract.teachers import parse_input_shape
+from kextract.teachers.ledger import Ledger, is_ledger
 from kextract.teachers.networks import NotANetworkError, read_file
 
 COMPARED = 64
 """Images that a file's own runtime is asked about too: more than where it is used."""
 
 
-def facts_of(
-    identified: Identified,
-    outputs: str | None = None,
-    output_name: str | None = None,
-    input_shape: str | None = None,
-) -> dict[str, Any]:
-    """Describe a model of another program, by name. Raises RequestError for one that is damaged.
+def settings_in(request: InspectRequest) -> str:
+    """Give the options that made a checkpoint, as a configuration file."""
+    info = _identified(request).info
+    if info is None:
+        raise RequestError(
+            f"'{request.checkpoint}' is of another program and says nothing about how it was made"
+        )
+    return settings_of_checkpoint(info)
 
-    A network is built, a black box is opened by its own runtime. `outputs`, `output_name` and
-    `input_shape` are what the user says of them; where one of several outputs has to be chosen,
-    they are listed.
+
+def inspected(request: InspectRequest) -> tuple[dict[str, Any], dict[str, str]]:
+    """Describe a file by name, and in words for people.
+
+    A network of another program is built, a black box is opened by its own runtime; where one of
+    several outputs has to be chosen, they are listed. Raises RequestError for what is damaged.
     """
-    about: dict[str, Any] = {"kind": identified.kind.value}
+    if is_ledger(request.checkpoint):
+        with Ledger(request.checkpoint, read_only=True) as ledger:
+            facts = {"kind": "a ledger of questions", **ledger.summary()}
+        return facts, shown(facts)
+    found = _identified(request)
+    if found.info is not None:
+        facts = asdict(found.info)
+        del facts["architecture"]
+        return facts, _words_of(found.info, facts)
+    facts = {"kind": found.kind.value}
     try:
-        if identified.kind is Kind.MODEL:
-            return about | _of_model(identified.where, outputs, output_name)
-        if identified.kind in OTHERS:
-            return about | _of_file(identified, outputs, output_name, input_shape)
-        if identified.kind is Kind.SAVED_MODEL:
-            return about | _of_answers(identified.path, outputs, output_name)
+        facts |= _facts_of(found, request)
     except SeveralOutputsError as error:
-        if output_name is not None:
+        if request.output_name is not None:
             raise
         hint = "say which output classifies with --output-name"
-        return about | {"all_outputs": dict(error.sizes), "hint": hint}
-    return about | {
-        "parameters": count_parameters(identified.where),
+        facts |= {"all_outputs": dict(error.sizes), "hint": hint}
+    return facts, shown(facts)
+
+
+def _identified(request: InspectRequest) -> Identified:
+    found = identify(request.checkpoint)
+    for name in ("outputs", "output_name", "input_shape"):
+        value = getattr(request, name)
+        if value is not None and found.kind in (Kind.CHECKPOINT, Kind.WEIGHTS):
+            raise RequestError(
+                f"{flag(name)} {value}: '{found.path}' is {found.kind.value}, which gives"
+                f" logits; leave {flag(name)} out"
+            )
+    return found
+
+
+def _words_of(info: CheckpointInfo, facts: dict[str, Any]) -> dict[str, str]:
+    """Put what a checkpoint says into words."""
+    facts = facts | {
+        "input_shape": "x".join(str(side) for side in info.input_shape),
+        "class_names": ", ".join(info.class_names),
+        "test": ", ".join(f"{name} {value:.4f}" for name, value in info.test.items()),
+    }
+    del facts["history"], facts["config"]
+    facts |= {f"config: {name}": value for name, value in info.config.items()}
+    facts["history"] = f"{len(info.history)} epochs (kextract compare --epochs shows them)"
+    return {
+        name.replace("_", " "): str(value)
+        for name, value in facts.items()
+        if value not in (None, "")
+    }
+
+
+def _facts_of(found: Identified, request: InspectRequest) -> dict[str, Any]:
+    if found.kind is Kind.MODEL:
+        return _of_model(found, request)
+    shape = parse_input_shape(request.input_shape) if request.input_shape else None
+    if found.kind in OTHERS:
+        return _of_file(found, request, shape)
+    if found.kind is Kind.SAVED_MODEL:
+        return _of_answers(found.path, request, None)
+    return {
+        "parameters": count_parameters(found.where),
         "hint": "says nothing about itself: name --model and --dataset where it is used",
     }
 
 
-def _of_model(
-    where: Path | OpenFile, outputs: str | None, output_name: str | None
-) -> dict[str, Any]:
-    _, about = load_archive(where, outputs=outputs, output_name=output_name)
-    guess = about.guess
+def _of_model(found: Identified, request: InspectRequest) -> dict[str, Any]:
+    _, about = load_archive(found.where, outputs=request.outputs, output_name=request.output_name)
     return {
         "name": about.name,
         "format": about.format,
         "keras_version": about.keras_version,
         "input_shape": list(about.input_shape),
-        "input_range": None if guess.preprocessing is None else str(guess.preprocessing),
-        "input_range_is_sure": guess.confident,
-        "input_range_reason": guess.reason,
-        "input_range_rival": None if guess.rival is None else str(guess.rival),
+        **_of_guess(about.guess),
         "classes": about.classes,
         **_of_head(about.head, about.outputs),
         "layers": about.layers,
@@ -76,35 +124,31 @@ def _of_model(
 
 
 def _of_file(
-    identified: Identified, outputs: str | None, output_name: str | None, input_shape: str | None
+    identified: Identified, request: InspectRequest, shape: Shape | None
 ) -> dict[str, Any]:
     """Describe a file of another program as a network, or why it is a black box."""
-    shape = parse_input_shape(input_shape) if input_shape else None
     try:
         found = read_file(
             identified.path,
             identified.kind,
             input_shape=shape,
-            outputs=outputs,
-            output_name=output_name,
+            outputs=request.outputs,
+            output_name=request.output_name,
             images=COMPARED,
         )
     except NotANetworkError as reason:
-        about = _of_answers(identified.path, outputs, output_name, shape)
+        about = _of_answers(identified.path, request, shape)
         return {"read_as": "a black box", **about, "hint": str(reason)}
     from kextract.models.spec import cost_of
     from kextract.models.statistics import batch_norm_layers, layers_within
 
-    cost, guess = cost_of(found.network), found.guess
+    cost = cost_of(found.network)
     normalizations = len(batch_norm_layers(found.network))
     return {
         "read_as": "a network",
         "compared": found.compared,
         "input_shape": list(found.input_shape),
-        "input_range": None if guess.preprocessing is None else str(guess.preprocessing),
-        "input_range_is_sure": guess.confident,
-        "input_range_reason": guess.reason,
-        "input_range_rival": None if guess.rival is None else str(guess.rival),
+        **_of_guess(found.guess),
         "classes": found.classes,
         **_of_head(found.head, found.sizes),
         "layers": sum(1 for _ in layers_within(found.network)),
@@ -115,18 +159,25 @@ def _of_file(
     }
 
 
-def _of_answers(
-    path: Path, outputs: str | None, output_name: str | None, input_shape: Shape | None = None
-) -> dict[str, Any]:
+def _of_answers(path: Path, request: InspectRequest, shape: Shape | None) -> dict[str, Any]:
     from kextract.teachers.trial import open_model_file
 
     teacher = open_model_file(
-        path, input_shape=input_shape, outputs=outputs, output_name=output_name
+        path, input_shape=shape, outputs=request.outputs, output_name=request.output_name
     )
     return {
         "input_shape": list(teacher.input_shape),
         "classes": teacher.classes,
         **_of_head(teacher.head, teacher.sizes),
+    }
+
+
+def _of_guess(guess: RangeGuess) -> dict[str, Any]:
+    return {
+        "input_range": None if guess.preprocessing is None else str(guess.preprocessing),
+        "input_range_is_sure": guess.confident,
+        "input_range_reason": guess.reason,
+        "input_range_rival": None if guess.rival is None else str(guess.rival),
     }
 
 
@@ -137,14 +188,6 @@ def _of_head(head: Head, sizes: Mapping[str, str]) -> dict[str, Any]:
         "outputs_reason": head.reason,
         "all_outputs": dict(sizes),
     }
-
-
-def ledger_facts(path: Path) -> dict[str, Any]:
-    """Describe the ledger of a teacher that was asked, by name."""
-    from kextract.teachers.ledger import Ledger
-
-    with Ledger(path, read_only=True) as ledger:
-        return {"kind": "a ledger of questions", **ledger.summary()}
 
 
 def shown(facts: dict[str, Any]) -> dict[str, str]:

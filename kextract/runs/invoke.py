@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kextract.config import DistillConfig
 from kextract.config.files import preset
@@ -21,8 +21,11 @@ from kextract.runs.opening import RESTRICTED, Teacher, look
 from kextract.runs.outputs import check_endings
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
-from kextract.storage.opening import BLACK_BOXES, OTHERS, Identified, Kind
+from kextract.storage.opening import BLACK_BOXES, OTHERS, Identified, Kind, names_model
 from kextract.teachers import parse_input_shape
+
+if TYPE_CHECKING:
+    import keras
 
 AUTO, CHOSEN = "auto", "chosen: "
 Given = Mapping[str, Any]
@@ -234,6 +237,42 @@ def _check_methods(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> 
         if spec.images == "given" and request.images is None:
             kind = "mix" if name == config.mix else "method"
             raise RequestError(f"--{kind} {name}: needs --images, {_IMAGES}")
+
+
+def check_student(invocation: Invocation[DistillRequest], student: "keras.Model | None") -> None:
+    """Refuse a student that is not there, or is missing, before a teacher is read."""
+    request, seen = invocation.request, invocation.seen
+    if seen is not None and seen.info is None and seen.kind is not Kind.WEIGHTS:
+        check_architecture(seen.path, request, student)
+    if student is not None or request.student is None:
+        return
+    if names_model(request.student):
+        look(Path(request.student))
+    elif share_of_teacher(request.student) is None:
+        model_spec(request.student)
+
+
+def check_architecture(path: Path, request: DistillRequest, student: "keras.Model | None") -> None:
+    """Refuse what cannot be done with a teacher whose architecture is not in our registry."""
+    if request.student is None and student is None:
+        raise RequestError(
+            f"'{path}' holds an architecture of its own: name the student's with --student,"
+            " such as --student lenet5, or --student teacher@0.5 for its own at half the parameters"
+        )
+    if request.config.recipe == "article":
+        raise RequestError(
+            f"--recipe article: it normalizes by batch statistics, as is done with kextract's own"
+            f" networks only; leave --recipe out for '{path}'"
+        )
+
+
+def check_kernels_are_at_hand(teacher: Teacher, request: DistillRequest) -> None:
+    """Refuse to take a black box apart."""
+    if teacher.black_box is not None or request.answering.access in RESTRICTED:
+        raise RequestError(
+            f"--student {request.student}: the teacher is a black box, whose kernels cannot be"
+            " had; name an architecture, such as --student lenet5"
+        )
 
 
 def choose(

@@ -3,7 +3,6 @@
 What it can do is told by what it has: a network, with kernels and gradients, or outputs alone.
 """
 
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,9 @@ from kextract.exports.class_names import read_names
 from kextract.foreign.keras import load_archive
 from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.models import check_input_shape, model_pooling
-from kextract.models.heads import LOGITS, PER_LABEL, Head
-from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess, parse_input_range
+from kextract.models.heads import LOGITS, PER_LABEL
+from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
+from kextract.runs.doubts import about_outputs, with_doubts
 from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
 from kextract.storage.checkpoint import load_model
@@ -34,7 +34,6 @@ from kextract.storage.opening import OTHERS, Identified, Kind, identify
 from kextract.teachers import open_black_box, parse_input_shape
 from kextract.teachers.black_box import FUNCTION, TIMEOUT
 from kextract.teachers.networks import NotANetworkError, read_file
-from kextract.text import one_line
 
 if TYPE_CHECKING:
     import keras
@@ -70,8 +69,6 @@ class Teacher:
     """What may make all that follows worthless: said before anything else, and once more after."""
     black_box: "BlackBox | None" = None
     """Its outputs, where nothing else is seen of it."""
-    compared: str = ""
-    """How the network that was read from the file compares with the file's own runtime."""
     outputs: str = "logits"
     """What its own program gets of it, see `Head.given`; here it gives logits."""
 
@@ -226,7 +223,7 @@ def _archive(
     )
     given = taken or about.guess.preprocessing or PIXELS
     opened = _whole(found.path, network, about.sha256, about.input_shape, about.classes, given)
-    return _with_doubts(opened, taken, about.guess, about.head)
+    return with_doubts(opened, taken, about.guess, about.head)
 
 
 def _read(
@@ -241,32 +238,12 @@ def _read(
         outputs=external.outputs,
         output_name=external.output_name,
     )
-    opened = _whole(
-        path,
-        found.network,
-        model_sha256(found.network),
-        found.input_shape,
-        found.classes,
-        found.input_range,
-    )
-    names = read_names(path)
-    if len(names) == found.classes and are_names(names):
-        opened = replace(opened, info=replace(opened.info, class_names=names))
-    opened = replace(opened, notes=found.notes, compared=found.compared)
-    return _with_doubts(opened, input_range, found.guess, found.head)
-
-
-def _with_doubts(
-    opened: Teacher, requested: Preprocessing | None, guess: RangeGuess, head: Head
-) -> Teacher:
-    """Add what is worth a line about pixels and outputs."""
-    about = (*about_pixels(opened.path, requested, guess), *about_outputs(opened.path, head))
-    return replace(
-        opened,
-        notes=(*opened.notes, *about),
-        doubts=doubt_about_pixels(opened.path, requested, guess),
-        outputs=head.given,
-    )
+    digest = model_sha256(found.network)
+    shape, classes = found.input_shape, found.classes
+    opened = _whole(path, found.network, digest, shape, classes, found.input_range)
+    info = replace(opened.info, class_names=_names_in(path, classes))
+    opened = replace(opened, info=info, notes=found.notes)
+    return with_doubts(opened, input_range, found.guess, found.head)
 
 
 def _asked(
@@ -290,17 +267,20 @@ def _asked(
         output_name=external.output_name,
     )
     info = info_without_architecture(black_box.input_shape, black_box.classes)
-    names = () if str(path).startswith(FUNCTION) else read_names(path)
-    if len(names) == black_box.classes and are_names(names):
-        info = replace(info, class_names=names)
     return Teacher(
         path,
-        info,
+        replace(info, class_names=_names_in(path, black_box.classes)),
         missing=f"name them with --dataset; '{path}' is a black box",
         notes=about_outputs(path, getattr(black_box, "head", LOGITS)),
         black_box=black_box,
         outputs="probabilities" if black_box.outputs == "labels" else black_box.outputs,
     )
+
+
+def _names_in(path: Path, classes: int) -> tuple[str, ...]:
+    """Return the names of classes in a file of another program, where they fit."""
+    names = read_names(path)
+    return names if len(names) == classes and are_names(names) else ()
 
 
 def _logits_of(black_box: "BlackBox", images: "Pixels") -> "FloatArray":
@@ -316,24 +296,6 @@ def _logits_of(black_box: "BlackBox", images: "Pixels") -> "FloatArray":
 
     outputs = in_batches(ask, images, ASKED_AT_ONCE)
     return target_logits(outputs, black_box.outputs, black_box.classes).astype(np.float64)
-
-
-def about_pixels(path: Path, requested: Preprocessing | None, guess: RangeGuess) -> tuple[str, ...]:
-    """Say which pixels a network is given that nobody asked for, or why others look right."""
-    found = guess.preprocessing
-    if requested is None and found is None:
-        return (
-            f"'{path}' is given pixels as {PIXELS}, as {guess.reason}; --input-range says which"
-            " it takes",
-        )
-    if requested is None and guess.rival is None:
-        doubt = "" if guess.confident else "; --input-range says otherwise"
-        return (f"'{path}' is given pixels as {found}: {guess.reason}{doubt}",)
-    if guess.confident and found != requested:
-        return (
-            f"--input-range {requested}: '{path}' looks as if it takes {found}: {guess.reason}",
-        )
-    return ()
 
 
 def named_and_measured(opened: Teacher, class_names: Path | None, data: Dataset | None) -> Teacher:
@@ -357,64 +319,25 @@ def named_and_measured(opened: Teacher, class_names: Path | None, data: Dataset 
     return replace(opened, info=info, data=data, missing="", notes=notes)
 
 
-def doubt_about_pixels(
-    path: Path, requested: Preprocessing | None, guess: RangeGuess
-) -> tuple[str, ...]:
-    """Say that two ranges are close, with the two commands that settle which one it is."""
-    found, rival = guess.preprocessing, guess.rival
-    if requested is not None or found is None or rival is None:
-        return ()
-    command = f"kextract evaluate {shlex.quote(one_line(path))} -d DATA --input-range"
-    return (
-        f"'{path}' may be given the wrong pixels: {guess.reason}, and {rival} nearly as well;"
-        f" {found} is taken. Labelled images of its kind settle it: {command}{found.typed} and"
-        f" {command}{rival.typed}",
-    )
-
-
-def about_outputs(path: Path, head: Head) -> tuple[str, ...]:
-    """Say what outputs are taken for where that is not sure, or an image may have several."""
-    if head.confident and head.by_label:
-        return (
-            f"'{path}' says of each of its {head.numbers} labels on its own whether an image has"
-            f" it: {head.reason}; --outputs probabilities takes them for classes, one per image",
-        )
-    if head.confident:
-        return ()
-    return (
-        f"the outputs of '{path}' are taken for {head.outputs}: {head.reason}; --outputs says"
-        " otherwise",
-    )
-
-
 def check_options_are_used(
     external: ExternalModelOptions, *teachers: Teacher, answering: BlackBoxOptions | None = None
 ) -> None:
     """Refuse to be told what every file says by itself."""
-    first = teachers[0].path
     black = any(each.black_box is not None for each in teachers)
-    told = black or any(each.network is not None for each in teachers)
-    if external.input_range is not None and not (told or any(t.input_range for t in teachers)):
-        raise RequestError(
-            f"--input-range {external.input_range}: '{first}' says itself that it takes -1,1; leave"
-            " --input-range out"
-        )
-    for name in ("outputs", "output_name"):
-        value = getattr(external, name)
-        if value is not None and not told:
+    foreign = black or any(each.network is not None for each in teachers)
+    ranged = foreign or any(each.input_range is not None for each in teachers)
+    for name, value, used, says in (
+        ("input_range", external.input_range, ranged, "that it takes -1,1"),
+        ("outputs", external.outputs, foreign, "that it gives logits"),
+        ("output_name", external.output_name, foreign, "that it gives logits"),
+        ("input_shape", external.input_shape, foreign, "what it takes"),
+        ("classes", answering and answering.classes, black, "what it knows"),
+    ):
+        if value is not None and not used:
             raise RequestError(
-                f"{flag(name)} {value}: '{first}' says itself that it gives logits; leave"
+                f"{flag(name)} {value}: '{teachers[0].path}' says itself {says}; leave"
                 f" {flag(name)} out"
             )
-    if external.input_shape is not None and not told:
-        raise RequestError(
-            f"--input-shape {external.input_shape}: '{first}' says itself what it takes; leave it"
-            " out"
-        )
-    if answering is not None and answering.classes is not None and not black:
-        raise RequestError(
-            f"--classes {answering.classes}: '{first}' says itself what it knows; leave it out"
-        )
 
 
 def _in_memory(
@@ -441,7 +364,7 @@ def _in_memory(
         digest = sha256_of_tensors({str(place): value for place, value in enumerate(weights)})
     classes = int(found.classifier.output_shape[-1])
     opened = _whole(path, found.classifier, digest, shape, classes, chosen)
-    return _with_doubts(opened, chosen, guess, found.head)
+    return with_doubts(opened, chosen, guess, found.head)
 
 
 def _whole(

@@ -13,21 +13,24 @@ from kextract.config.requests import DistillRequest
 from kextract.config.resolve import OPTIONS, OUTPUTS, Invocation
 from kextract.datasets.transfer_images import check_is_there
 from kextract.display import RunHeader
-from kextract.errors import RequestError
 from kextract.methods import method_spec, method_specs
 from kextract.methods.registry import shown_columns
 from kextract.models import model_pooling, model_spec, share_of_teacher
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
 from kextract.runs.fitting import continued, fitted
-from kextract.runs.invoke import CHOSEN, for_black_box
+from kextract.runs.invoke import (
+    CHOSEN,
+    check_architecture,
+    check_kernels_are_at_hand,
+    check_student,
+    for_black_box,
+)
 from kextract.runs.memory import own_network
 from kextract.runs.opening import (
-    RESTRICTED,
     Teacher,
     budgeted,
     check_options_are_used,
-    look,
     open_teacher,
     with_its_data,
 )
@@ -45,7 +48,7 @@ from kextract.runs.run import Run, Say, final_scores
 from kextract.runs.synthesis import check_pictures, with_pictures
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
-from kextract.storage.opening import Kind, names_model
+from kextract.storage.opening import names_model
 from kextract.storage.resume import Request
 from kextract.text import counted
 
@@ -98,7 +101,7 @@ class StudentRun(Run):
         runtime.limit_threads(request.machine.threads)
         runtime.join(cluster_of(request.strategy))
         check_is_new(request.output)
-        _check_student(invocation, student)
+        check_student(invocation, student)
         if request.images is not None:
             check_is_there(request.images)
         if teacher is None:
@@ -110,7 +113,7 @@ class StudentRun(Run):
         self.teacher, self.config = teacher, request.config
         config, info, data = request.config, teacher.info, teacher.data
         if info.model == OWN_ARCHITECTURE:
-            _check_architecture(teacher.path, request, student)
+            check_architecture(teacher.path, request, student)
         check_shift(config.shift, info.input_shape)
         given: Path | keras.Model | None = student
         if student is None and request.student and names_model(request.student):
@@ -122,7 +125,7 @@ class StudentRun(Run):
             )
         self.share = share_of_teacher(request.student or "") if given is None else None
         if self.share is not None:
-            _check_kernels_are_at_hand(teacher, request)
+            check_kernels_are_at_hand(teacher, request)
         self.architecture, self.pooling = OWN_ARCHITECTURE, "none"
         if self.own is None and self.share is None:
             self.architecture = request.student or info.model
@@ -461,42 +464,6 @@ def _open_teacher(invocation: Invocation[DistillRequest]) -> Teacher:
     )
     check_options_are_used(request.external, teacher, answering=request.answering)
     return with_its_data(teacher, request.machine)
-
-
-def _check_student(invocation: Invocation[DistillRequest], student: "keras.Model | None") -> None:
-    """Refuse a student that is not there, or is missing, before a teacher is read."""
-    request, seen = invocation.request, invocation.seen
-    if seen is not None and seen.info is None and seen.kind is not Kind.WEIGHTS:
-        _check_architecture(seen.path, request, student)
-    if student is not None or request.student is None:
-        return
-    if names_model(request.student):
-        look(Path(request.student))
-    elif share_of_teacher(request.student) is None:
-        model_spec(request.student)
-
-
-def _check_architecture(path: Path, request: DistillRequest, student: "keras.Model | None") -> None:
-    """Refuse what cannot be done with a teacher whose architecture is not in our registry."""
-    if request.student is None and student is None:
-        raise RequestError(
-            f"'{path}' holds an architecture of its own: name the student's with --student,"
-            " such as --student lenet5, or --student teacher@0.5 for its own at half the parameters"
-        )
-    if request.config.recipe == "article":
-        raise RequestError(
-            f"--recipe article: it normalizes by batch statistics, as is done with kextract's own"
-            f" networks only; leave --recipe out for '{path}'"
-        )
-
-
-def _check_kernels_are_at_hand(teacher: Teacher, request: DistillRequest) -> None:
-    """Refuse to take a black box apart."""
-    if teacher.black_box is not None or request.answering.access in RESTRICTED:
-        raise RequestError(
-            f"--student {request.student}: the teacher is a black box, whose kernels cannot be"
-            " had; name an architecture, such as --student lenet5"
-        )
 
 
 def _pooling(info: CheckpointInfo, architecture: str, requested: str | None) -> str:

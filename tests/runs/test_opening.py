@@ -8,12 +8,10 @@ from kextract.config.shared import ExternalModelOptions
 from kextract.errors import RequestError
 from kextract.models.heads import Head
 from kextract.models.input_range import NAMED, RangeGuess
+from kextract.runs.doubts import about_outputs, about_pixels, doubt_about_pixels
 from kextract.runs.opening import (
     Teacher,
-    about_outputs,
-    about_pixels,
     check_options_are_used,
-    doubt_about_pixels,
     info_without_architecture,
 )
 
