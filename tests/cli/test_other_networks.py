@@ -29,7 +29,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_an_onnx_file_holds_is_shown_with_how_it_was_compared(tmp_path: Path) -> None:
     shown = kextract("inspect", FILES / "cnn-traced.onnx", cwd=tmp_path)
     assert "a network" in shown.stdout
-    assert "agrees with onnxruntime on 100%" in shown.stdout
+    assert "agrees with onnxruntime on 100.0%" in shown.stdout
 
 
 @pytest.mark.slow
