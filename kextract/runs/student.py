@@ -57,8 +57,7 @@ if TYPE_CHECKING:
 
     from kextract.methods.base import Classifier, MethodContext
     from kextract.teachers.asking import BudgetedTeacher
-    from kextract.training.evaluation import FloatArray
-    from kextract.training.probe_set import ProbeSet
+    from kextract.training.evaluation import FloatArray, ProbeSet
 
 COLLAPSED = (
     "the generator collapsed in the last epoch (its images look alike or are given one class): what"
@@ -229,10 +228,8 @@ class StudentRun(Run):
         from kextract.models.batch_norm import frozen
         from kextract.models.batches import at_once
         from kextract.models.folding import folded
-        from kextract.training.alike import check_tells_apart
-        from kextract.training.evaluation import Predictor
-        from kextract.training.probe_set import ProbeSet
-        from kextract.training.sanity import diagnose_teacher
+        from kextract.training.evaluation import Predictor, ProbeSet
+        from kextract.training.sanity import check_tells_apart, diagnose_teacher
 
         path, shape = self.teacher.path, self.teacher.info.input_shape
         if self.validation:

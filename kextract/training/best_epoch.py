@@ -19,9 +19,9 @@ CHOSEN = "chosen/epoch"
 class BestEpoch:
     """Keeps the weights of the epoch, 0 included, that agreed most with the teacher.
 
-    That is measured without labels, on validation images or, where there are none, on the images of
-    `kextract.training.probe_set`; never on test images. An epoch is better if it agrees more, or as
-    much at a lower divergence; what a student began with is given up for more agreement only.
+    That is measured without labels, on validation images or, where there are none, on those of a
+    `ProbeSet`; never on test images. An epoch is better if it agrees more, or as much at a lower
+    divergence; what a student began with is given up for more agreement only.
     """
 
     def __init__(

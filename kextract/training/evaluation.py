@@ -1,4 +1,4 @@
-"""How good a model is on labelled images, and how like its teacher."""
+"""How good a model is on labelled images, and how like its teacher, on those or made-up ones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,15 +8,23 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kextract.datasets.images import scale
+from kextract.datasets.images import scale, unscale
 from kextract.graph import compiled
-from kextract.models.batches import at_once, parts
+from kextract.methods.base import Classifier
+from kextract.methods.leaves import class_balanced
+from kextract.models.batches import SMALL, at_once, in_batches, parts
+from kextract.models.made_up_images import drawings, photographs
+from kextract.seeds import Stream, random_generator
 from kextract.teachers.black_box import marks, pairs
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer]
 EVALUATION_BATCH = 100
 """Few enough that most of what a layer makes is still in the processor's cache for the next."""
+PROBES, LEAST_PROBES = 256, 64
+"""Images of a probe set: fewer of more than `SMALL` pixels, of which each takes longer."""
+CANDIDATES = 4
+"""Images that are made up for each one that is kept, so that all classes are among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +120,39 @@ def class_accuracies(
     right = logits.argmax(axis=-1) == labels
     members = [labels == index for index in range(classes)]
     return [(int(m.sum()), float(right[m].mean()) if m.any() else None) for m in members]
+
+
+class ProbeSet:
+    """Procedural images that no student is taught with, the same for every run.
+
+    They are like photographs and like drawings. A student may agree with its teacher on its own
+    images and on nothing else; see docs/methods.md.
+    """
+
+    def __init__(
+        self,
+        teacher: Classifier,
+        input_shape: tuple[int, int, int],
+        *,
+        size: int = 64,
+        by_label: bool = False,
+    ) -> None:
+        """Take a teacher of images (n, h, w, c) in [-1, 1], `size` at a time, to logits (n, k)."""
+        self._by_label = by_label
+        pixels = input_shape[0] * input_shape[1]
+        count = max(LEAST_PROBES, PROBES * SMALL // max(SMALL, pixels))
+        half = count * CANDIDATES // 2
+        made = [images(half, input_shape, seed=1) for images in (photographs, drawings)]
+        images = unscale(2 * np.concatenate(made) - 1)
+        logits = in_batches(lambda part: teacher(tf.constant(scale(part))), images, size)
+        logits = logits.astype(np.float64)
+        random = random_generator(Stream.UNSEEN, 0)
+        chosen = class_balanced(random, np.exp(log_softmax(logits)).astype(np.float32), count)
+        self._images, self._logits = images[chosen], logits[chosen]
+
+    def measure(self, predictor: Predictor) -> dict[str, float]:
+        """Return how a student's predictions agree with the teacher's, as details of an epoch."""
+        agreement, kl = agreement_and_kl(
+            predictor.logits(self._images), self._logits, by_label=self._by_label
+        )
+        return {"unseen_agreement": agreement, "unseen_kl": kl}

@@ -1,4 +1,4 @@
-"""Whether a teacher has anything to teach; asked before a student is taught, without data."""
+"""Whether a teacher has anything to teach, and tells images apart; asked without data."""
 
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from kextract.datasets.images import ENOUGH_IMAGES, Images, scale
 from kextract.errors import CheckpointError
 from kextract.methods.base import Classifier
 from kextract.models.batches import in_batches
-from kextract.models.made_up_images import probe_images
+from kextract.models.input_range import NAMED
+from kextract.models.made_up_images import drawings, photographs, probe_images
+from kextract.teachers.black_box import pairs
 from kextract.training.evaluation import FloatArray, log_softmax
 
 LEAST_SPREAD = 1e-3
@@ -18,6 +20,13 @@ LEAST_SPREAD = 1e-3
 LEAST_SHARE = 1e-6
 """As much has to move in the softened probabilities; untrained networks move 5e-5 and more."""
 TEMPERATURE = 4.0
+LEAST_INFORMATION = 0.02
+"""Nats that a prediction tells about an image.
+
+Networks that get pixels 100 times too small tell 0.015 and less, those that get the right ones 0.25
+and more.
+"""
+_EACH = 32
 
 
 def diagnose_teacher(
@@ -79,3 +88,51 @@ def _doubt_by_images(logits: FloatArray, labels: npt.NDArray[np.integer]) -> str
         f"the teacher is right on {accuracy:.1%} of the validation images, and guessing would be"
         f" on {chance:.1%}: a student can learn little from it"
     )
+
+
+def check_tells_apart(
+    teacher: Classifier,
+    path: Path,
+    input_shape: tuple[int, int, int],
+    taken: str,
+    *,
+    size: int = 16,
+    by_label: bool = False,
+) -> None:
+    """Raise CheckpointError for a teacher whose predictions are nearly alike for all images.
+
+    `teacher` maps images (n, h, w, c) in [-1, 1], `size` at a time, to logits (n, k), and `taken`
+    is what it is given in place of them, as `--input-range` has it. Images are flat ones, squares,
+    made-up photographs and drawings.
+    """
+    images = np.concatenate(
+        [
+            scale(probe_images(input_shape)),
+            2 * photographs(_EACH, input_shape) - 1,
+            2 * drawings(_EACH, input_shape) - 1,
+        ]
+    ).astype(np.float32)
+    logits = in_batches(lambda part: teacher(tf.constant(part)), images, size).astype(np.float64)
+    if by_label:
+        logits = pairs(logits)
+    if information(logits) >= LEAST_INFORMATION:
+        return
+    fitting = (name for name, known in NAMED.items() if known.channels in (None, input_shape[2]))
+    others = ", ".join(name for name in fitting if name != taken)
+    sure = float(np.exp(log_softmax(logits)).max(axis=-1).mean())
+    raise CheckpointError(
+        f"'{path}': takes all images for nearly the same (confidence {sure:.2f}) when it is given"
+        f" pixels as {taken}: they are probably the wrong ones; try --input-range with {others}"
+    )
+
+
+def information(logits: npt.NDArray[np.float64]) -> float:
+    """Return the mutual information of image and predicted class, nats, from logits (n, k).
+
+    Of logits (n, m, k) it is the sum over m things that are predicted.
+    """
+    logs = log_softmax(logits)
+    shares = np.exp(logs)
+    mean = shares.mean(axis=0)
+    entropy = -(mean * np.log(np.maximum(mean, 1e-30))).sum()
+    return float(entropy + (shares * logs).sum() / len(logs))

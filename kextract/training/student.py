@@ -19,11 +19,10 @@ from kextract.methods.base import Batch, Classifier, Method
 from kextract.optimizers import LearningRate, make_optimizer
 from kextract.records import EpochRecord, Event, Progress, Snapshot
 from kextract.training.best_epoch import BestEpoch
-from kextract.training.evaluation import FloatArray, Predictor, score
+from kextract.training.evaluation import FloatArray, Predictor, ProbeSet, score
 from kextract.training.matching import Matching
 from kextract.training.mixing import CutMix
 from kextract.training.pace import Pace
-from kextract.training.probe_set import ProbeSet
 from kextract.training.state import put_back, put_back_source, take, take_source
 from kextract.training.updating import reporting_lost_workers, synchronize, train_step
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.errors import CheckpointError
-from kextract.training.alike import check_tells_apart, information
+from kextract.training.sanity import check_tells_apart, information
 
 PATH, SHAPE = Path("mine.keras"), (16, 16, 3)
 

@@ -3,8 +3,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.models.batch_norm import frozen
-from kextract.training.evaluation import Predictor
-from kextract.training.probe_set import ProbeSet
+from kextract.training.evaluation import Predictor, ProbeSet
 from tests.training.examples import SHAPE, tiny_network
 
 
