@@ -105,9 +105,9 @@ def _drawing(default: int, help: str, least: int = 1) -> Any:
     return option(default, help, panel=INVERSION, group="drawing", bounds=at_least(least))
 
 
-def _asking(default: int, help: str, *, basic: bool = False) -> Any:
+def _asking(default: int, help: str, *, basic: bool = False, least: int = 1) -> Any:
     """Declare a count for questions."""
-    return option(default, help, panel=QUERIES, group="asking", basic=basic, bounds=at_least(1))
+    return option(default, help, panel=QUERIES, group="asking", basic=basic, bounds=at_least(least))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +199,10 @@ class QueryConfig(Options):
 
     query_budget: int = _asking(
         20_000,
-        "Most images sent to a black box, repeated ones and those in the ledger included.",
+        "Most images sent to a black box, repeated ones and those in the ledger included; 0 asks"
+        " nothing and learns all that is in --ledger.",
         basic=True,
+        least=0,
     )
     questions: str | None = option(
         None,

@@ -16,7 +16,9 @@ LEAST_EPOCHS = 6
 """Epochs of a fitted schedule, so that progress shows and a stopped run loses little."""
 LEAVES, LEAVES_BYTES = 32768, 512 << 20
 """Crops in a pool of dead leaves, and the most bytes of them, unless a number is requested."""
-SMALLEST_SHIFTED = 24
+ANSWER_PASSES, LEAST_ANSWER_UPDATES = 1.25, 250
+"""How often an epoch shows each answer of a black box, and the fewest updates of an epoch."""
+SMALLEST_SHIFTED, SHIFT = 24, 3
 """Sides from which images bear a shift of 3 pixels."""
 LARGEST_DRAWING = 40
 """Sides up to which grey images are taken for drawings, such as digits; others are photographs."""
@@ -66,6 +68,21 @@ def choose_method(facts: Facts) -> Choice:
 def most_leaves(shape: tuple[int, int, int]) -> int:
     """Return how many crops of dead leaves are enough: fewer of large images, for the memory."""
     return min(LEAVES, LEAVES_BYTES // math.prod(shape))
+
+
+def shift_of_questions(shape: tuple[int, int, int]) -> int:
+    """Return by how many pixels questions are shifted by default; drawings are not (MNIST)."""
+    if are_drawings(shape):
+        return 0
+    return SHIFT if min(shape[:2]) >= SMALLEST_SHIFTED else 1
+
+
+def updates_per_epoch(answers: int, batch_size: int) -> int:
+    """Return how many updates an epoch has by default where answers are learned from.
+
+    An epoch shows each of them more than once: to learn for longer asks nothing more.
+    """
+    return max(LEAST_ANSWER_UPDATES, math.ceil(ANSWER_PASSES * answers / batch_size))
 
 
 def fit_schedule(

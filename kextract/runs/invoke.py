@@ -13,7 +13,7 @@ from kextract.config.requests import DistillRequest
 from kextract.config.resolve import Invocation, Layer, resolve
 from kextract.errors import CheckpointError, RequestError, UnsupportedOperatorError
 from kextract.methods import MethodSpec, method_spec, method_specs
-from kextract.methods.auto import Choice, Facts, choose_method
+from kextract.methods.auto import Choice, Facts, choose_method, updates_per_epoch
 from kextract.methods.registry import owners
 from kextract.models import model_spec, share_of_teacher
 from kextract.replicas import cluster_of
@@ -23,6 +23,7 @@ from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import BLACK_BOXES, OTHERS, Identified, Kind, names_model
 from kextract.teachers import parse_input_shape
+from kextract.teachers.ledger import Ledger
 
 if TYPE_CHECKING:
     import keras
@@ -115,7 +116,13 @@ def _resolved(
             replace(layer, values={k: v for k, v in layer.values.items() if (k, v) != _CHOOSE})
             for layer in layers
         ]
-    invocation = resolve("distill", [*_defaults(_given(layers), choice), *layers])
+    defaults = _defaults(_given(layers), choice)
+    invocation = resolve("distill", [*defaults, *layers])
+    config = invocation.request.config
+    if method_spec(config.method).asks:
+        steps = updates_per_epoch(_answers(invocation.request), config.batch_size)
+        defaults.append(Layer("the number of questions", {"steps_per_epoch": steps}))
+        invocation = resolve("distill", [*defaults, *layers])
     _check(invocation, black_box=black_box)
     return replace(invocation, given=layers, seen=seen)
 
@@ -134,6 +141,17 @@ def _defaults(given: Given, choice: Choice | None) -> list[Layer]:
     return layers + [
         Layer(each.origin, each.values) for each in FOLLOWING if each.applies(given, spec)
     ]
+
+
+def _answers(request: DistillRequest) -> int:
+    """Return how many answers a run will learn from, at the most."""
+    budget = request.config.queries.query_budget
+    if budget:
+        return budget
+    if request.ledger is None:
+        raise RequestError("--query-budget 0: needs --ledger, with the answers of another run")
+    with Ledger(request.ledger, read_only=True) as ledger:
+        return ledger.counts.answered
 
 
 def _check(invocation: Invocation[DistillRequest], *, black_box: bool) -> None:

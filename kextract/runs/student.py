@@ -14,6 +14,7 @@ from kextract.config.resolve import OPTIONS, OUTPUTS, Invocation
 from kextract.datasets.transfer_images import check_is_there
 from kextract.display import RunHeader
 from kextract.methods import method_spec, method_specs
+from kextract.methods.auto import shift_of_questions
 from kextract.methods.registry import shown_columns
 from kextract.models import model_pooling, model_spec, share_of_teacher
 from kextract.records import EpochRecord, Event, Snapshot
@@ -168,6 +169,9 @@ class StudentRun(Run):
             asked,
             precision=runtime.resolve_precision(asked.precision),
             flip=info.flip if asked.flip is None else asked.flip,
+            shift=asked.shift
+            if self.invocation.origins.get("shift") != "method queries"
+            else shift_of_questions(info.input_shape),
         )
         # The student's own; the teacher and a generator are not kept from theirs by it.
         registered = None if self.architecture == OWN_ARCHITECTURE else self.architecture
@@ -363,6 +367,7 @@ class StudentRun(Run):
             student=self.called,
             pooling=self.pooling if has_pooling else None,
             flip=config.flip,
+            **({} if config.shift == request.config.shift else {"shift": config.shift}),
             match=config.match,
             epochs=config.epochs,
             steps_per_epoch=config.steps_per_epoch,

@@ -2,7 +2,7 @@ import pytest
 
 from kextract.config.resolve import COMMAND_LINE, Layer
 from kextract.errors import RequestError
-from kextract.methods.auto import Facts, choose_method, fit_schedule
+from kextract.methods.auto import Facts, choose_method, fit_schedule, shift_of_questions
 from kextract.runs.invoke import invoke
 
 GREY, FACE, COLOUR = (28, 28, 1), (64, 64, 1), (32, 32, 3)
@@ -11,6 +11,15 @@ EVERY_FACT = [
     for shape in (GREY, FACE, COLOUR, (16, 16, 3))
     for normalized in (True, False)
 ]
+
+
+@pytest.mark.parametrize(
+    ("shape", "shift"), [((28, 28, 1), 0), ((32, 32, 3), 3), ((20, 40, 3), 1), ((224, 224, 1), 3)]
+)
+def test_questions_are_shifted_where_they_are_photographs(
+    shape: tuple[int, int, int], shift: int
+) -> None:
+    assert shift_of_questions(shape) == shift
 
 
 @pytest.mark.parametrize(

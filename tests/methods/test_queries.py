@@ -171,6 +171,19 @@ def test_a_second_run_from_a_full_ledger_asks_nothing(full: Path, whole: list[by
     assert teacher.received == 0
 
 
+def test_a_budget_of_nothing_learns_all_of_a_ledger_that_cannot_be_written(
+    full: Path, whole: list[bytes]
+) -> None:
+    (full / "x.ledger.db").chmod(0o444)
+    teacher = Corners()
+    made, ledger = source(full, teacher, replace(CONFIG, queries=replace(RULES, query_budget=0)))
+    with ledger:
+        events = list(made.refresh(1, 0))
+        assert int(made.state()["rows"]) == 24
+    assert teacher.received == 0
+    assert not any(isinstance(event, Note) for event in events)
+
+
 def test_a_larger_budget_asks_the_rest_only(full: Path, whole: list[bytes]) -> None:
     teacher = Corners()
     more = asked(full, teacher, queries=replace(RULES, query_budget=40))

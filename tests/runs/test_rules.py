@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from kextract.config import DistillConfig
 from kextract.config.resolve import COMMAND_LINE, ENVIRONMENT, Layer
 from kextract.errors import RequestError
 from kextract.runs.invoke import invoke
+from tests.teachers.examples import expected, ledger, pictures, recipes
 
 
 def ask(options: Mapping[str, Any], origin: str = COMMAND_LINE) -> DistillConfig:
@@ -14,6 +16,29 @@ def ask(options: Mapping[str, Any], origin: str = COMMAND_LINE) -> DistillConfig
     given = {"teacher": "teacher.weights.h5", "method": "adversarial", **options}
     config: DistillConfig = invoke("distill", Layer(origin, given)).request.config
     return config
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({"query_budget": 1000}, 250),
+        # 1.25 * 50,000 / 64 = 976.6
+        ({"query_budget": 50_000}, 977),
+        ({"query_budget": 50_000, "batch_size": 128}, 489),
+        ({"query_budget": 50_000, "steps_per_epoch": 7}, 7),
+    ],
+)
+def test_updates_follow_the_number_of_questions(options: Mapping[str, Any], steps: int) -> None:
+    assert ask({"method": "queries", **options}).steps_per_epoch == steps
+
+
+def test_updates_follow_the_answers_of_a_ledger_that_nothing_is_added_to(tmp_path: Path) -> None:
+    with ledger(tmp_path, budget=400) as full:
+        full.ask(recipes(pictures(400)))
+        full.send(400)
+        full.answer(expected(pictures(400)))
+    options = {"method": "queries", "query_budget": 0, "ledger": full.path, "batch_size": 1}
+    assert ask(options).steps_per_epoch == 500
 
 
 @pytest.mark.parametrize(
@@ -50,6 +75,7 @@ def test_an_option_of_another_method_is_refused(
             {"recipe": "article", "distance": "l1"},
             "--distance l1: needs --recipe corrected, found article",
         ),
+        ({"method": "queries", "query_budget": 0}, "--query-budget 0: needs --ledger"),
         ({"mix_share": 0.5}, "--mix-share 0.5: needs --mix; add it, or leave --mix-share out"),
         ({"mix": "adversarial"}, "--mix adversarial: is --method already; name another method"),
         ({"mix": "random", "recipe": "article"}, "--mix random: needs --recipe corrected"),
