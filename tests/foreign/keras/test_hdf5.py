@@ -46,6 +46,7 @@ def test_a_file_of_2017_gives_the_logits_of_the_network_in_it(name: str, tmp_pat
     np.testing.assert_allclose(model(images).numpy(), expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_real_file_of_2017_answers_as_it_does_in_keras() -> None:
     if not REAL.exists():
         pytest.skip("needs fer-emotion.hdf5 in KEXTRACT_DATA")
