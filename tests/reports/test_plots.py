@@ -148,5 +148,5 @@ def test_another_ending_than_png_or_svg_is_refused() -> None:
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(RequestError, match=r"pip install 'kextract\[plots\]'"):
+    with pytest.raises(RequestError, match=r"uv sync --extra plots"):
         plots.check_plot(Path("a.png"))
