@@ -39,9 +39,11 @@ TFJS_NAME = "model.json"
 """Of the file that TensorFlow.js describes a model in, beside its weights."""
 
 _PYTORCH_HINT = (
-    "which would run code when it is read: in PyTorch, write it as ONNX by"
-    " torch.onnx.export(model.eval(), torch.zeros(1, 3, 224, 224), 'model.onnx'), with the size of"
-    " its images, and give model.onnx"
+    "which would run code when it is read: in PyTorch, write it as ONNX, with the size of its"
+    ' images, by torch.onnx.export(model.eval(), torch.zeros(1, 3, 224, 224), "classifier.onnx",'
+    " dynamo=False), or by the newer exporter,"
+    " torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), "
+    '"classifier.onnx", dynamo=True), and give classifier.onnx'
 )
 _TFLITE_MARK, _TFLITE_PLACE = b"TFL3", 4
 _MARKS = 16
