@@ -72,8 +72,8 @@ class DistillRequest(Options):
     )
     student: str | None = option(
         None,
-        "Architecture: a name, a .keras file of your own, or the teacher's with a share of its"
-        " parameters, such as teacher@0.5.",
+        "Architecture: a name, one with a share of its channels (mobile@0.5), a .keras file of"
+        " your own, or the teacher's with a share of its multiply-adds (teacher@0.5).",
         suggestions=(*MODELS, f"{TEACHER}@0.5"),
         default_text="the teacher's",
         basic=True,

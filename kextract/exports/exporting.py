@@ -95,8 +95,8 @@ def export_model(
             bytes=_bytes(temporary),
             parameters=cost.parameters,
             multiply_adds=cost.multiply_adds,
-            milliseconds=_milliseconds(classifier, target.input_range.apply(images)),
-            checkpoint_milliseconds=_milliseconds(reference, images),
+            milliseconds=milliseconds(classifier, target.input_range.apply(images)),
+            checkpoint_milliseconds=milliseconds(reference, images),
             calibration=0 if seen is None else len(seen),
             calibrated_on=None if seen is None else calibrated_on,
             comparisons=comparisons,
@@ -130,7 +130,7 @@ def _bytes(path: Path) -> int:
     return sum(each.stat().st_size for each in files)
 
 
-def _milliseconds(classifier: Classifier, images: NDArray[np.float32]) -> float:
+def milliseconds(classifier: Classifier, images: NDArray[np.float32]) -> float:
     """Return the median time per image, one at a time, after a few to warm up."""
     times = []
     for index in range(TIMED + 3):

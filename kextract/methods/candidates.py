@@ -18,6 +18,7 @@ from kextract.graph import compiled
 from kextract.hdf5.weights import sha256_of_tensors
 from kextract.methods.auto import are_drawings
 from kextract.methods.canvases import (
+    CANVAS_SIDE,
     CROP_PARAMETERS,
     SMALLEST_AREA,
     CropParameters,
@@ -25,7 +26,6 @@ from kextract.methods.canvases import (
     canvas,
 )
 from kextract.methods.leaves import (
-    CANVAS_SIDE,
     CROPS_OF_A_CANVAS,
     MOST_CANVASES,
     like_missing_classes,

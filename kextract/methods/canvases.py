@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.datasets.images import Pixels, scale, unscale
+from kextract.seeds import Stream, random_generator
 
 Floats = NDArray[np.float32]
 CropParameters = NDArray[np.float64]
@@ -35,6 +36,8 @@ AVERAGE = np.array([-0.03, -0.09, -0.19], np.float32)
 """The mean colour of photographs, red, green and blue (ImageNet's, pixels being -1 to 1)."""
 LARGEST, SMALLEST = 0.5, 0.012
 """Radii of leaves as shares of the canvas's side."""
+CANVAS_SIDE, FEW = 512, 4
+"""Pixels of a side, and canvases that are enough for a few hundred crops."""
 TEXTURES = 6
 """Textures of a canvas, which its leaves are cut out of."""
 CROP_PARAMETERS = 12
@@ -66,6 +69,15 @@ def canvas(random: np.random.Generator, side: int, channels: int) -> Floats:
         pixels = np.repeat(pixels.mean(axis=-1, keepdims=True), channels, axis=-1)
     painted: Floats = pixels.astype(np.float32)
     return painted
+
+
+def dead_leaves(count: int, shape: tuple[int, int, int]) -> Floats:
+    """Return crops (n, h, w, c) of `FEW` canvases, float32 in [-1, 1]; always the same."""
+    random = random_generator(Stream.LEAVES, 0)
+    canvases = [unscale(canvas(random, CANVAS_SIDE, shape[-1])) for _ in range(FEW)]
+    return scale(
+        Cutter(np.stack(canvases), *shape[:2]).cut(random.random((count, CROP_PARAMETERS)))
+    )
 
 
 def spectrum_noise(random: np.random.Generator, side: int, exponent: float) -> Floats:

@@ -16,7 +16,14 @@ from kextract.datasets.images import Pixels, scale, unscale
 from kextract.graph import compiled
 from kextract.methods.auto import LEAVES, most_leaves
 from kextract.methods.base import Batch, Method, MethodContext
-from kextract.methods.canvases import CROP_PARAMETERS, CropParameters, Cutter, canvas, perturb
+from kextract.methods.canvases import (
+    CANVAS_SIDE,
+    CROP_PARAMETERS,
+    CropParameters,
+    Cutter,
+    canvas,
+    perturb,
+)
 from kextract.methods.health import class_shares, entropy
 from kextract.methods.stored import sample
 from kextract.models.batches import at_once
@@ -25,7 +32,6 @@ from kextract.seeds import Stream, random_generator
 
 MOST_CANVASES = 48
 CROPS_OF_A_CANVAS = 512
-CANVAS_SIDE = 512
 PREDICTED_AT_ONCE = 256
 SEARCHES = 4
 """How many times crops of missing classes are searched for."""

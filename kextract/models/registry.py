@@ -15,7 +15,7 @@ WIDTHS = (0.1, 4.0)
 """The least and the largest multiplier of an architecture's width."""
 TEACHER = "teacher"
 SHARES = (0.05, 0.95)
-"""The least and the largest share of its teacher's parameters that a student can begin with."""
+"""The least and the largest share of its teacher's multiply-adds that a student can begin with."""
 
 MODELS: dict[str, ModelSpec] = {
     "resnet11": resnet_spec(
@@ -68,14 +68,14 @@ def _listed(name: str) -> ModelSpec:
 
 
 def share_of_teacher(name: str) -> float | None:
-    """Read `teacher@SHARE`, the teacher's own network with that share of its parameters left.
+    """Read `teacher@SHARE`, the teacher's own network with that share of its multiply-adds left.
 
     None for any other name. Raises RequestError for anything but a number from 0.05 to 0.95.
     """
     base, _, text = name.partition("@")
     if base != TEACHER:
         return None
-    return _after_at(name, text, SHARES, "is the share of the teacher's parameters that is left")
+    return _after_at(name, text, SHARES, "is the share of the teacher's multiply-adds that is left")
 
 
 def _after_at(name: str, text: str, bounds: tuple[float, float], meaning: str) -> float:

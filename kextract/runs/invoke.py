@@ -275,7 +275,7 @@ def check_architecture(path: Path, request: DistillRequest, student: "keras.Mode
     if request.student is None and student is None:
         raise RequestError(
             f"'{path}' holds an architecture of its own: name the student's with --student,"
-            " such as --student lenet5, or --student teacher@0.5 for its own at half the parameters"
+            " such as --student lenet5, or --student teacher@0.5 for half of its own"
         )
     if request.config.recipe == "article":
         raise RequestError(

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kextract import runtime
 from kextract.config import DistillConfig
@@ -80,6 +82,8 @@ class StudentRun(Run):
     """The teacher's (n, k) on the validation images; None also without such."""
     unseen: "ProbeSet | None" = None
     """What the student is measured on without validation images."""
+    _costs: str | None = None
+    """What a smaller copy of the teacher costs beside it."""
     asking: "BudgetedTeacher | None" = None
     """None for methods that need the teacher at hand."""
 
@@ -159,9 +163,10 @@ class StudentRun(Run):
         """Make the teacher, the student and the source of its images."""
         self._began = time.perf_counter() - self._opening
         runtime.start()
+        from kextract.methods.canvases import dead_leaves
         from kextract.methods.making import make_method
         from kextract.models.build import fastest_precision
-        from kextract.models.low_rank import smaller
+        from kextract.models.pruning import images_shown, pruned
         from kextract.training.matching import matching_for
 
         asked, info = self.asked.config, self.teacher.info
@@ -179,7 +184,8 @@ class StudentRun(Run):
         doubt = self._load_teacher(config)
         own = self.own.network if self.own else None
         if self.share is not None:
-            own = smaller(self.whole, self.share)
+            images = dead_leaves(images_shown(self.whole), info.input_shape)
+            own = pruned(self.whole, self.share, images)
         if config.minutes is not None and kept is not None:
             config = continued(config, kept)
         elif config.minutes is not None:
@@ -201,7 +207,9 @@ class StudentRun(Run):
         self.doubts = self.teacher.doubts
         missing = f"no images to measure on, running without: {self.teacher.missing}"
         notes: list[str | None] = [*self.teacher.all_notes, *self.about_images]
-        notes += [*too_few_to_judge(self.validation), self._choice()]
+        if self.share is not None:
+            self._costs = self._beside_teacher()
+        notes += [*too_few_to_judge(self.validation), self._choice(), self._costs]
         notes += [None if self.teacher.data else missing, doubt]
         self.notes = tuple(note for note in notes if note)
 
@@ -345,7 +353,9 @@ class StudentRun(Run):
             yield from running
 
     def last_words(self, last: EpochRecord) -> Iterable[str]:
-        """Say that the generator collapsed, and how much the teacher was asked."""
+        """Say what is left of the teacher, that a generator collapsed, how much was asked."""
+        if self._costs is not None:
+            yield self._costs
         if "collapsed" in last.details:
             yield COLLAPSED
         if self.asking:
@@ -399,6 +409,23 @@ class StudentRun(Run):
             ),
         )
 
+    def _beside_teacher(self) -> str:
+        """Say what a smaller copy of the teacher costs, as shares of what the teacher does."""
+        from kextract.exports.exporting import milliseconds
+        from kextract.models.batch_norm import frozen
+        from kextract.models.spec import cost_of
+
+        image = np.zeros((1, *self.teacher.info.input_shape), np.float32)
+        both = self.network, self.whole
+        (fewer, adds), (all_of, all_adds) = (astuple(cost_of(network)) for network in both)
+        time, whole = (milliseconds(frozen(each, batch_statistics=False), image) for each in both)
+        return (
+            f"{self.called}: {fewer:,} of the teacher's {all_of:,} parameters"
+            f" ({fewer / all_of:.0%}), {adds / 1e6:,.1f} of {all_adds / 1e6:,.1f} million"
+            f" multiply-adds ({adds / all_adds:.0%}), {time:.3g} of {whole:.3g} ms an image here"
+            f" ({time / whole:.0%})"
+        )
+
     def _choice(self) -> str | None:
         """Say which method was chosen, and why, where it was not requested."""
         origin = self.invocation.origins.get("method", "")
@@ -411,7 +438,10 @@ class StudentRun(Run):
         """Name all that the result depends on, by flag."""
         config, data, external = self.config, self.teacher.data, self.asked.external
         return {
-            "--student": self.architecture if self.share is None else self.called,
+            # Earlier versions counted parameters, and cut kernels instead of channels.
+            "--student": self.architecture
+            if self.share is None
+            else f"{self.called} of the multiply-adds",
             "--pooling": self.pooling,
             "--dataset": data.name if data and self.validation else None,
             **comparable(config),

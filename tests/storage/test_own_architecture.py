@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from kextract.errors import CheckpointError
-from kextract.models.low_rank import smaller
+from kextract.models.pruning import pruned
 from kextract.storage import CheckpointInfo, read_info, write_checkpoint
 from kextract.storage.checkpoint import load_model
 from kextract.storage.info import OWN_ARCHITECTURE, prepare, write_metadata
 from tests.storage.examples import INFO
 from tests.training.examples import tiny_network
 
+PIXELS = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 1)).astype(np.float32)
 OWN = replace(INFO, model=OWN_ARCHITECTURE, pooling="none", input_shape=(16, 16, 1), classes=3,
               class_names=())  # fmt: skip
 
@@ -41,13 +42,12 @@ def described_as(path: Path, architecture: Any) -> None:
         write_metadata(file, prepare(replace(found, architecture=architecture)))
 
 
-@pytest.mark.parametrize("made", [tiny_network, lambda: smaller(tiny_network(), 0.9)])
+@pytest.mark.parametrize("made", [tiny_network, lambda: pruned(tiny_network(), 0.5, PIXELS)])
 def test_the_network_is_built_again_from_the_file_alone(made: Any, path: Path) -> None:
     model = made()
     write_checkpoint(path, model, OWN)
     again, _ = load_model(path, info(path), precision="float32")
-    seen = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 1)).astype(np.float32)
-    np.testing.assert_allclose(again(seen), model(seen), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(again(PIXELS), model(PIXELS), rtol=1e-4, atol=1e-5)
 
 
 def test_its_description_is_trusted_no_more_than_that_of_somebody_else_s_file(path: Path) -> None:

@@ -1,0 +1,220 @@
+"""A smaller and faster copy of a network, which has only some of its channels.
+
+Channels go one by one, whichever costs least for the multiply-adds that it saves. What one costs is
+the share of the outputs of the layers after it that they cannot make of the channels that are left.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kextract.errors import RequestError
+from kextract.models.batches import at_once
+from kextract.models.channels import (
+    Channels,
+    Description,
+    Ids,
+    Mask,
+    as_it_is,
+    mixing_kernel,
+    rebuilt,
+)
+from kextract.models.classifier_head import ending_of
+from kextract.models.cloning import code_of_its_own, copied, in_float32
+from kextract.models.folding import folded
+from kextract.models.reconstruction import Reconstruction, fit, look
+from kextract.models.registry import SHARES
+from kextract.models.spec import cost_of
+from kextract.models.statistics import batch_norm_layers
+
+Floats = NDArray[np.float64]
+IMAGES, FEWEST = 256, 48
+"""Images that a network is shown; of large ones as many as there is memory for."""
+WIDEST = 4096
+"""Channels of an input above which all are left: their covariance would take long to invert."""
+
+
+def images_shown(network: keras.Model) -> int:
+    """Return how many images `pruned` should be given."""
+    return max(FEWEST, at_once(network, IMAGES))
+
+
+def pruned(network: keras.Model, share: float, images: NDArray[np.float32]) -> keras.Model:
+    """Copy a network of logits so that at most `share` of its multiply-adds are left, 0 to 1.
+
+    `images` (n, h, w, c), in [-1, 1], are what the copy should answer like the network. What its
+    classifier is given stays whole, if that much can be left. Batch normalizations are folded where
+    that is possible; others stay as they are when the copy is trained: their statistics are of the
+    data that the network was trained with. Raises RequestError where so little cannot be left.
+    """
+    if found := code_of_its_own(network):
+        raise RequestError(
+            f"--student teacher@{share:g}: {found} computes in code of its own, of which no channel"
+            " can be removed; name an architecture, such as --student lenet5"
+        )
+    total = cost_of(network).multiply_adds
+    whole, channels, costs = _found(folded(in_float32(network)), share, total)
+    reconstructions = {
+        key: Reconstruction(use)
+        for key, use in channels.uses.items()
+        if use.mixes and use.different() <= WIDEST
+    }
+    look(whole, reconstructions, images)
+    kept = _chosen(costs, [*reconstructions.values()], share * total)
+    head = ending_of(whole)
+    if head is not None and kept[channels.uses[id(head.classifier)].given].all():
+        # The network's own classifier stays, so that features can be compared.
+        del reconstructions[id(head.classifier)]
+    copy, layers = rebuilt(whole, lambda layer: _described(layer, channels, kept, reconstructions))
+    once = {key: each.use for key, each in reconstructions.items() if each.use.calls == 1}
+    fit(whole, layers, once, kept, images)
+    for layer in batch_norm_layers(copy):
+        layer.trainable = False
+    return copy
+
+
+def _found(
+    network: keras.Model, share: float, total: int
+) -> tuple[keras.Model, Channels, "_MultiplyAdds"]:
+    """Return a network as one graph, its channels, and its cost, of which so little can be left.
+
+    What the classifier is given goes only if nothing else is enough, and then, if need be, by way
+    of fewer channels between it and the logits.
+    """
+    for spared, narrowed in ((True, False), (False, False), (False, True)):
+        whole, _ = rebuilt(_with_bottleneck(network) if narrowed else network)
+        channels, head = Channels(whole), ending_of(whole)
+        for use in channels.uses.values():
+            if use.mixes and use.different() > WIDEST:
+                channels.keep(use.given)
+        if spared and head is not None:
+            channels.keep(channels.uses[id(head.classifier)].given)
+        costs = _MultiplyAdds(channels, cost_of(whole).multiply_adds)
+        if (least := costs.least()) <= share * total:
+            return whole, channels, costs
+    possible = np.ceil(1000 * least / total) / 1000
+    advice = f"ask for teacher@{possible:g} or more, or " if possible <= SHARES[1] else ""
+    raise RequestError(
+        f"--student teacher@{share:g}: of {total:,} multiply-adds no fewer than {least:,.0f} can be"
+        f" left by removing channels; {advice}name another architecture, such as --student lenet5"
+    )
+
+
+def _with_bottleneck(network: keras.Model) -> keras.Model:
+    """Copy a network with a classifier of two layers, the first of as many channels as its rank."""
+    head = ending_of(network)
+    if head is None or not isinstance(head.classifier, keras.layers.Dense):
+        return network
+    classifier = head.classifier
+    kernel, *bias = classifier.get_weights()
+    left, sizes, right = np.linalg.svd(kernel, full_matrices=False)
+    between = keras.layers.Dense(len(sizes), use_bias=False, name=f"{classifier.name}_narrow")
+    last = keras.layers.Dense.from_config(classifier.get_config())
+    sizes = np.sqrt(sizes)
+    parts = [(between, [left * sizes]), (last, [sizes[:, None] * right, *bias])]
+    return copied(network, {id(classifier): parts})
+
+
+class _MultiplyAdds:
+    """The multiply-adds of a network, and which of them go with each group of channels."""
+
+    def __init__(self, channels: Channels, total: int) -> None:
+        self.groups = groups = channels.groups()
+        counted = [use for use in channels.uses.values() if use.adds or use.adds_alone]
+        self._each = np.array([use.adds for use in counted], np.float64)
+        self._alone = np.array([use.adds_alone for use in counted], np.float64)
+        self._given = np.array([len(use.given) for use in counted], np.float64)
+        self._made = np.array([len(use.made) for use in counted], np.float64)
+        # (layers, groups): how many of a layer's channels are of a group.
+        self._of_given = np.array([_times(groups, use.given) for use in counted], np.float64)
+        self._of_made = np.array([_times(groups, use.made) for use in counted], np.float64)
+        self._others = 0.0
+        self._others = total - self.left()
+
+    def left(self) -> float:
+        return float(self._others + self._given @ (self._each * self._made + self._alone))
+
+    def saved(self) -> Floats:
+        """Return what removing a channel more saves, for every group."""
+        by_given = (self._each * self._made + self._alone) @ self._of_given
+        return np.asarray(by_given + (self._each * self._given) @ self._of_made)
+
+    def least(self) -> float:
+        """Return how many would be left if every layer had one channel, or those that must stay."""
+        given, made = self._given, self._made
+        for group in range(self._of_given.shape[1]):
+            self.remove(group)
+        least, self._given, self._made = self.left(), given, made
+        return least
+
+    def remove(self, group: int) -> bool:
+        """Remove a group, unless a layer would be left without channels; tell whether it went."""
+        given = self._given - self._of_given[:, group]
+        made = self._made - self._of_made[:, group]
+        if min(given.min(), made.min()) < 1:
+            return False
+        self._given, self._made = given, made
+        return True
+
+
+def _times(groups: Ids, ids: Ids) -> Ids:
+    """Count how many of some channels are of each group."""
+    return np.bincount(groups[ids] + 1, minlength=groups.max() + 2)[1:]
+
+
+def _chosen(costs: _MultiplyAdds, reconstructions: Sequence[Reconstruction], most: float) -> Mask:
+    """Choose which channels stay, so that at most so many multiply-adds are left if possible."""
+    groups = costs.groups
+    # The last price is of all channels that must stay, whose group is -1.
+    prices, gone = np.zeros(groups.max() + 2), np.zeros(groups.max() + 2, np.bool_)
+    found_in = defaultdict[int, list[tuple[Reconstruction, int]]](list)
+    for each in reconstructions:
+        own = groups[each.use.given[: each.channels]]
+        for channel in np.flatnonzero(own >= 0).tolist():
+            found_in[own[channel]].append((each, channel))
+        np.add.at(prices, own, each.prices())
+    may_go = np.ones(len(prices) - 1, np.bool_)
+    while costs.left() > most and may_go.any():
+        saved = np.maximum(costs.saved(), 1.0)
+        group = int(np.argmin(np.where(may_go, prices[:-1] / saved, np.inf)))
+        may_go[group] = False
+        if not costs.remove(group):
+            continue
+        gone[group] = True
+        for each, channel in found_in[group]:
+            own = groups[each.use.given[: each.channels]]
+            np.subtract.at(prices, own, each.prices())
+            each.remove(channel)
+            np.add.at(prices, own, each.prices())
+    return ~gone[groups]
+
+
+def _described(
+    layer: Any, channels: Channels, kept: Mask, reconstructions: Mapping[int, Reconstruction]
+) -> Description:
+    """Describe a layer with the channels that are kept."""
+    config, weights = as_it_is(layer)
+    use = channels.uses.get(id(layer))
+    if use is None:
+        return config, weights
+    given, made = kept[use.given], kept[use.made]
+    if isinstance(layer, keras.layers.Reshape):
+        config["target_shape"] = (*layer.target_shape[:-1], int(made.sum()))
+    elif isinstance(layer, keras.layers.DepthwiseConv2D):
+        weights = [weights[0][:, :, given], *(each[made] for each in weights[1:])]
+    elif not use.mixes:
+        weights = [each[..., made] if each.shape[-1] == len(made) else each for each in weights]
+    elif id(layer) in reconstructions:
+        kernel, change = reconstructions[id(layer)].weights()
+        shape = mixing_kernel(layer).shape
+        kernel = kernel[..., made].reshape(*shape[:-2], -1, made.sum())
+        depthwise = [weights[0][:, :, given]] if len(weights) - layer.use_bias == 2 else []
+        bias = (weights[-1] if layer.use_bias else 0) + change
+        config["units" if isinstance(layer, keras.layers.Dense) else "filters"] = int(made.sum())
+        config["use_bias"] = True
+        weights = [*depthwise, kernel, bias[made]]
+    return config, weights
