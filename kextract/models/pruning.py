@@ -34,6 +34,8 @@ from kextract.models.statistics import batch_norm_layers
 Floats = NDArray[np.float64]
 IMAGES, FEWEST = 256, 48
 """Images that a network is shown; of large ones as many as there is memory for."""
+COUNTED_EVERY = 16
+"""Removals after which it is counted again what others save: it changes little, and takes long."""
 WIDEST = 4096
 """Channels of an input above which all are left: their covariance would take long to invert."""
 
@@ -177,10 +179,11 @@ def _chosen(costs: _MultiplyAdds, reconstructions: Sequence[Reconstruction], mos
         for channel in np.flatnonzero(own >= 0).tolist():
             found_in[own[channel]].append((each, channel))
         np.add.at(prices, own, each.prices())
-    may_go = np.ones(len(prices) - 1, np.bool_)
+    may_go, saved = np.ones(len(prices) - 1, np.bool_), costs.saved()
     while costs.left() > most and may_go.any():
-        saved = np.maximum(costs.saved(), 1.0)
-        group = int(np.argmin(np.where(may_go, prices[:-1] / saved, np.inf)))
+        if np.sum(may_go) % COUNTED_EVERY == 0:
+            saved = costs.saved()
+        group = int(np.argmin(np.where(may_go, prices[:-1] / np.maximum(saved, 1.0), np.inf)))
         may_go[group] = False
         if not costs.remove(group):
             continue

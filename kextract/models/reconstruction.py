@@ -66,7 +66,9 @@ class Reconstruction:
         damping = DAMPED * np.trace(covariance) / self.channels + np.finfo(np.float32).tiny
         self._inverse = np.linalg.inv(covariance + damping * np.eye(self.channels))
         self._diagonal = np.diag(self._inverse).copy()
-        self._columns: list[Floats] = []
+        # As many as there are; memory that is not written to costs nothing.
+        self._columns = np.empty_like(self._inverse)
+        self._count = 0
         self.left = np.ones(self.channels, np.bool_)
 
     def prices(self) -> Floats:
@@ -78,12 +80,12 @@ class Reconstruction:
     def remove(self, channel: int) -> None:
         """Let the others do what a channel did."""
         # The inverse is corrected where it is read: to write all of it would take long.
-        column = self._inverse[:, channel].copy()
-        for before in self._columns:
-            column -= before[channel] * before
+        before = self._columns[: self._count]
+        column = self._inverse[channel] - before[:, channel] @ before
         self._kernel -= np.outer(column / column[channel], self._kernel[channel])
-        self._columns.append(column / np.sqrt(column[channel]))
-        self._diagonal -= self._columns[-1] ** 2
+        self._columns[self._count] = column / np.sqrt(column[channel])
+        self._diagonal -= self._columns[self._count] ** 2
+        self._count += 1
         self._kernel[channel], self.left[channel] = 0.0, False
 
     def weights(self) -> tuple[Floats, Floats]:
