@@ -20,7 +20,7 @@ ENTRIES = {
 BOUNDED = [place for place, entry in ENTRIES.items() if entry.option.bounds]
 NAMED = [place for place, entry in ENTRIES.items() if names_of(entry.option.choices)]
 INTERVALS = {
-    "at least 0": {"patience", "shift", "save_images", "adversarial_after"},
+    "at least 0": {"patience", "shift", "save_images", "adversarial_after", "query_budget"},
     "at least 2": {"synthesis_batch_size", "classes"},
     "at least 10": {"limit"},
     "a seed": {"seed"},
