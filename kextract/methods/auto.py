@@ -16,8 +16,11 @@ LEAST_EPOCHS = 6
 """Epochs of a fitted schedule, so that progress shows and a stopped run loses little."""
 LEAVES, LEAVES_BYTES = 32768, 512 << 20
 """Crops in a pool of dead leaves, and the most bytes of them, unless a number is requested."""
-ANSWER_PASSES, LEAST_ANSWER_UPDATES = 1.25, 250
-"""How often an epoch shows each answer of a black box, and the fewest updates of an epoch."""
+ANSWER_PASSES, LABEL_PASSES, LEAST_ANSWER_UPDATES = 1.25, 0.8, 250
+"""How often an epoch shows each answer of a black box, and the fewest updates of an epoch.
+
+Labels are learned by heart earlier: of 20,000 on MNIST, ten passes gave 95.9 %, fifteen 95.1 %.
+"""
 SMALLEST_SHIFTED, SHIFT = 24, 3
 """Sides from which images bear a shift of 3 pixels."""
 LARGEST_DRAWING = 40
@@ -77,12 +80,14 @@ def shift_of_questions(shape: tuple[int, int, int]) -> int:
     return SHIFT if min(shape[:2]) >= SMALLEST_SHIFTED else 1
 
 
-def updates_per_epoch(answers: int, batch_size: int) -> int:
+def updates_per_epoch(answers: int, batch_size: int, *, labels: bool = False) -> int:
     """Return how many updates an epoch has by default where answers are learned from.
 
-    An epoch shows each of them more than once: to learn for longer asks nothing more.
+    Twelve epochs show each of them 15 times, or 10 times where they are `labels`: to learn for
+    longer asks nothing more.
     """
-    return max(LEAST_ANSWER_UPDATES, math.ceil(ANSWER_PASSES * answers / batch_size))
+    passes = LABEL_PASSES if labels else ANSWER_PASSES
+    return max(LEAST_ANSWER_UPDATES, math.ceil(passes * answers / batch_size))
 
 
 def fit_schedule(

@@ -120,7 +120,11 @@ def _resolved(
     invocation = resolve("distill", [*defaults, *layers])
     config = invocation.request.config
     if method_spec(config.method).asks:
-        steps = updates_per_epoch(_answers(invocation.request), config.batch_size)
+        steps = updates_per_epoch(
+            _answers(invocation.request),
+            config.batch_size,
+            labels=invocation.request.answering.access == "labels",
+        )
         defaults.append(Layer("the number of questions", {"steps_per_epoch": steps}))
         invocation = resolve("distill", [*defaults, *layers])
     _check(invocation, black_box=black_box)

@@ -25,6 +25,8 @@ def ask(options: Mapping[str, Any], origin: str = COMMAND_LINE) -> DistillConfig
         # 1.25 * 50,000 / 64 = 976.6
         ({"query_budget": 50_000}, 977),
         ({"query_budget": 50_000, "batch_size": 128}, 489),
+        # 0.8 * 50,000 / 64
+        ({"query_budget": 50_000, "access": "labels"}, 625),
         ({"query_budget": 50_000, "steps_per_epoch": 7}, 7),
     ],
 )
