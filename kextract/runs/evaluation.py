@@ -171,11 +171,13 @@ def _measure(
         images=len(images.x),
         against=str(targets.teacher.path) if targets.teacher else None,
     )
+    predicted = logits.argmax(axis=-1)
+    taught = None if target is None else target.argmax(axis=-1)
     if target is not None:
         agreement, kl = agreement_and_kl(logits, target, by_label=opened.by_label)
         result = replace(result, agreement=agreement, kl=kl)
         if not opened.by_label:
-            same = logits.argmax(axis=-1) == target.argmax(axis=-1)
+            same = predicted == taught
             confidence = log_softmax(target).max(axis=-1)
             unsure, sure = agreement_by_confidence(same, confidence)
             result = replace(result, agreement_unsure=unsure, agreement_sure=sure)
@@ -186,8 +188,8 @@ def _measure(
     per_class = class_accuracies(logits, images.y, classes, by_label=by_label)
     names = opened.info.class_names or numerals(classes)
     mistakes = None
-    if target is not None and not by_label:
-        mistakes = shared_mistakes(logits.argmax(axis=-1), target.argmax(axis=-1), images.y)
+    if taught is not None and not by_label:
+        mistakes = shared_mistakes(predicted, taught, images.y)
     return replace(
         result,
         mistakes=mistakes,

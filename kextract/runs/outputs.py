@@ -45,8 +45,8 @@ def check_is_new(place: Output) -> None:
 def expanded(paths: Iterable[Path]) -> list[Path]:
     """Return the files that paths stand for, where a shell left patterns such as `*` as they are.
 
-    What is there under its own name is no pattern, nor are the folders on the way to it: `run[1]`
-    is a folder where there is one. Raises RequestError for a pattern that no file matches.
+    What is there under its own name is not a pattern, nor are the folders on the way to it:
+    `run[1]` is a folder where there is one. Raises RequestError for a pattern that no file matches.
     """
     found: list[Path] = []
     for path in paths:

@@ -57,24 +57,25 @@ class Pace:
         self._stride.assign(self._planned / self.updates)
 
     def tick(self) -> None:
-        """Note that an update was made."""
+        """Count an update that was made."""
         self._ticks.append(self._clock())
 
-    def plan(self, epochs_left: int, evaluation: float) -> None:
+    def plan(self, epochs_left: int, evaluation: float) -> bool:
         """Change the updates of the epochs that are left if the run would end late, or early.
 
         `evaluation` is what the student's measuring takes after each, in seconds. The images of a
-        first update may take long and are not made again.
+        first update may take long and are not made again. Returns whether the plan was changed.
         """
         if self._seconds is None or epochs_left < 1 or len(self._ticks) < 2:
-            return
+            return False
         per_update = (self._ticks[-1] - self._ticks[0]) / (len(self._ticks) - 1)
         left = self._seconds - (self._clock() - self._began) - MEASURED_LAST * evaluation
         needed = epochs_left * (self.updates * per_update + evaluation)
         if -LATE * self._seconds <= left - needed <= EARLY * self._seconds:
-            return
+            return False
         fitting = int((left / epochs_left - evaluation) / per_update)
-        self.updates = max(fitting, int(LEAST_SHARE * self._planned), 1)
+        before, self.updates = self.updates, max(fitting, int(LEAST_SHARE * self._planned), 1)
+        return self.updates != before
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what a run that is continued needs: the updates of the next epoch."""

@@ -17,7 +17,7 @@ from kextract.graph import compiled
 from kextract.losses import article_distillation, distance, per_label, same_predictions
 from kextract.methods.base import Batch, Classifier, Method
 from kextract.optimizers import LearningRate, make_optimizer
-from kextract.records import EpochRecord, Event, Progress, Snapshot
+from kextract.records import EpochRecord, Event, Note, Progress, Snapshot
 from kextract.training.best_epoch import BestEpoch
 from kextract.training.evaluation import FloatArray, Predictor, ProbeSet, score
 from kextract.training.matching import Matching
@@ -100,7 +100,8 @@ def distill(
             if not np.all(np.isfinite(outputs)):
                 raise NonFiniteError.at(f"the validation of epoch {epoch}", config.learning_rate)
             history.append(record)
-            pace.plan(config.epochs - epoch, record.details.get("evaluation_seconds", 0.0))
+            measuring = record.details.get("evaluation_seconds", 0.0)
+            changed = pace.plan(config.epochs - epoch, measuring)
             if best is not None:
                 best.consider(record)
             if snapshots:
@@ -108,6 +109,11 @@ def distill(
                 beside = {**chosen, **pace.state()}
                 yield _snapshot(history, student, optimizer, source, beside)
             yield record
+            if changed:
+                yield Note(
+                    f"from epoch {epoch + 1} on an epoch has {pace.updates:,} updates, so that the"
+                    " run ends in the minutes it was given; a repetition may have others"
+                )
         if best is not None and (note := best.take_back(history[-1])):
             yield note
 

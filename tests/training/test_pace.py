@@ -83,7 +83,7 @@ def test_measuring_the_student_counts() -> None:
     for _ in range(UPDATES):
         clock.now += 1.0
         pace.tick()
-    pace.plan(3, evaluation=20.0)
+    assert pace.plan(3, evaluation=20.0)
     assert pace.updates == 1, "90 less 4 times 20 is less than three measurings"
 
 
