@@ -1,6 +1,6 @@
 """What README and docs say is what the program does.
 
-`python -m tests.test_docs` writes docs/commands.md anew.
+`python -m tests.test_docs` writes the list of options in docs/commands.md anew.
 """
 
 import re
@@ -13,12 +13,15 @@ import pytest
 
 from kextract.config import DistillConfig
 from kextract.config.option import flag, table
+from kextract.config.requests import REQUESTS
 from kextract.methods import METHODS
 from kextract.runs.invoke import FOLLOWING
 from kextract.storage import read_info
 from tests.cli.program import kextract, kextract_process
 
 ROOT = Path(__file__).parents[1]
+OPTIONS = ROOT / "docs" / "commands.md"
+GENERATED = "## Every option"
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "checkpoints" / "README.md"]
 COMMANDS = (
     *("quickstart", "train-teacher", "distill", "synthesize"),
@@ -53,18 +56,29 @@ def readme_commands() -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line]
 
 
-def help_pages() -> str:
-    """Give docs/commands.md: what `--help-all` says of every command, and defaults by method."""
-    pages = [
-        "# Commands\n\nWhat `kextract COMMAND --help-all` says; `--help` has the options that"
-        " matter most. [Defaults by method](#defaults-by-method) are at the end.\n"
-    ]
-    for command in ("", *COMMANDS):
-        words = [command, "--help-all"] if command else ["--help"]
-        shown = kextract(*words, COLUMNS="100")
-        text = "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
-        pages.append(f"## {command or 'kextract'}\n\n```\n{text}\n```\n")
-    return "\n".join([*pages, defaults_by_method()])
+def reference() -> str:
+    """Give the generated part of docs/commands.md: every option's name, and defaults by method."""
+    commands = [f"### {command}\n\n{options_of(command)}\n" for command in COMMANDS]
+    return "\n".join([f"{GENERATED}\n", *commands, defaults_by_method()])
+
+
+def options_of(command: str) -> str:
+    """List the options of a command that not every command has, a line for each panel."""
+    panels: dict[str, list[str]] = {}
+    for entry in table(REQUESTS[command]).values():
+        panels.setdefault(entry.option.panel, []).append(entry.flag)
+    return "\n".join(
+        f"- {panel}: {', '.join(f'`{name}`' for name in names)}" for panel, names in panels.items()
+    )
+
+
+def options_that_exist() -> set[str]:
+    """Give every word that some command takes as an option."""
+    entries = [entry for cls in REQUESTS.values() for entry in table(cls).values()]
+    everywhere = re.findall(r"--[a-z-]+", kextract("list", "--help-all").stdout)
+    program = re.findall(r"--[a-z-]+", kextract("--help").stdout)
+    names = {name for entry in entries for name in (entry.flag, entry.off)}
+    return names | {"--preprocessing", *everywhere, *program}
 
 
 def defaults_by_method() -> str:
@@ -95,12 +109,22 @@ def following_defaults() -> str:
 
 
 def test_docs_list_the_options_and_defaults_that_there_are() -> None:
-    assert (ROOT / "docs" / "commands.md").read_text() == help_pages()
+    assert GENERATED + OPTIONS.read_text().split(GENERATED)[1] == reference()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_docs_list_the_options_that_the_help_of_a_command_lists(command: str) -> None:
+    """Read off the page that the program prints, not off the tables that both are made from."""
+    section = OPTIONS.read_text().split(f"### {command}\n")[1].split("#")[0]
+    shown = kextract(command, "--help-all", COLUMNS="200").stdout
+    listed = re.findall(r"^  (?:-\w, )?(--[a-z][a-z0-9-]*)", shown, re.MULTILINE)
+    everywhere = {"--config", "--dry-run", "--debug", "--help-all", "--help"}
+    assert set(re.findall(r"`(--[^`]+)`", section)) | everywhere == set(listed) | everywhere
 
 
 def test_the_docs_have_the_defaults_of_two_methods() -> None:
     """Read off the registry by a reader, not by the code that writes the table."""
-    text = (ROOT / "docs" / "commands.md").read_text()
+    text = OPTIONS.read_text()
     assert "| option | random, adversarial | shapes, inversion, surrogate, real |" in text
     assert "| `--learning-rate` | 0.0001 | 0.01 | 0.015 | 0.01 |" in text
 
@@ -162,12 +186,11 @@ def test_links_lead_to_files_that_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_options_that_are_mentioned_exist(page: Path) -> None:
-    known = set(re.findall(r"--[a-z][a-z-]*", (ROOT / "docs" / "commands.md").read_text()))
     # Other programs, such as the fuzzer, have options of their own.
     text = "\n".join(line for line in page.read_text().splitlines() if "python -m" not in line)
     mentioned = re.findall(r"(?<![\w-])--[a-z][a-z-]+(?=[^\w-])", text)
-    assert set(mentioned) - known == set()
+    assert set(mentioned) - options_that_exist() == set()
 
 
 if __name__ == "__main__":
-    (ROOT / "docs" / "commands.md").write_text(help_pages())
+    OPTIONS.write_text(OPTIONS.read_text().split(GENERATED)[0] + reference())
