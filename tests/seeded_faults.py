@@ -242,7 +242,7 @@ FAULTS = (
         "validation images are trained on",
         "return order[held_out:], order[:held_out]",
         "return order, order[:held_out]",
-        "tests/datasets/test_splits.py",
+        "tests/datasets/test_dataset.py",
     ),
     Fault(
         "of two outputs of one name the first is taken",
@@ -254,7 +254,7 @@ FAULTS = (
         "a shift uncovers the other border",
         "return size - 1 - tf.abs(size - 1 - tf.abs(index))",
         "return index % size",
-        "tests/datasets/test_augment.py",
+        "tests/datasets/test_images.py",
     ),
     Fault(
         "SAME pads the wrong side more",

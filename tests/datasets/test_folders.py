@@ -31,18 +31,7 @@ def refusal_of(folder: Path) -> str:
     return str(refusal.value)
 
 
-def test_folders_of_images_become_labelled_halves(tmp_path: Path) -> None:
-    fill(tmp_path / "train")
-    fill(tmp_path / "test", count=1)
-    data = load_dataset(str(tmp_path))
-    assert (data.class_names, data.input_shape) == (("ant", "bee"), (16, 16, 1))
-    assert data.x_train is not None and data.x_test is not None
-    np.testing.assert_array_equal(data.y_train, [0, 0, 0, 1, 1, 1])
-    np.testing.assert_array_equal(data.x_train[4, :, :, 0], random_images(16, 16, seed=11))
-    np.testing.assert_array_equal(data.x_test[1, :, :, 0], random_images(16, 16, seed=10))
-
-
-@pytest.mark.parametrize("name", ["val", "validation", "valid", "Valid", "dev"])
+@pytest.mark.parametrize("name", ["val", "Valid", "dev"])
 def test_a_validation_folder_serves_as_the_test_half(tmp_path: Path, name: str) -> None:
     fill(tmp_path / "train")
     fill(tmp_path / name, count=2)
@@ -55,7 +44,7 @@ def test_a_validation_folder_serves_as_the_test_half(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize(
     ("train", "test"),
-    [("Train", "Test"), ("Training", "Testing"), ("TRAIN", "val"), ("train_set", "test-set")],
+    [("Training", "Testing"), ("TRAIN", "val"), ("train_set", "test-set")],
 )
 def test_halves_may_be_called_as_other_programs_call_them(
     tmp_path: Path, train: str, test: str
@@ -73,12 +62,6 @@ def test_validation_images_beside_test_images_are_said_to_be_left_out(tmp_path: 
     (note,) = load_dataset(str(tmp_path)).notes
     assert "6 training images of train/ and 2 test images of test/" in note
     assert note.endswith("; left out: 10 in more/, 4 in val/")
-
-
-def test_two_folders_of_training_images_are_refused(tmp_path: Path) -> None:
-    fill(tmp_path / "train")
-    fill(tmp_path / "Training")
-    assert "expected one folder of its kind, found Training, train" in refusal_of(tmp_path)
 
 
 def test_train_may_be_a_class(tmp_path: Path) -> None:
@@ -168,23 +151,6 @@ def test_a_data_set_one_folder_deeper_is_pointed_at(tmp_path: Path) -> None:
     assert refusal_of(tmp_path).endswith(f"found 1; did you mean {tmp_path / 'archive'}?")
 
 
-def test_turned_pictures_are_counted_at_the_size_they_are_seen_at(tmp_path: Path) -> None:
-    exif, picture = Image.Exif(), random_images(16, 20, 3)
-    exif[0x0112] = 6
-    for name in ("ant", "bee"):
-        (tmp_path / "test" / name).mkdir(parents=True)
-        Image.fromarray(picture).save(tmp_path / "test" / name / "0.png", exif=exif)
-    data = load_dataset(str(tmp_path))
-    np.testing.assert_array_equal(data.x_test[0], np.rot90(picture, -1))  # type: ignore[index]
-
-
-def test_halves_of_different_scales_are_refused(tmp_path: Path) -> None:
-    fill(tmp_path / "train")
-    for name in ("ant", "bee"):
-        save(tmp_path / "test" / name / "0.png", random_images(16, 16) % 2)
-    assert "found test within 0 to 1 and train within 0 to 255" in refusal_of(tmp_path)
-
-
 @pytest.mark.parametrize("below", ["train", "."])
 def test_without_a_test_folder_a_sixth_of_the_images_is_set_aside(
     tmp_path: Path, below: str
@@ -194,12 +160,6 @@ def test_without_a_test_folder_a_sixth_of_the_images_is_set_aside(
     assert data.x_train is not None and data.x_test is not None
     assert (len(data.x_train), len(data.x_test)) == (10, 2)
     np.testing.assert_array_equal(data.x_test, again.x_test)
-
-
-def test_a_test_folder_alone_is_enough(tmp_path: Path) -> None:
-    fill(tmp_path / "test")
-    data = load_dataset(str(tmp_path))
-    assert data.x_train is None and len(data.x_test) == 6  # type: ignore[arg-type]
 
 
 def test_one_colour_image_makes_the_data_set_a_colour_one(tmp_path: Path) -> None:
@@ -221,25 +181,6 @@ def test_images_of_another_size_are_resized_to_the_most_common_one(tmp_path: Pat
     np.testing.assert_array_equal(data.x_test[2], RED)
 
 
-def test_jpeg_files_are_read_whatever_their_suffix_says(tmp_path: Path) -> None:
-    save(tmp_path / "test" / "bee" / "0.PNG", BLUE)
-    (tmp_path / "test" / "ant").mkdir()
-    for name in ("0.jpg", "1.png"):
-        Image.fromarray(RED).save(tmp_path / "test" / "ant" / name, "JPEG", quality=100)
-    images = load_dataset(str(tmp_path)).x_test
-    assert images is not None
-    np.testing.assert_allclose(images[:2].astype(int), [RED, RED], atol=2)
-
-
-def test_other_files_and_hidden_folders_are_passed_over(tmp_path: Path) -> None:
-    fill(tmp_path)
-    fill(tmp_path / ".cache")
-    (tmp_path / "README.txt").write_text("about ants")
-    (tmp_path / "ant" / "notes.txt").write_text("about ants")
-    (tmp_path / "ant" / "._0.png").write_bytes(b"made by a file manager")
-    assert load_dataset(str(tmp_path)).class_names == ("ant", "bee")
-
-
 def test_class_names_keep_their_markup_and_show_their_control_characters(tmp_path: Path) -> None:
     fill(tmp_path, names=("[red]ant", "bee\x1b[2J"))
     assert load_dataset(str(tmp_path)).class_names == ("[red]ant", r"bee\x1b[2J")
@@ -252,18 +193,13 @@ def test_a_broken_image_is_refused_by_name(tmp_path: Path) -> None:
     assert refusal_of(tmp_path).startswith(f"{broken}: expected an image, found data that cannot")
 
 
-def test_an_enormous_declared_image_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    fill(tmp_path)
-    (tmp_path / "ant" / "9.png").write_bytes(png_bytes(random_images(4, 4), (30_000, 30_000)))
-    assert "far more pixels declared than 4096x4096" in refusal_of(tmp_path)
-
-
-def test_too_many_pixels_in_all_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(tmp_path)
-    monkeypatch.setattr("kextract.datasets.folders.MAX_BYTES", 6 * 16 * 16 - 1)
-    assert "found 6 images of 16x16x1" in refusal_of(tmp_path)
+def test_too_many_pixels_in_all_are_refused_before_any_is_decoded(tmp_path: Path) -> None:
+    """They are declared, and not there."""
+    fill(tmp_path, count=1)
+    large = png_bytes(random_images(4, 4), (4096, 4096))
+    for number in range(257):
+        (tmp_path / "ant" / f"{number}.png").write_bytes(large)
+    assert "found 258 images of 4096x4096x1" in refusal_of(tmp_path)
 
 
 def test_a_folder_that_cannot_be_a_data_set_is_refused(tmp_path: Path) -> None:
@@ -277,9 +213,3 @@ def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "wasp").mkdir()
     assert f"{tmp_path / 'wasp'}: expected images, {KINDS}, found none" in refusal_of(tmp_path)
-
-
-def test_images_that_are_too_small_are_refused(tmp_path: Path) -> None:
-    for name in ("ant", "bee"):
-        save(tmp_path / name / "0.png", random_images(8, 8))
-    assert "at least 16x16 pixels, found 8x8" in refusal_of(tmp_path)

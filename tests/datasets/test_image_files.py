@@ -41,7 +41,7 @@ def png(
 ) -> bytes:
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, colour, 0, 0, 0))
     # A writer may cut its pixels into as many chunks as it likes.
-    packed = zlib.compress(pixels)
+    packed = zlib.compress(pixels, level=1)
     halves = (packed[: len(packed) // 2], packed[len(packed) // 2 :])
     chunks = b"".join(png_chunk(b"IDAT", half) for half in halves)
     return b"\x89PNG\r\n\x1a\n" + header + before + chunks + png_chunk(b"IEND", b"")
@@ -132,8 +132,10 @@ def test_a_transparent_colour_is_white(path: Path) -> None:
     np.testing.assert_array_equal(found, pixels)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize(
+    ("kind", "orientation"),
+    [*(("PNG", number) for number in range(1, 9)), ("JPEG", 6), ("WEBP", 6), ("TIFF", 6)],
+)
 def test_pictures_are_turned_as_their_exif_says(path: Path, kind: str, orientation: int) -> None:
     """Pillow turns them by itself here."""
     exif, stream = Image.Exif(), io.BytesIO()
@@ -206,13 +208,9 @@ def test_every_kind_of_pixels_becomes_the_picture_that_was_saved(
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_a_tiff_is_read_in_either_order_of_bytes(path: Path, compression: str, order: str) -> None:
+def test_a_tiff_is_read_however_it_is_compressed(path: Path, compression: str) -> None:
     pixels = random_images(20, 30)
-    if order == ">":
-        path.write_bytes(big_endian_tiff(pixels))
-    else:
-        Image.fromarray(pixels).save(path, "TIFF", compression=compression)
+    Image.fromarray(pixels).save(path, "TIFF", compression=compression)
     np.testing.assert_array_equal(open_image(path).decode()[..., 0], pixels)
 
 
@@ -250,16 +248,10 @@ def test_a_tiff_that_could_mean_anything_is_refused_by_name(
     assert says in refusal_of(path, big_endian_tiff(random_images(20, 30), tag))
 
 
-def test_floating_point_pixels_that_pillow_writes_are_refused_by_name(path: Path) -> None:
-    Image.fromarray(random_images(20, 20).astype(np.float32)).save(path, "TIFF")
-    with pytest.raises(DatasetError, match="floating-point pixels"):
-        open_image(path)
-
-
 def test_descriptions_that_share_their_bytes_are_never_read(path: Path) -> None:
-    """Each would be a copy of the whole file: 16 GB of a file of 300 KB."""
+    """Each would be a copy of the whole file: 2 GB of a file of 300 KB."""
     pixels = random_images(600, 500)
-    bombs = [(number, 1, pixels.size, 8) for number in range(1000, 61_000)]
+    bombs = [(number, 1, pixels.size, 8) for number in range(1000, 9_000)]
     np.testing.assert_array_equal(decoded(path, big_endian_tiff(pixels, *bombs))[..., 0], pixels)
     exif = big_endian_tiff(pixels[:2], (274, 3, 1, 3 << 16), *bombs[:4000])
     parts = [b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif]
@@ -314,22 +306,14 @@ def test_sixteen_bits_of_which_few_are_used_are_refused(tmp_path: Path, white: i
         decode_files("deep", {"": [open_image(tmp_path / "0.png")]}, (20, 20, 1), print)
 
 
-def test_of_an_animation_the_first_picture_is_read(path: Path) -> None:
-    stream, pixels = io.BytesIO(), random_images(2, 20, 20, 3)
-    first, second = map(Image.fromarray, pixels)
-    first.save(stream, "PNG", save_all=True, append_images=[second])
-    np.testing.assert_array_equal(decoded(path, stream.getvalue()), pixels[0])
-
-
 @pytest.mark.parametrize(
     ("mode", "expected"), [(None, (200, 40, 90)), ("L", (94,)), ("CMYK", (200, 40, 90))]
 )
-@pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_is_grey_or_has_the_colours_of_light(
-    path: Path, mode: str | None, expected: tuple[int, ...], progressive: bool
+    path: Path, mode: str | None, expected: tuple[int, ...]
 ) -> None:
     pixels = np.full((17, 20, 3), (200, 40, 90), np.uint8)
-    found = decoded(path, jpeg(pixels, mode, progressive=progressive))
+    found = decoded(path, jpeg(pixels, mode, progressive=True))
     assert found.shape == (17, 20, len(expected))
     np.testing.assert_allclose(found.astype(int), np.broadcast_to(expected, found.shape), atol=3)
 
@@ -346,7 +330,6 @@ REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC, AVIF or video data"),
     (b"%PDF-1.7" + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF data"),
     (b"RIFF\x24\0\0\0WAVEfmt " + bytes(99), "none of PNG, JPEG, GIF, WebP, BMP and TIFF"),
-    (b"GIF89a", "data that cannot be decoded"),
     (b"GIF89a" + bytes(50), "data that cannot be decoded"),
     (b"GIF89a\xff\xff\xff\xff" + bytes(3) + b"," + bytes(20), "pixels declared"),
     (b"RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\xff" * 6, "16777216x16777216"),
@@ -356,17 +339,14 @@ REFUSED: tuple[tuple[bytes, str], ...] = (
     (bmp(width=1 << 28), "far more pixels declared"),
     (bmp(width=5000), "5000x1 pixels declared"),
     (b"II+\0" + bytes(99), "a BigTIFF"),
-    (b"II*\0" + bytes(99), "data that cannot be decoded"),
     (b"II*\0\xff\xff\xff\xff" + bytes(99), "data that cannot be decoded"),
     (b"\x89PNG\r\n\x1a\n", "data that cannot be decoded"),
     (b"\xff\xd8", "data that cannot be decoded"),
-    (b"\xff\xd8" + b"\xff" * 1000, "data that cannot be decoded"),
     (frame(5, 7, 1), "data that cannot be decoded"),
     (images.png_bytes(np.zeros((4, 4), np.uint8), (4097, 4)), "4x4097 pixels declared"),
     (images.png_bytes(np.zeros((4, 4), np.uint8), (0, 4)), "data that cannot be decoded"),
     (images.png_bytes(np.zeros((4, 4), np.uint8), (4, 2**31)), "far more pixels declared"),
     (frame(9000, 9000, 3) + b"\xff\xda" + bytes(99), "9000x9000 pixels declared"),
-    (frame(10_000, 10_000, 3) + b"\xff\xda" + bytes(99), "far more pixels declared"),
     (frame(65_535, 65_535, 3) + b"\xff\xda" + bytes(99), "far more pixels declared"),
     (frame(5, 7, 1) + b"\xff\xda" * 51 + bytes(99), "a JPEG of more than 50 scans"),
     (png(bytes(50)), "data that cannot be decoded"),

@@ -2,7 +2,6 @@ import errno
 import fcntl
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -90,25 +89,6 @@ def test_a_lock_that_no_system_watches_is_not_waited_for_for_ever(
     (tmp_path / "lock.owned").write_text("1\na machine that is not here\n")
     with exclusive(tmp_path / "lock"):
         assert (tmp_path / "lock.owned").exists()
-
-
-def test_a_network_folder_that_cannot_lock_is_still_guarded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    order: list[str] = []
-
-    def second() -> None:
-        with exclusive(tmp_path / "lock"):
-            order.append("second")
-
-    with exclusive(tmp_path / "lock"):
-        thread = threading.Thread(target=second)
-        thread.start()
-        thread.join(timeout=0.2)
-        order.append("first")
-    thread.join(timeout=10)
-    assert order == ["first", "second"]
 
 
 def test_where_nothing_can_be_written_nothing_is_locked(tmp_path: Path) -> None:

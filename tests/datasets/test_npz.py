@@ -32,27 +32,6 @@ def test_images_and_labels_come_back_as_they_were_saved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.y_test, LABELS[:6])
 
 
-def test_grayscale_images_need_no_channel_axis(tmp_path: Path) -> None:
-    data = load_dataset(npz(tmp_path, **halves(IMAGES[..., 0])))
-    assert data.input_shape == (16, 18, 1)
-
-
-@pytest.mark.parametrize(
-    "images",
-    [
-        IMAGES.astype(np.int64),
-        IMAGES.astype(np.float32),
-        IMAGES / 255.0,
-        (IMAGES / 255.0).astype(np.float32),
-        np.asfortranarray(IMAGES),
-    ],
-)
-def test_pixels_of_other_types_become_the_same_bytes(tmp_path: Path, images: Any) -> None:
-    data = load_dataset(npz(tmp_path, **halves(images)))
-    assert data.x_train is not None and data.x_train.dtype == np.uint8
-    np.testing.assert_array_equal(data.x_train, IMAGES)
-
-
 @pytest.mark.parametrize(
     "labels",
     [
@@ -66,11 +45,6 @@ def test_labels_may_be_a_column_or_one_hot(tmp_path: Path, labels: Any) -> None:
     data = load_dataset(npz(tmp_path, **halves(y=labels)))
     np.testing.assert_array_equal(data.y_train, LABELS)
     assert data.y_train is not None and data.y_train.dtype == np.int64
-
-
-def test_one_hot_rows_say_how_many_classes_there_are(tmp_path: Path) -> None:
-    data = load_dataset(npz(tmp_path, **halves(y=np.eye(5)[LABELS])))
-    assert data.class_names == ("0", "1", "2", "3", "4")
 
 
 def test_a_test_half_alone_is_enough(tmp_path: Path) -> None:
@@ -113,13 +87,8 @@ def test_class_names_in_the_file_are_used_and_cannot_reach_the_terminal(tmp_path
         ({}, "found nothing"),
         ({"x_test": IMAGES}, "found no y_test"),
         (halves() | {"y_train": LABELS[:5]}, "12 labels.* found shape \\(5,\\)"),
-        (halves(IMAGES[:, :8]), "at least 16x16 pixels, found 8x18"),
-        (halves(IMAGES[..., :2]), "found 16x18x2"),
         (halves(IMAGES[:, 0, :, 0]), "found \\(12, 18\\)"),
         (halves(IMAGES[:0], LABELS[:0]), "at least one image"),
-        (halves(IMAGES.astype(np.int16) - 1), "within 0 to 255, found -1"),
-        (halves(IMAGES.astype(np.float32) * 2), "0 to 255 or 0 to 1, found 0 to 510"),
-        (halves(np.where(IMAGES == 0, np.nan, 1.0)), "found NaN or infinity"),
         (halves(np.moveaxis(IMAGES, 3, 1)), "found 3x16x18; channels come last here: transpose"),
         (halves(np.repeat(IMAGES, 2, 3)[..., :4]), "found 16x18x4; .* may be transparency"),
         (halves(IMAGES.astype(np.complex64)), "expected numbers, found an array of complex64"),
@@ -128,11 +97,9 @@ def test_class_names_in_the_file_are_used_and_cannot_reach_the_terminal(tmp_path
         (halves(y=LABELS / 2), "integers or one-hot rows, found float64"),
         (halves(y=np.ones((12, 3))), "one-hot"),
         (halves(y=LABELS.astype(str)), "expected numbers, found an array of <U"),
-        (halves(y=LABELS * 0), "at least 2 classes, found 1"),
         ({**halves(), "class_names": np.array(["a", "b"])}, "labels from 0 to 1 .* found 2"),
         ({**halves(), "class_names": np.array([["a"]])}, "class_names as one row"),
         ({**halves(), "class_names": np.array(["a", "b" * 2**20, "c"])}, "at most 1 MiB in all"),
-        ({"x_test": IMAGES, "y_test": LABELS[:, None][:, :0]}, "12 labels.* found shape"),
         ({"x_train": IMAGES[:1], "y_train": LABELS[:1]}, "at least 2 images"),
     ],
 )  # fmt: skip

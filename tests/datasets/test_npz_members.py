@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kextract.datasets import npz_members
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError
 from tests.datasets.images import random_images, random_labels
@@ -52,10 +51,6 @@ def refusal_of(path: str) -> str:
     return message
 
 
-def test_members_written_by_hand_are_read(tmp_path: Path) -> None:
-    assert load_dataset(archive(tmp_path / "a.npz", GOOD)).input_shape == (16, 16, 1)
-
-
 def test_a_pickled_array_is_refused_and_nothing_in_it_runs(tmp_path: Path) -> None:
     touched = tmp_path / "touched"
 
@@ -67,12 +62,6 @@ def test_a_pickled_array_is_refused_and_nothing_in_it_runs(tmp_path: Path) -> No
     message = refusal_of(archive(tmp_path / "a.npz", members))
     assert "found an array of object" in message
     assert not touched.exists()
-
-
-def test_a_bare_pickle_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.npz"
-    path.write_bytes(pickle.dumps([1, 2, 3]))
-    assert "damage" in refusal_of(str(path))
 
 
 def test_a_header_that_promises_more_than_the_member_holds_is_refused_unread(
@@ -88,18 +77,16 @@ def test_a_header_that_promises_more_than_the_member_holds_is_refused_unread(
     assert peak < 5_000_000
 
 
-def test_a_small_file_that_unpacks_to_more_than_the_limit_is_refused_unread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    zeros = npy_header("(8, 1000, 1000)") + bytes(8_000_000)
-    path = archive(tmp_path / "a.npz", GOOD | {"x_test.npy": zeros})
-    monkeypatch.setattr(npz_members, "MAX_BYTES", 7_999_999)
-    tracemalloc.start()
-    message = refusal_of(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert "GiB in all" in message
-    assert peak < 5_000_000
+def test_a_file_that_unpacks_to_more_than_the_limit_is_refused_unread(tmp_path: Path) -> None:
+    """Of each array the zip's directory says that it has three billion bytes."""
+    header = npy_header("(3, 1000, 1000, 1000)")
+    path = archive(tmp_path / "a.npz", {"x_test.npy": header, "x_train.npy": header})
+    data, entry = bytearray(Path(path).read_bytes()), -1
+    for _ in range(2):
+        entry = data.index(b"PK\x01\x02", entry + 1)
+        struct.pack_into("<I", data, entry + 24, len(header) + 3 * 10**9)
+    Path(path).write_bytes(data)
+    assert "at most 4 GiB in all, found 5.6 GiB declared" in refusal_of(path)
 
 
 MEMBERS: dict[str, bytes] = {
@@ -167,7 +154,7 @@ def test_an_array_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     assert "x_test once, found it twice" in refusal_of(str(path))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0.3, 0.999])
 def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
     path = tmp_path / "a.npz"
     archive(path, GOOD)

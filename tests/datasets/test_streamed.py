@@ -41,30 +41,8 @@ def test_what_is_read_when_it_is_wanted_is_what_would_have_been_in_memory(
     np.testing.assert_array_equal(images[chosen], loaded[chosen])
 
 
-def test_images_that_are_all_but_black_are_refused_before_the_work(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for path in folder.rglob("*.png"):
-        path.write_bytes(png_bytes(random_images(20, 18) % 2))
-    with pytest.raises(DatasetError, match="expected 255 for white, found none above 1"):
-        streamed(folder, monkeypatch)
-
-
 def test_a_folder_that_fits_is_in_memory(folder: Path) -> None:
     assert isinstance(stream_transfer_images(str(folder), None, SHAPE), np.ndarray)
-
-
-def test_a_batch_is_the_same_either_way(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tensorflow: object
-) -> None:
-    from kextract.config import DistillConfig
-    from kextract.methods.stored import sample
-
-    config = DistillConfig(method="surrogate", batch_size=5, shift=2, flip=True)
-    batches = []
-    for images in (load_transfer_images(str(folder), None, SHAPE), streamed(folder, monkeypatch)):
-        batches.append(sample(images, config, 2, 3))
-    np.testing.assert_array_equal(*batches)
 
 
 def test_a_damaged_file_is_named_when_its_turn_comes(

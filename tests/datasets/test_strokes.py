@@ -1,14 +1,12 @@
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from kextract.datasets.dataset import Dataset
-from kextract.datasets.images import Labels, Pixels, scale
+from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.strokes import GLYPHS, SAMPLES, draw_digits, sampling_matrix
 
 Halves = tuple[Pixels, Labels, Pixels, Labels]
-Floats = NDArray[np.float32]
 TRAIN_MEAN, TEST_MEAN = 38.71, 38.86
 
 
@@ -60,18 +58,3 @@ def test_every_digit_has_a_glyph_inside_the_unit_box() -> None:
 def test_sampling_weights_move_the_curve_with_its_control_points() -> None:
     for glyph in GLYPHS:
         np.testing.assert_allclose(sampling_matrix(glyph, 12).sum(axis=1), 1.0, rtol=1e-5)
-
-
-def test_a_linear_classifier_cannot_solve_strokes(strokes: Halves) -> None:
-    """By ridge regression on one-hot labels, in closed form."""
-    x_train, y_train, x_test, y_test = strokes
-    rows, tried = _flat(scale(x_train)), _flat(scale(x_test))
-    penalty = 100 * np.eye(rows.shape[1], dtype=np.float32)
-    targets = np.eye(10, dtype=np.float32)[y_train]
-    weights = np.linalg.solve(rows.T @ rows + penalty, rows.T @ targets)
-    assert 0.7 < ((tried @ weights).argmax(axis=1) == y_test).mean() < 0.92
-
-
-def _flat(images: Floats) -> Floats:
-    rows = images.reshape(len(images), -1)
-    return np.concatenate([rows, np.ones((len(rows), 1), dtype=np.float32)], axis=1)

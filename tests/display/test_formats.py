@@ -42,18 +42,6 @@ def test_the_untrained_model_is_not_marked_but_has_to_be_beaten() -> None:
     assert [line[-1] for line in lines_of("plain", *records)[1:5]] == ["0", "0", "0", "*"]
 
 
-def test_epochs_without_labelled_images_have_rows_and_an_end() -> None:
-    lines = lines_of("plain", EpochRecord(0), EpochRecord(1))
-    assert lines == [
-        "epoch  accuracy",
-        "    0         -",
-        "    1         -",
-        "",
-        "last  epoch 1",
-        "time  0.0s",
-    ]
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32(math.nan)])
 def test_json_writes_null_for_what_is_no_finite_number(value: float) -> None:
     def refuse(constant: str) -> None:
@@ -64,11 +52,6 @@ def test_json_writes_null_for_what_is_no_finite_number(value: float) -> None:
     assert (event["loss"], event["details"]) == (None, {"confidence": None})
 
 
-def test_json_writes_numpy_figures_as_numbers() -> None:
-    event = json.loads(lines_of("json", EpochRecord(np.int64(3), np.float32(0.5)))[1])  # type: ignore[arg-type]
-    assert (event["epoch"], event["loss"]) == (3, 0.5)
-
-
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_writes_notes_to_stderr_only(format: str) -> None:
     stdout, stderr = io.StringIO(), io.StringIO()
@@ -76,13 +59,6 @@ def test_every_format_writes_notes_to_stderr_only(format: str) -> None:
     display.show(Note("stopped early"))
     assert stdout.getvalue() == ""
     assert stderr.getvalue().endswith("stopped early\n")
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_every_format_may_be_closed_twice(format: str) -> None:
-    display = make_display(format, io.StringIO(), io.StringIO())
-    display.close()
-    display.close()
 
 
 def test_a_run_without_epochs_has_an_outcome_and_no_table() -> None:
@@ -99,10 +75,6 @@ def test_quiet_writes_the_path_of_what_was_made(name: str) -> None:
     stdout = io.StringIO()
     make_display("quiet", stdout, io.StringIO()).finish((), {name: "a path", "accuracy": 0.5})
     assert stdout.getvalue() == "a path\n"
-
-
-def test_quiet_without_a_checkpoint_is_silent() -> None:
-    assert lines_of("quiet", EpochRecord(1)) == []
 
 
 def test_a_row_survives_an_encoding_that_lacks_its_characters() -> None:

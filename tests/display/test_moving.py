@@ -63,19 +63,7 @@ def test_only_teaching_makes_an_epoch_go_on(phase: str) -> None:
     assert "  0%" in drawn(lines)[0]
 
 
-def test_phases_that_take_turns_are_as_fast_as_both_together() -> None:
-    clock = Clock()
-    lines = MovingLines(console(80), 1, clock)
-    for turn in range(1, 3):
-        for phase, seconds in (("crafting", 10.0), ("teaching", 2.0)):
-            lines.add(Progress(1, phase, 4 * turn, 12, 128 * turn))
-            clock.now += seconds
-    lines.add(Progress(1, "teaching", 12, 12, 384))
-    # Eight steps of 32 images since the first reading, which was 14 seconds ago.
-    assert "18 img/s" in drawn(lines)[1]
-
-
-@pytest.mark.parametrize("width", [*range(8, 40, 5), 60, 80, 200])
+@pytest.mark.parametrize("width", [8, 23, 38, 80, 200])
 @pytest.mark.parametrize("phase", ["teaching", "a phase with a [long] name\n"])
 def test_it_is_two_lines_at_every_width_and_leaves_room_for_the_echo_of_ctrl_c(
     width: int, phase: str
@@ -86,11 +74,6 @@ def test_it_is_two_lines_at_every_width_and_leaves_room_for_the_echo_of_ctrl_c(
     shown = drawn(lines, width)
     assert len(shown) == 2
     assert max(len(line.rstrip()) for line in shown) <= width - 3
-
-
-def test_before_the_first_step_it_is_two_lines_too() -> None:
-    shown = drawn(MovingLines(console(80), 10, Clock()))
-    assert [line.split()[0] for line in shown] == ["epoch", "starting"]
 
 
 def test_work_without_epochs_has_one_line() -> None:

@@ -30,16 +30,6 @@ def test_a_pipe_gets_no_escape_codes_even_where_colour_is_forced(format: str) ->
     assert not {b"\x1b", b"\r"} & {bytes([byte]) for byte in done.stdout + done.stderr}
 
 
-def test_auto_writes_plain_rows_below_the_column_names() -> None:
-    lines = piped("auto").stdout.decode().splitlines()
-    assert lines[:3] == [
-        "epoch    loss  accuracy  train loss  agreement    time",
-        "    0  4.0000    0.1010           -     0.5000   12.9s",
-        "    1  2.0000    0.1005      3.0000     0.5000   12.9s  *",
-    ]
-    assert lines[8] == "    7  0.5000    0.9001      0.4286     0.5000   12.9s  *"
-
-
 def test_title_and_notes_go_to_stderr() -> None:
     assert piped("auto").stderr.decode().splitlines() == [
         "student of [bold]teacher[/]",
@@ -52,10 +42,6 @@ def test_live_without_a_terminal_says_that_it_is_plain() -> None:
     done = piped("live")
     assert done.stdout == piped("plain").stdout
     assert done.stderr.startswith(b"stdout is not a terminal")
-
-
-def test_quiet_writes_the_path_alone() -> None:
-    assert piped("quiet").stdout.decode() == f"{CHECKPOINT}\n"
 
 
 def test_json_lines_hold_the_numbers_of_the_table_in_full() -> None:

@@ -8,10 +8,6 @@ def test_a_column_too_wide_is_passed_over_for_one_that_fits() -> None:
     assert fitting(names, 5 + 2 + 9 + 3) == ("epoch", "requested")
 
 
-def test_what_matters_less_makes_room_wherever_it_stands() -> None:
-    assert fitting(("requested", "accuracy"), 8 + 3) == ("accuracy",)
-
-
 def test_the_parts_of_the_time_are_shown_together_or_not_at_all() -> None:
     names = ("epoch", *PARTS, "seconds")
     whole = 5 + 11 + 9 + 8 + 8 + 3

@@ -70,18 +70,6 @@ def test_a_grid_of_images_is_a_picture(tmp_path: Path, tensorflow: ModuleType) -
     np.testing.assert_array_equal(tensorflow.io.decode_png(content[2]).numpy(), grid)
 
 
-def test_the_command_is_there(tmp_path: Path) -> None:
-    write(tmp_path)
-    ((_, text),) = read(tmp_path)["command"]
-    assert b"kextract distill x" in text.item()
-
-
-def test_a_resumed_run_writes_no_epoch_twice(tmp_path: Path) -> None:
-    write(tmp_path, *HISTORY[:2])
-    write(tmp_path, *HISTORY, resume=True)
-    assert [step for step, _ in read(tmp_path)["validation/loss"]] == [0, 1, 2]
-
-
 def test_what_a_killed_run_left_is_continued(tmp_path: Path) -> None:
     write(tmp_path, *HISTORY[:2])
     (events,) = tmp_path.iterdir()
@@ -110,12 +98,6 @@ def test_overwriting_removes_our_events_and_nothing_else(tmp_path: Path) -> None
         listener.start(HEADER)
     assert other.exists()
     assert "validation/loss" not in read(tmp_path)
-
-
-def test_a_place_that_is_no_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RequestError, match="is not a folder"):
-        TensorBoard(tmp_path / "file")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

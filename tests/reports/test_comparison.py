@@ -38,17 +38,6 @@ def test_the_summary_is_the_article_s_with_the_last_epoch_added() -> None:
     ]
 
 
-def test_loss_and_accuracy_are_each_best_in_their_own_epoch() -> None:
-    run = Run("x", "student", (EpochRecord(1, 1.0, 0.5), EpochRecord(2, 2.0, 0.75)))
-    (row,) = summary([run]).to_objects()
-    assert (row["best_loss"], row["best_accuracy"]) == (1.0, 0.75)
-
-
-def test_a_run_with_nothing_but_epoch_0_is_judged_by_it() -> None:
-    (row,) = summary([Run("x", "student", (EpochRecord(0, 1.5, 0.25),))]).to_objects()
-    assert row["best_accuracy"] == 0.25
-
-
 def test_the_test_accuracy_has_a_column_where_any_run_has_one() -> None:
     tested = Run("t", "teacher", TEACHER.history, test={"accuracy": 0.731})
     assert [row["test_accuracy"] for row in summary([tested, RANDOM]).to_objects()] == [0.731, None]
@@ -80,11 +69,6 @@ def test_each_run_s_best_loss_and_best_accuracy_are_bold_once() -> None:
     assert bold(first) == []
     assert bold(second) == ["2.7919", "2.6626", "0.1178"]
     assert bold(third) == ["0.9750", "0.7352", "0.0978"]
-
-
-def test_the_earliest_among_equals_is_bold() -> None:
-    run = Run("x", "teacher", (EpochRecord(1, 1.0, 0.5), EpochRecord(2, 1.0, 0.5)))
-    assert [bold(row) for row in epochs([run]).rows] == [["1.0000", "0.5000"], []]
 
 
 def test_runs_of_one_name_keep_columns_of_their_own() -> None:

@@ -65,11 +65,6 @@ def test_students_of_teachers_that_differ_only_in_their_seed_are_one_group() -> 
     assert len(by_seed(students)) == 2
 
 
-def test_a_group_whose_names_have_nothing_in_common_is_called_by_the_first() -> None:
-    runs = [Run.of("first", info(seed=0)), Run.of("second", info(seed=1))]
-    assert labels(by_seed(runs)) == ["first and 1 more"]
-
-
 def test_runs_of_which_nothing_is_known_are_never_taken_together() -> None:
     runs = [Run("", "student", ()), Run("", "student", ())]
     assert len(by_seed(runs)) == 2
@@ -103,14 +98,6 @@ def test_facts_group_runs_and_have_columns_of_their_own() -> None:
     ]
 
 
-def test_runs_are_grouped_by_the_names_of_their_files_without_the_seed() -> None:
-    assert labels(by_fields(study(), ("name",)))[1:] == [
-        "strokes-inversion",
-        "strokes-shapes",
-        "strokes-random",
-    ]
-
-
 def test_students_never_join_their_teacher() -> None:
     groups = by_fields(study(), ("dataset",))
     assert [(group.label, group.kind) for group in groups] == [
@@ -138,11 +125,6 @@ def test_a_group_s_row_has_mean_and_sample_deviation() -> None:
 def test_people_see_the_deviation_beside_its_mean() -> None:
     table = summary(by_seed(study()), find_metrics(("test_accuracy",), study()))
     assert [row[-1].text for row in table.rows[:2]] == ["0.9900", "0.9700 ± 0.0100"]
-
-
-def test_single_runs_have_no_count_and_no_deviation() -> None:
-    runs = study(seeds=1)
-    assert summary(by_seed(runs), separate=True) == summary(single(runs))
 
 
 def test_a_spread_leaves_out_what_was_not_measured() -> None:
@@ -186,8 +168,3 @@ def test_the_share_of_a_teacher_that_is_not_given_is_not_known() -> None:
     (row,) = summary([student], find_metrics(("teacher_share",), [student])).to_objects()
     assert row["teacher_share"] is None
     assert study()[1].teacher_sha256 == SHA
-
-
-def test_an_unknown_metric_is_refused_with_the_nearest_that_is_known() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'last_accuracy'"):
-        find_metrics(("last_acuracy",), study())

@@ -72,17 +72,6 @@ def test_a_page_has_what_was_asked_measured_and_typed(whole_page: str) -> None:
         assert text in page.text, text
 
 
-def test_teacher_and_student_stand_side_by_side(whole_page: str) -> None:
-    assert (
-        '<tr><th scope="row">architecture</th><td>resnet11, without pooling</td>'
-        "<td>lenet5, without pooling</td></tr>" in whole_page
-    )
-
-
-def test_the_same_runs_give_the_same_page() -> None:
-    assert report_page(entries(seeds=1)[:2]) == report_page(entries(seeds=1)[:2])
-
-
 def test_a_page_loads_and_runs_nothing(whole_page: str) -> None:
     page = Reader(whole_page)
     assert not {"script", "iframe", "object", "embed", "base", "form"} & {t for t, _ in page.tags}
@@ -111,14 +100,6 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert "\x1b" not in page
 
 
-@pytest.mark.slow
-def test_a_study_of_twelve_runs_is_under_three_megabytes(tmp_path: Path) -> None:
-    picture = noise(tmp_path / "a.png", 480, 480)
-    many = entries(seeds=4, picture=picture)
-    assert len(many) == 13
-    assert len(report_page(many).encode()) < 3_000_000
-
-
 def test_a_confusion_matrix_of_many_classes_is_a_list_of_what_is_confused_most() -> None:
     counts = np.zeros((40, 40), np.int64)
     counts[3, 7] = 5
@@ -129,11 +110,6 @@ def test_a_confusion_matrix_of_many_classes_is_a_list_of_what_is_confused_most()
     )
     assert '<tr><th scope="row">class-3</th><td>class-7</td><td class="number">5</td></tr>' in page
     assert "class-11" not in page
-
-
-def test_a_picture_that_fits_is_taken_as_it_is(tmp_path: Path) -> None:
-    path = noise(tmp_path / "a.png", 10, 10)
-    assert fitted(path, 100_000) == (path.read_bytes(), "png")
 
 
 def test_a_picture_that_is_too_large_loses_detail(tmp_path: Path) -> None:
@@ -167,12 +143,6 @@ def test_a_browser_shows_the_page_without_an_error(browser: str, tmp_path: Path)
     assert opened.returncode == 0, opened.stderr
     assert "</footer>" in opened.stdout
     assert "CONSOLE" not in opened.stderr, opened.stderr
-
-
-def test_the_browser_test_would_see_an_error(browser: str, tmp_path: Path) -> None:
-    path = tmp_path / "bad.html"
-    path.write_text("<script>undefinedFunction()</script>")
-    assert "CONSOLE" in open_page(browser, path, tmp_path, "--dump-dom").stderr
 
 
 def test_rows_are_true_classes_and_columns_predictions() -> None:
