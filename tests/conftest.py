@@ -17,6 +17,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if cache is not None and os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
         os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache.mkdir("bytecode")))
     # Tests run side by side, one to a core.
+    # Tests are mostly run by uv, which commands are shown with then.
+    os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     # Scripts start what runs in the background with Ctrl-C ignored, and so would theirs be.

@@ -58,8 +58,8 @@ class Invocation(Generic[R]):
         """Names of the options given there; what other places say is meant for many runs."""
         return {name for name, origin in self.origins.items() if origin == COMMAND_LINE}
 
-    def command_line(self, *more: str) -> str:
-        """Return a command that asks for the same, without `--resume`; `more` is appended."""
+    def command_line(self, program: str = "kextract") -> str:
+        """Return a command that asks for the same, without `--resume`."""
         entries, words = table(type(self.request)), []
         for name, value in self.values.items():
             given = self.origins.get(name) in (COMMAND_LINE, ENVIRONMENT)
@@ -67,7 +67,7 @@ class Invocation(Generic[R]):
                 words += _words(entries[name], value)
         if self.file is not None:
             words += ["--config", str(self.file)]
-        return shlex.join(["kextract", self.command, *words, *more])
+        return f"{program} {shlex.join([self.command, *words])}"
 
     def toml(self) -> str:
         """Give all options as a configuration file, with a comment on where each is from."""
@@ -90,6 +90,11 @@ class Invocation(Generic[R]):
             else value
             for name, value in {**chosen, **resolved}.items()
         }
+
+
+def program() -> str:
+    """Say how kextract is called here, so that what is shown can be pasted."""
+    return "uv run kextract" if "UV_RUN_RECURSION_DEPTH" in os.environ else "kextract"
 
 
 def variable_of(command: str, name: str) -> str:

@@ -16,6 +16,8 @@ from kextract.text import one_line
 Outcome = Mapping[str, str | float | int]
 """What came of a run, by name; those of `FILES` are the path of the file that was written."""
 FILES = ("checkpoint", "images")
+VERDICT, NEXT = "verdict", "next"
+"""What is said of it in sentences, and the command to type next."""
 
 
 @dataclass(frozen=True, slots=True)

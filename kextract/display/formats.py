@@ -20,7 +20,7 @@ from kextract.display.base import (
     write_line,
 )
 from kextract.display.live import LiveDisplay
-from kextract.display.rows import GAP, EpochRows, closing_lines
+from kextract.display.rows import GAP, EpochRows, closing_lines, last_lines
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord, best_epoch
 from kextract.stdout import results
@@ -59,6 +59,9 @@ class PlainDisplay(Display):
             write_line(self.stdout, "")
         for label, parts in lines:
             write_line(self.stdout, GAP.join((label, *parts)))
+        if said := last_lines(outcome):
+            for line in ("", *said):
+                write_line(self.stdout, line)
 
 
 class JsonLinesDisplay(Display):

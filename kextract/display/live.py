@@ -24,6 +24,7 @@ from kextract.display.rows import (
     closing_lines,
     fitting,
     folded,
+    last_lines,
 )
 from kextract.records import EpochRecord, Progress
 from kextract.text import one_line
@@ -96,6 +97,11 @@ class LiveDisplay(Display):
             for text in folded(parts, self._console.width - len(start)):
                 self._print(Text.assemble((start, "dim"), (text, style)))
                 start = " " * len(start)
+        if said := last_lines(outcome):
+            self._console.print()
+            self._console.print(Text(said[0], "bold"))
+            for command in said[1:]:
+                self._print(Text(command))
 
     def close(self) -> None:
         """Take the moving lines away and show the cursor."""

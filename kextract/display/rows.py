@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kextract.columns import COLUMNS, Column, column, in_ascii
-from kextract.display.base import Outcome
+from kextract.display.base import NEXT, VERDICT, Outcome
 from kextract.records import EpochRecord, best_epoch
 from kextract.text import MISSING, decimals, duration, one_line
 
@@ -81,9 +81,18 @@ def closing_lines(
 
     A line is its label, all padded to one width, and parts that must not be broken.
     """
-    lines = [*_epochs(history), *((_label(name), (_value(outcome[name]),)) for name in outcome)]
+    facts = [name for name in outcome if name not in (VERDICT, NEXT)]
+    lines = [*_epochs(history), *((_label(name), (_value(outcome[name]),)) for name in facts)]
     width = max((len(label) for label, _ in lines), default=0)
     return [(label.ljust(width), parts) for label, parts in lines]
+
+
+def last_lines(outcome: Outcome) -> tuple[str, ...]:
+    """Give what is said of the run, to be folded between words, and what is to be copied whole."""
+    if VERDICT not in outcome:
+        return ()
+    command = f"Next: {outcome[NEXT]}" if NEXT in outcome else ""
+    return tuple(one_line(text) for text in (outcome[VERDICT], command) if text)
 
 
 def folded(parts: Sequence[str], width: int) -> list[str]:

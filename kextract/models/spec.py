@@ -5,7 +5,7 @@ Nothing here imports Keras before a network is counted.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ class Cost:
     """All numbers that it consists of, moving averages included."""
     multiply_adds: int
     """Multiplications, each with its addition, of convolutions and dense layers per image."""
+    layers: int = field(default=0, compare=False)
+    """How many those are; 0 where they were not counted."""
 
 
 @dataclass(frozen=True)
@@ -89,4 +91,4 @@ def cost_of(model: "keras.Model") -> Cost:
     }
     with record_calls(once.values(), count):
         model(tf.zeros((1, *model.input_shape[1:])), training=False)
-    return Cost(model.count_params(), sum(counts))
+    return Cost(model.count_params(), sum(counts), len(counts))

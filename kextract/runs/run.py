@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kextract import runtime
 from kextract.config.option import as_path
-from kextract.config.resolve import Invocation
+from kextract.config.resolve import Invocation, program
 from kextract.config.shared import Output
 from kextract.datasets.dataset import Dataset
 from kextract.display import Display, RunHeader
-from kextract.display.base import Tee
+from kextract.display.base import NEXT, VERDICT, Tee
 from kextract.display.metrics_file import MetricsFile
 from kextract.display.tensorboard import TensorBoard
 from kextract.errors import WorkerError
+from kextract.mistakes import shared_mistakes
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.replicas import Cluster, cluster_of
 from kextract.runs.resume_store import earlier_run, reserved
+from kextract.runs.verdict import Files, Sizes, Verdict, verdict
 from kextract.storage import CheckpointInfo, check_place, write_checkpoint
 from kextract.storage.resume import Request, resume_path
 from kextract.templates import fill
@@ -65,6 +67,8 @@ class Run(ABC):
     """This and what follows is there when the run is built."""
     network: "keras.Model"
     """What is trained, in place."""
+    sizes: Sizes
+    """What it costs, and what its teacher does."""
     request: Request
     """All that the result depends on, by flag."""
     notes: tuple[str, ...] = ()
@@ -97,6 +101,11 @@ class Run(ABC):
     @abstractmethod
     def describe(self, history: tuple[EpochRecord, ...]) -> CheckpointInfo:
         """Measure the trained network on the test images and say what there is to know."""
+
+    @property
+    def teacher_file(self) -> str | None:
+        """What a command calls the teacher; None where nothing is taught by one."""
+        return None
 
     def last_words(self, last: EpochRecord) -> Iterable[str]:
         """Say what is worth a line after the last epoch."""
@@ -154,6 +163,11 @@ class Run(ABC):
                 self._info = self.describe(history)
         return self._info
 
+    @property
+    def verdict(self) -> str:
+        """How good the trained network is, how far to trust that, and what to do next."""
+        return str(verdict(self.info, self.sizes))
+
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write a checkpoint (.weights.h5), whole or not at all.
 
@@ -202,7 +216,7 @@ class Run(ABC):
             self.output,
             resume=resume,
             overwrite=place.overwrite,
-            command=self.invocation.command_line(),
+            command=self.invocation.command_line(program()),
             ledger=self.ledger,
         ) as store:
             if not replaced:
@@ -227,7 +241,9 @@ class Run(ABC):
                 info = self.describe(tuple(self._history))
                 write_checkpoint(self.output, self.network, info, overwrite=replaced)
                 store.end(extendable=place.extendable)
-                display.finish(self._history, outcome(self.output, info.test))
+                files = Files(str(self.output), self.teacher_file or "TEACHER")
+                judged = verdict(info, self.sizes, files)
+                display.finish(self._history, outcome(self.output, info.test, judged))
 
     def _with_files(self, display: Display, place: Output, *, resume: bool) -> Display:
         """Add the files that listen. Raises RequestError where one of them cannot."""
@@ -323,28 +339,38 @@ def final_scores(
     *,
     by_label: bool = False,
 ) -> dict[str, float]:
-    """Measure a finished model on the test images, which nothing else has seen; nothing without."""
+    """Measure a finished model on the test images, which nothing else has seen; nothing without.
+
+    Beside a teacher: its accuracy too, and how many of its mistakes both make.
+    """
     from kextract.training.evaluation import Predictor, score
 
     if data is None or data.x_test is None or data.y_test is None:
         return {}
-    predictor = Predictor(model)
-    scores = score(
-        predictor.logits(data.x_test),
-        data.y_test,
-        penalty=predictor.penalty(),
-        teacher=Predictor(teacher).logits(data.x_test) if teacher is not None else None,
-        by_label=by_label,
-    )
-    return {name: value for name, value in asdict(scores).items() if value is not None}
+    predictor, labels = Predictor(model), data.y_test
+    logits = predictor.logits(data.x_test)
+    target = None if teacher is None else Predictor(teacher).logits(data.x_test)
+    scores = score(logits, labels, penalty=predictor.penalty(), teacher=target, by_label=by_label)
+    found = {name: value for name, value in asdict(scores).items() if value is not None}
+    found["images"] = float(len(labels))
+    if target is not None:
+        found["teacher_accuracy"] = score(target, labels, by_label=by_label).accuracy
+    if target is not None and not by_label:
+        shared = shared_mistakes(logits.argmax(axis=-1), target.argmax(axis=-1), labels)
+        if shared is not None:
+            found["mistakes_repeated"] = shared.repeated
+            found["mistakes_by_chance"] = shared.by_chance
+    return found
 
 
-def outcome(path: Path, test: Mapping[str, float]) -> dict[str, Any]:
-    """Say where a finished model is and how good it is on the test images."""
+def outcome(path: Path, test: Mapping[str, float], judged: Verdict) -> dict[str, Any]:
+    """Say where a finished model is, how good it is on the test images, and what to do next."""
     shown = ("loss", "accuracy", "agreement")
     return {
         "checkpoint": str(path),
         **{f"test_{name}": test[name] for name in shown if name in test},
+        VERDICT: judged.text,
+        **({NEXT: judged.command} if judged.command else {}),
     }
 
 

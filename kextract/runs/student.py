@@ -49,6 +49,7 @@ from kextract.runs.parts import (
 from kextract.runs.resume_store import comparable, images_sha256
 from kextract.runs.run import Run, Say, final_scores
 from kextract.runs.synthesis import check_pictures, with_pictures
+from kextract.runs.verdict import Sizes
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
@@ -155,6 +156,11 @@ class StudentRun(Run):
             self.ledger = request.ledger or ledger_file(self.output)
         self._opening = time.perf_counter() - began
 
+    @property
+    def teacher_file(self) -> str | None:
+        """What a command calls the teacher."""
+        return str(self.teacher.path)
+
     def check_beside(self) -> None:
         """Refuse, before the work begins, to replace the pictures of an earlier run."""
         check_pictures(self.output, self.asked.save_images, self.asked.config.epochs)
@@ -167,6 +173,7 @@ class StudentRun(Run):
         from kextract.methods.making import make_method
         from kextract.models.build import fastest_precision
         from kextract.models.pruning import images_shown, pruned
+        from kextract.models.spec import cost_of
         from kextract.training.matching import matching_for
 
         asked, info = self.asked.config, self.teacher.info
@@ -198,6 +205,7 @@ class StudentRun(Run):
                 say,
             )
         self.network = self._student(own, config)
+        self.sizes = Sizes(cost_of(self.network), self.whole and cost_of(self.whole))
         self.match = matching_for(config.match, self.folded, self.network)
         self.config = replace(config, match=self.match.name if self.match else "logits")
         context = self._context(self.network, self.config)

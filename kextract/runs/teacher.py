@@ -21,6 +21,7 @@ from kextract.runs.outputs import check_is_new, output_path, stem, teacher_file
 from kextract.runs.parts import check_shift, classes_left_out, cut, too_few_to_judge
 from kextract.runs.resume_store import comparable, images_sha256
 from kextract.runs.run import Run, Say, final_scores
+from kextract.runs.verdict import Sizes
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
@@ -77,6 +78,7 @@ class TeacherRun(Run):
         )
         runtime.start()
         from kextract.models.build import build_model, fastest_precision
+        from kextract.models.spec import cost_of
         from kextract.models.tf_workarounds import safe_to_train
 
         registered = None if self.own is not None else self.architecture
@@ -95,6 +97,7 @@ class TeacherRun(Run):
                 seed=config.seed,
             )
         )
+        self.sizes = Sizes(cost_of(self.network))
         self.request = {
             "--dataset": data.name,
             "--model": self.architecture,
