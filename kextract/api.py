@@ -23,6 +23,7 @@ from kextract.options import (
     DistillOptions,
     EvaluateOptions,
     ExportOptions,
+    LoadOptions,
     SynthesizeOptions,
     TrainTeacherOptions,
 )
@@ -48,46 +49,20 @@ __all__ = ["Run", "distill", "evaluate", "export", "load", "synthesize", "train_
 
 
 @runtime.as_guest()
-def load(
-    path: AnyPath,
-    *,
-    input_range: str | Sequence[float] | None = None,
-    model: str | None = None,
-    pooling: str | None = None,
-    dataset: str | None = None,
-    input_shape: Sequence[int] | str | None = None,
-    outputs: str | None = None,
-    output_name: str | None = None,
-) -> "keras.Model":
+def load(path: AnyPath, **options: Unpack[LoadOptions]) -> "keras.Model":
     """Load a classifier from a checkpoint, foreign weights or a whole Keras model.
 
     The result maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, k). `input_range`
     says what the network in the file takes instead, such as (0, 255); `model`, `pooling` and
     `dataset` what a file of weights does not say; `input_shape` (h, w, c) what a network leaves
-    open; `outputs` what the network gives, and
-    `output_name` which of several outputs is meant. Nothing in the file is trusted or executed.
-    Raises CheckpointError for a file that is missing, damaged or unsafe.
+    open; `outputs` what the network gives, and `output_name` which of several outputs is meant.
+    Nothing in the file is trusted or executed. Raises CheckpointError for a file that is missing,
+    damaged or unsafe.
     """
-    from kextract.runs.opening import check_options_are_used, open_teacher
+    from kextract.runs.synthesis import prepare_synthesis
 
-    given = {
-        "model": model,
-        "pooling": pooling,
-        "input_range": input_range,
-        "dataset": dataset,
-        "input_shape": input_shape,
-        "outputs": outputs,
-        "output_name": output_name,
-    }
-    values = {"teacher": path} | {k: v for k, v in given.items() if v is not None}
-    request = _invocation("synthesize", _values("synthesize", values)).request
-    opened = open_teacher(
-        request.teacher,
-        request.external,
-        request.machine,
-        dataset=request.dataset,
-    )
-    check_options_are_used(request.external, opened)
+    request = _invocation("synthesize", _values("synthesize", {"teacher": path, **options})).request
+    opened = prepare_synthesis(request)
     runtime.start()
     return opened.load("float32")[0]
 
@@ -219,14 +194,13 @@ def _opened(model: Any, what: str, values: Mapping[str, Any]) -> "Teacher | None
         return None
     from kextract.runs.memory import classifier_given
     from kextract.runs.opening import open_teacher
-    from kextract.teachers import parse_input_shape
 
     runtime.start()
-    shape = values.get("input_shape")
-    names = ("input_range", "class_names", "outputs", "output_name")
+    names = ("input_range", "input_shape", "class_names", "outputs", "output_name")
+    external = ExternalModelOptions(**{name: values.get(name) for name in names})
     return open_teacher(
-        classifier_given(model, what, parse_input_shape(shape) if shape else None),
-        ExternalModelOptions(**{name: values.get(name) for name in names}),
+        classifier_given(model, what, external.shape),
+        external,
         Machine(data_dir=values.get("data_dir")),
         dataset=values.get("dataset"),
     )

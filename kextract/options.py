@@ -11,52 +11,58 @@ AnyPath = str | Path
 Outputs = Literal["logits", "probabilities", "log-probabilities", "sigmoids", "label-logits"]
 
 
-class TrainTeacherOptions(TypedDict, total=False):
-    """What `kextract train-teacher` takes besides."""
+class MachineOptions(TypedDict, total=False):
+    """What a command may use of the machine."""
+
+    threads: int | None
+    data_dir: AnyPath | None
+
+
+class TrainingOptions(MachineOptions, total=False):
+    """What every training takes."""
 
     epochs: int
     batch_size: int
     learning_rate: float
     schedule: Literal["constant", "cosine"]
+    shift: int
+    seed: int
+    precision: Literal["auto", "float32", "bfloat16"]
+    pooling: Literal["article", "global", "none"] | None
+    strategy: Literal["auto", "none", "mirrored", "multiworker"]
+
+
+class TrainTeacherOptions(TrainingOptions, total=False):
+    """What `kextract train-teacher` takes besides."""
+
     weight_decay: float
     patience: int
     validation_fraction: float
     augment: bool
-    shift: int
-    seed: int
-    precision: Literal["auto", "float32", "bfloat16"]
     limit: int | None
+
+
+class NetworkOptions(MachineOptions, total=False):
+    """What the file of a network may leave open."""
+
     pooling: Literal["article", "global", "none"] | None
-    threads: int | None
-    data_dir: AnyPath | None
-    strategy: Literal["auto", "none", "mirrored", "multiworker"]
+    input_range: str | Sequence[float] | None
+    dataset: AnyPath | None
+    class_names: AnyPath | None
+    input_shape: str | Sequence[int] | None
+    outputs: Outputs | None
+    output_name: str | None
 
 
-class DistillOptions(TypedDict, total=False):
-    """What `kextract distill` takes besides."""
+class LoadOptions(NetworkOptions, total=False):
+    """What `kextract.load` takes, and all that open a teacher."""
 
-    method: str
-    epochs: int
-    steps_per_epoch: int
-    batch_size: int
-    minutes: float | None
-    recipe: Literal["corrected", "article"]
-    optimizer: Literal["adam", "muon"]
-    learning_rate: float
-    schedule: Literal["constant", "cosine"]
-    distance: Literal["kl", "l1"]
-    temperature: float
-    match: Literal["logits", "maps", "features", "auto"]
-    mix: str | None
-    mix_share: float
-    candidates: int
-    leaves: int | None
-    cutmix: float
-    shift: int
-    flip: bool | None
-    noise_learning_rate: float
-    noise_iterations: int
-    noise_tolerance: float
+    model: str | None
+
+
+class GeneratorOptions(TypedDict, total=False):
+    """How a generator is trained."""
+
     class_weight: float
     batch_norm_weight: float
     balance_weight: float
@@ -65,6 +71,28 @@ class DistillOptions(TypedDict, total=False):
     generator_channels: int
     generator_learning_rate: float
     synthesis_batch_size: int | None
+
+
+class DistillOptions(TrainingOptions, LoadOptions, GeneratorOptions, total=False):
+    """What `kextract distill` takes besides."""
+
+    method: str
+    steps_per_epoch: int
+    minutes: float | None
+    recipe: Literal["corrected", "article"]
+    optimizer: Literal["adam", "muon"]
+    distance: Literal["kl", "l1"]
+    temperature: float
+    match: Literal["logits", "maps", "features", "auto"]
+    mix: str | None
+    mix_share: float
+    candidates: int
+    leaves: int | None
+    cutmix: float
+    flip: bool | None
+    noise_learning_rate: float
+    noise_iterations: int
+    noise_tolerance: float
     adversarial_weight: float
     adversarial_after: int
     adversarial_share: float
@@ -84,91 +112,41 @@ class DistillOptions(TypedDict, total=False):
     query_choice: int | None
     scout_updates: int
     mixup: float
-    seed: int
-    precision: Literal["auto", "float32", "bfloat16"]
     preset: AnyPath | None
     images: AnyPath | None
-    dataset: AnyPath | None
-    model: str | None
-    pooling: Literal["article", "global", "none"] | None
-    input_range: str | Sequence[float] | None
-    class_names: AnyPath | None
-    outputs: Outputs | None
-    output_name: str | None
-    input_shape: str | Sequence[int] | None
     classes: int | None
     access: Literal["full", "probabilities", "labels"] | None
-    threads: int | None
-    data_dir: AnyPath | None
-    strategy: Literal["auto", "none", "mirrored", "multiworker"]
     ledger: AnyPath | None
 
 
-class SynthesizeOptions(TypedDict, total=False):
+class SynthesizeOptions(LoadOptions, GeneratorOptions, total=False):
     """What `kextract synthesize` takes besides."""
 
     steps: int
     per_class: int
     zoom: int
-    class_weight: float
-    batch_norm_weight: float
-    balance_weight: float
-    tv_weight: float
-    latent_size: int
-    generator_channels: int
-    generator_learning_rate: float
-    synthesis_batch_size: int | None
-    dataset: AnyPath | None
-    model: str | None
-    pooling: Literal["article", "global", "none"] | None
-    input_range: str | Sequence[float] | None
-    class_names: AnyPath | None
-    outputs: Outputs | None
-    output_name: str | None
-    input_shape: str | Sequence[int] | None
     seed: int
     precision: Literal["auto", "float32", "bfloat16"]
-    threads: int | None
-    data_dir: AnyPath | None
 
 
-class ExportOptions(TypedDict, total=False):
+class ExportOptions(NetworkOptions, total=False):
     """What `kextract export` takes besides."""
 
     int8: bool
     float16: bool
     calibrate: AnyPath | None
     softmax: bool | None
-    input_range: str | Sequence[float] | None
     min_agreement: float | None
-    dataset: AnyPath | None
-    class_names: AnyPath | None
-    outputs: Outputs | None
-    output_name: str | None
-    input_shape: str | Sequence[int] | None
-    pooling: Literal["article", "global", "none"] | None
     seed: int
-    threads: int | None
-    data_dir: AnyPath | None
 
 
-class EvaluateOptions(TypedDict, total=False):
+class EvaluateOptions(LoadOptions, total=False):
     """What `kextract evaluate` takes besides."""
 
-    dataset: AnyPath | None
     split: Literal["test", "validation", "train"]
     images: AnyPath | None
     min_accuracy: float | None
     min_agreement: float | None
-    model: str | None
-    pooling: Literal["article", "global", "none"] | None
-    input_range: str | Sequence[float] | None
-    class_names: AnyPath | None
-    outputs: Outputs | None
-    output_name: str | None
-    input_shape: str | Sequence[int] | None
     classes: int | None
     access: Literal["full", "probabilities", "labels"] | None
     precision: Literal["auto", "float32", "bfloat16"]
-    threads: int | None
-    data_dir: AnyPath | None

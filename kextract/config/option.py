@@ -79,7 +79,12 @@ class Option:
 
 
 def option(default: Any, help: str, *, panel: str = "Options", **about: Any) -> Any:
-    """Declare an option as a dataclass field; `about` are further fields of `Option`."""
+    """Declare an option as a dataclass field; `about` are further fields of `Option`.
+
+    A whole number of which the default is 1 or more is never less, unless its `bounds` say so.
+    """
+    if type(default) is int and default:
+        about.setdefault("bounds", at_least(1))
     declared = Option(help=help, panel=panel, **about)
     return field(default=default, metadata={"option": declared})
 

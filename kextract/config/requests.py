@@ -9,11 +9,11 @@ from kextract.config.files import preset_names
 from kextract.config.option import ANY, SHARE_OF_ALL, Options, argument, at_least, option
 from kextract.config.shared import (
     FOLDER,
-    NETWORKS,
     PLACES,
     BlackBoxOptions,
     ExternalModelOptions,
     Machine,
+    NetworkOptions,
     Output,
 )
 from kextract.config.training import (
@@ -205,17 +205,29 @@ class EvaluateRequest(Options):
     format: str = shared.table_format("table", "json")
 
 
+@dataclass(frozen=True)
+class FileOptions(ExternalModelOptions):
+    """What a network does not say about itself, and which pixels the file of it is to take."""
+
+    input_range: str | None = option(
+        None,
+        "Which pixels the file takes: the values of black and white, such as 0,1 or 0,255, or a"
+        " usual preprocessing by its name; a network of another program takes them now.",
+        metavar="LOW,HIGH|NAME|TOML",
+        suggestions=NAMED,
+        short="--preprocessing",
+        default_text="what a student's teacher took, else -1,1",
+        basic=True,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest(Options):
     """What `export` takes."""
 
     checkpoint: Path = argument("Checkpoint, or a whole Keras model, to write for other programs.")
     format: str | None = option(
-        None,
-        "File format.",
-        choices=FORMATS,
-        default_text="by the ending of --output",
-        basic=True,
+        None, "File format.", choices=FORMATS, default_text="by the ending of --output", basic=True
     )
     int8: bool = option(
         False,
@@ -237,15 +249,7 @@ class ExportRequest(Options):
         default_text="what a student's teacher gave",
         basic=True,
     )
-    input_range: str | None = option(
-        None,
-        "Which pixels the file takes: the values of black and white, such as 0,1 or 0,255, or a"
-        " usual preprocessing by its name; a network of another program takes them now.",
-        metavar="LOW,HIGH|NAME|TOML",
-        suggestions=NAMED,
-        default_text="what a student's teacher took, else -1,1",
-        basic=True,
-    )
+    external: FileOptions = field(default_factory=FileOptions)
     min_agreement: float | None = option(
         None,
         "Write nothing, and exit with 3, where file and checkpoint agree on a smaller share of"
@@ -258,18 +262,6 @@ class ExportRequest(Options):
         default_text="the checkpoint's own, where they can be had",
         suggestions=dataset_names,
     )
-    model: str | None = option(
-        None,
-        "Architecture, where the file holds weights of another program only.",
-        panel=NETWORKS,
-        short="-m",
-        suggestions=MODELS,
-    )
-    pooling: str | None = shared.pooling()
-    class_names: Path | None = shared.class_names()
-    input_shape: str | None = shared.input_shape()
-    outputs: str | None = shared.outputs()
-    output_name: str | None = shared.output_name()
     seed: int = shared.seed()
     machine: Machine = field(default_factory=Machine)
     output: Path | None = shared.output("File to write, or folder for savedmodel.")
@@ -323,11 +315,7 @@ class CompareRequest(Options):
     )
     epochs: bool = option(False, "Show every epoch instead of the summary.", basic=True)
     plot: Path | None = option(
-        None,
-        "Picture to write, ending in .png or .svg.",
-        panel=PLACES,
-        setting=False,
-        basic=True,
+        None, "Picture to write, ending in .png or .svg.", panel=PLACES, setting=False, basic=True
     )
     plot_by: str = option(
         "epoch",
@@ -349,10 +337,7 @@ class ReportRequest(Options):
         "Checkpoints of students and teachers, or patterns of their names in quotes."
     )
     title: str | None = option(
-        None,
-        "Heading of the page.",
-        default_text="what was learned from which teacher",
-        basic=True,
+        None, "Heading of the page.", default_text="what was learned from which teacher", basic=True
     )
     measure: bool = option(
         False,
@@ -385,13 +370,9 @@ class InspectRequest(Options):
     checkpoint: Path = argument(
         "Checkpoint, model of another program or ledger of questions to look into."
     )
-    input_shape: str | None = shared.input_shape()
-    outputs: str | None = shared.outputs()
-    output_name: str | None = shared.output_name()
+    external: NetworkOptions = field(default_factory=NetworkOptions)
     config: bool = option(
-        False,
-        "Print the options that made the checkpoint, as a configuration file.",
-        basic=True,
+        False, "Print the options that made the checkpoint, as a configuration file.", basic=True
     )
     format: str = shared.table_format("table", "json")
 

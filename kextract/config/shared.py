@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from kextract.config.option import Bounds, Options, at_least, option
+from kextract.errors import RequestError
 from kextract.models import MODELS, POOLINGS
+from kextract.models.axes import Shape
 from kextract.models.heads import OUTPUTS
-from kextract.models.input_range import NAMED
+from kextract.models.input_range import NAMED, Preprocessing, parse_input_range
 from kextract.replicas import STRATEGIES
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -98,41 +100,6 @@ def pooling() -> Any:
     )
 
 
-def input_shape() -> Any:
-    """Declare the shape of a network's images."""
-    return option(
-        None,
-        "Images of a network or function that does not say what it takes, such as 28,28,1.",
-        panel=NETWORKS,
-        metavar="HEIGHT,WIDTH,CHANNELS",
-    )
-
-
-def outputs() -> Any:
-    """Declare what a network of another program gives."""
-    return option(
-        None,
-        "What a network of another program gives: logits, probabilities, their logarithms; or, of"
-        " labels of which an image may have several, sigmoids (a probability for each on its own)"
-        " or label-logits (the logits of these).",
-        panel=NETWORKS,
-        choices=OUTPUTS,
-        default_text="what its last operation says, else what made-up images show",
-    )
-
-
-def output_name() -> Any:
-    """Declare which of several outputs is meant."""
-    return option(
-        None,
-        "Output that classifies, by its name, of a network of another program that has several;"
-        " kextract inspect lists them.",
-        panel=NETWORKS,
-        metavar="NAME",
-        default_text="the only one",
-    )
-
-
 def dataset(help: str, default: str | None = None, **about: Any) -> Any:
     """Declare the data set of a command."""
     return option(default, help, short="-d", metavar="NAME|NPZ|FOLDER", basic=True, **about)
@@ -147,6 +114,19 @@ def class_names() -> Any:
         panel=NETWORKS,
         metavar="FILE",
     )
+
+
+def parse_input_shape(text: str | None) -> Shape | None:
+    """Read `HEIGHT,WIDTH,CHANNELS`, as `--input-shape` has it. Raises RequestError."""
+    if text is None:
+        return None
+    try:
+        height, width, channels = (int(word) for word in text.split(","))
+    except ValueError:
+        height = width = channels = 0
+    if min(height, width, channels) < 1:
+        raise RequestError(f"--input-shape {text}: must be HEIGHT,WIDTH,CHANNELS, such as 28,28,1")
+    return height, width, channels
 
 
 @dataclass(frozen=True)
@@ -240,12 +220,46 @@ class BlackBoxOptions(Options):
 
 
 @dataclass(frozen=True)
-class ExternalModelOptions(Options):
+class NetworkOptions(Options):
+    """What the file of a network does not say about its images and outputs."""
+
+    input_shape: str | None = option(
+        None,
+        "Images of a network or function that does not say what it takes, such as 28,28,1.",
+        panel=NETWORKS,
+        metavar="HEIGHT,WIDTH,CHANNELS",
+    )
+    outputs: str | None = option(
+        None,
+        "What a network of another program gives: logits, probabilities, their logarithms; or, of"
+        " labels of which an image may have several, sigmoids (a probability for each on its own)"
+        " or label-logits (the logits of these).",
+        panel=NETWORKS,
+        choices=OUTPUTS,
+        default_text="what its last operation says, else what made-up images show",
+    )
+    output_name: str | None = option(
+        None,
+        "Output that classifies, by its name, of a network of another program that has several;"
+        " kextract inspect lists them.",
+        panel=NETWORKS,
+        metavar="NAME",
+        default_text="the only one",
+    )
+
+    @property
+    def shape(self) -> Shape | None:
+        """Height, width and channels of an image, as `--input-shape` says. Raises RequestError."""
+        return parse_input_shape(self.input_shape)
+
+
+@dataclass(frozen=True)
+class ExternalModelOptions(NetworkOptions):
     """What a file of another program does not say about itself."""
 
     model: str | None = option(
         None,
-        "Architecture of a teacher whose file holds weights only.",
+        "Architecture, where a file holds weights of another program only.",
         panel=NETWORKS,
         short="-m",
         suggestions=MODELS,
@@ -262,7 +276,9 @@ class ExternalModelOptions(Options):
         default_text="what its file tells, else -1,1",
         basic=True,
     )
-    input_shape: str | None = input_shape()
     class_names: Path | None = class_names()
-    outputs: str | None = outputs()
-    output_name: str | None = output_name()
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What `--input-range` says. Raises RequestError."""
+        return parse_input_range(self.input_range) if self.input_range else None

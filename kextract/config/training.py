@@ -1,7 +1,7 @@
 """How teachers and students are trained: the options that their weights depend on."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from kextract.config import shared
 from kextract.config.option import (
@@ -67,8 +67,8 @@ class Holdout:
 class TeacherConfig(Options):
     """How a teacher is trained; the defaults are the article's."""
 
-    epochs: int = option(50, "The most epochs.", basic=True, bounds=at_least(1))
-    batch_size: int = option(32, "Images per update.", bounds=at_least(1))
+    epochs: int = option(50, "The most epochs.", basic=True)
+    batch_size: int = option(32, "Images per update.")
     learning_rate: float = option(1e-3, "Step size of Adam.", bounds=POSITIVE)
     schedule: str = option(
         "constant",
@@ -95,19 +95,12 @@ class TeacherConfig(Options):
     """`auto` until the run has looked at the hardware."""
 
 
-def _loss_weight(default: float, help: str) -> Any:
-    """Declare the weight of a loss; 0 leaves the loss out."""
-    return option(default, help, panel=INVERSION, group="drawing", bounds=NOT_NEGATIVE)
-
-
-def _drawing(default: int, help: str, least: int = 1) -> Any:
-    """Declare a count for a generator."""
-    return option(default, help, panel=INVERSION, group="drawing", bounds=at_least(least))
-
-
-def _asking(default: int, help: str, *, basic: bool = False, least: int = 1) -> Any:
-    """Declare a count for questions."""
-    return option(default, help, panel=QUERIES, group="asking", basic=basic, bounds=at_least(least))
+_teaching = partial(option, panel=TEACHING)
+_images = partial(option, panel=IMAGES)
+_noise = partial(option, panel=NOISE, group="crafting")
+_drawing = partial(option, panel=INVERSION, group="drawing")
+_loss_weight = partial(_drawing, bounds=NOT_NEGATIVE)
+_asking = partial(option, panel=QUERIES, group="asking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +128,13 @@ class GeneratorConfig(Options):
     )
     latent_size: int = _drawing(64, "Random numbers that the generator makes an image from.")
     generator_channels: int = _drawing(16, "Width of the generator's last hidden layer.")
-    generator_learning_rate: float = option(
-        2e-3,
-        "Step size of Adam for the generator.",
-        panel=INVERSION,
-        group="drawing",
-        bounds=POSITIVE,
+    generator_learning_rate: float = _drawing(
+        2e-3, "Step size of Adam for the generator.", bounds=POSITIVE
     )
     # A batch of one has no variance.
-    synthesis_batch_size: int | None = option(
+    synthesis_batch_size: int | None = _drawing(
         None,
         "Images per step of the generator.",
-        panel=INVERSION,
-        group="drawing",
         bounds=at_least(2),
         default_text="128, fewer where images are large",
     )
@@ -163,13 +150,13 @@ class InversionConfig(GeneratorConfig):
         " student large where their predictions agree.",
     )
     adversarial_after: int = _drawing(
-        200, "Updates of the student before the generator's adversarial loss begins.", least=0
+        200,
+        "Updates of the student before the generator's adversarial loss begins.",
+        bounds=at_least(0),
     )
-    adversarial_share: float = option(
+    adversarial_share: float = _drawing(
         1.0,
         "Share of the generator's images that the student is shown for its adversarial loss.",
-        panel=INVERSION,
-        group="drawing",
         bounds=Bounds(lambda share: 0 < share <= 1, "more than 0 and at most 1"),
     )
     warm_up: int = _drawing(100, "Steps of the generator before the student's first update.")
@@ -188,9 +175,9 @@ class InversionConfig(GeneratorConfig):
 class SynthesisConfig(Options):
     """How many images are synthesized from a teacher, and for how long a generator is trained."""
 
-    steps: int = option(300, "Steps of the generator.", bounds=at_least(1), basic=True)
-    per_class: int = option(10, "Images of every class.", bounds=at_least(1), basic=True)
-    zoom: int = option(2, "Side of an image's pixel in the picture.", bounds=at_least(1))
+    steps: int = option(300, "Steps of the generator.", basic=True)
+    per_class: int = option(10, "Images of every class.", basic=True)
+    zoom: int = option(2, "Side of an image's pixel in the picture.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,31 +189,23 @@ class QueryConfig(Options):
         "Most images sent to a black box, repeated ones and those in the ledger included; 0 asks"
         " nothing and learns all that is in --ledger.",
         basic=True,
-        least=0,
+        bounds=at_least(0),
     )
-    questions: str | None = option(
+    questions: str | None = _asking(
         None,
         "What questions are chosen from: blobs and strokes, crops of dead leaves, or the images of"
         " --images and crops of them.",
-        panel=QUERIES,
-        group="asking",
         choices=QUESTIONS,
         default_text="images with --images; else leaves, or shapes where images are small and grey",
     )
     query_batch: int = _asking(256, "Images per call of the teacher.")
     query_attempts: int = _asking(5, "Calls for one batch of images before the run gives up.")
-    query_timeout: float = option(
-        60.0,
-        "Seconds that a call of a python: teacher may take.",
-        panel=QUERIES,
-        group="asking",
-        bounds=POSITIVE,
+    query_timeout: float = _asking(
+        60.0, "Seconds that a call of a python: teacher may take.", bounds=POSITIVE
     )
-    first_share: float = option(
+    first_share: float = _asking(
         0.1,
         "Share of the budget that is asked before anything is known of the teacher.",
-        panel=QUERIES,
-        group="asking",
         bounds=SHARE,
     )
     query_rounds: int = _asking(
@@ -234,20 +213,16 @@ class QueryConfig(Options):
         "Rounds of selected questions after the first; for each of them a committee of two students"
         " learns anew.",
     )
-    query_choice: int | None = option(
+    query_choice: int | None = _asking(
         None,
         "Images drawn for each one that is asked: those that the committee disagrees on.",
-        panel=QUERIES,
-        group="asking",
         bounds=at_least(1),
         default_text="12 shapes, 4 leaves or images",
     )
     scout_updates: int = _asking(500, "Updates of each committee member per round, at the most.")
-    mixup: float = option(
+    mixup: float = _asking(
         0.0,
         "Share of the student's images that are mixed with another one, and their targets too.",
-        panel=QUERIES,
-        group="asking",
         bounds=SHARE_OF_ALL,
     )
 
@@ -262,9 +237,9 @@ class DistillConfig(Options):
         default_text="auto",
         basic=True,
     )
-    epochs: int = option(10, "Epochs of the student.", basic=True, bounds=at_least(1))
-    steps_per_epoch: int = option(30, "Updates of the student per epoch.", bounds=at_least(1))
-    batch_size: int = option(32, "Images per update.", bounds=at_least(1))
+    epochs: int = option(10, "Epochs of the student.", basic=True)
+    steps_per_epoch: int = option(30, "Updates of the student per epoch.")
+    batch_size: int = option(32, "Images per update.")
     minutes: float | None = option(
         None,
         "Fit epochs and updates to this many minutes.",
@@ -272,18 +247,14 @@ class DistillConfig(Options):
         bounds=POSITIVE,
         basic=True,
     )
-    recipe: str = option(
+    recipe: str = _teaching(
         "corrected",
         "How teacher and student meet: article repeats the code of 2020 with its mistakes,"
         " corrected repairs them.",
-        panel=TEACHING,
         choices=RECIPES,
     )
-    optimizer: str = option(
-        "adam",
-        "Optimizer of the student; muon learns more from an update.",
-        panel=TEACHING,
-        choices=OPTIMIZERS,
+    optimizer: str = _teaching(
+        "adam", "Optimizer of the student; muon learns more from an update.", choices=OPTIMIZERS
     )
     learning_rate: float = option(1e-4, "Step size of the student's optimizer.", bounds=POSITIVE)
     schedule: str = option(
@@ -291,94 +262,69 @@ class DistillConfig(Options):
         "Learning rate over time; cosine rises from 0 and falls to it at the end.",
         choices=shared.SCHEDULES,
     )
-    distance: str = option(
+    distance: str = _teaching(
         "kl",
         "What the student lowers: kl between probabilities, or l1 between centred logits.",
-        panel=TEACHING,
-        requires=CORRECTED,
         choices=DISTANCES,
+        requires=CORRECTED,
     )
-    temperature: float = option(
+    temperature: float = _teaching(
         4.0,
         "Softens the probabilities of teacher and student in --distance kl.",
-        panel=TEACHING,
         requires=CORRECTED | {"distance": "kl"},
         bounds=POSITIVE,
     )
-    match: str = option(
+    match: str = _teaching(
         "logits",
         "What of the student is to match the teacher: logits; maps, the logits of every place of an"
         " image; features, the last ones, given to the teacher's classifier; auto, the last of"
         " these that both networks allow.",
-        panel=TEACHING,
-        requires=CORRECTED,
         choices=MATCHES,
+        requires=CORRECTED,
     )
-    mix: str | None = option(
-        None, "A second method, for a share of every batch.", panel=IMAGES, requires=CORRECTED
+    mix: str | None = _images(
+        None, "A second method, for a share of every batch.", requires=CORRECTED
     )
-    mix_share: float = option(
+    mix_share: float = _images(
         0.5,
         "Share of every batch that comes from the method of --mix.",
-        panel=IMAGES,
         requires={"mix": ANY},
         bounds=SHARE,
     )
-    candidates: int = option(
+    candidates: int = _images(
         1,
         "Random shapes drawn for each one that is kept, those of the top confidence.",
-        panel=IMAGES,
         group="choosing",
-        bounds=at_least(1),
     )
-    leaves: int | None = option(
+    leaves: int | None = _images(
         None,
         "Crops of dead leaves that the student is taught with, chosen among three times as many.",
-        panel=IMAGES,
         group="cutting",
         bounds=at_least(1),
         default_text="32768, fewer where images are large or --minutes are few",
     )
-    cutmix: float = option(
+    cutmix: float = _images(
         0.0,
         "Share of images that a part of another image is pasted into before the teacher sees it.",
-        panel=IMAGES,
         group="mixing",
         bounds=SHARE_OF_ALL,
     )
-    shift: int = option(
-        0,
-        "Largest random shift of a stored image, pixels.",
-        panel=IMAGES,
-        group="moving",
-        bounds=at_least(0),
+    shift: int = _images(
+        0, "Largest random shift of a stored image, pixels.", group="moving", bounds=at_least(0)
     )
-    flip: bool | None = option(
+    flip: bool | None = _images(
         None,
         "Mirror stored images at random.",
-        panel=IMAGES,
         group="moving",
         default_text="as the teacher's data allow",
     )
-    noise_learning_rate: float = option(
-        1e-2,
-        "Step size of Adam in crafting noise, pixels being -1 to 1.",
-        panel=NOISE,
-        group="crafting",
-        bounds=POSITIVE,
+    noise_learning_rate: float = _noise(
+        1e-2, "Step size of Adam in crafting noise, pixels being -1 to 1.", bounds=POSITIVE
     )
-    noise_iterations: int = option(
-        100,
-        "Most iterations of crafting for a batch of noise.",
-        panel=NOISE,
-        group="crafting",
-        bounds=at_least(1),
-    )
-    noise_tolerance: float = option(
+    noise_iterations: int = _noise(100, "Most iterations of crafting for a batch of noise.")
+    noise_tolerance: float = _noise(
         1e-5,
         "Crafting stops when an iteration lowers the batch's loss by this much or less, nats.",
-        panel=NOISE,
-        group="crafting",
         bounds=NOT_NEGATIVE,
     )
     inversion: InversionConfig = field(default_factory=InversionConfig)

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from kextract import runtime
 from kextract.config import DistillConfig, SynthesisConfig
-from kextract.config.option import table
 from kextract.config.requests import ExportRequest
 from kextract.config.resolve import OPTIONS, Invocation
-from kextract.config.shared import ExternalModelOptions
 from kextract.datasets.transfer_images import check_is_there, load_transfer_images
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
@@ -90,12 +88,10 @@ def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> Exp
             raise RequestError(f"--calibrate {request.calibrate}: is for --int8")
         check_is_there(request.calibrate, "--calibrate")
     if opened is None:
-        names = table(ExternalModelOptions)
-        external = ExternalModelOptions(**{name: getattr(request, name) for name in names})
         opened = open_teacher(
-            seen or request.checkpoint, external, request.machine, dataset=request.dataset
+            seen or request.checkpoint, request.external, request.machine, dataset=request.dataset
         )
-        check_options_are_used(replace(external, input_range=None), opened)
+        check_options_are_used(replace(request.external, input_range=None), opened)
         opened = with_its_data(opened, request.machine)
     taken = _input_range(request, opened)
     taken.check_fits(opened.info.input_shape)
@@ -167,8 +163,8 @@ def _input_range(request: ExportRequest, opened: Teacher) -> Preprocessing:
     options = opened.info.config.get(OPTIONS)
     stored = options.get("input_range") if isinstance(options, Mapping) else None
     taken = opened.input_range or PIXELS
-    if request.input_range is not None:
-        taken = parse_input_range(request.input_range)
+    if request.external.input_range is not None:
+        taken = parse_input_range(request.external.input_range)
         if taken.per_image and opened.input_range != taken:
             raise RequestError(
                 f"--input-range {taken}: '{request.checkpoint}' takes pixels that images which are"

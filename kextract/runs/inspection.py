@@ -8,16 +8,15 @@ from typing import Any
 from kextract.config.option import flag
 from kextract.config.requests import InspectRequest
 from kextract.config.resolve import settings_of_checkpoint
+from kextract.config.shared import NetworkOptions
 from kextract.errors import RequestError
 from kextract.foreign.keras import load_archive
 from kextract.methods.auto import Facts, choose_method
-from kextract.models.axes import Shape
 from kextract.models.heads import Head, SeveralOutputsError
 from kextract.models.input_range import NAMED, RangeGuess
 from kextract.storage.checkpoint import count_parameters
 from kextract.storage.info import CheckpointInfo
 from kextract.storage.opening import OTHERS, Identified, Kind, identify
-from kextract.teachers import parse_input_shape
 from kextract.teachers.ledger import Ledger, is_ledger
 from kextract.teachers.networks import NotANetworkError, read_file
 
@@ -54,7 +53,7 @@ def inspected(request: InspectRequest) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         facts |= _facts_of(found, request)
     except SeveralOutputsError as error:
-        if request.output_name is not None:
+        if request.external.output_name is not None:
             raise
         hint = "say which output classifies with --output-name"
         facts |= {"all_outputs": dict(error.sizes), "hint": hint}
@@ -64,7 +63,7 @@ def inspected(request: InspectRequest) -> tuple[dict[str, Any], dict[str, str]]:
 def _identified(request: InspectRequest) -> Identified:
     found = identify(request.checkpoint)
     for name in ("outputs", "output_name", "input_shape"):
-        value = getattr(request, name)
+        value = getattr(request.external, name)
         if value is not None and found.kind in (Kind.CHECKPOINT, Kind.WEIGHTS):
             raise RequestError(
                 f"{flag(name)} {value}: '{found.path}' is {found.kind.value}, which gives"
@@ -92,20 +91,19 @@ def _words_of(info: CheckpointInfo, facts: dict[str, Any]) -> dict[str, str]:
 
 def _facts_of(found: Identified, request: InspectRequest) -> dict[str, Any]:
     if found.kind is Kind.MODEL:
-        return _of_model(found, request)
-    shape = parse_input_shape(request.input_shape) if request.input_shape else None
+        return _of_model(found, request.external)
     if found.kind in OTHERS:
-        return _of_file(found, request, shape)
+        return _of_file(found, request.external)
     if found.kind is Kind.SAVED_MODEL:
-        return _of_answers(found.path, request, None)
+        return _of_answers(found.path, request.external)
     return {
         "parameters": count_parameters(found.where),
         "hint": "says nothing about itself: name --model and --dataset where it is used",
     }
 
 
-def _of_model(found: Identified, request: InspectRequest) -> dict[str, Any]:
-    _, about = load_archive(found.where, outputs=request.outputs, output_name=request.output_name)
+def _of_model(found: Identified, external: NetworkOptions) -> dict[str, Any]:
+    _, about = load_archive(found.where, outputs=external.outputs, output_name=external.output_name)
     return {
         "name": about.name,
         "format": about.format,
@@ -123,21 +121,19 @@ def _of_model(found: Identified, request: InspectRequest) -> dict[str, Any]:
     }
 
 
-def _of_file(
-    identified: Identified, request: InspectRequest, shape: Shape | None
-) -> dict[str, Any]:
+def _of_file(identified: Identified, external: NetworkOptions) -> dict[str, Any]:
     """Describe a file of another program as a network, or why it is a black box."""
     try:
         found = read_file(
             identified.path,
             identified.kind,
-            input_shape=shape,
-            outputs=request.outputs,
-            output_name=request.output_name,
+            input_shape=external.shape,
+            outputs=external.outputs,
+            output_name=external.output_name,
             images=COMPARED,
         )
     except NotANetworkError as reason:
-        about = _of_answers(identified.path, request, shape)
+        about = _of_answers(identified.path, external)
         return {"read_as": "a black box", **about, "hint": str(reason)}
     from kextract.models.spec import cost_of
     from kextract.models.statistics import batch_norm_layers, layers_within
@@ -159,11 +155,14 @@ def _of_file(
     }
 
 
-def _of_answers(path: Path, request: InspectRequest, shape: Shape | None) -> dict[str, Any]:
+def _of_answers(path: Path, external: NetworkOptions) -> dict[str, Any]:
     from kextract.teachers.trial import open_model_file
 
     teacher = open_model_file(
-        path, input_shape=shape, outputs=request.outputs, output_name=request.output_name
+        path,
+        input_shape=external.shape,
+        outputs=external.outputs,
+        output_name=external.output_name,
     )
     return {
         "input_shape": list(teacher.input_shape),

@@ -11,6 +11,7 @@ from kextract.config.files import preset
 from kextract.config.option import flag
 from kextract.config.requests import DistillRequest
 from kextract.config.resolve import Invocation, Layer, resolve
+from kextract.config.shared import parse_input_shape
 from kextract.errors import CheckpointError, RequestError, UnsupportedOperatorError
 from kextract.methods import MethodSpec, method_spec, method_specs
 from kextract.methods.auto import Choice, Facts, choose_method, updates_per_epoch
@@ -22,7 +23,6 @@ from kextract.runs.outputs import check_endings
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import BLACK_BOXES, OTHERS, Identified, Kind, names_model
-from kextract.teachers import parse_input_shape
 from kextract.teachers.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -346,7 +346,7 @@ def facts_of(
     if found.kind in OTHERS:
         from kextract.teachers.networks import glance
 
-        shape = parse_input_shape(input_shape) if input_shape else None
+        shape = parse_input_shape(input_shape)
         return Facts(*glance(found.path, found.kind, shape, output_name))
     with open_checked(found.where) as file:
         normalizes = any("moving_" in name or "batch_norm" in name for name in file.datasets)

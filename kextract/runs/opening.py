@@ -24,14 +24,14 @@ from kextract.foreign.keras import load_archive
 from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.models import check_input_shape, model_pooling
 from kextract.models.heads import LOGITS, PER_LABEL
-from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
+from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.runs.doubts import about_outputs, with_doubts
 from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
 from kextract.storage.checkpoint import load_model
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
 from kextract.storage.opening import OTHERS, Identified, Kind, identify
-from kextract.teachers import open_black_box, parse_input_shape
+from kextract.teachers import open_black_box
 from kextract.teachers.black_box import FUNCTION, TIMEOUT
 from kextract.teachers.networks import NotANetworkError, read_file
 
@@ -143,7 +143,7 @@ def open_teacher(
     is built at once; `timeout` is for a function, seconds per call. Raises RequestError for what is
     missing, by its flag, CheckpointError for what cannot be read.
     """
-    taken = parse_input_range(external.input_range) if external.input_range else None
+    taken = external.preprocessing
     if not isinstance(where, Path | Identified):
         data = _named_data(Path(where.name), dataset, machine, needed=needs_data)
         return named_and_measured(_in_memory(where, external, taken), external.class_names, data)
@@ -233,7 +233,7 @@ def _read(
     found = read_file(
         path,
         kind,
-        input_shape=parse_input_shape(external.input_shape) if external.input_shape else None,
+        input_shape=external.shape,
         input_range=input_range,
         outputs=external.outputs,
         output_name=external.output_name,
@@ -257,7 +257,7 @@ def _asked(
     """Open what only gives its outputs."""
     black_box = open_black_box(
         str(path),
-        input_shape=parse_input_shape(external.input_shape) if external.input_shape else None,
+        input_shape=external.shape,
         classes=answering.classes,
         input_range=input_range,
         access=answering.access,

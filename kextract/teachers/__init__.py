@@ -1,11 +1,10 @@
 """Teachers of every kind, from networks with all their insides to black boxes."""
 
 from kextract.teachers.black_box import OUTPUTS, BlackBox
-from kextract.teachers.opening import open_black_box, parse_input_shape
+from kextract.teachers.opening import open_black_box
 
 __all__ = [
     "OUTPUTS",
     "BlackBox",
     "open_black_box",
-    "parse_input_shape",
 ]

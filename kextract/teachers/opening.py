@@ -9,17 +9,6 @@ from kextract.models.input_range import Preprocessing
 from kextract.teachers.black_box import FUNCTION, TIMEOUT, BlackBox
 
 
-def parse_input_shape(text: str) -> Shape:
-    """Read `HEIGHT,WIDTH,CHANNELS`, as `--input-shape` has it. Raises RequestError."""
-    try:
-        height, width, channels = (int(word) for word in text.split(","))
-    except ValueError:
-        height = width = channels = 0
-    if min(height, width, channels) < 1:
-        raise RequestError(f"--input-shape {text}: must be HEIGHT,WIDTH,CHANNELS, such as 28,28,1")
-    return height, width, channels
-
-
 def open_black_box(
     where: str,
     *,
