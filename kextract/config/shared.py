@@ -268,7 +268,7 @@ class ExternalModelOptions(NetworkOptions):
     input_range: str | None = option(
         None,
         "Pixels that a network of another program takes: black and white, such as 0,255, or the"
-        " name of a usual preprocessing, or a .toml file with mean and deviation per channel.",
+        " name of a usual preprocessing, or a .toml file with mean and std per channel.",
         panel=NETWORKS,
         short="--preprocessing",
         metavar="LOW,HIGH|NAME|TOML",

@@ -1,4 +1,4 @@
-"""Somebody else's classifier as kextract knows classifiers: pixels of -1 to 1 in, logits out."""
+"""Wraps an external classifier in kextract's own convention: pixels of -1 to 1 in, logits out."""
 
 import math
 
@@ -10,7 +10,7 @@ from kextract.models.heads import Head, distinct
 from kextract.models.input_range import PIXELS, Preprocessing, least_variance
 
 LEAST_PROBABILITY = 1e-7
-"""Where only probabilities are to be had, smaller ones are taken for this: float32 ends there."""
+"""Probabilities are raised to this before their logarithm is taken: float32 resolves no less."""
 
 
 def adapt(
@@ -19,8 +19,8 @@ def adapt(
     """Wrap a network; the result maps float32 images (n, h, w, c) in [-1, 1] to float32 logits.
 
     The network takes pixels as `input_range` says, in axes as `kextract.models.axes` reads them.
-    `head` says what its outputs (n, k) are, or were before what made them of logits was taken off.
-    One number per image is that of the second of two classes. The logits are (n, max(k, 2)).
+    `head` says what its outputs (n, k) are, or were before its softmax or sigmoid was removed. A
+    single output per image belongs to the second of two classes. The logits are (n, max(k, 2)).
     """
     images = keras.Input(shape, name="pixels")
     x = images
@@ -76,7 +76,7 @@ def outputs_by_name(network: keras.Model) -> dict[str, keras.KerasTensor]:
 
 
 def _standardized(images: keras.KerasTensor) -> keras.KerasTensor:
-    """Do what `PER_IMAGE` says by a layer that has no weights."""
+    """Standardize each image, as `PER_IMAGE` says, with a layer that has no weights."""
     least = least_variance(math.prod(images.shape[1:]))
     layer = keras.layers.LayerNormalization(
         axis=(1, 2, 3), epsilon=least, center=False, scale=False, dtype="float32"
@@ -85,14 +85,14 @@ def _standardized(images: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _in_float32(outputs: keras.KerasTensor) -> keras.KerasTensor:
-    """Cast by a layer: a file that holds the network would not be read with a bare operation."""
+    """Cast with a layer: a saved network with a bare cast operation could not be loaded again."""
     return keras.layers.Activation("linear", dtype="float32")(outputs)
 
 
 def _logits(outputs: keras.KerasTensor, head: Head) -> keras.KerasTensor:
-    """Turn outputs (n, k) into logits, of which a softmax makes the network's probabilities.
+    """Turn outputs (n, k) into logits whose softmax gives the network's probabilities.
 
-    Those of labels that are each on their own a sigmoid does.
+    For independent labels it is the sigmoid that gives them.
     """
     ops = keras.ops
     binary = outputs.shape[-1] == 1

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, int]
 """Height, width and channels."""
 CHANNELS = (1, 3)
-"""What tells the channels from a side."""
+"""Sizes by which an axis is recognized as the channels."""
 
 
 def image_shape(axes: Sequence[int | None]) -> Shape | None:
     """Return the shape of the images that an input of these axes takes, the batch left out.
 
-    The axes are (h, w, c), (c, h, w), (h, w) of one channel, or (n,) with the numbers of a square
-    image one after the other. None for any other, and where one of them is open.
+    The axes are (h, w, c), (c, h, w), (h, w) for one channel, or (n,) for a flattened square image.
+    None for any others, and where a size is unknown.
     """
     match axes:
         case [int(height), int(width), int(channels)]:

@@ -1,8 +1,8 @@
 """Batch normalization as one fused kernel.
 
-Keras 3 builds batch normalization from small operations on TensorFlow; `FusedBatchNormV3` does the
-same arithmetic in one pass over memory, forwards and backwards, and takes bfloat16 images with
-float32 statistics.
+On TensorFlow, Keras 3 composes batch normalization of small operations. `FusedBatchNormV3` computes
+the same in one pass over memory, forwards and backwards, and takes bfloat16 images with float32
+statistics.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from kextract.models.statistics import batch_norm_layers
 class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` for images (n, h, w, c), with scale and centre.
 
-    It has the same variables and the same class name, hence the same place in a weights file.
-    Images may be float32 or bfloat16; statistics are float32, taken over all axes but the last.
-    The variance that enters the moving average has Bessel's correction, as in TensorFlow 1 and 2,
-    and so in files of that time; Keras 3 averages the uncorrected one. Where replicas of a
-    `tf.distribute` strategy share a batch, statistics are those of the whole batch.
+    Variables and class name are the same, hence also the place in a weights file. Images may be
+    float32 or bfloat16; statistics are float32, over all axes but the last. The moving average
+    takes the variance with Bessel's correction, as TensorFlow 1 and 2 and files of their time do;
+    Keras 3 takes the uncorrected one. Replicas of a `tf.distribute` strategy that share a batch use
+    the statistics of the whole batch.
     """
 
-    # So that Keras writes it into a `.keras` file as its own, and anybody's Keras can read it.
+    # So Keras writes it to `.keras` files as its own layer, which any Keras can read.
     __module__ = "keras.layers"
 
     moves_statistics = True
@@ -80,10 +80,10 @@ def _fused(features: tf.Tensor, parameters: Parameters, epsilon: float, *, train
 
 
 def _normalized(features: tf.Tensor, parameters: Parameters, epsilon: float) -> tf.Tensor:
-    """Normalize features (n, h, w, c) by statistics that are not theirs.
+    """Normalize features (n, h, w, c) by given statistics.
 
-    With a gradient of one pass. The kernel's own always finds those of scale and offset too; in a
-    `tf.function` they are left out here unless they are asked for.
+    The gradient takes one pass. The kernel's own gradient always includes those of scale and
+    offset; here a `tf.function` leaves them out unless they are used.
     """
     _, _, mean, variance = parameters
 
@@ -113,11 +113,11 @@ def _normalized(features: tf.Tensor, parameters: Parameters, epsilon: float) -> 
 def _affine(features: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
     """Return features (n, h, w, c) times `scale` (c,) plus `offset` (c,).
 
-    One pass of the fused kernel: a third of the time of a product and a sum in bfloat16, and
-    rounded once instead of twice.
+    One pass of the fused kernel takes a third of the time of a product and a sum in bfloat16, and
+    rounds once instead of twice.
     """
     mean = tf.zeros_like(scale)
-    # Together exactly 1; the kernels of GPUs take no epsilon much smaller than this.
+    # They sum to exactly 1; GPU kernels refuse a much smaller epsilon.
     variance, epsilon = mean + (1 - 2.0**-10), 2.0**-10
     outputs, *_ = _fused(features, (scale, offset, mean, variance), epsilon, training=False)
     return outputs
@@ -128,8 +128,9 @@ def batch_moments(features: tf.Tensor) -> tuple[Any, Any]:
     """Return the mean and the variance of each channel, float32 (c,), of features (n, ..., c).
 
     Features are images (n, h, w, c), or vectors (n, c) as a dense layer gives them, n at least 2.
-    One pass of the fused kernel over bfloat16 or float32 features, and one backwards: a quarter of
-    the time of `tf.nn.moments`. The variance has Bessel's correction, as the moving averages have.
+    One pass of the fused kernel over bfloat16 or float32 features, and one backwards, take a
+    quarter of the time of `tf.nn.moments`. The variance has Bessel's correction, like the moving
+    averages.
     """
     channels = features.shape[-1]
     count = tf.cast(tf.size(features) // channels, tf.float32)
@@ -146,10 +147,10 @@ def batch_moments(features: tf.Tensor) -> tuple[Any, Any]:
 
 
 def _shared_moments(features: tf.Tensor, replica: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return the moments (c,) of all replicas' features: mean, variance, and that uncorrected.
+    """Return moments (c,) over all replicas: mean, corrected variance, uncorrected variance.
 
-    Sums of squares of parts about their own means add up as in Chan et al. 1983, "Algorithms for
-    computing the sample variance". One exchange between replicas forwards, one backwards.
+    Partial sums of squares are combined after Chan et al. 1983, "Algorithms for computing the
+    sample variance". Replicas exchange values once forwards and once backwards.
     """
     mean, variance = batch_moments(features)
     count = tf.cast(tf.size(features) // features.shape[-1], tf.float32)
@@ -167,7 +168,7 @@ def _shared_moments(features: tf.Tensor, replica: Any) -> tuple[tf.Tensor, tf.Te
 
 
 def _as_images(features: tf.Tensor) -> tf.Tensor:
-    """Give features (n, ..., c) the four axes that the fused kernel asks for."""
+    """Reshape features (n, ..., c) to the four axes that the fused kernel needs."""
     if len(features.shape) == 4:
         return features
     return tf.reshape(features, (-1, 1, 1, features.shape[-1]))
@@ -177,7 +178,7 @@ def frozen(model: keras.Model, *, batch_statistics: bool) -> Callable[[tf.Tensor
     """Return the model as a function from images (n, h, w, c) to logits (n, k).
 
     With `batch_statistics` it normalizes by the statistics of the batch, as the 2020 code did, but
-    its own moving averages stay as they are, which that code overwrote.
+    leaves its moving averages unchanged, which that code overwrote.
     """
     if batch_statistics:
         hold_statistics(model)

@@ -1,4 +1,4 @@
-"""How many images go through a network at once: as many as there is memory for their features."""
+"""How many images go through a network at once: as many as memory allows for their features."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 MEMORY = 256 << 20
 """Bytes of features that are made at a time."""
 SMALL = 64 * 64
-"""Pixels up to which the size of a batch is a matter of speed alone."""
+"""Pixels up to which memory does not limit a batch."""
 HELD = 4
-"""Features that a compiled network holds at once: what a layer is given and makes, and branches."""
+"""Feature maps a compiled network holds at once: a layer's input and output, and branches."""
 ASSUMED = 64, 512
-"""Numbers per pixel of what is held at once, and of all features, where no layers tell."""
+"""Assumed numbers per pixel, held at once and in all features, where the layers are unknown."""
 
 
 def at_once(network: "keras.Model | Shape", most: int, *, all_held: bool = False) -> int:
     """Return how many images, `most` at the most, a network should be given at once.
 
-    Images of up to `SMALL` pixels come `most` at a time. Of larger ones there are as many as
-    `MEMORY` is enough for: for the `HELD` largest features of a compiled network, or for all of
-    them, `all_held`, which stay in memory where it is not compiled and where there will be a
-    gradient. A `network` that is not known is given as the shape (h, w, c) of its images.
+    Images of up to `SMALL` pixels go `most` at a time, larger ones as many as fit into `MEMORY`:
+    with the `HELD` largest feature maps of a compiled network, or with `all_held`, which is for
+    eager calls and gradients, all of them. For an unknown `network` pass the shape (h, w, c) of its
+    images.
     """
     pixels = math.prod((network if isinstance(network, tuple) else network.input_shape[1:])[:2])
     if pixels <= SMALL:
@@ -53,13 +53,13 @@ def parts(images: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
 
 
 def _feature_bytes(network: "keras.Model", pixels: int) -> Iterator[int]:
-    """Yield the bytes of everything that a network's layers make of an image; none of a class's."""
+    """Yield the bytes of each layer's output for one image; nothing for a subclassed model."""
     from kextract.models.statistics import layers_within
 
     for layer in layers_within(network):
         for node in getattr(layer, "_inbound_nodes", ()):
             for made in node.output_tensors:
-                # A model inside may leave the sides of its images open.
+                # A nested model may not know the height and width of its images.
                 open_sides = sum(side is None for side in made.shape[1:])
                 known = math.prod(side for side in made.shape[1:] if side is not None)
                 number_bytes = 2 if "16" in str(made.dtype) else 4

@@ -1,4 +1,4 @@
-"""The layers that convolutional architectures are made of, with names, initializer and penalty."""
+"""The layers of convolutional architectures, with their names, initializer and penalty."""
 
 from collections import Counter
 
@@ -9,10 +9,10 @@ from kextract.models.tf_workarounds import NARROW, Add, ReLU
 
 
 class Blocks:
-    """Makes layers whose names depend on the order of their creation only.
+    """Makes layers whose names depend only on the order of their creation.
 
-    Kernels are drawn as He et al. 2015 have it ("Delving deep into rectifiers", section 2.2) and
-    get an L2 penalty of `weight_decay`, which `model.losses` holds.
+    Kernels are initialized after He et al. 2015 ("Delving deep into rectifiers", section 2.2) and
+    have an L2 penalty of `weight_decay`, found in `model.losses`.
     """
 
     def __init__(self, weight_decay: float, *, bias: bool = False) -> None:
@@ -25,7 +25,7 @@ class Blocks:
     ) -> keras.KerasTensor:
         """Convolve features (n, h, w, c) to `filters` channels."""
         if kernel == 1 and stride > 1 and x.shape[-1] < NARROW:
-            # The same numbers: a 1x1 kernel with a stride sees no other pixels.
+            # The result is the same: a strided 1x1 kernel sees no other pixels.
             x = keras.layers.AveragePooling2D(1, stride, name=self.name("average_pooling2d"))(x)
             stride = 1
         return keras.layers.Conv2D(
@@ -40,7 +40,7 @@ class Blocks:
         )(x)
 
     def depthwise(self, x: keras.KerasTensor, stride: int = 1) -> keras.KerasTensor:
-        """Convolve each channel by a 3x3 kernel of its own, without penalty.
+        """Convolve each channel with its own 3x3 kernel, without a penalty.
 
         Nine numbers a channel hardly overfit; Howard et al. 2017, section 3.1, leave it out too.
         """

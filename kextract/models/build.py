@@ -25,8 +25,8 @@ def build_model(
 ) -> keras.Model:
     """Build a model that maps float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
 
-    `precision` is that of the arithmetic, float32 or bfloat16; weights are float32 in both. Raises
-    UnknownNameError for an unknown name and RequestError for a shape or pooling that does not fit.
+    `precision` is float32 or bfloat16; weights are float32 in both. Raises UnknownNameError for an
+    unknown name and RequestError for a shape or pooling that does not fit.
     """
     check_input_shape(input_shape)
     spec = model_spec(name)
@@ -36,9 +36,9 @@ def build_model(
 
 
 def fastest_precision(requested: str, name: str | None) -> str:
-    """Turn `auto` into the arithmetic that a network is fastest in.
+    """Replace `auto` by the precision in which a network is fastest.
 
-    `name` is that of a registered architecture, None for any other.
+    `name` is the name of a registered architecture, None for any other network.
     """
     if requested == "auto" and name is not None and not model_spec(name).fast_in_bfloat16:
         return "float32"
@@ -47,10 +47,10 @@ def fastest_precision(requested: str, name: str | None) -> str:
 
 @contextmanager
 def weights_drawn_by(seed: int) -> Iterator[None]:
-    """Let layers that are made in the block draw their weights by a seed.
+    """Seed the initial weights of layers that are made in the block.
 
-    They take what `keras.utils.set_random_seed` would give them, which sets all random numbers of
-    the process, and of whoever called us, too.
+    The weights are those after `keras.utils.set_random_seed`, which would also reseed everything
+    else in the process, the caller's own random numbers included.
     """
     before = random.getstate()
     random.seed(seed)
@@ -62,7 +62,7 @@ def weights_drawn_by(seed: int) -> Iterator[None]:
 
 @contextmanager
 def precision_policy(precision: str) -> Iterator[None]:
-    """Give layers that are made in the block this arithmetic, unless they say otherwise."""
+    """Make this precision the default of layers that are made in the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(POLICIES[precision])
     try:
@@ -72,8 +72,8 @@ def precision_policy(precision: str) -> Iterator[None]:
 
 
 def student_seed(seed: int) -> int:
-    """Return the seed of a student's weights: never those that its teacher began with.
+    """Return the seed of a student's weights, which never gives its teacher's initial weights.
 
-    A student that starts where its teacher started is half-way home, and would flatter any method.
+    A student that starts where its teacher started would make any method look good.
     """
     return seed_number(Stream.STUDENT, seed)

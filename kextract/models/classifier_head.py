@@ -1,4 +1,4 @@
-"""The end of a network: its classifier, and the features that it is given."""
+"""The end of a network: its classifier, and the features that the classifier takes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import tensorflow as tf
 from kextract.models.statistics import layers_within, record_calls
 
 Call = tuple[Any, tf.Tensor, tf.Tensor]
-"""A layer, what it was given and what it made of that."""
+"""A layer, its input and its output."""
 ARRANGING = (
     keras.layers.GlobalAveragePooling2D,
     keras.layers.AveragePooling2D,
@@ -32,14 +32,14 @@ class ClassifierHead:
     arranging: tuple[keras.layers.Layer, ...]
     """The layers between the features and the classifier."""
     features: tuple[int, ...]
-    """Shape of the features of an image: (h, w, c), or (c,) where there are no places."""
+    """Shape of an image's features: (h, w, c), or (c,) for a vector."""
     given: str | None
-    """What a classifier is given of features (h, w, c): their `mean`, all of them in a `row`, the
-    `map` as it is where the classifier is a convolution; None for anything else."""
+    """How the classifier takes features (h, w, c): their `mean`, flattened into a `row`, or as a
+    `map` where it is a convolution; None for anything else."""
 
     @property
     def places(self) -> tuple[int, int] | None:
-        """Height and width of `maps`; None where there are none."""
+        """Height and width of `maps`; None if there are no maps."""
         if self.given is None or len(self.features) != 3:
             return None
         shape = self.features
@@ -49,7 +49,7 @@ class ClassifierHead:
         return height, width
 
     def has_features_of(self, other: "ClassifierHead") -> bool:
-        """Tell whether one classifier can stand in the place of the other."""
+        """Tell whether either classifier could replace the other."""
         mine, others = (
             (
                 type(ending.classifier),
@@ -65,7 +65,7 @@ class ClassifierHead:
     def places_with(self, other: "ClassifierHead") -> tuple[int, int] | None:
         """Return height and width of the smaller of two maps, if the larger can be averaged to it.
 
-        None also where one of the two has no maps of more than one place.
+        None also if one of the networks has no map, or one of a single position.
         """
         if self.places is None or other.places is None:
             return None
@@ -74,10 +74,10 @@ class ClassifierHead:
         return (height, width) if fits and height * width > 1 else None
 
     def maps(self, features: tf.Tensor) -> tf.Tensor:
-        """Turn features (n, h, w, c) into logits at every place, (n, h, w, k), float32.
+        """Turn features (n, h, w, c) into logits at every position, (n, h, w, k), float32.
 
-        Their mean over all places are the logits. Source: Zhou et al. 2016, "Learning deep features
-        for discriminative localization", equation 2, there for one class.
+        Their mean over all positions is the network's logits. Source: Zhou et al. 2016, "Learning
+        deep features for discriminative localization", equation 2, there for one class.
         """
         if self.given == "map":
             return tf.cast(self.classifier(features), tf.float32)
@@ -92,9 +92,9 @@ class ClassifierHead:
 
 
 def ending_of(model: keras.Model) -> ClassifierHead | None:
-    """Find the end of a network of images; None where it does not end in a linear classifier.
+    """Find the head of a network of images; None if it does not end in a linear classifier.
 
-    The network is applied to one grey image.
+    Applies the network to one grey image.
     """
     calls: list[Call] = []
     with record_calls(layers_within(model), lambda *call: calls.append(call)):
@@ -102,7 +102,7 @@ def ending_of(model: keras.Model) -> ClassifierHead | None:
     classes = passed.shape[-1]
     classifier, arranging = None, list[keras.layers.Layer]()
     for layer, given, made in reversed(calls):
-        # What another branch made has no part in it.
+        # A layer of another branch is not part of the head.
         if not _are_equal(made, passed):
             break
         if isinstance(layer, ARRANGING):
@@ -125,7 +125,7 @@ def logits_and_features(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Apply a network to images (n, h, w, c); works inside `tf.function` too.
 
-    Returns the logits (n, k) and the features (n, ...) as the ending has them, float32.
+    Returns the logits (n, k) and the features (n, ...) before the head, float32.
     """
     seen: list[tf.Tensor] = []
     first = (*ending.arranging, ending.classifier)[0]
@@ -135,7 +135,7 @@ def logits_and_features(
 
 
 def averaged(maps: tf.Tensor, places: tuple[int, int]) -> tf.Tensor:
-    """Average maps (n, h, w, k) to so many places; their mean stays as it is."""
+    """Average maps (n, h, w, k) to fewer positions; their mean does not change."""
     size = [of // into for of, into in zip(maps.shape[1:3], places, strict=True)]
     return maps if size == [1, 1] else tf.nn.avg_pool2d(maps, size, size, "VALID")
 
@@ -143,7 +143,7 @@ def averaged(maps: tf.Tensor, places: tuple[int, int]) -> tf.Tensor:
 def _given(
     classifier: keras.layers.Layer, arranging: Sequence[keras.layers.Layer], shape: tuple[int, ...]
 ) -> str | None:
-    """Say what becomes of features before the classifier, see `ClassifierHead.given`."""
+    """Find how the classifier takes its features, see `ClassifierHead.given`."""
     if isinstance(classifier, keras.layers.Conv2D):
         return None if arranging else "map"
     probe = np.random.default_rng(0).uniform(1, 2, (1, *shape)).astype(np.float32)
@@ -158,7 +158,7 @@ def _given(
 
 
 def _are_equal(one: Any, other: Any) -> bool:
-    """Compare values, whatever their precision."""
+    """Compare values of any precision."""
     if one.shape != other.shape:
         return False
     return bool(np.allclose(tf.cast(one, tf.float32), tf.cast(other, tf.float32), rtol=1e-2))

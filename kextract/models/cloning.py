@@ -1,4 +1,4 @@
-"""Copies of a network: with other layers in the place of some, or of Keras's own layers alone."""
+"""Copies of a network: with some layers replaced, or made of Keras's own layers alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,16 +9,16 @@ from kextract.errors import RequestError
 from kextract.models.statistics import layers_within
 
 Part = tuple[keras.Layer, list[Any]]
-"""A new layer, and what its weights are to be."""
+"""A new layer, and its weights."""
 OURS = ("keras", "kextract")
-"""Packages whose layers can be made from their descriptions."""
+"""Packages whose layers can be made from their configurations."""
 
 
 def code_of_its_own(network: keras.Model) -> str | None:
-    """Name a part of a network that no copy can be made of; None for a graph of Keras's layers.
+    """Name a part of a network that cannot be copied; None for a graph of Keras's layers.
 
-    It is a model whose class says how it computes, or a layer that cannot be made from its
-    description.
+    Such a part is a model whose class overrides `call`, or a layer that its configuration does not
+    recreate.
     """
     if computes_by_itself(network):
         return f"the model '{network.name}'"
@@ -35,7 +35,7 @@ def code_of_its_own(network: keras.Model) -> str | None:
 
 
 def computes_by_itself(model: keras.Model) -> bool:
-    """Tell whether a model's class says how it computes, and not a graph of layers."""
+    """Tell whether a model computes by a `call` of its class instead of a graph of layers."""
     return _package(type(model).call) != "keras"
 
 
@@ -45,7 +45,7 @@ def _package(what: Any) -> str:
 
 
 def check_can_be_copied(network: keras.Model) -> None:
-    """Raise RequestError, naming its part, for a network that no copy can be written of."""
+    """Raise RequestError for a network that cannot be copied, naming the part at fault."""
     if found := code_of_its_own(network):
         raise RequestError(
             f"{found} computes in code of its own, of which no copy can be written; build the"
@@ -54,7 +54,7 @@ def check_can_be_copied(network: keras.Model) -> None:
 
 
 def in_float32(network: keras.Model) -> keras.Model:
-    """Copy a network whose layers compute in another precision; return one of float32 itself."""
+    """Copy a network into float32; a network that is in float32 already is returned itself."""
     if all(layer.compute_dtype == "float32" for layer in layers_within(network)):
         return network
     copy = keras.models.clone_model(network, clone_function=_of_float32, recursive=True)
@@ -68,9 +68,9 @@ def _of_float32(layer: keras.Operation) -> keras.Operation:
 
 
 def copied(network: keras.Model, instead: Mapping[int, Sequence[Part]]) -> keras.Model:
-    """Copy a network with its weights, models inside it too.
+    """Copy a network and its weights, nested models included.
 
-    `instead` says by `id(layer)` which parts stand, in order, in the place of a layer.
+    `instead` maps `id(layer)` to the parts that replace this layer, in order.
     """
     weights: list[Part] = []
 
@@ -96,10 +96,9 @@ def copied(network: keras.Model, instead: Mapping[int, Sequence[Part]]) -> keras
 def plain(model: keras.Model) -> keras.Model:
     """Copy a model into Keras's own layers: the same logits (within float32's rounding) and names.
 
-    Our fused batch normalization becomes Keras's, all arithmetic float32; penalties and constraints
-    on weights, which are for training, are left out, and no layer is kept from training. Layers
-    are in inference mode when the copy is exported or called with `training=False`, as those of the
-    original are. Raises RequestError for a network with code of its own, which has no description.
+    Our fused batch normalization becomes Keras's, and all layers compute in float32. Penalties and
+    constraints on weights, which only training needs, are left out, and all layers are trainable.
+    Raises RequestError for a network that has code of its own.
     """
     check_can_be_copied(model)
     inputs = keras.Input(model.input_shape[1:], name="pixels")
@@ -111,7 +110,7 @@ def plain(model: keras.Model) -> keras.Model:
 def _copied(layer: keras.Operation) -> keras.Operation:
     config: dict[str, Any] = layer.get_config()
     if not isinstance(layer, keras.Layer):
-        # Arithmetic on tensors has neither weights nor a precision.
+        # An operation on tensors has neither weights nor a precision.
         return type(layer).from_config(config)
     left_out = ("_regularizer", "_constraint")
     config = {name: None if name.endswith(left_out) else v for name, v in config.items()}

@@ -1,7 +1,7 @@
-"""Batch normalizations that become a part of the layers before them.
+"""Folds batch normalizations into the linear layers before them.
 
-In inference a batch normalization scales and shifts every channel, which the kernel and the bias of
-a linear layer can do as well, with a quarter of the numbers. Source: Jacob et al. 2018,
+In inference a batch normalization scales and shifts every channel, which the kernel and bias of a
+linear layer can do as well, with a quarter of the parameters. Source: Jacob et al. 2018,
 "Quantization and training of neural networks for efficient integer-arithmetic-only inference",
 section 3.2.
 """
@@ -22,14 +22,14 @@ LINEAR = (
     keras.layers.Dense,
 )
 CLOSE, CLOSE_IN_BFLOAT16 = 1e-3, 3e-2
-"""How far the copy may be off, as a share of the largest output."""
+"""How much the copy's outputs may differ, as a share of the largest output."""
 
 
 def folded(network: keras.Model) -> keras.Model:
-    """Copy a network; in the copy, batch normalizations that can be folded do nothing.
+    """Copy a network with batch normalizations folded into the layers before them.
 
-    The others do not come after a linear layer, or not alone. A network whose copy would not be the
-    same function, or of which there can be none, comes back as it is.
+    Those stay that do not follow a linear layer, or share its output with another layer. Returns
+    the network itself if it cannot be copied, or if the copy would not be the same function.
     """
     if code_of_its_own(network):
         return network
@@ -47,7 +47,7 @@ def folded(network: keras.Model) -> keras.Model:
 
 
 def _pairs(network: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
-    """Find linear layers, each with the batch normalization that alone is given what it makes."""
+    """Find linear layers whose output goes to a batch normalization and nowhere else."""
     calls: list[tuple[keras.Layer, list[tf.Tensor], tf.Tensor]] = []
     with record_calls(
         layers_within(network),
@@ -73,7 +73,7 @@ def _pairs(network: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
 
 
 def _nothing_like(normalization: keras.layers.Layer) -> keras.Model:
-    """Return a model for the place of a normalization: no other layer takes all its arguments."""
+    """Return an identity for a normalization; a model, since it takes the same call arguments."""
     nothing = keras.layers.Identity(dtype=normalization.dtype_policy.name)
     return keras.Sequential([nothing], name=normalization.name)
 
@@ -81,7 +81,7 @@ def _nothing_like(normalization: keras.layers.Layer) -> keras.Model:
 def _with_normalization(
     linear: keras.Layer, normalization: keras.layers.BatchNormalization
 ) -> Part:
-    """Return a layer for the two, and its weights."""
+    """Return one layer that replaces the two, and its weights."""
     mean, variance = normalization.moving_mean.numpy(), normalization.moving_variance.numpy()
     scale = 1 / np.sqrt(variance + normalization.epsilon)
     if normalization.scale:

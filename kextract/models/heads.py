@@ -1,8 +1,8 @@
-"""What a classifier's outputs are, decided once for teachers and students, in files and in memory.
+"""What a classifier's outputs are, decided here for teachers and students, in files and in memory.
 
-Where there is a graph, the last operation that changes numbers says it: a softmax, a sigmoid, a
-matrix product. Else it is judged by signs and sums of the outputs for many images of several kinds
-(`made_up_images.of_all_kinds`): four images of noise give nearly the same four rows.
+In a graph, the last operation that changes values decides: a softmax, a sigmoid, a matrix product.
+Otherwise the signs and sums of the outputs decide, for many images of several kinds
+(`made_up_images.of_all_kinds`), because a few images of noise give nearly equal rows.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PER_LABEL = ("sigmoids", "label-logits")
-"""Outputs that say of each label on its own whether an image has it: probabilities, or the logits
-of these. One number alone is that of the second of two classes."""
+"""Outputs of independent labels: their probabilities, or the logits of these. A single output is
+that of the second of two classes."""
 OUTPUTS = ("logits", "probabilities", "log-probabilities", *PER_LABEL)
 """What outputs (n, k) can be."""
 MAX_CLASSES = 100_000
-"""The most classes that a file may say a network tells apart."""
+"""The most classes that a file may declare."""
 
 Producers = Mapping[str, tuple[str, Sequence[str]]]
-"""A graph: by the name of a tensor, the operation that makes it and the names of what it is given.
-Weights and other constants are made by no operation."""
+"""A graph: tensor name to the operation that produces it and the names of its inputs. Weights and
+other constants have no entry."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -38,7 +38,7 @@ _PASSING = _words(
     quantize quantizelinear reshape squeeze stopgradient unsqueeze
     """
 )
-"""What gives numbers on as they are, in whatever shape or precision."""
+"""Operations that only change shape or precision."""
 _LINEAR = _words(
     """
     batchmatmul batchmatmulv2 biasadd conv conv2d dense fullyconnected fusedmatmul gemm linear
@@ -55,36 +55,36 @@ _BY_OPERATION = {
 } | dict.fromkeys(_LINEAR | _RECTIFIED, "logits")
 
 _MOST_CASTS = 20
-"""How many operations that pass a constant on are looked through."""
+"""How many `_PASSING` operations may lie between a constant and its use."""
 _ROUNDING = 1e-3
-"""How far from 1 float32 probabilities of many classes sum."""
+"""How far float32 probabilities of many classes may sum from 1."""
 _PARTS = 1.5
-"""Rows of probabilities that sum to more hold several distributions."""
+"""A row of probabilities with a larger sum holds several distributions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a network's outputs are, and how that was found out."""
+    """What a network's outputs are, and how that is known."""
 
     outputs: str
-    """One of `OUTPUTS`; of a file with integer outputs `labels`."""
-    reason: str = "it was said"
-    """In a few words, to stand after a colon."""
+    """One of `OUTPUTS`, or `labels` for integer outputs."""
+    reason: str = "it was specified"
+    """A few words for a message, after a colon."""
     confident: bool = True
-    """Whether it may be taken without asking."""
+    """Whether it may be used without a warning."""
     taken_off: bool = False
-    """The operation that made them of logits is not in the network any more."""
+    """Whether the softmax or sigmoid that made them from logits was removed from the network."""
     numbers: int = 1
-    """How many there are for an image."""
+    """Outputs per image."""
 
     @property
     def by_label(self) -> bool:
-        """Whether an image may have several of the labels, or none."""
+        """Whether labels are independent: an image may have several of them, or none."""
         return self.numbers > 1 and self.outputs in PER_LABEL
 
     @property
     def given(self) -> str:
-        """What a program that runs it gets: `logits`, `probabilities` or one of `PER_LABEL`."""
+        """What a runtime returns: `logits`, `probabilities` or one of `PER_LABEL`."""
         if self.by_label:
             return self.outputs
         return "probabilities" if self.outputs in ("probabilities", "sigmoids") else "logits"
@@ -107,10 +107,10 @@ def decide(
     operation: str | None = None,
     requested: str | None = None,
 ) -> Head:
-    """Say what outputs (n, ...) are, of a network whose last operation is `operation`.
+    """Decide what outputs (n, ...) are, for a network whose last operation is `operation`.
 
-    `few` are those for a few images; `many` gives those for images of all kinds, and is called only
-    where the operation does not tell. `requested` is what the user says.
+    `few` are the outputs for a few images. `many` returns those for images of all kinds, and is
+    called only where the operation does not decide. `requested` is the user's choice.
     """
     numbers = _rows(few).shape[1]
     if requested is not None:
@@ -124,9 +124,9 @@ def decide(
 
 
 def last_operation(producers: Producers, output: str) -> str | None:
-    """Name the last operation on the way to an output that changes numbers; None where it is lost.
+    """Name the last operation before an output that changes values; None if it cannot be traced.
 
-    Adding a constant to a matrix product is part of it.
+    A constant that is added to a matrix product counts as part of the product.
     """
     seen: set[str] = set()
     while output in producers and output not in seen:
@@ -145,7 +145,7 @@ def last_operation(producers: Producers, output: str) -> str | None:
 
 
 def _is_constant(producers: Producers, tensor: str) -> bool:
-    """Tell whether a tensor is one that nothing makes, whatever its precision and shape."""
+    """Tell whether a tensor is a constant, possibly cast or reshaped."""
     for _ in range(_MOST_CASTS):
         if tensor not in producers:
             return True
@@ -157,14 +157,14 @@ def _is_constant(producers: Producers, tensor: str) -> bool:
 
 
 def plain_name(operation: str) -> str:
-    """Bring `LogSoftmax`, `log_softmax` and `LOG_SOFTMAX` to one form."""
+    """Give `LogSoftmax`, `log_softmax` and `LOG_SOFTMAX` the same name."""
     return operation.replace("_", "").lower()
 
 
 def choose_output(where: object, sizes: Mapping[str, str], requested: str | None) -> str:
-    """Return the name of the output that is meant, of those that there are with their sizes.
+    """Return the name of the requested output, or of the only one, given the sizes of all.
 
-    Raises SeveralOutputsError where it has to be chosen, and for a name that is not there.
+    Raises SeveralOutputsError for an unknown name, and for several outputs with none requested.
     """
     if requested in sizes:
         return str(requested)
@@ -184,7 +184,7 @@ def choose_output(where: object, sizes: Mapping[str, str], requested: str | None
 
 
 def distinct(names: Iterable[str]) -> list[str]:
-    """Give the same names, with a number behind each that was there before."""
+    """Return the names, with a number appended to those that repeat."""
     found: list[str] = []
     for name in names:
         same = sum(1 for other in found if other == name or other.startswith(f"{name}:"))
@@ -193,7 +193,7 @@ def distinct(names: Iterable[str]) -> list[str]:
 
 
 def size_text(axes: Iterable[Any]) -> str:
-    """Write the axes of an output down, the batch left out."""
+    """Format the axes of an output without the batch, such as 8x8x10."""
     sizes = [str(axis) if isinstance(axis, int) and axis > 0 else "?" for axis in axes]
     return "x".join(sizes) or "1"
 

@@ -1,8 +1,8 @@
-"""Which pixels a network of another program takes, found out without any of its images.
+"""Infers the pixel range of an external network, without any of its images.
 
-A network that scales its pixels itself tells what it expects. Else its first batch normalization
-has stored the statistics of what it saw in training: images made up to look like photographs or
-drawings are given to it in each of the usual ranges, and what comes closest is taken.
+A network that scales its pixels itself shows what it expects. Otherwise its first batch
+normalization has stored statistics of its training images: procedural photographs are passed
+through it in each of the usual ranges, and the range whose statistics come closest is chosen.
 """
 
 from collections.abc import Mapping
@@ -20,34 +20,34 @@ from kextract.models.statistics import batch_norm_layers, channels_last, first_c
 Numbers = NDArray[np.float64]
 
 MARGIN = 1.35
-"""By how much the best range has to be better than the next one to be taken without asking."""
+"""How many times closer than the next one the best range must be to be used without a warning."""
 FARTHEST = 2.5
-"""Statistics farther away than this are those of no usual range."""
+"""A distance of statistics above this fits none of the usual ranges."""
 _MOST_IMAGES = 192
 _PIXELS_AT_ONCE = _MOST_IMAGES * 64 * 64
 
 _RARE = "per-image"
-"""Taken only where nothing else is near: most networks take fixed ranges."""
+"""Chosen only if no fixed range is near: most networks take those."""
 
 _USUAL_ENDS = (
     *((0.0, 1.0), (-1.0, 1.0), (-0.5, 0.5)),
-    # Less the mean and over the deviation: photographs, drawings, clothes.
+    # Standardized by mean and std: photographs, drawings, clothes.
     *((-2.1, 2.5), (-0.42, 2.8), (-0.8, 2.0)),
-    # Less the mean of photographs of 0 to 255.
+    # The mean of photographs subtracted from 0 to 255.
     (-124.0, 151.0),
 )
-"""What networks scale black and white to, when they do it themselves."""
+"""To what networks with scaling layers scale black and white."""
 _NEAR = 0.3
 _LEVELS = 0.0, 127.5, 255.0
-"""Of flat images, black, grey and white to some networks and a line of numbers to all."""
+"""Values of flat images: black, grey and white, if the network takes 0 to 255."""
 _ROUNDING = 0.01
-"""What arithmetic of half precision may be off, as a share."""
+"""Relative error of half precision."""
 
 
 def guess_input_range(network: keras.Model, shape: tuple[int, int, int]) -> RangeGuess:
-    """Guess what a network takes that has images of this shape (h, w, c).
+    """Guess the pixel range of a network that takes images (h, w, c).
 
-    Takes less than a second for a small network, as only its first layers are applied.
+    Takes less than a second for a small network, because only its first layers run.
     """
     candidates = {
         name: known for name, known in NAMED.items() if known.channels in (None, shape[2])
@@ -56,9 +56,9 @@ def guess_input_range(network: keras.Model, shape: tuple[int, int, int]) -> Rang
 
 
 def _by_scaling(network: keras.Model, candidates: Mapping[str, Preprocessing]) -> RangeGuess | None:
-    """Go by what a network makes of flat images before its first layer with weights, if anything.
+    """Guess by how a network scales flat images before its first layer with weights, if it does.
 
-    It makes no difference whether a layer, plain arithmetic or a model inside does it.
+    The scaling may be a layer, an operation or a nested model.
     """
     weighted = [
         layer
@@ -72,7 +72,7 @@ def _by_scaling(network: keras.Model, candidates: Mapping[str, Preprocessing]) -
         return None
     layer, given = found
     values = np.asarray(given, np.float64).reshape(len(_LEVELS), -1, given.shape[-1])
-    # The median leaves out what was put around images.
+    # The median ignores padding.
     black, grey, white = np.median(values, axis=1).mean(axis=-1)
     scale = (white - black) / (_LEVELS[2] - _LEVELS[0])
     is_same = abs(scale - 1) < _ROUNDING and abs(black) < _ROUNDING * _LEVELS[2]
@@ -92,7 +92,7 @@ def _by_scaling(network: keras.Model, candidates: Mapping[str, Preprocessing]) -
 
 
 def _distance_to_usual(low: float, high: float) -> float:
-    """Say how far two ends are from the nearest usual ones, in widths of those."""
+    """Return the distance of a range from the nearest usual one, as a share of its width."""
     return min(
         max(abs(low - black), abs(high - white)) / (white - black) for black, white in _USUAL_ENDS
     )
@@ -132,8 +132,8 @@ def _is_untrained(layer: keras.layers.BatchNormalization) -> bool:
 def _distance(layer: keras.layers.BatchNormalization, features: Any) -> float:
     """Compare moments of features (n, ..., c) with those that a layer has stored.
 
-    The mean over channels of how far the logarithms of the variances are apart, and the means in
-    units of the deviations.
+    Returns the mean over channels of the difference of the log variances plus that of the means in
+    units of the std.
     """
     values = np.asarray(features, np.float64).reshape(-1, features.shape[-1])
     mean, variance = values.mean(axis=0), values.var(axis=0)

@@ -1,4 +1,4 @@
-"""Which numbers another program's network takes for black and white; nothing here needs Keras."""
+"""Which pixel values an external network takes for black and white; nothing here needs Keras."""
 
 import math
 import tomllib
@@ -22,35 +22,35 @@ _MAX_FILE_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What is done to pixels before a network sees them, as the values of black and of white."""
+    """How pixels are scaled for a network, given by its values of black and of white."""
 
     low: Channels = -1.0
-    """What the network takes for black."""
+    """The network's value of black."""
     high: Channels = 1.0
-    """What it takes for white; never that of black."""
+    """The network's value of white, different from that of black."""
     reverse: bool = False
-    """Whether it takes channels as blue, green, red; `low` and `high` are in that order then."""
+    """Whether channels are in the order blue, green, red, in `low` and `high` too."""
     per_image: bool = False
-    """Whether each image is standardized by itself, whatever its black and white are."""
+    """Whether each image is standardized by its own mean and std instead."""
 
     @property
     def scale(self) -> Channels:
-        """By what pixels of -1 to 1 are multiplied."""
+        """The factor for pixels of -1 to 1."""
         return self._by_channel(lambda low, high: (high - low) / 2)
 
     @property
     def offset(self) -> Channels:
-        """What is added after that."""
+        """The number that is added after multiplying by `scale`."""
         return self._by_channel(lambda low, high: (high + low) / 2)
 
     @property
     def channels(self) -> int | None:
-        """Of how many channels images have to be; None for any number."""
+        """The number of channels that images must have; None for any."""
         lengths = [len(value) for value in (self.low, self.high) if isinstance(value, tuple)]
         return max(lengths) if lengths else None
 
     def apply(self, images: "NDArray[Any]") -> "NDArray[Any]":
-        """Turn images (..., h, w, c) in [-1, 1] into what the network takes."""
+        """Scale images (..., h, w, c) from [-1, 1] to the network's range."""
         import numpy as np
 
         if self.per_image:
@@ -63,7 +63,7 @@ class Preprocessing:
         return np.asarray(scaled, images.dtype)
 
     def ordered(self, images: "NDArray[Any]") -> "NDArray[Any]":
-        """Put the channels of images (..., c) into the order that the network takes."""
+        """Put the channels of images (..., c) into the network's order."""
         return images[..., ::-1] if self.reverse else images
 
     def check_fits(self, input_shape: tuple[int, int, int]) -> None:
@@ -77,7 +77,7 @@ class Preprocessing:
 
     @property
     def typed(self) -> str:
-        """What follows `--input-range` on a command line, with the sign that separates it."""
+        """The argument of `--input-range`, with the blank or `=` before it."""
         ends = (self.low, self.high)
         plain = not (self.per_image or self.reverse or any(isinstance(e, tuple) for e in ends))
         text = f"{self.low:g},{self.high:g}" if plain else str(self)
@@ -103,14 +103,14 @@ class Preprocessing:
 
 def standardized(
     mean: Sequence[float],
-    deviation: Sequence[float],
+    std: Sequence[float],
     *,
     black: float = 0.0,
     white: float = 1.0,
     reverse: bool = False,
 ) -> Preprocessing:
-    """Pixels from `black` to `white`, less the mean and over the deviation of each channel."""
-    pairs = list(zip(mean, deviation, strict=True))
+    """Standardize pixels of `black` to `white` by the mean and std of each channel."""
+    pairs = list(zip(mean, std, strict=True))
     return Preprocessing(
         tuple((black - middle) / width for middle, width in pairs),
         tuple((white - middle) / width for middle, width in pairs),
@@ -121,16 +121,16 @@ def standardized(
 PIXELS = Preprocessing()
 """What kextract's own networks take."""
 PER_IMAGE = Preprocessing(per_image=True)
-"""Each image less its mean, over its standard deviation, all channels together.
+"""Each image standardized by its own mean and std over all channels.
 
-As `tf.image.per_image_standardization` of pixels of 0 to 255 has it, whose least deviation is
-1/sqrt(N) for images of N numbers: here 1/N is added to the variance. The two, and the 1e-6 or 1e-7
-that others add to the deviation, differ only for images that are all but one colour.
+`tf.image.per_image_standardization` bounds the std of pixels of 0 to 255 below by 1/sqrt(N) for
+images of N values; here 1/N is added to the variance. This, and the 1e-6 or 1e-7 that other
+programs add to the std, differ only for images of nearly one colour.
 """
 
 
 def least_variance(count: int) -> float:
-    """Return what is added to the variance of an image of so many numbers in [-1, 1]."""
+    """Return the addend to the variance of an image of `count` values in [-1, 1]."""
     return 1 / count / 127.5**2
 
 
@@ -143,25 +143,25 @@ NAMED: dict[str, Preprocessing] = {
     "caffe": standardized((103.939, 116.779, 123.68), (1.0,) * 3, white=255.0, reverse=True),
     "per-image": PER_IMAGE,
 }
-"""The usual ones, by name."""
+"""The usual ranges by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class RangeGuess:
-    """Which pixels a network takes, and how that was found out."""
+    """The pixel range of a network, and how it was inferred."""
 
     preprocessing: Preprocessing | None
-    """None where nothing tells."""
+    """None if it cannot be inferred."""
     reason: str
-    """In a few words, to stand after a colon."""
+    """A few words for a message, after a colon."""
     confident: bool
-    """Whether it may be taken without asking."""
+    """Whether it may be used without a warning."""
     rival: Preprocessing | None = None
-    """What fits nearly as well."""
+    """A range that fits nearly as well."""
 
 
 def parse_input_range(text: str) -> Preprocessing:
-    """Read what `--input-range` takes: a name of `NAMED`, `LOW,HIGH`, or the path of a TOML file.
+    """Parse `--input-range`: a name of `NAMED`, `LOW,HIGH`, or the path of a TOML file.
 
     Raises RequestError.
     """
@@ -182,7 +182,10 @@ def parse_input_range(text: str) -> Preprocessing:
 
 
 def _from_file(path: Path) -> Preprocessing:
-    """Read `range`, `mean`, `deviation` and `channels` (rgb or bgr) from a TOML file."""
+    """Read `range`, `mean`, `std` and `channels` (rgb or bgr) from a TOML file.
+
+    `deviation` is the former name of `std`.
+    """
     where = f"{_FLAG} {path}"
     try:
         with path.open("rb") as file:
@@ -191,26 +194,27 @@ def _from_file(path: Path) -> Preprocessing:
         raise RequestError(f"{where}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise RequestError(f"{where}: is not TOML ({' '.join(str(error).split())})") from error
-    unknown = sorted(set(fields) - {"range", "mean", "deviation", "channels"})
+    fields = {"std" if name == "deviation" else name: value for name, value in fields.items()}
+    unknown = sorted(set(fields) - {"range", "mean", "std", "channels"})
     if unknown:
         raise RequestError(
-            f"{where}: '{unknown[0]}' is unknown; known are range, mean, deviation and channels"
+            f"{where}: '{unknown[0]}' is unknown; known are range, mean, std and channels"
         )
     order = fields.get("channels", "rgb")
     if order not in ("rgb", "bgr"):
         raise RequestError(f"{where}: channels must be 'rgb' or 'bgr', found '{order}'")
     black, white = _numbers(fields, "range", [0.0, 1.0], where)
     mean = _numbers(fields, "mean", [0.0], where)
-    deviation = _numbers(fields, "deviation", [1.0], where)
-    longest = max(len(mean), len(deviation))
-    for name, values in (("mean", mean), ("deviation", deviation)):
+    std = _numbers(fields, "std", [1.0], where)
+    longest = max(len(mean), len(std))
+    for name, values in (("mean", mean), ("std", std)):
         if len(values) not in (1, longest):
             raise RequestError(f"{where}: {name} must have one number, or one per channel")
-    if min(deviation) <= 0 or black >= white:
-        raise RequestError(f"{where}: deviations must be positive, and range [LOW, HIGH] rise")
+    if min(std) <= 0 or black >= white:
+        raise RequestError(f"{where}: std must be positive, and range [LOW, HIGH] rise")
     found = standardized(
         mean * (longest // len(mean)),
-        deviation * (longest // len(deviation)),
+        std * (longest // len(std)),
         black=black,
         white=white,
         reverse=order == "bgr",

@@ -1,8 +1,8 @@
-"""Images made up to ask a network about: flat ones, squares, made-up photographs and drawings.
+"""Procedural images to probe a network with: flat ones, squares, photographs and drawings.
 
 Photographs have a power spectrum that falls with the square of the frequency (Field 1987,
-"Relations between the statistics of natural images"), and channels that go together. Drawings have
-few bright shapes on a dark ground, or dark ones on a bright ground.
+"Relations between the statistics of natural images"), and correlated channels. Drawings have few
+bright shapes on a dark ground, or dark ones on a bright ground.
 """
 
 import numpy as np
@@ -15,9 +15,9 @@ FloatImages = npt.NDArray[np.float32]
 _CONTRAST = 0.25
 """Standard deviation of the pixels of photographs, white being 1."""
 _INK = 0.2
-"""Share of a drawing that is drawn on."""
+"""Share of a drawing that is ink."""
 _HUE = 0.35
-"""How much channels differ, in units of what they have in common."""
+"""How much channels differ, as a share of what they have in common."""
 _FIELDS_AT_ONCE = 16
 _PROBES = 64
 _CELLS = (0, 1, 2, 4, 8, 16, 3, 1)
@@ -25,7 +25,7 @@ _CELLS = (0, 1, 2, 4, 8, 16, 3, 1)
 
 
 def of_all_kinds(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    """Return 36 uint8 images (n, h, w, c): black and white, flat ones, squares, made-up others.
+    """Return 36 uint8 images (n, h, w, c): flat ones, squares, photographs and drawings.
 
     They are always the same.
     """
@@ -35,7 +35,7 @@ def of_all_kinds(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
 
 
 def photographs(count: int, shape: tuple[int, int, int], seed: int = 0) -> FloatImages:
-    """Return images (n, h, w, c) in [0, 1], about as bright and as rich as photographs."""
+    """Return images (n, h, w, c) in [0, 1] with the brightness and contrast of photographs."""
     generator = random_generator(Stream.MADE_UP, seed, 0)
     fields = _fields(generator, count, shape)
     bright = generator.normal(0.0, 0.35, (count, 1, 1, 1))
@@ -52,7 +52,7 @@ def drawings(count: int, shape: tuple[int, int, int], seed: int = 0) -> FloatIma
 
 
 def probe_images(input_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    """Make up uint8 images (n, h, w, c), always the same: flat ones, and squares of many sizes."""
+    """Return uint8 images (n, h, w, c), always the same: flat ones, and squares of many sizes."""
     height, width, channels = input_shape
     generator = np.random.default_rng(0)
     probes = np.empty((_PROBES, *input_shape), np.uint8)
@@ -71,7 +71,7 @@ def probe_images(input_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
 def _fields(
     generator: np.random.Generator, count: int, shape: tuple[int, int, int]
 ) -> npt.NDArray[np.float64]:
-    """Return noise (n, h, w, c) of mean 0 and deviation 1 per image, whose amplitude is 1/f."""
+    """Return noise (n, h, w, c) of mean 0 and std 1 per image, with amplitudes of 1/f."""
     height, width, channels = shape
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     frequency = np.hypot(rows, columns)

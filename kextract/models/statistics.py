@@ -1,7 +1,7 @@
-"""The batch normalizations of a teacher, and what they see when it looks at images.
+"""Statistics of the features that a teacher's batch normalizations take.
 
-Methods that draw images out of a teacher compare the statistics of its features with those that its
-batch normalizations have stored (Yin et al. 2020, "Dreaming to distill", section 3.2).
+Methods that synthesize images from a teacher compare the statistics of its features with those that
+its batch normalizations have stored (Yin et al. 2020, "Dreaming to distill", section 3.2).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,18 +12,18 @@ import keras
 import tensorflow as tf
 
 Normalized = tuple[keras.layers.BatchNormalization, tf.Tensor]
-"""A layer, and a tensor that it normalizes: (n, h, w, c), or (n, c) after dense layers."""
+"""A layer, and its input: (n, h, w, c), or (n, c) after dense layers."""
 
 
 def batch_norm_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """List a model's batch normalizations in order, each once, those of models inside it too."""
+    """List the batch normalizations of a model and of nested ones in order, each once."""
     kind = keras.layers.BatchNormalization
     found = {id(layer): layer for layer in layers_within(model) if isinstance(layer, kind)}
     return list(found.values())
 
 
 def layers_within(model: keras.Model) -> Iterator[keras.Layer]:
-    """Yield a model's layers in order, and in the place of a model inside it that model's layers.
+    """Yield a model's layers in order, with nested models replaced by their layers.
 
     A layer that is in several models comes several times.
     """
@@ -37,8 +37,8 @@ def layers_within(model: keras.Model) -> Iterator[keras.Layer]:
 def logits_and_inputs(model: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor, list[Normalized]]:
     """Apply a model in inference mode to images (n, h, w, c); works inside `tf.function` too.
 
-    Returns the logits (n, k) and, in the order of their calls, each batch normalization with the
-    tensor that it normalized, before it did. A layer that is applied twice is there twice.
+    Returns the logits (n, k) and, in the order of the calls, each batch normalization with its
+    input. A layer that is applied twice is listed twice.
     """
     seen: list[Normalized] = []
 
@@ -51,22 +51,22 @@ def logits_and_inputs(model: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor,
 
 
 def channels_last(layer: keras.layers.BatchNormalization, given: tf.Tensor) -> tf.Tensor:
-    """Move the axis that a batch normalization normalizes along to the end."""
+    """Move the channel axis of a batch normalization's input to the end."""
     axis = layer.axis % given.shape.rank
     last = given.shape.rank - 1
     return given if axis == last else keras.ops.moveaxis(given, axis, last)
 
 
 class _Seen(Exception):  # noqa: N818 - it never leaves this module
-    """Thrown where the rest of a network does not matter."""
+    """Raised to skip the rest of a network."""
 
 
 def first_call(
     model: keras.Model, layers: Iterable[keras.Layer], images: Any
 ) -> tuple[Any, tf.Tensor] | None:
-    """Apply a model to images (n, h, w, c), eagerly, as far as the first call of one of the layers.
+    """Apply a model eagerly to images (n, h, w, c), up to the first call of one of the layers.
 
-    Returns that layer and what it was given; None where none of them is called.
+    Returns that layer and its input; None if none of them is called.
     """
     seen: list[tuple[Any, tf.Tensor]] = []
 
@@ -78,7 +78,7 @@ def first_call(
         with record_calls(layers, stop):
             model(images, training=False)
     except Exception:
-        # Keras puts its own exception around ours where models are inside models.
+        # In nested models Keras wraps our exception in its own.
         if not seen:
             raise
     return seen[0] if seen else None
@@ -88,10 +88,10 @@ def first_call(
 def record_calls(
     layers: Iterable[keras.Layer], note: Callable[[Any, tf.Tensor, tf.Tensor], None]
 ) -> Iterator[None]:
-    """Call `note` with the layer, what goes in and what comes out, at every call of a layer.
+    """Within the block, call `note` with layer, input and output at every call of a layer.
 
-    The inputs are not outputs of a functional model where models are inside models, so a second
-    model that returns them cannot be had: a listener stands before each `call` for a while.
+    With nested models the inputs are not reachable as outputs of a second functional model, so each
+    layer's `call` is wrapped for the time of the block.
     """
 
     def listener(layer: keras.Layer) -> Callable[..., tf.Tensor]:
@@ -107,7 +107,7 @@ def record_calls(
     listened = list(layers)
     try:
         for layer in listened:
-            # Not by assignment: Keras would track it as a part of the layer.
+            # Not by assignment, which Keras would track as a part of the layer.
             vars(layer)["call"] = listener(layer)
         yield
     finally:

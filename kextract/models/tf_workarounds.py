@@ -1,7 +1,7 @@
-"""What TensorFlow does slowly or wrongly, done otherwise with the same numbers.
+"""Workarounds for what TensorFlow does slowly or wrongly; the results are the same.
 
-`ReLU` and `Add` are Keras's, with gradients that cost less memory traffic. `safe_to_train` keeps
-clear of two faults of convolutions, which show while a network is trained.
+`ReLU` and `Add` are Keras's, with gradients that cause less memory traffic. `safe_to_train` avoids
+two faults of convolutions in training.
 """
 
 from collections.abc import Callable
@@ -16,20 +16,20 @@ from kextract.graph import compiled
 from kextract.models.statistics import layers_within
 
 NARROW = 16
-"""Channels below which oneDNN's strided 1x1 convolution may write beyond its memory.
+"""Channels below which oneDNN's strided 1x1 convolution may write out of bounds.
 
-Seen to crash TensorFlow 2.20 with 3 to 8 channels and images of 64x64.
+TensorFlow 2.20 crashed with 3 to 8 channels and images of 64x64.
 """
 Convolve = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class ReLU(keras.layers.ReLU):
-    """`keras.layers.ReLU` without a bound; on processors its bfloat16 gradient is of whole numbers.
+    """`keras.layers.ReLU` without a bound, whose bfloat16 gradient on CPUs is computed as int16.
 
-    A positive bfloat16 is a positive int16, so the gradient is the same to the bit.
+    A positive bfloat16 is a positive int16, so the gradient is equal to the bit.
     """
 
-    # So that Keras writes it into a `.keras` file as its own, and anybody's Keras can read it.
+    # So Keras writes it to `.keras` files as its own layer, which any Keras can read.
     __module__ = "keras.layers"
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -38,9 +38,9 @@ class ReLU(keras.layers.ReLU):
 
 
 class Add(keras.layers.Add):
-    """`keras.layers.Add` of two tensors of one shape, which their gradient need not ask for.
+    """`keras.layers.Add` of two tensors of the same shape, whose gradient needs no shapes.
 
-    So TensorFlow lets the convolution before it add the other tensor as it writes.
+    This lets TensorFlow fuse the addition into the convolution before it.
     """
 
     __module__ = "keras.layers"
@@ -68,8 +68,8 @@ def _relu(features: tf.Tensor) -> tuple[tf.Tensor, Any]:
     return positive, gradient
 
 
-# Not inlined, since a caller keeps what it gives: this kernel's loop takes many times as long where
-# TensorFlow lets it write into the memory of what it reads.
+# Not inlined, so that inputs stay alive: this kernel takes many times as long when TensorFlow lets
+# it write into the memory of its input.
 @compiled(reduce_retracing=True, experimental_attributes={"_noinline": True})
 def _whole_gradient(of_positive: tf.Tensor, positive: tf.Tensor) -> tf.Tensor:
     whole = tf.raw_ops.ReluGrad(
@@ -79,12 +79,12 @@ def _whole_gradient(of_positive: tf.Tensor, positive: tf.Tensor) -> tf.Tensor:
 
 
 def safe_to_train(model: keras.Model) -> keras.Model:
-    """Let a model's convolutions be computed otherwise: the same numbers. Returns the model itself.
+    """Replace how a model's convolutions are computed, with equal results; return the model itself.
 
-    Narrow 1x1 convolutions leave pixels out before they convolve, instead of with a stride, which
-    may crash (see `NARROW`). Convolutions that are added up share the gradient of their biases.
-    TensorFlow sums it along with the gradient of one of the kernels, whichever it comes upon first,
-    and in bfloat16 the sums differ, so that a run would not repeat; here only one kernel can be it.
+    Narrow 1x1 convolutions select pixels before they convolve instead of using a stride, which may
+    crash (see `NARROW`). Convolutions whose outputs are added have the same bias gradient, which
+    TensorFlow computes together with the kernel gradient of whichever comes first. In bfloat16 the
+    results differ, so a run would not repeat; here each convolution gets a gradient of its own.
     """
     apart = _Apart()
     for layer in layers_within(model):
@@ -110,7 +110,7 @@ def _convolve_every(
 
 
 class _Apart:
-    """Gives each convolution a gradient of its own, of the same numbers as others'."""
+    """Gives each convolution a gradient tensor of its own, equal to that of the others."""
 
     def __init__(self) -> None:
         self._taken: WeakKeyDictionary[tf.Graph, set[str]] = WeakKeyDictionary()
@@ -126,5 +126,5 @@ class _Apart:
         if gradient.name not in taken:
             taken.add(gradient.name)
             return gradient
-        # Unlike `tf.identity`, this is still there when TensorFlow has optimized the graph.
+        # Unlike `tf.identity`, this survives TensorFlow's graph optimization.
         return tf.ensure_shape(gradient, gradient.shape)

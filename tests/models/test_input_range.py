@@ -56,8 +56,8 @@ def written(tmp_path: Path, text: str) -> str:
     return str(tmp_path / "mine.toml")
 
 
-def test_a_file_gives_mean_and_deviation_of_each_channel(tmp_path: Path) -> None:
-    path = written(tmp_path, "mean = [0.5, 0.4, 0.3]\ndeviation = 0.2")
+def test_a_file_gives_mean_and_std_of_each_channel(tmp_path: Path) -> None:
+    path = written(tmp_path, "mean = [0.5, 0.4, 0.3]\nstd = 0.2")
     found = parse_input_range(path)
     np.testing.assert_allclose(found.apply(BLACK), [[-2.5, -2.0, -1.5]])
     np.testing.assert_allclose(found.apply(WHITE), [[2.5, 3.0, 3.5]])
@@ -70,7 +70,7 @@ def test_a_file_may_be_saved_by_any_editor(encoding: str, tmp_path: Path) -> Non
 
 
 def test_a_file_can_be_of_grey_images_and_another_range(tmp_path: Path) -> None:
-    found = parse_input_range(written(tmp_path, "range = [0, 255]\nmean = 33\ndeviation = 79"))
+    found = parse_input_range(written(tmp_path, "range = [0, 255]\nmean = 33\nstd = 79"))
     assert found.channels is None
     np.testing.assert_allclose(found.apply(np.ones((1, 1))), [[222 / 79]])
 
@@ -88,8 +88,8 @@ def test_a_file_can_ask_for_blue_first(tmp_path: Path) -> None:
         ("mean = ", "is not TOML"),
         ("means = [1]", "'means' is unknown"),
         ("mean = ['a']", "mean must be a number"),
-        ("mean = [1, 2, 3]\ndeviation = [1, 2]", "deviation must have one number, or one per"),
-        ("deviation = 0", "deviations must be positive"),
+        ("mean = [1, 2, 3]\nstd = [1, 2]", "std must have one number, or one per"),
+        ("std = 0", "std must be positive"),
         ("range = [1]", "range must be two numbers"),
         ("range = [1, 0]", "rise"),
         ("mean = [nan]", "mean must be a number"),
