@@ -6,11 +6,7 @@ from kextract.methods.auto import Facts, choose_method, fit_schedule, shift_of_q
 from kextract.runs.invoke import invoke
 
 GREY, FACE, COLOUR = (28, 28, 1), (64, 64, 1), (32, 32, 3)
-EVERY_FACT = [
-    Facts(shape, normalized)
-    for shape in (GREY, FACE, COLOUR, (16, 16, 3))
-    for normalized in (True, False)
-]
+EVERY_FACT = [Facts(GREY, has_batch_norm=True), Facts(COLOUR, True), Facts((16, 16, 3), False)]
 
 
 @pytest.mark.parametrize(
@@ -29,7 +25,6 @@ def test_questions_are_shifted_where_they_are_photographs(
         (Facts(GREY, has_batch_norm=False), "leaves"),
         (Facts(FACE, has_batch_norm=True), "leaves"),
         (Facts(COLOUR, has_batch_norm=True), "leaves"),
-        (Facts(COLOUR, has_batch_norm=False), "leaves"),
     ],
 )
 def test_the_method_follows_from_the_teacher(facts: Facts, method: str) -> None:
@@ -47,8 +42,8 @@ def test_every_choice_is_a_configuration_and_its_reason_one_line(facts: Facts) -
     assert choice.reason and "\n" not in choice.reason and not choice.reason.endswith(".")
 
 
-@pytest.mark.parametrize("seconds", [0.004, 0.031, 0.15, 2.0])
-@pytest.mark.parametrize("minutes", [0.5, 10, 60])
+@pytest.mark.parametrize("seconds", [0.004, 2.0])
+@pytest.mark.parametrize("minutes", [0.5, 60])
 def test_a_schedule_fills_the_minutes_and_does_not_exceed_them(
     seconds: float, minutes: float
 ) -> None:
@@ -70,8 +65,3 @@ def test_minutes_in_which_nothing_fits_are_refused_with_what_would_do(
 ) -> None:
     with pytest.raises(RequestError, match=r"--minutes 1: .* or more"):
         fit_schedule(seconds, 1, other_seconds=other)
-
-
-def test_a_speed_of_nothing_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="seconds_per_update"):
-        fit_schedule(0.0, 1)

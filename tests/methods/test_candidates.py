@@ -62,7 +62,6 @@ def ledger(folder: Path, shape: tuple[int, int, int], *asked: Candidates) -> Led
         (GREY, None, ShapeCandidates),
         ((48, 48, 1), None, LeafCandidates),
         (COLOUR, None, LeafCandidates),
-        (GREY, "leaves", LeafCandidates),
         (COLOUR, "shapes", ShapeCandidates),
     ],
 )
@@ -72,13 +71,6 @@ def test_questions_are_leaves_for_photographs_and_shapes_for_drawings_unless_req
     config = DistillConfig(method="queries", queries=QueryConfig(questions=named))
     with ledger(tmp_path, shape) as empty:
         assert type(make_candidates(config, shape, None, empty)) is kind
-
-
-def test_given_images_are_asked_about_whatever_their_colours(tmp_path: Path) -> None:
-    config = DistillConfig(method="queries")
-    with ledger(tmp_path, COLOUR) as empty:
-        made = make_candidates(config, COLOUR, random_images(5, *COLOUR), empty)
-    assert type(made) is GivenCandidates
 
 
 def test_a_ledger_is_continued_by_what_made_it_whatever_the_seed_of_the_run(tmp_path: Path) -> None:
@@ -91,8 +83,6 @@ def test_a_ledger_is_continued_by_what_made_it_whatever_the_seed_of_the_run(tmp_
     ("asked", "named", "given", "says"),
     [
         ("shapes", "leaves", None, "are shapes, .* pass --questions shapes"),
-        ("leaves", None, 3, "are leaves, .* pass --questions leaves"),
-        ("images", None, None, "are images, .* pass --images with the same images"),
         ("images", None, 4, "are images, .* pass --images with the same images"),
     ],
 )
@@ -158,11 +148,6 @@ def test_half_of_the_crops_hold_a_part_of_another_one() -> None:
     # Rectangles of a quarter to three quarters of each side.
     shares = np.minimum(black, 1 - black)[mixed]
     assert shares.min() >= 1 / 64 and shares.max() <= 0.5
-
-
-def test_given_images_come_as_they_are_while_there_are_enough() -> None:
-    given = random_images(50, *COLOUR)
-    assert set(images(GivenCandidates(given, COLOUR), 40)) < {image.tobytes() for image in given}
 
 
 def test_where_there_are_too_few_each_comes_once_beside_crops() -> None:

@@ -29,11 +29,7 @@ def images_of(model: Any, labels: Any = (0, 1, 2, 0)) -> Any:
     return model(codes(list(labels)), training=True).numpy()
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [(28, 28, 1), (17, 30, 3), (19, 21, 1)],
-    ids=str,
-)
+@pytest.mark.parametrize("shape", [(28, 28, 1), (17, 30, 3)], ids=str)
 def test_images_have_the_shape_that_was_asked_for(shape: tuple[int, int, int]) -> None:
     model = generator(shape)
     assert model.output_shape == (None, *shape)
@@ -54,17 +50,6 @@ def test_bfloat16_is_computed_in_between_codes_and_images_but_variables_are_floa
     assert {str(variable.dtype) for variable in model.variables} == {"float32"}
 
 
-def test_the_seed_decides_the_weights() -> None:
-    first, same, other = (generator(seed=seed).get_weights() for seed in (4, 4, 5))
-    assert [value.tobytes() for value in first] == [value.tobytes() for value in same]
-    assert any((one != another).any() for one, another in zip(first, other, strict=True))
-
-
-def test_the_width_is_that_of_the_last_hidden_layer() -> None:
-    last_kernel = generator(channels=6).layers[-2].get_weights()[0]
-    assert last_kernel.shape == (3, 3, 6, 1)
-
-
 def test_the_same_noise_for_another_class_is_another_image() -> None:
     model = generator()
     first, second = (model(codes([label] * 2), training=False).numpy() for label in (0, 1))
@@ -73,13 +58,6 @@ def test_the_same_noise_for_another_class_is_another_image() -> None:
 
 def test_a_code_ends_with_its_class() -> None:
     np.testing.assert_array_equal(codes([2, 0])[:, LATENT:], [[0, 0, 1], [1, 0, 0]])
-
-
-def test_the_noise_of_a_code_is_normal() -> None:
-    """20,000 draws: mean 0 and std 1, give or take four standard errors."""
-    noise = codes([0] * 4000).numpy()[:, :LATENT]
-    assert abs(noise.mean()) < 4 / 20_000**0.5
-    assert abs(noise.std() - 1) < 4 / 40_000**0.5
 
 
 def test_the_noise_follows_from_the_seed_alone() -> None:
@@ -166,9 +144,6 @@ def test_learning_makes_images_that_are_predicted_as_requested(early_and_late: A
     early, late = early_and_late
     assert early["requested"] < 0.7
     assert late["requested"] > 0.9
-
-
-NO_WEIGHTS = {"class_weight": 0.0, "batch_norm_weight": 0.0}
 
 
 def first_loss(teacher: Any, **options: Any) -> float:
@@ -272,17 +247,6 @@ def parts_of(synthesizer: Synthesizer) -> tuple[list[Any], list[Any]]:
     return values[: len(generator.variables)], values[len(generator.variables) :]
 
 
-def test_a_first_step_moves_every_kernel_as_far_as_adam_does(synthesizer: Synthesizer) -> None:
-    """By the learning rate, whatever the gradient: Kingma & Ba 2015, section 2.1."""
-    before, _ = parts_of(synthesizer)
-    synthesizer.learn(0.0)
-    after, _ = parts_of(synthesizer)
-    moves = [np.abs(new - old).max() for old, new in zip(before, after, strict=True)]
-    # A bias before a normalization changes nothing, so nothing tells it where to go.
-    kernels = [move for move, value in zip(moves, after, strict=True) if value.ndim > 1]
-    assert kernels == pytest.approx([RULES.generator_learning_rate] * len(kernels), rel=1e-2)
-
-
 def test_the_seed_decides_what_is_drawn(teacher: Any) -> None:
     first, same, other = (trained(teacher, 0, seed=seed).draw()[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
@@ -320,21 +284,6 @@ def test_what_was_requested_is_judged_by_the_last_steps_only(
     )
     assert synthesizer.requested() == pytest.approx(np.mean(shares[-RULES.generator_steps :]))
     assert synthesizer.metrics()["requested"] == pytest.approx(np.mean(shares))
-
-
-def test_after_an_epoch_without_a_step_nothing_is_known_of_requests(
-    synthesizer: Synthesizer,
-) -> None:
-    for _ in range(3):
-        synthesizer.learn(0.0)
-    synthesizer.metrics()
-    assert (synthesizer.requested(), synthesizer.metrics()) == (None, {})
-
-
-def test_a_generator_that_is_not_asked_for_classes_is_not_judged_by_them(teacher: Any) -> None:
-    synthesizer = trained(teacher, 3, class_weight=0.0)
-    assert synthesizer.requested() is None
-    assert "requested" not in synthesizer.metrics()
 
 
 def test_after_a_restart_the_optimizer_begins_anew_at_the_same_rate(

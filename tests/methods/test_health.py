@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kextract.methods.health import Health, diversity, entropy, is_collapsed
+from kextract.methods.health import Health, diversity, is_collapsed
 from kextract.models.batch_norm import BatchNormalization
 
 SIDE = 4
@@ -59,13 +59,6 @@ def test_class_shares_are_those_of_the_predictions(health: Health) -> None:
     assert shares == pytest.approx([5 / 6, 0.0, 1 / 6])
 
 
-def test_diversity_is_that_within_the_predicted_classes(health: Health) -> None:
-    """Five images of class 0; the one of class 2 is alone."""
-    expected = (np.array(LEVELS)[[0, 1, 2, 3, 5]] / 127.5).std()
-    found = health.of(shades(*LEVELS), 0)["diversity"]
-    assert found == pytest.approx(expected, rel=1e-5)
-
-
 def test_the_images_that_are_measured_are_drawn_from_all_over_the_bank(health: Health) -> None:
     """Half of 500, give or take four standard deviations of 11."""
     bright_then_dark = shades(*[255] * 1000, *[0] * 1000)
@@ -81,15 +74,6 @@ def test_the_teacher_is_asked_in_inference_mode_and_stays_as_it_is() -> None:
     among_others = Health(model).of(shades(*[200] * 9), 0)
     assert alone["entropy"] == pytest.approx(among_others["entropy"])
     assert [value.tobytes() for value in model.get_weights()] == before
-
-
-@pytest.mark.parametrize(
-    ("shares", "expected"), [([0.25] * 4, 1.0), ([1.0, 0.0], 0.0), ([0.5, 0.5, 0.0, 0.0], 0.5)]
-)
-def test_entropy_is_1_for_even_shares_and_0_for_one_class(
-    shares: list[float], expected: float
-) -> None:
-    assert entropy(shares) == pytest.approx(expected)
 
 
 def images_of(*levels: float) -> Any:

@@ -82,12 +82,6 @@ def test_a_missing_class_gets_the_images_with_its_highest_probabilities() -> Non
     assert {3, 7} <= set(class_balanced(np.random.default_rng(0), probabilities, 3))
 
 
-@pytest.mark.parametrize("count", [1, 7, 10])
-def test_as_many_are_chosen_as_asked_for_whatever_the_predictions(count: int) -> None:
-    places = class_balanced(np.random.default_rng(0), predicted(*[1] * 10), count)
-    assert len(set(places)) == count
-
-
 def test_the_search_stays_near_the_crops_that_came_nearest_to_the_missing_class() -> None:
     parameters = np.full((3 * NEAREST, CROP_PARAMETERS), 0.9)
     parameters[:NEAREST] = 0.3

@@ -58,11 +58,6 @@ def test_what_a_normal_distribution_has_beyond_a_border_lies_on_it(
     assert abs((pixels == border).mean() - beyond) < spread(beyond)
 
 
-def test_between_the_borders_noise_is_normal(pixels: Any) -> None:
-    between = 1 - erfc(0.5 / sqrt(2))
-    assert abs((np.abs(pixels) < 0.5).mean() - between) < spread(between)
-
-
 def batch(seed: int, epoch: int, step: int) -> Any:
     noise = RandomNoise(linear_context(replace(CONFIG, batch_size=40, seed=seed)))
     noise.refresh(epoch, step)
@@ -100,11 +95,6 @@ def test_batches_do_not_depend_on_how_many_are_crafted_at_once() -> None:
     one_by_one = drawn(adversarial(), epochs=2)
     together = drawn(adversarial(together=4), epochs=2)
     np.testing.assert_allclose(together, one_by_one, rtol=1e-5, atol=1e-6)
-
-
-def test_without_a_shared_counter_every_batch_begins_with_adam_s_first_step() -> None:
-    moves = np.abs(drawn(adversarial(noise_iterations=1, together=2)) - beginnings())
-    np.testing.assert_allclose(moves, first_move(0.01, 0), rtol=1e-3)
 
 
 def test_the_article_s_counter_counts_the_steps_of_all_batches_before() -> None:
@@ -197,21 +187,6 @@ def craft_by_keras(classifier: Any, rules: CraftingRules, noise: Any, classes: A
     return pixels.numpy(), taken
 
 
-def craft_by_hand(
-    classifier: Any, rules: CraftingRules, noise: Any, classes: Any, steps_before: int
-) -> Any:
-    """One batch by Adam as published, its step count continued from before, in float64."""
-    pixels = noise.numpy().astype(np.float64)
-    mean, square = np.zeros_like(pixels), np.zeros_like(pixels)
-    for taken in range(1, rules.iterations + 1):
-        _, slope = value_and_slope(classifier, rules, pixels, classes)
-        mean, square = 0.9 * mean + 0.1 * slope, 0.999 * square + 0.001 * slope.astype(float) ** 2
-        time = steps_before + taken
-        rate = rules.learning_rate * np.sqrt(1 - 0.999**time) / (1 - 0.9**time)
-        pixels -= rate * mean / (np.sqrt(square) + 1e-7)
-    return pixels
-
-
 @pytest.mark.parametrize(
     ("rules", "stops"), [(replace(CORRECTED, tolerance=0.034), True), (ARTICLE, False)]
 )
@@ -224,29 +199,12 @@ def test_crafting_is_keras_s_adam_on_the_pixels(rules: CraftingRules, stops: boo
     np.testing.assert_allclose(crafted.numpy(), expected, atol=1e-4)
 
 
-def test_a_step_count_continues_from_before_with_moments_at_zero() -> None:
-    classifier, (noise, classes) = teacher(), start(1)
-    expected = craft_by_hand(classifier, CORRECTED, noise, classes, steps_before=7)
-    crafted, *_ = Crafter(classifier, CORRECTED, SIZE)(noise, classes, tf.constant(7))
-    np.testing.assert_allclose(crafted.numpy(), expected, atol=2e-4)
-
-
 @pytest.fixture(scope="module")
 def crafted() -> Any:
     """Three batches crafted together: classifier, crafter, start and result."""
     classifier, (noise, classes) = teacher(), start(3)
     craft = Crafter(classifier, replace(CORRECTED, tolerance=0.034), SIZE)
     return classifier, craft, noise, classes, craft(noise, classes, ZERO)
-
-
-def test_batches_crafted_together_come_out_as_one_by_one(crafted: Any) -> None:
-    _, craft, noise, classes, together = crafted
-    alone = [
-        craft(noise[first : first + SIZE], classes[first : first + SIZE], ZERO)
-        for first in (0, SIZE, 2 * SIZE)
-    ]
-    for found, parts in zip(together, zip(*alone, strict=True), strict=True):
-        np.testing.assert_allclose(found.numpy(), np.concatenate(parts), atol=1e-4)
 
 
 def test_noise_is_the_same_to_the_bit_in_however_many_pieces(crafted: Any) -> None:

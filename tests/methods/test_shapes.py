@@ -10,7 +10,7 @@ from kextract.methods.base import MethodContext
 from kextract.methods.shapes import draw_shapes, drawn_at_once, most_confident
 from kextract.records import Progress
 from tests.methods.examples import made
-from tests.training.examples import SHAPE, tiny_network
+from tests.training.examples import SHAPE
 
 
 def drawn(*shape: int, seed: int = 0) -> Any:
@@ -56,17 +56,6 @@ def test_the_most_confident_of_every_class_are_chosen() -> None:
 def test_a_class_that_is_never_predicted_is_filled_up_with_others() -> None:
     places = most_confident(tf.constant([[3.0, 0], [2, 0], [1, 0]]), 3).numpy()
     assert len(places) == 3 and set(places) <= {0, 1, 2}
-
-
-@pytest.mark.slow
-def test_chosen_shapes_are_predicted_with_more_confidence() -> None:
-    teacher, confidences = tiny_network(1), []
-    for candidates in (1, 8):
-        method = made(teacher, method="shapes", candidates=candidates, batch_size=200)
-        list(method.refresh(1, 0))
-        logits = teacher(method.batch().images, training=False)
-        confidences.append(tf.nn.softmax(logits).numpy().max(axis=-1).mean())
-    assert confidences[1] > confidences[0]
 
 
 def test_a_pool_is_drawn_anew_every_500_updates_and_does_not_depend_on_the_one_before() -> None:
