@@ -1,4 +1,3 @@
-import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 
 from kextract.errors import CheckpointError, NonFiniteError, RequestError, StorageError
-from kextract.hdf5.weights import tensors_of
 from kextract.storage import load_weights, model_sha256, read_info, write_checkpoint
 from tests.storage.examples import INFO, info, small_model
 
@@ -44,55 +42,12 @@ def test_what_was_written_is_read_back(path: Path) -> None:
     assert given == INFO
 
 
-def test_versions_date_and_hash_are_filled_in(path: Path) -> None:
-    model = small_model()
-    written = write_checkpoint(path, model, INFO)
-    assert written.keras_version == keras.__version__
-    assert written.schema == 1
-    assert written.created.endswith("+00:00")
-    assert written.sha256 == model_sha256(model)
-
-
-def test_a_checkpoint_without_history_test_or_teacher_is_read_back(path: Path) -> None:
-    bare = info(kind="teacher", history=(), test={}, teacher=None, teacher_sha256=None, config={})
-    written = write_checkpoint(path, small_model(), bare)
-    again = read_info(path)
-    assert again == written
-    assert again is not None
-    assert (again.history, again.teacher, dict(again.test)) == ((), None, {})
-
-
 def test_text_that_would_play_tricks_on_a_terminal_is_escaped(path: Path) -> None:
     write_checkpoint(path, small_model(), info(dataset="a\x1b[2Jb\n", config={"x": "\udc80"}))
     again = read_info(path)
     assert again is not None
     assert again.dataset == "a\\x1b[2Jb\\n"
     assert again.config == {"x": "\\udc80"}
-
-
-def test_a_model_is_filled_with_the_tensors_of_the_file(path: Path) -> None:
-    written = write_checkpoint(path, small_model(seed=1), INFO)
-    model = small_model(seed=2)
-    assert load_weights(path, model) == written.sha256
-    np.testing.assert_array_equal(
-        model.get_layer("dense").kernel.numpy(), small_model(seed=1).get_layer("dense").kernel
-    )
-
-
-def test_keras_itself_opens_a_checkpoint(path: Path) -> None:
-    written = write_checkpoint(path, small_model(seed=1), INFO)
-    model = small_model(seed=2)
-    model.load_weights(path)
-    assert model_sha256(model) == written.sha256
-
-
-def test_weights_of_plain_keras_are_read_and_say_nothing_about_themselves(path: Path) -> None:
-    with h5py.File(path, "w") as file:
-        for place, value in tensors_of(small_model(seed=1)).items():
-            file[place] = value
-    model = small_model(seed=2)
-    assert read_info(path) is None
-    assert load_weights(path, model) == model_sha256(small_model(seed=1))
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -104,15 +59,6 @@ def test_what_keras_saves_is_read_and_its_optimizer_is_ignored(path: Path) -> No
     with h5py.File(path) as file:
         assert "optimizer" in file
     assert load_weights(path, small_model(seed=2)) == model_sha256(model)
-
-
-def test_the_optimizer_of_a_compiled_model_is_not_written(path: Path) -> None:
-    model = small_model()
-    model.compile("adam", "mse")
-    model.optimizer.build(model.trainable_variables)
-    write_checkpoint(path, model, INFO)
-    with h5py.File(path) as file:
-        assert sorted(file) == ["kextract", "layers"]
 
 
 def test_an_existing_file_is_kept_unless_overwriting(path: Path) -> None:
@@ -149,7 +95,7 @@ def test_a_description_that_could_not_be_read_is_not_written(
     assert not list(path.parent.iterdir())
 
 
-@pytest.mark.parametrize("limit", [0, 1_000, 9_000])
+@pytest.mark.parametrize("limit", [0, 9_000])
 def test_a_full_disk_keeps_the_old_file_and_leaves_no_other(path: Path, limit: int) -> None:
     old = write_checkpoint(path, small_model(seed=1), INFO)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -166,21 +112,6 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_no_other(path: Path, limit: i
     # HDF5 that met a full disk used to crash the process when it was used again.
     write_checkpoint(path.with_name("next.weights.h5"), small_model(), INFO)
     path.with_name("next.weights.h5").unlink()
-    assert [p.name for p in path.parent.iterdir()] == [path.name]
-
-
-def test_ctrl_c_while_writing_keeps_the_old_file(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = write_checkpoint(path, small_model(), INFO)
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("kextract.storage.checkpoint.write_metadata", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_checkpoint(path, small_model(seed=2), INFO, overwrite=True)
-    assert read_info(path) == old
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
@@ -214,22 +145,7 @@ def test_changed_tensors_do_not_match_the_hash(path: Path) -> None:
         load_weights(path, small_model())
 
 
-def test_a_hash_in_a_file_of_others_is_checked_too(path: Path) -> None:
-    with h5py.File(path, "w") as file:
-        for place, value in tensors_of(small_model()).items():
-            file[place] = value
-        file.attrs["sha256"] = np.bytes_(b"0" * 64)
-    with pytest.raises(CheckpointError, match="do not match the 'sha256'"):
-        load_weights(path, small_model())
-
-
 def test_a_hdf5_file_without_weights_is_refused(path: Path) -> None:
     h5py.File(path, "w").close()
     with pytest.raises(CheckpointError, match="holds no weights"):
-        read_info(path)
-
-
-def test_a_pipe_is_refused_without_waiting_for_a_writer(path: Path) -> None:
-    os.mkfifo(path)
-    with pytest.raises(CheckpointError, match="not a regular file"):
         read_info(path)

@@ -1,4 +1,6 @@
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,9 @@ import pytest
 from kextract import __version__
 from kextract.errors import CheckpointError
 from kextract.records import EpochRecord
-from kextract.storage import info as stored
 from kextract.storage import read_info, write_checkpoint
-from tests.storage.examples import INFO, info, small_model
+from kextract.storage.info import check_info, write_metadata
+from tests.storage.examples import HISTORY, INFO, info, small_model
 
 
 @pytest.fixture
@@ -67,19 +69,8 @@ def test_a_newer_format_says_who_wrote_it_and_what_to_do(path: Path) -> None:
     refuses(path, r"written by kextract 9\.1\.0 in format 2.*update kextract", change)
 
 
-def test_an_older_format_is_still_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "SCHEMA", 2)
-    read = read_info(path)
-    assert read is not None
-    assert read.schema == 1
-
-
 def test_a_missing_mark_is_not_taken_for_a_file_of_others(path: Path) -> None:
     refuses(path, "'kextract_schema' is missing", lambda file: file.attrs.pop("kextract_schema"))
-
-
-def test_a_missing_hash_is_refused(path: Path) -> None:
-    refuses(path, "'sha256' is missing", lambda file: file.attrs.pop("sha256"))
 
 
 @pytest.mark.parametrize("name", ["model", "seed", "teacher"])
@@ -95,45 +86,68 @@ def test_a_configuration_that_is_no_json_is_refused(path: Path, data: bytes) -> 
     refuses(path, "kextract/config", lambda file: put(file, "kextract/config", np.bytes_(data)))
 
 
-def test_text_of_variable_length_is_refused(path: Path) -> None:
-    refuses(path, "not a fixed-length string", lambda file: file.attrs.__setitem__("model", "x"))
+FILLED = {"created": "2026-01-02T03:04:05+00:00", "sha256": "0" * 64, "kextract_version": "0.1"}
 
 
-def test_an_unknown_attribute_does_no_harm(path: Path) -> None:
-    before = read_info(path)
-    with h5py.File(path, "r+") as file:
-        file.attrs["note"] = "mine"
-    assert read_info(path) == before
+def row(**changes: Any) -> dict[str, Any]:
+    return {"history": (replace(HISTORY[1], **changes),)}
 
 
-def rehash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make any facts match their hash, as an attacker would."""
-    monkeypatch.setattr(stored, "_digest", lambda _: "same")
+def test_a_complete_description_is_accepted() -> None:
+    check_info(info(**FILLED))
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("field", "changes"),
     [
-        ("config", b"[]", "not a JSON object"),
-        ("class_names", b'["a","b",1]', "class_names"),
-        ("class_names", b'["a","b","c\\u001b[2J"]', "control characters"),
-        ("test", b'{"loss":"low"}', "'test/loss'"),
-        ("test", b'{"loss":true}', "'test/loss'"),
-        ("history/loss", np.array([1.0, -1.0]), "history/loss"),
-        ("history/accuracy", np.array([1.0, 2.0]), "history/accuracy"),
-        ("history/epoch", np.array([1, 1]), "history/epoch"),
-        ("history/loss", np.zeros(3), "shape"),
-        ("history/loss", np.zeros(2, "float32"), "not of type float64"),
-        ("history/details", np.zeros((2, 3)), "shape"),
+        ("kind", {"kind": "pupil"}),
+        ("pooling", {"pooling": "max"}),
+        ("precision", {"precision": "int8"}),
+        ("model", {"model": ""}),
+        ("input_shape", {"input_shape": (8, 0, 1)}),
+        ("classes", {"classes": 0}),
+        ("class_names", {"class_names": ("one",)}),
+        ("class_names", {"class_names": (1, 2, 3)}),
+        ("seed", {"seed": -1}),
+        ("seed", {"seed": 2**63}),
+        ("sha256", {"sha256": "abc"}),
+        ("teacher_sha256", {"teacher_sha256": "A" * 64}),
+        ("created", {"created": "2026-01-02T03:04:05"}),
+        ("created", {"created": "2026-01-02T03:04:05+02:00"}),
+        ("test", {"test": {"loss": "low"}}),
+        ("history/loss", row(loss=-0.5)),
+        ("history/accuracy", row(accuracy=1.5)),
+        ("history/kl", row(kl=-0.5)),
+        ("history/seconds", row(seconds=-1.0)),
+        ("history/epoch", row(epoch=-1)),
+        ("history/details", row(details={"confidence": math.inf})),
+        ("history/epoch", {"history": (HISTORY[1], HISTORY[1])}),
+    ],
+)
+def test_a_wrong_field_is_named(field: str, changes: dict[str, Any]) -> None:
+    place = field.replace("history/", r"history/(\d/)?")
+    with pytest.raises(ValueError, match=f"'{place}['/]"):
+        check_info(info(**(FILLED | changes)))
+
+
+def test_a_divergence_that_rounding_made_negative_is_accepted() -> None:
+    check_info(info(**FILLED, history=(EpochRecord(epoch=0, loss=0.0, accuracy=1.0, kl=-1e-7),)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"config": []}, "'config'"),
+        ({"class_names": ("a", "b", 1)}, "class_names"),
+        ({"class_names": ("a", "b", "c\x1b[2J")}, "control characters"),
+        ({"test": {"loss": True}}, "'test/loss'"),
+        (row(loss=-1.0), "history/loss"),
     ],
 )
 def test_facts_are_checked_though_their_hash_is_right(
-    path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: Any, message: str
+    tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    rehash(monkeypatch)
-
-    def change(file: Any) -> None:
-        put(file, f"kextract/{name}", np.bytes_(value) if isinstance(value, bytes) else value)
-        file.attrs["metadata_sha256"] = np.bytes_(b"same")
-
-    refuses(path, message, change)
+    with h5py.File(tmp_path / "x.weights.h5", "w") as file:
+        file["layers/dense/vars/0"] = np.zeros(3, "<f4")
+        write_metadata(file, info(**{**FILLED, "schema": 1, **changes}))
+    refuses(tmp_path / "x.weights.h5", message, lambda file: None)

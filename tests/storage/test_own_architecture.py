@@ -64,8 +64,3 @@ def test_one_that_does_not_describe_it_is_refused(path: Path) -> None:
     described_as(path, None)
     with pytest.raises(CheckpointError, match="too old to say what its network is like"):
         load_model(path, info(path), precision="float32")
-
-
-def test_a_network_of_the_registry_is_not_described(path: Path) -> None:
-    write_checkpoint(path, tiny_network(), replace(OWN, model="lenet5"))
-    assert info(path).architecture is None

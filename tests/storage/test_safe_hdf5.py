@@ -154,17 +154,6 @@ def test_a_file_of_another_kind_is_refused(path: Path, content: bytes) -> None:
         read(path)
 
 
-def test_an_empty_a_missing_and_a_folder_are_refused(path: Path, tmp_path: Path) -> None:
-    path.touch()
-    for place, message in [
-        (path, "is empty"),
-        (tmp_path / "gone", "no such file"),
-        (tmp_path, "not a regular file"),
-    ]:
-        with pytest.raises(CheckpointError, match=message):
-            read(place)
-
-
 def test_a_truncated_file_is_refused(path: Path) -> None:
     make(path, lambda file: file.create_dataset("a/x", data=VALUE))
     path.write_bytes(path.read_bytes()[:-1])
@@ -179,9 +168,7 @@ def test_a_file_that_is_too_large_is_not_even_opened(path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize(
-    "error", [OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError]
-)
+@pytest.mark.parametrize("error", [OSError, KeyError, OverflowError, MemoryError])
 def test_whatever_h5py_raises_becomes_one_line(path: Path, error: type[Exception]) -> None:
     make(path, lambda file: file.create_dataset("a/x", data=VALUE))
     with pytest.raises(CheckpointError) as caught, open_checked(path):
