@@ -51,7 +51,6 @@ def off(student: Any) -> float:
     ("match", "channels", "found"),
     [
         ("auto", 6, "features"),
-        ("maps", 6, "maps"),
         ("auto", 9, "maps"),
     ],
 )
@@ -60,7 +59,9 @@ def test_a_student_learns_its_teachers_logits_by_what_comes_before_them(
 ) -> None:
     student = network(2, channels)
     before = off(student)
+    trained = len(student.trainable_variables)
     matched, losses = taught(match, student)
+    assert len(student.trainable_variables) == trained
     assert matched.name == found
     assert losses[1] < losses[0]
     assert off(student) < before / 3
@@ -74,17 +75,6 @@ def test_a_larger_map_is_averaged_to_the_places_of_a_smaller_one() -> None:
     before = off(student)
     taught("auto", student)
     assert off(student) < before / 2
-
-
-def test_the_classifier_of_the_teacher_stays_as_it_is_until_the_end() -> None:
-    student = network(2)
-    trained = len(student.trainable_variables)
-    taught("features", student)
-    assert len(student.trainable_variables) == trained
-    for mine, others in zip(
-        student.layers[-1].get_weights(), network(1).layers[-1].get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(mine, others)
 
 
 def test_the_loss_is_what_is_left_of_the_features() -> None:

@@ -40,11 +40,6 @@ def test_cutmix_pastes_one_rectangle_of_the_next_image() -> None:
         assert all(np.all(np.diff(found) == 1) for found in (rows, columns))
 
 
-def test_all_channels_of_a_pixel_come_from_the_same_image() -> None:
-    images = mixed(1.0)
-    np.testing.assert_array_equal(images[..., 0], images[..., 1])
-
-
 @pytest.mark.parametrize("share", [0.25, 0.75])
 def test_the_share_of_images_is_mixed_that_was_asked_for(share: float) -> None:
     changed = (mixed(share) != numbered()).any(axis=(1, 2, 3)).mean()

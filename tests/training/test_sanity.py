@@ -9,10 +9,9 @@ from kextract.datasets.images import Images
 from kextract.errors import CheckpointError
 from kextract.models.batch_norm import frozen
 from kextract.models.build import build_model
-from kextract.models.made_up_images import probe_images
 from kextract.storage import read_info
 from kextract.storage.checkpoint import load_model
-from kextract.training.sanity import diagnose_teacher
+from kextract.training.sanity import check_tells_apart, diagnose_teacher, information
 
 ROOT = Path(__file__).parents[2]
 PATH = Path("teacher.weights.h5")
@@ -34,13 +33,7 @@ def lenet(change: Any = None, layer: str = "logits") -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "recipe"),
-    [
-        ("strokes-resnet11", "corrected"),
-        ("mnist-resnet11", "article"),
-        pytest.param("strokes-resnet11", "article", marks=pytest.mark.slow),
-        pytest.param("mnist-resnet11", "corrected", marks=pytest.mark.slow),
-    ],
+    ("name", "recipe"), [("strokes-resnet11", "corrected"), ("mnist-resnet11", "article")]
 )
 def test_a_trained_teacher_is_not_doubted(name: str, recipe: str) -> None:
     """Although it gives the same class to all plain noise."""
@@ -51,14 +44,9 @@ def test_a_trained_teacher_is_not_doubted(name: str, recipe: str) -> None:
     assert doubt(model, info.input_shape, recipe) is None
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
-@pytest.mark.parametrize("name", ["lenet5", "lenet5-half", "resnet11", "wrn-16-1"])
-def test_an_untrained_network_is_not_called_dead(name: str, seed: int) -> None:
-    assert doubt(build_model(name, SHAPE, 10, seed=seed)) is None
-
-
-def test_a_thousand_classes_are_not_called_dead() -> None:
-    assert doubt(build_model("lenet5", SHAPE, 1000, precision="bfloat16")) is None
+@pytest.mark.parametrize(("name", "classes"), [("lenet5", 1000), ("resnet11", 10)])
+def test_an_untrained_network_is_not_called_dead(name: str, classes: int) -> None:
+    assert doubt(build_model(name, SHAPE, classes)) is None
 
 
 DEAD = {
@@ -75,7 +63,7 @@ def test_a_teacher_that_says_the_same_of_everything_is_called_dead(how: str) -> 
     assert "same answer to every image" in (doubt(lenet(change, layer)) or "")
 
 
-@pytest.mark.parametrize("weight", [1e38, 1e30])
+@pytest.mark.parametrize("weight", [1e38])
 def test_answers_that_overflow_are_refused_with_the_file(weight: float) -> None:
     def huge(kernel: Any, bias: Any) -> list[Any]:
         return [np.full_like(kernel, weight), bias]
@@ -98,10 +86,6 @@ LABELS = np.arange(400) % CLASSES
 
 def test_one_class_for_all_images_is_said_with_their_number() -> None:
     assert "same class to all 400 validation images" in (by_images(LABELS * 0, LABELS) or "")
-
-
-def test_one_class_is_right_where_there_is_only_one() -> None:
-    assert by_images(np.full(50, 2), np.full(50, 2)) is None
 
 
 def test_an_accuracy_near_chance_is_said_with_both_figures() -> None:
@@ -127,14 +111,6 @@ def test_answers_on_the_images_that_are_no_numbers_are_refused() -> None:
         diagnose_teacher(frozen(lenet(), batch_statistics=False), PATH, SHAPE, images, logits)
 
 
-@pytest.mark.parametrize("shape", [(16, 16, 1), (17, 40, 3)])
-def test_the_probes_are_many_and_always_the_same(shape: tuple[int, int, int]) -> None:
-    probes = probe_images(shape)
-    assert (probes.dtype.name, probes.shape[1:]) == ("uint8", shape)
-    assert len({probe.tobytes() for probe in probes}) == len(probes)
-    np.testing.assert_array_equal(probes, probe_images(shape))
-
-
 def test_they_are_looked_at_a_few_at_a_time() -> None:
     """Large images would not fit into memory all at once, with what a network makes of them."""
     sizes = []
@@ -145,3 +121,34 @@ def test_they_are_looked_at_a_few_at_a_time() -> None:
 
     assert diagnose_teacher(teacher, PATH, SHAPE, None, None) is None
     assert max(sizes) <= 16
+
+
+def test_information_is_that_of_classes_that_are_sure_and_even() -> None:
+    assert information(np.eye(4) * 100) == pytest.approx(np.log(4))
+
+
+def test_the_same_answer_to_all_tells_nothing() -> None:
+    assert information(np.tile([0.3, 2.0, -1.0], (5, 1))) == pytest.approx(0, abs=1e-12)
+
+
+def of_brightness(strength: float) -> Any:
+    """A classifier that tells dark from bright images, more or less surely."""
+
+    def answer(images: tf.Tensor) -> tf.Tensor:
+        brightness = strength * tf.reduce_mean(images, axis=(1, 2, 3))
+        return tf.stack([brightness, -brightness], axis=1)
+
+    return answer
+
+
+def test_one_that_hardly_moves_is_refused_with_what_to_try() -> None:
+    with pytest.raises(CheckpointError) as caught:
+        check_tells_apart(of_brightness(0.02), PATH, (16, 16, 3), "-1..1")
+    line = str(caught.value)
+    assert "'teacher.weights.h5': takes all images for nearly the same (confidence 0.50)" in line
+    assert line.endswith("try --input-range with 0..255, 0..1, imagenet, caffe, per-image")
+
+
+def test_names_for_coloured_images_are_not_proposed_for_grey_ones() -> None:
+    with pytest.raises(CheckpointError, match=r"with 0\.\.255, -1\.\.1, per-image$"):
+        check_tells_apart(of_brightness(0.02), PATH, (16, 16, 1), "0..1")

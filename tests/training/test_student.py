@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kextract.config import RECIPES, DistillConfig
+from kextract.config import DistillConfig
 from kextract.datasets.images import Images, scale
 from kextract.errors import NonFiniteError
 from kextract.methods.base import MethodContext
 from kextract.methods.making import make_method
 from kextract.models.batch_norm import frozen
 from kextract.records import EpochRecord, Event, Progress
-from kextract.training.evaluation import Predictor, score
+from kextract.training.evaluation import Predictor
 from kextract.training.student import distill
 from tests.training.examples import (
     SMALL_INVERSION,
@@ -85,21 +85,20 @@ taught = cache(teach)
 
 
 @pytest.mark.parametrize(("method", "recipe"), EVERY_WAY)
-def test_the_teacher_comes_out_as_it_went_in_to_the_bit(method: str, recipe: str) -> None:
+def test_all_of_the_student_changes_and_none_of_the_teacher(method: str, recipe: str) -> None:
     run = taught(method, recipe)
     assert run.teacher_after == run.teacher_before
+    assert not set(run.student_before) & set(run.student_after), "every variable has learned"
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_known_logits_teach_as_a_teacher_that_is_asked_does(recipe: str) -> None:
+def test_known_logits_teach_as_a_teacher_that_is_asked_does() -> None:
     images = easy_images(6)
     asked, told = tiny_network(STUDENT_SEED), tiny_network(STUDENT_SEED)
     teacher = tiny_network(TEACHER_SEED)
     classifier = frozen(teacher, batch_statistics=False)
-    config = replace(CONFIG, recipe=recipe)
-    list(distill(classifier, asked, Album(scale(images.x)), config, None, None))
+    list(distill(classifier, asked, Album(scale(images.x)), CONFIG, None, None))
     known = Album(scale(images.x), classifier(tf.constant(scale(images.x))))
-    list(distill(None, told, known, config, None, None))
+    list(distill(None, told, known, CONFIG, None, None))
     for one, other in zip(asked.get_weights(), told.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
@@ -107,25 +106,6 @@ def test_known_logits_teach_as_a_teacher_that_is_asked_does(recipe: str) -> None
 @pytest.mark.parametrize(("method", "recipe"), EVERY_WAY)
 def test_the_same_seed_teaches_the_same_way_to_the_bit(method: str, recipe: str) -> None:
     assert taught(method, recipe) == teach(method, recipe)
-
-
-@pytest.mark.parametrize(
-    "method",
-    [
-        pytest.param(name, marks=() if name in ("random", "real") else pytest.mark.slow)
-        for name in dict.fromkeys(name for name, _ in WAYS)
-    ],
-)
-def test_another_seed_makes_other_images(method: str) -> None:
-    first, second = taught(method, "corrected", seed=0), teach(method, "corrected", seed=1)
-    assert first.history[0] == second.history[0], "both students begin as one"
-    assert first.history[1]["train_loss"] != second.history[1]["train_loss"]
-
-
-@pytest.mark.parametrize(("method", "recipe"), EVERY_WAY)
-def test_every_variable_of_the_student_changes(method: str, recipe: str) -> None:
-    run = taught(method, recipe)
-    assert not set(run.student_before) & set(run.student_after)
 
 
 def test_a_student_learns_to_answer_as_its_teacher() -> None:
@@ -137,40 +117,19 @@ def test_a_student_learns_to_answer_as_its_teacher() -> None:
     assert (history[-1].kl or 1) < 0.1 * (history[0].kl or 0)
 
 
-def test_epochs_are_numbered_from_zero_and_the_source_s_from_one() -> None:
-    source = Album(scale(easy_images(4).x))
-    history = records(lessons(tiny_network(1), tiny_network(2), source, steps_per_epoch=2))
-    assert [record.epoch for record in history] == [0, 1, 2]
-    assert source.asked == [(1, 0), (1, 1), (2, 0), (2, 1)]
-
-
-def test_records_hold_the_student_s_likeness_to_its_teacher() -> None:
-    teacher, student = tiny_network(TEACHER_SEED), tiny_network(STUDENT_SEED)
-    record = records(lessons(teacher, student))[-1]
-    expected = score(
-        Predictor(student).logits(VALIDATION.x),
-        VALIDATION.y,
-        penalty=Predictor(student).penalty(),
-        teacher=Predictor(teacher).logits(VALIDATION.x),
-    )
-    found = (record.loss, record.accuracy, record.agreement, record.kl)
-    assert found == (expected.loss, expected.accuracy, expected.agreement, expected.kl)
-
-
 def test_records_hold_what_the_source_says_and_where_the_time_went() -> None:
-    history = records(lessons(tiny_network(1), tiny_network(2), Album(scale(easy_images(4).x))))
+    source = Album(scale(easy_images(4).x))
+    events = list(lessons(tiny_network(1), tiny_network(2), source))
+    history = records(events)
+    assert [record.epoch for record in history] == [0, 1, 2]
+    assert source.asked == [(epoch, step) for epoch in (1, 2) for step in range(3)]
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [(p.done, p.total, p.images) for p in progress[:3]] == [(1, 3, 4), (2, 3, 8), (3, 3, 12)]
     shares = {"synthesis_seconds", "student_seconds", "evaluation_seconds"}
     assert set(history[1].details) == {"pages", "transfer_agreement", *shares}
     assert history[1].details["pages"] == 3.0
     times = sum(history[1].details[name] for name in shares)
     assert times == pytest.approx(history[1].seconds, abs=0.05)
-
-
-@pytest.mark.parametrize("recipe", ["article", pytest.param("corrected", marks=pytest.mark.slow)])
-def test_adversarial_records_say_how_the_noise_came_about(recipe: str) -> None:
-    details = taught("adversarial", recipe).history[1]["details"]
-    assert 1 <= details["iterations"] <= CONFIG.noise_iterations
-    assert 0 < details["confidence"] < 1
 
 
 @pytest.fixture(scope="module")
@@ -189,12 +148,6 @@ def test_without_images_to_measure_on_records_hold_the_training(
     assert unmeasured[0].train_loss is None
     assert all((record.train_loss or 0) > 0 for record in unmeasured[1:])
     assert all("transfer_agreement" in record.details for record in unmeasured[1:])
-
-
-def test_progress_counts_updates_and_images() -> None:
-    events = lessons(tiny_network(1), tiny_network(2), epochs=1)
-    progress = [event for event in events if isinstance(event, Progress)]
-    assert [(p.done, p.total, p.images) for p in progress] == [(1, 3, 4), (2, 3, 8), (3, 3, 12)]
 
 
 def softmax(logits: Any) -> Any:
@@ -240,12 +193,3 @@ def test_agreement_on_the_transfer_set_is_the_share_of_equal_answers() -> None:
 def test_a_loss_that_is_no_number_is_refused_with_its_epoch_and_step() -> None:
     with pytest.raises(NonFiniteError, match=r"epoch 1, step 2\b.*--learning-rate than 1e\+38"):
         list(lessons(tiny_network(1), tiny_network(2), learning_rate=1e38))
-
-
-def test_a_student_that_its_last_update_destroyed_is_refused_too() -> None:
-    with pytest.raises(NonFiniteError, match="epoch 1"):
-        list(
-            lessons(
-                tiny_network(1), tiny_network(2), learning_rate=1e38, epochs=1, steps_per_epoch=1
-            )
-        )
