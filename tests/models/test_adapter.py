@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kextract.models.adapter import LEAST_PROBABILITY, adapt
+from kextract.models.adapter import adapt
 from kextract.models.heads import LOGITS, Head
-from kextract.models.input_range import NAMED, PER_IMAGE, PIXELS, Preprocessing
+from kextract.models.input_range import NAMED, PER_IMAGE, PIXELS
 
 SHAPE = (16, 16, 1)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, *SHAPE)).astype(np.float32)
@@ -19,18 +19,6 @@ def mean_of(pixels: int) -> Any:
     return keras.Model(image, keras.ops.mean(image, axis=(2, 3))[:, :pixels])
 
 
-def test_black_and_white_are_what_the_network_takes_them_for() -> None:
-    model = adapt(mean_of(3), SHAPE, head=LOGITS, input_range=Preprocessing(0, 255))
-    for pixel, seen in ((-1, 0), (0, 127.5), (1, 255)):
-        np.testing.assert_allclose(model(np.full((1, *SHAPE), pixel, np.float32)), [[seen] * 3])
-
-
-def test_a_probability_of_0_has_a_finite_logit() -> None:
-    model = adapt(mean_of(2), SHAPE, head=Head("probabilities"), input_range=Preprocessing(0, 1))
-    logits = model(np.full((1, *SHAPE), -1, np.float32))
-    np.testing.assert_allclose(logits, np.log([[LEAST_PROBABILITY] * 2]), rtol=1e-5)
-
-
 def test_one_number_is_that_of_the_second_of_two_classes() -> None:
     model = adapt(mean_of(1), SHAPE, head=LOGITS, input_range=PIXELS)
     means = IMAGES[:, 0].mean(axis=(1, 2))
@@ -38,7 +26,7 @@ def test_one_number_is_that_of_the_second_of_two_classes() -> None:
     np.testing.assert_allclose(model(IMAGES), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(NAMED))
+@pytest.mark.parametrize("name", ["0..255", "imagenet", "caffe"])
 def test_a_network_sees_what_its_preprocessing_makes_of_pixels(name: str) -> None:
     image = keras.Input((4, 4, 3))
     means = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))

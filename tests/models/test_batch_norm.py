@@ -6,7 +6,13 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.models.batch_norm import BatchNormalization, batch_moments, hold_statistics
+from kextract.models.batch_norm import (
+    BatchNormalization,
+    batch_moments,
+    frozen,
+    hold_statistics,
+)
+from kextract.models.build import build_model
 
 Array = NDArray[np.float64]
 IMAGES = np.random.default_rng(0).normal(3, 2, (4, 5, 6, 3)).astype(np.float32)
@@ -48,41 +54,23 @@ def test_training_normalizes_by_the_batch() -> None:
     close(layer()(IMAGES, training=True), expected)
 
 
-def test_inference_normalizes_by_the_moving_averages() -> None:
-    close(layer()(IMAGES, training=False), normalized(MOVING_MEAN, MOVING_VARIANCE))
-
-
-def test_a_layer_that_is_not_trainable_normalizes_by_the_moving_averages() -> None:
-    images = layer(trainable=False)(IMAGES, training=True)
-    close(images, normalized(MOVING_MEAN, MOVING_VARIANCE))
-
-
-def test_training_moves_the_mean() -> None:
+def test_training_moves_the_mean_and_the_variance_with_bessel_s_correction() -> None:
     trained = layer()
     trained(IMAGES, training=True)
-    expected = MOMENTUM * MOVING_MEAN + (1 - MOMENTUM) * batch_mean()
-    close(trained.moving_mean.numpy(), expected)
-
-
-def test_training_moves_the_variance_with_bessel_s_correction() -> None:
-    trained = layer()
-    trained(IMAGES, training=True)
+    close(trained.moving_mean.numpy(), MOMENTUM * MOVING_MEAN + (1 - MOMENTUM) * batch_mean())
     expected = MOMENTUM * MOVING_VARIANCE + (1 - MOMENTUM) * batch_variance(corrected=True)
     np.testing.assert_allclose(trained.moving_variance.numpy(), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{"trainable": False}, {}], ids=["frozen", "inference"])
-def test_other_passes_move_nothing(options: dict[str, bool]) -> None:
+def test_other_passes_go_by_the_moving_averages_and_leave_them(
+    options: dict[str, bool],
+) -> None:
     used = layer(**options)
-    used(IMAGES, training="trainable" in options)
+    images = used(IMAGES, training="trainable" in options)
+    close(images, normalized(MOVING_MEAN, MOVING_VARIANCE))
     close(used.moving_mean.numpy(), MOVING_MEAN)
     close(used.moving_variance.numpy(), MOVING_VARIANCE)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_it_answers_as_keras_s_own_layer(training: bool) -> None:
-    theirs = layer(keras.layers.BatchNormalization)(IMAGES, training=training)
-    close(layer()(IMAGES, training=training), theirs)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -137,39 +125,16 @@ def network(kind: Any) -> Any:
     return keras.Model(inputs, keras.layers.ReLU()(kind(name="norm")(x)))
 
 
-def test_weights_go_over_to_a_model_of_keras_s_own_layers() -> None:
-    ours, theirs = network(BatchNormalization), network(keras.layers.BatchNormalization)
-    random = np.random.default_rng(1)
-    ours.set_weights([random.uniform(0.5, 1.5, value.shape) for value in ours.get_weights()])
-    theirs.set_weights(ours.get_weights())
-    close(ours(IMAGES, training=False), theirs(IMAGES, training=False))
-
-
 def held() -> Any:
     model = network(BatchNormalization)
     hold_statistics(model)
     return model
 
 
-def test_held_statistics_stay_bit_for_bit() -> None:
-    model = held()
-    before = model.get_weights()
-    model(IMAGES, training=True)
-    for old, new in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(new, old)
-
-
 def test_held_statistics_still_normalize_by_the_batch() -> None:
     model, free = held(), network(BatchNormalization)
     free.set_weights(model.get_weights())
     close(model(IMAGES, training=True), free(IMAGES, training=True))
-
-
-def test_held_statistics_stay_in_a_compiled_pass() -> None:
-    model = held()
-    before = model.get_layer("norm").moving_mean.numpy()
-    tf.function(lambda images: model(images, training=True))(tf.constant(IMAGES))
-    np.testing.assert_array_equal(model.get_layer("norm").moving_mean.numpy(), before)
 
 
 def moments(features: Any, weights: Any) -> tuple[Any, Any, Any]:
@@ -199,25 +164,16 @@ def expected_gradient(features: Array, weights: Any) -> Array:
 
 
 WEIGHTS = np.array([1.0, -2.0, 3.0], np.float32), np.array([0.5, 4.0, -1.0], np.float32)
-SHAPES = pytest.mark.parametrize(
-    "shape", [(4, 5, 6, 3), (120, 3), (2, 3), (8, 15, 3), (1, 5, 6, 3)], ids=str
-)
-"""Images, vectors of a dense layer, the fewest of them, sequences, one image."""
 
 
-@SHAPES
-def test_batch_moments_are_mean_and_corrected_variance_of_each_channel(shape: Any) -> None:
+@pytest.mark.parametrize("shape", [(4, 5, 6, 3), (2, 3), (8, 15, 3), (1, 5, 6, 3)], ids=str)
+def test_batch_moments_and_their_gradient_are_those_of_the_small_operations(shape: Any) -> None:
+    """Of images, the fewest vectors of a dense layer, sequences, and one image."""
     features = np.random.default_rng(1).normal(3, 2, shape).astype(np.float32)
-    mean, variance, _ = moments(features, WEIGHTS)
+    mean, variance, found = moments(features, WEIGHTS)
     values = features.reshape(-1, 3).astype(np.float64)
     close(mean, values.mean(axis=0))
     close(variance, values.var(axis=0, ddof=1))
-
-
-@SHAPES
-def test_the_gradient_of_batch_moments_is_that_of_the_small_operations(shape: Any) -> None:
-    features = np.random.default_rng(1).normal(3, 2, shape).astype(np.float32)
-    *_, found = moments(features, WEIGHTS)
     assert found.shape == shape
     close(found, expected_gradient(features, WEIGHTS))
 
@@ -239,10 +195,27 @@ def test_batch_moments_compile_for_batches_of_any_size() -> None:
     close(compiled(tf.constant(IMAGES.reshape(-1, 3)))[0], batch_mean())
 
 
-def test_batch_moments_are_what_a_layer_takes_into_its_moving_averages() -> None:
-    trained = layer()
-    trained(IMAGES, training=True)
-    mean, variance = batch_moments(tf.constant(IMAGES))
-    close(trained.moving_mean.numpy(), MOMENTUM * MOVING_MEAN + (1 - MOMENTUM) * mean.numpy())
-    moved = MOMENTUM * MOVING_VARIANCE + (1 - MOMENTUM) * variance.numpy()
-    close(trained.moving_variance.numpy(), moved)
+SMALL = np.random.default_rng(0).uniform(-1, 1, (6, 16, 16, 1)).astype(np.float32)
+
+
+def teacher() -> Any:
+    return build_model("tiny", (16, 16, 1), 3)
+
+
+@pytest.mark.parametrize("batch_statistics", [True, False])
+def test_a_frozen_teacher_answers_without_changing(batch_statistics: bool) -> None:
+    model = teacher()
+    before = model.get_weights()
+    frozen(model, batch_statistics=batch_statistics)(SMALL)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+@pytest.mark.parametrize("batch_statistics", [True, False])
+def test_a_frozen_teacher_uses_the_wished_statistics(batch_statistics: bool) -> None:
+    answer = frozen(teacher(), batch_statistics=batch_statistics)(SMALL)
+    expected, other = (teacher()(SMALL, training=flag) for flag in (True, False))
+    if not batch_statistics:
+        expected, other = other, expected
+    np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(answer, other, rtol=1e-2)

@@ -1,6 +1,5 @@
 import keras
 import numpy as np
-import pytest
 
 from kextract.models import batches
 from kextract.models.batches import at_once, in_batches, parts
@@ -41,27 +40,7 @@ def test_features_of_networks_inside_a_network_are_counted() -> None:
     assert at_once(around, 500) <= at_once(inside, 500)
 
 
-def test_there_is_always_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MEMORY", 1)
-    assert at_once(network(100), 500) == 1
-    assert at_once((100, 100, 3), 500) == 1
-
-
-def test_more_pixels_are_never_more_images_where_the_network_is_not_known() -> None:
-    sizes = [at_once((side, side, 3), 256) for side in (65, 96, 160, 224, 320, 512)]
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1] >= 1
-
-
 def test_outputs_come_in_the_order_of_the_images() -> None:
     images = np.arange(7).reshape(7, 1)
     assert [len(part) for part in parts(images, 3)] == [3, 3, 1]
     np.testing.assert_array_equal(in_batches(lambda part: 2 * part, images, 3), 2 * images)
-
-
-@pytest.mark.slow
-def test_a_network_that_people_have_is_given_few_large_images() -> None:
-    model = keras.applications.MobileNetV2((224, 224, 3), weights=None)
-    # What its first blocks make has 96 channels at half of the side.
-    assert 1 <= at_once(model, 256) <= batches.MEMORY // (4 * 96 * 112**2)
-    assert at_once(model, 256, all_held=True) < at_once(model, 256) / 3

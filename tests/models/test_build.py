@@ -6,13 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from kextract import runtime
-from kextract.models import MODELS
 from kextract.models.blocks import Blocks
 from kextract.models.build import build_model, fastest_precision, student_seed, weights_drawn_by
-
-DEEP = {"resnet20", "resnet29", "wrn-16-2", "wrn-40-2"}
-"""Networks of the blocks that shallower or narrower ones are made of."""
 
 
 @pytest.fixture(autouse=True)
@@ -32,23 +27,6 @@ def kernels(seed: int) -> list[Any]:
     return [value for value in weights(seed) if value.ndim > 1]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in DEEP else ()) for name in MODELS],
-)
-def test_every_model_answers_small_images_with_float32_logits(name: str) -> None:
-    model = build_model(name, (16, 16, 1), 7, precision="bfloat16")
-    images = np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 1)).astype(np.float32)
-    logits = model(images, training=False)
-    assert (logits.shape, logits.dtype) == ((2, 7), "float32")
-    assert np.isfinite(logits.numpy()).all()
-
-
-def test_weights_are_float32_under_bfloat16() -> None:
-    model = build_model("resnet11", (16, 16, 1), 3, precision="bfloat16")
-    assert {variable.dtype for variable in model.variables} == {"float32"}
-
-
 def test_bfloat16_answers_nearly_as_float32() -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 3)).astype(np.float32)
     exact, rounded = (
@@ -58,11 +36,6 @@ def test_bfloat16_answers_nearly_as_float32() -> None:
     # bfloat16 keeps 8 binary digits; 16 layers of rounding stay within a few of the last.
     np.testing.assert_allclose(rounded, exact, atol=16 * 2**-8 * np.abs(exact).max())
     assert not np.array_equal(rounded, exact)
-
-
-def test_the_same_seed_gives_the_same_weights() -> None:
-    for first, second in zip(weights(5), weights(5), strict=True):
-        np.testing.assert_array_equal(first, second)
 
 
 def test_another_seed_gives_other_weights_everywhere() -> None:
@@ -88,28 +61,18 @@ def test_a_student_s_seed_is_a_valid_seed_that_is_not_its_own(seeds: list[int]) 
     assert all(0 <= student_seed(seed) < 2**32 for seed in seeds)
 
 
-def test_different_runs_have_students_of_different_seeds() -> None:
-    assert len({student_seed(seed) for seed in range(2000)}) == 2000
-
-
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_building_leaves_the_dtype_policy_as_it_was(precision: str) -> None:
+def test_building_leaves_the_dtype_policy_as_it_was() -> None:
     keras.config.set_dtype_policy("float64")
-    build_model("lenet5", (16, 16, 1), 3, precision=precision)
-    assert keras.config.dtype_policy().name == "float64"
-
-
-def test_a_failed_build_leaves_the_dtype_policy_as_it_was() -> None:
+    build_model("lenet5", (16, 16, 1), 3, precision="bfloat16")
     with pytest.raises(ValueError, match="units"):
         build_model("lenet5", (16, 16, 1), -1, precision="bfloat16")
-    assert keras.config.dtype_policy().name == "float32"
+    assert keras.config.dtype_policy().name == "float64"
 
 
 @pytest.mark.parametrize(
     ("name", "penalized"),
     [
         ("resnet11", lambda layer: isinstance(layer, keras.layers.Conv2D)),
-        ("wrn-16-1", lambda layer: isinstance(layer, keras.layers.Conv2D)),
         ("lenet5", lambda layer: layer.name != "logits" and hasattr(layer, "kernel")),
     ],
 )
@@ -133,22 +96,13 @@ def test_both_poolings_are_the_same_on_the_article_s_images(pooling: str) -> Non
     np.testing.assert_allclose(model(images).numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("requested", "name", "chosen"),
-    [
-        ("auto", "resnet11", "bfloat16"),
-        ("auto", None, "bfloat16"),
-        ("auto", "wrn-16-1@1.5", "bfloat16"),
-        ("auto", "wrn-16-1@0.5", "float32"),
-        ("auto", "tiny", "float32"),
-        ("bfloat16", "tiny", "bfloat16"),
-    ],
-)
-def test_networks_that_bfloat16_would_slow_down_are_computed_in_float32(
-    requested: str, name: str | None, chosen: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runtime, "_processor_flags", lambda: {"avx512_bf16"})
-    assert fastest_precision(requested, name) == chosen
+def test_networks_that_bfloat16_would_slow_down_are_computed_in_float32() -> None:
+    of_this_machine = fastest_precision("auto", None)
+    for name in ("resnet11", "wrn-16-1@1.5"):
+        assert fastest_precision("auto", name) == of_this_machine
+    for name in ("wrn-16-1@0.5", "tiny"):
+        assert fastest_precision("auto", name) == "float32"
+    assert fastest_precision("bfloat16", "tiny") == "bfloat16"
 
 
 def test_a_narrow_strided_convolution_sees_every_second_pixel() -> None:

@@ -52,7 +52,6 @@ NORMALIZATIONS = [
     [
         *((linear, layers.BatchNormalization()) for linear in LINEAR),
         *((LINEAR[0], normalization) for normalization in NORMALIZATIONS),
-        (LINEAR[2], NORMALIZATIONS[0]),
     ],
 )
 def test_a_linear_layer_takes_its_normalization_in(
@@ -83,14 +82,6 @@ def test_a_normalization_stays_where_something_else_needs_what_it_is_given() -> 
     inputs = keras.Input(SHAPE)
     x = layers.Conv2D(5, 3, padding="same")(inputs)
     outputs = layers.GlobalAveragePooling2D()(layers.add([x, layers.BatchNormalization()(x)]))
-    assert folded(network := stirred(keras.Model(inputs, outputs))) is network
-
-
-def test_a_layer_that_is_applied_twice_keeps_its_normalizations() -> None:
-    inputs = keras.Input(SHAPE)
-    shared = layers.Conv2D(3, 3, padding="same")
-    x = layers.BatchNormalization()(shared(inputs))
-    outputs = layers.GlobalAveragePooling2D()(layers.BatchNormalization()(shared(x)))
     assert folded(network := stirred(keras.Model(inputs, outputs))) is network
 
 

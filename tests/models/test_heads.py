@@ -29,7 +29,6 @@ def by_numbers(rows: Any) -> Head:
     ("rows", "outputs", "sure"),
     [
         (LOGITS, "logits", True),
-        (np.maximum(LOGITS, 0), "logits", True),
         (SHARES, "probabilities", True),
         (ALIKE, "probabilities", False),
         (SHARES[:, None, None, :], "probabilities", True),
@@ -38,7 +37,6 @@ def by_numbers(rows: Any) -> Head:
         (1 / (1 + np.exp(-LOGITS)), "sigmoids", False),
         (SHARES[:, :1], "sigmoids", False),
         (LOGITS[:, :1], "logits", True),
-        (0.4 + 0.01 * LOGITS, "sigmoids", False),
     ],
 )
 def test_signs_and_sums_tell_where_no_operation_does(rows: Any, outputs: str, sure: bool) -> None:
@@ -49,7 +47,6 @@ def test_signs_and_sums_tell_where_no_operation_does(rows: Any, outputs: str, su
 @pytest.mark.parametrize(
     ("operation", "outputs"),
     [
-        ("Gemm", "logits"),
         ("Relu", "logits"),
         ("softmax", "probabilities"),
         ("LOG_SOFTMAX", "log-probabilities"),
@@ -73,7 +70,6 @@ def test_the_last_operation_tells_whatever_the_numbers_look_like(
         ("Sigmoid", 3, None, "sigmoids"),
         ("Sigmoid", 1, None, "probabilities"),
         ("Sigmoid", 3, "probabilities", "probabilities"),
-        ("Gemm", 3, None, "logits"),
         ("Gemm", 3, "label-logits", "label-logits"),
         ("Gemm", 1, "label-logits", "logits"),
     ],
@@ -89,14 +85,6 @@ def test_several_sigmoids_are_labels_of_their_own_and_one_stands_for_two_classes
 def test_a_softmax_over_parts_of_the_outputs_is_not_one_over_all() -> None:
     rows = np.concatenate([SHARES, SHARES], axis=1)
     assert decide(rows, lambda: rows, "Softmax").outputs == "sigmoids"
-
-
-def test_an_unknown_operation_leaves_it_to_the_numbers() -> None:
-    assert decide(SHARES, lambda: SHARES, "Div").outputs == "probabilities"
-
-
-def test_what_the_user_says_is_taken() -> None:
-    assert decide(SHARES, lambda: SHARES, "Softmax", "logits").outputs == "logits"
 
 
 GRAPH = {
@@ -118,7 +106,6 @@ GRAPH = {
         ("out", "Softmax"),
         ("sum", "MatMul"),
         ("mean", "Add"),
-        ("pooled", "GlobalAveragePool"),
         ("image", None),
         ("loop", None),
     ],

@@ -57,8 +57,8 @@ def that_has_seen(images: Any, first: Callable[[Any], Any]) -> Any:
     ("name", "first"),
     [
         *((name, conv_then_normalize) for name in ("0..255", "0..1", "-1..1", "imagenet", "caffe")),
-        *((name, relu_then_normalize) for name in ("0..255", "-1..1")),
-        *((name, normalize_first) for name in ("0..1", "imagenet")),
+        ("0..255", relu_then_normalize),
+        ("0..1", normalize_first),
     ],
 )
 def test_statistics_of_photographs_tell_their_range(name: str, first: Callable[[Any], Any]) -> None:
@@ -68,7 +68,7 @@ def test_statistics_of_photographs_tell_their_range(name: str, first: Callable[[
 
 
 @few_strokes
-@pytest.mark.parametrize("name", ["0..255", "0..1", "-1..1"])
+@pytest.mark.parametrize("name", ["0..1", "-1..1"])
 def test_statistics_of_drawings_tell_their_range(name: str) -> None:
     images = NAMED[name].apply(drawings() / 127.5 - 1)
     guess = guess_input_range(that_has_seen(images, conv_then_normalize), images.shape[1:])
@@ -112,17 +112,14 @@ def own_scaling() -> Any:
 
 
 SCALED: dict[str, tuple[Callable[[], Any], str]] = {
-    "to 1": (lambda: scaled(L.Rescaling(1 / 255)), "0..255"),
     "to -1..1": (lambda: scaled(L.Rescaling(1 / 127.5, offset=-1)), "0..255"),
     "from 0..1": (lambda: scaled(L.Rescaling(2.0, offset=-1)), "0..1"),
-    "from -1..1": (lambda: scaled(L.Rescaling(0.5, offset=0.5)), "-1..1"),
     "after augmentation": (lambda: scaled(augmentation(), L.Rescaling(1 / 255)), "0..255"),
     "inside": (lambda: scaled(own_scaling()), "0..255"),
     "moments": (lambda: scaled(L.Normalization(mean=[120.0] * 3, variance=[3600.0] * 3)), "0..255"),
     "small moments": (lambda: scaled(L.Normalization(mean=0.48, variance=0.06)), "0..1"),
     "arithmetic": (lambda: scaled(lambda x: x / 127.5 - 1.0), "0..255"),
     "caffe": (lambda: scaled(keras.applications.resnet50.preprocess_input), "0..255"),
-    "torch": (lambda: scaled(keras.applications.densenet.preprocess_input), "0..255"),
 }
 
 
@@ -151,11 +148,6 @@ def test_a_network_whose_class_scales_pixels_tells_its_range_too() -> None:
     assert (guess.preprocessing, guess.confident) == (NAMED["0..255"], True)
 
 
-def test_what_is_not_linear_tells_nothing() -> None:
-    guess = guess_input_range(scaled(lambda x: keras.ops.tanh(x / 64)), (32, 32, 3))
-    assert guess.preprocessing is None
-
-
 def test_a_network_without_either_tells_nothing() -> None:
     guess = guess_input_range(scaled(), (32, 32, 3))
     assert (guess.preprocessing, guess.confident) == (None, False)
@@ -165,12 +157,3 @@ def test_an_untrained_normalization_tells_nothing() -> None:
     guess = guess_input_range(scaled(conv_then_normalize), (32, 32, 3))
     assert guess.preprocessing is None
     assert "never trained" in guess.reason
-
-
-@few_strokes
-def test_images_without_an_axis_for_channels_are_given_as_they_are() -> None:
-    image = keras.Input((28, 28))
-    x = L.BatchNormalization(momentum=0.0)(L.Reshape((28, 28, 1))(image))
-    network = keras.Model(image, L.Dense(2)(L.Flatten()(x)))
-    network(drawings()[..., 0].astype(np.float32), training=True)
-    assert guess_input_range(network, (28, 28, 1)).preprocessing == NAMED["0..255"]

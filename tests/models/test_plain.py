@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -26,7 +25,7 @@ def stirred(model: keras.Model) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("name", ["wrn-16-1", "lenet5", "mobile@0.5"])
+@pytest.mark.parametrize("name", ["wrn-16-1", "mobile@0.5"])
 def test_the_copy_answers_as_the_model_does(name: str) -> None:
     model = stirred(build_model(name, (20, 16, 3), 5))
     seen = images((20, 16, 3))
@@ -41,12 +40,6 @@ def test_a_model_in_bfloat16_is_copied_into_float32() -> None:
     copy, seen = plain(model), images((16, 16, 1))
     assert {layer.compute_dtype for layer in copy.layers} == {"float32"}
     np.testing.assert_allclose(copy(seen), exact(seen), atol=1e-5)
-
-
-def test_the_copy_consists_of_keras_s_own_layers_without_penalties() -> None:
-    copy = plain(build_model("mobile@0.5", (16, 16, 1), 3))
-    assert {type(layer).__module__.split(".")[0] for layer in copy.layers} == {"keras"}
-    assert copy.losses == []
 
 
 def test_the_copy_keeps_the_names_of_layers_and_the_model_its_weights() -> None:
@@ -110,13 +103,3 @@ def test_a_model_with_a_model_inside_is_copied_all_the_way_down() -> None:
     np.testing.assert_allclose(copy(seen), model(seen, training=False), rtol=1e-3, atol=1e-3)
     assert len(batch_norm_layers(copy)) == len(batch_norm_layers(model)) > 0
     assert all(type(layer).__module__.startswith("keras.") for layer in layers_within(copy))
-
-
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_keras_reads_the_saved_copy_without_custom_objects(tmp_path: Path) -> None:
-    copy = plain(stirred(build_model("tiny", (16, 16, 1), 3)))
-    copy.save(tmp_path / "copy.keras")
-    seen = images((16, 16, 1))
-    assert keras.saving.get_custom_objects() == {}
-    loaded = keras.models.load_model(tmp_path / "copy.keras", safe_mode=True)
-    np.testing.assert_array_equal(loaded(seen), copy(seen))
