@@ -113,6 +113,7 @@ def test_a_narrow_strided_convolution_sees_every_second_pixel() -> None:
     np.testing.assert_allclose(model(images), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_narrow_student_of_large_images_does_not_crash_tensorflow() -> None:
     model = build_model("wrn-16-1@0.4", (64, 64, 1), 7)
     images, labels = np.zeros((64, 64, 64, 1), np.float32), np.zeros(64, int)

@@ -19,7 +19,7 @@ def sequential() -> Any:
 
 
 def functional() -> Any:
-    return build_model("wrn-16-1", (16, 16, 1), 3)
+    return build_model("tiny", (16, 16, 1), 3)
 
 
 def nested() -> Any:

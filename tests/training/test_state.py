@@ -120,12 +120,12 @@ def whole(method: str, recipe: str, mix: str | None) -> tuple[Any, list[Snapshot
 TELLING = [
     ("random", "corrected", None),
     ("adversarial", "article", None),
-    ("leaves", "corrected", None),
-    ("inversion", "corrected", "adversarial"),
+    ("inversion", "corrected", None),
 ]
 """Method, recipe and mix of students that between them remember all that there is to remember."""
 OTHERS = [
     *((*way, None) for way in WAYS if (*way, None) not in TELLING),
+    ("inversion", "corrected", "adversarial"),
     ("surrogate", "corrected", "inversion"),
     ("adversarial", "corrected", "random"),
 ]
