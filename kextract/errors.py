@@ -102,7 +102,7 @@ class NotRead(Refused):
 
 
 class Unclear(Refused):
-    """What a user has to say, or has said wrongly, about a file."""
+    """What a user has to say, or has got wrong, about a file."""
 
 
 class GateError(KextractError):

@@ -20,7 +20,7 @@ class Stream(Enum):
     STUDENT = (1, 0)
     """A student's first weights: never those that its teacher began with."""
     TEST = (2, 0)
-    """Which images of a data set without a test half become one."""
+    """Which images of a data set without a test split become one."""
     MIX = (3, 0)
     """The seed of the second of two methods; two kinds of noise would begin alike."""
     SHAPES = (4, 2)

@@ -61,7 +61,7 @@ def train_teacher(invocation: Invocation[TrainRequest]) -> None:
 
 
 def distill(invocation: Invocation[DistillRequest]) -> None:
-    """Teach a student to answer like TEACHER, on images that are made up."""
+    """Teach a student to predict what TEACHER predicts, on images that are made up."""
     from kextract.display import make_display
     from kextract.runs.student import StudentRun
 
@@ -69,7 +69,7 @@ def distill(invocation: Invocation[DistillRequest]) -> None:
 
 
 def synthesize(invocation: Invocation[SynthesizeRequest]) -> None:
-    """Draw images of every class out of TEACHER, without data and without a student.
+    """Synthesize images of every class from TEACHER, without data and without a student.
 
     A generator is trained against the teacher, as distill --method inversion does. The picture has
     a row for each class.
@@ -81,7 +81,7 @@ def synthesize(invocation: Invocation[SynthesizeRequest]) -> None:
 
 
 def evaluate(invocation: Invocation[EvaluateRequest]) -> None:
-    """Measure checkpoints on labelled images, or how alike they are on any.
+    """Measure checkpoints on labelled images, or their agreement on any images.
 
     Shows loss, accuracy, accuracy per class, and with --against agreement with a teacher
     and how many of its mistakes are shared.
@@ -146,7 +146,7 @@ def export(invocation: Invocation[ExportRequest]) -> None:
 
 
 def predict(invocation: Invocation[PredictRequest]) -> None:
-    """Classify images that nobody has labelled: an image, a folder of them or an .npz file.
+    """Classify unlabelled images: an image, a folder of them or an .npz file.
 
     Images of any size are brought to the size that the network takes.
     """
@@ -204,7 +204,7 @@ def _print_comparison(table: "Table", format: str) -> None:
 
 
 def report(invocation: Invocation[ReportRequest]) -> None:
-    """Write what runs were asked for and what came of them as one HTML file.
+    """Write the options and results of runs as one HTML file.
 
     The page needs nothing else, no network either: results, epochs, teacher and student side by
     side, images that were drawn beside the checkpoints, commands and configurations. A student's
@@ -239,7 +239,7 @@ def inspect_checkpoint(invocation: Invocation[InspectRequest]) -> None:
 
 
 def doctor(invocation: Invocation[DoctorRequest]) -> None:
-    """Say what is installed, what is computed on, which data is here, and how to get the rest.
+    """Check the installation: packages, devices and data, and how to get what is missing.
 
     Exits with 1 where something is wrong that runs need.
     """

@@ -50,7 +50,7 @@ class TrainRequest(Options):
     config: TeacherConfig = field(default_factory=TeacherConfig)
     limit: int | None = option(
         None,
-        "Use only this many training images, drawn evenly from all classes, for a quick try.",
+        "Use only this many training images, class-balanced, for a quick try.",
         bounds=at_least(10),
         default_text="all",
         basic=True,

@@ -33,10 +33,10 @@ def seed() -> Any:
 
 
 def precision(default: str = "auto") -> Any:
-    """Declare the arithmetic that a model is computed in."""
+    """Declare the precision that a model is computed in."""
     return option(
         default,
-        "Arithmetic; auto is bfloat16 where the hardware computes it natively, else float32.",
+        "Precision; auto is bfloat16 where the hardware computes it natively, else float32.",
         panel=MACHINE,
         choices=PRECISIONS,
     )
@@ -143,8 +143,8 @@ class Machine(Options):
     )
     data_dir: Path | None = option(
         None,
-        "Folder with NAME.npz files, looked into before anything is downloaded. Its environment"
-        " variable is KEXTRACT_DATA.",
+        "Folder with NAME.npz files, read before anything is downloaded. Its environment variable"
+        " is KEXTRACT_DATA.",
         panel=PLACES,
         environment="KEXTRACT_DATA",
         setting=False,
@@ -205,14 +205,14 @@ class BlackBoxOptions(Options):
 
     classes: int | None = option(
         None,
-        "Classes of a teacher that does not say how many it knows.",
+        "Number of classes, where the teacher does not say it.",
         panel=NETWORKS,
         bounds=at_least(2),
     )
     access: str | None = option(
         None,
-        "What may be seen of the teacher: full is all that it can do, probabilities or labels are"
-        " its outputs alone.",
+        "What the student may use of the teacher: full is all that it has, probabilities or labels"
+        " are its outputs alone.",
         panel=NETWORKS,
         choices=ACCESS,
         default_text="full; of a python: function, probabilities",
@@ -225,7 +225,7 @@ class NetworkOptions(Options):
 
     input_shape: str | None = option(
         None,
-        "Images of a network or function that does not say what it takes, such as 28,28,1.",
+        "Size of the images, where a network or function does not say it, such as 28,28,1.",
         panel=NETWORKS,
         metavar="HEIGHT,WIDTH,CHANNELS",
     )

@@ -210,8 +210,8 @@ class QueryConfig(Options):
     )
     query_rounds: int = _asking(
         6,
-        "Rounds of selected questions after the first; for each of them a committee of two students"
-        " learns anew.",
+        "Rounds of selected questions after the first; for each of them a committee of two small"
+        " networks learns anew.",
     )
     query_choice: int | None = _asking(
         None,
@@ -249,8 +249,8 @@ class DistillConfig(Options):
     )
     recipe: str = _teaching(
         "corrected",
-        "How teacher and student meet: article repeats the code of 2020 with its mistakes,"
-        " corrected repairs them.",
+        "How teaching is done: article repeats the code of 2020 with its mistakes, corrected"
+        " repairs them.",
         choices=RECIPES,
     )
     optimizer: str = _teaching(
@@ -264,7 +264,7 @@ class DistillConfig(Options):
     )
     distance: str = _teaching(
         "kl",
-        "What the student lowers: kl between probabilities, or l1 between centred logits.",
+        "Loss of the student: kl between probabilities, or l1 between centred logits.",
         choices=DISTANCES,
         requires=CORRECTED,
     )

@@ -62,7 +62,7 @@ def matched(
 
 
 def note_unseen(data: Dataset) -> tuple[str, ...]:
-    """Say in a line which classes have no training images, so that nobody can learn them."""
+    """Say in a line which classes have no training images, so that they cannot be learned."""
     unseen = sorted(set(range(data.classes)) - set(_used(data.y_train)))
     if data.y_train is None or not unseen:
         return ()

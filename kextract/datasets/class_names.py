@@ -75,7 +75,7 @@ def parse_names(data: bytes, *, json: bool = False) -> tuple[str, ...]:
 
 
 def numerals(count: int) -> tuple[str, ...]:
-    """Name classes that nobody named: the numbers from 0 on."""
+    """Name classes without names: the numbers from 0 on."""
     return tuple(map(str, range(count)))
 
 

@@ -1,4 +1,4 @@
-"""A data set in memory: labelled images in two halves, and what their classes are called."""
+"""A data set in memory: labelled images in two splits, and what their classes are called."""
 
 import json
 from dataclasses import InitVar, dataclass
@@ -23,13 +23,13 @@ MAX_NAMES_BYTES = 1 << 20
 """Most that the class names may take as JSON, bytes: what a checkpoint can hold."""
 
 TEST_FRACTION = 1 / 6
-"""Share of the images that becomes the test half where a data set has none, as in MNIST."""
+"""Share of the images that becomes the test split where a data set has none, as in MNIST."""
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled images in two halves, of which one may be missing.
+    """Labelled images in two splits, of which one may be missing.
 
     Images are uint8 (n, h, w, c) with c 1 or 3 and at least 16x16 pixels, labels int64 (n,) from 0
     to `classes` - 1. Raises DatasetError where that does not hold; the message begins with
@@ -176,14 +176,14 @@ def draw_evenly(labels: NDArray[np.integer[Any]], count: int, seed: int) -> Indi
 
 
 def hold_out_test(source: str, images: Pixels, labels: Labels) -> Arrays:
-    """Make a test half: a sixth of the images, always the same ones.
+    """Make a test split: a sixth of the images, always the same ones.
 
     Raises DatasetError, naming `source`, where there are fewer than two images.
     """
     if len(images) < 2:
         raise DatasetError(
-            f"{source}: expected at least 2 images to set some aside as the test half, "
-            f"found {len(images)}; add images or a test half"
+            f"{source}: expected at least 2 images to set some aside as test images, "
+            f"found {len(images)}; add training or test images"
         )
     held_out = max(1, round(len(images) * TEST_FRACTION))
     train, test = _divide(len(images), held_out, Stream.TEST, 0)

@@ -27,7 +27,7 @@ from kextract.text import counted, listed, one_line
 
 @dataclass(slots=True)
 class _Half:
-    """The labelled images of one half, and what lies among them."""
+    """The labelled images of one split, and what lies among them."""
 
     images: list[ImageFile] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
@@ -45,8 +45,8 @@ def read_folder(
     Images of the kinds that `image_files` knows are read, those in sub-folders of a class too;
     `find_halves` says what the two folders may be called. Without a test folder, or where the class
     folders are directly in ROOT, a sixth of the images, always the same ones, is set aside as the
-    test half. Classes are numbered by the sorted names of the training folders; the test folder may
-    lack some. `say` is given how many images there are and what was left out.
+    test split. Classes are numbered by the sorted names of the training folders; the test folder
+    may lack some. `say` is given how many images there are and what was left out.
 
     The images come out at the size that most of them have (the others are resized to it), in
     grayscale only if all of them are. Raises DatasetError naming the file or folder for images that
@@ -78,7 +78,7 @@ def read_folder(
     images = decode_files(one_line(root), files, shape, say)
     labels = tuple(one_line(name) for name in names)
     if test is None:
-        assert train is not None, "without either, the root itself is the training half"
+        assert train is not None, "without either, the root itself is the training split"
         return hold_out_test(one_line(root), images["train"], train.y()), labels
     if train is None:
         return (None, None, images["test"], test.y()), labels
@@ -140,7 +140,7 @@ def _by_class(folder: Path, names: list[str]) -> dict[str, Path]:
         name = each.name if each.name in names else alike.get(spelled(each.name))
         if name is None or name in present:
             raise DatasetError(
-                f"{one_line(each)}: expected the classes of the training half, "
+                f"{one_line(each)}: expected the classes of the training split, "
                 + ("found one more" if name is None else f"found {one_line(name)} twice")
             )
         present[name] = each

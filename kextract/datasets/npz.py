@@ -1,7 +1,7 @@
 """Data sets in an `.npz`: `x_train`, `y_train`, `x_test`, `y_test`, and maybe `class_names`.
 
 
-Or images alone, where nobody asks for labels.
+Or images alone, where no labels are needed.
 """
 
 import sys
@@ -48,9 +48,9 @@ def read_npz(
 
     Images may be (n, h, w) or (n, h, w, c), of numbers that `pixel_scale` knows; `say` is given
     what it took them for where that is worth a line. Labels may be integers, (n,) or (n, 1), or
-    one-hot rows, (n, classes). A file with only a training half has a sixth of it, always the same
-    images, set aside as its test half; one with only a test half gives None for the other. Raises
-    DatasetError, naming the file, for anything else.
+    one-hot rows, (n, classes). A file with only a training split has a sixth of it, always the
+    same images, set aside as its test split; one with only a test split gives None for the other.
+    Raises DatasetError, naming the file, for anything else.
     """
     where = one_line(path)
     with open_npz(path, _KINDS) as npz:
@@ -58,7 +58,7 @@ def read_npz(
         if not halves:
             raise DatasetError(
                 f"{where}: expected the arrays x_train, y_train, x_test, y_test "
-                f"(or only one half), found {_listed(npz)}"
+                f"(or only one of the two splits), found {_listed(npz)}"
             )
         for half in halves:
             _check_headers(where, half, npz.headers[f"x_{half}"], npz.headers[f"y_{half}"])
@@ -105,7 +105,7 @@ def read_images(path: Path, say: Callable[[str], object] = lambda text: None) ->
                 f"{where}: expected at most {MAX_SIDE}x{MAX_SIDE} pixels, found"
                 f" {shape[1]}x{shape[2]}"
             )
-        # White is the same number in both halves, of which either may be too dark to tell.
+        # White is the same number in both splits, of which either may be too dark to tell.
         pair = [name, "x_test"] if name == "x_train" else [name]
         raw = {
             half: npz.read(half) for half in pair if npz.headers.get(half, _NONE).shape[:1] > (0,)
@@ -118,7 +118,7 @@ def read_images(path: Path, say: Callable[[str], object] = lambda text: None) ->
 
 
 def names_for(arrays: Arrays) -> tuple[str, ...]:
-    """Number the classes where nobody named them: as many as the highest label asks for."""
+    """Number the classes where they have no names: as many as the highest label asks for."""
     highest = max(
         int(labels.max()) for labels in arrays[1::2] if labels is not None and labels.size
     )
@@ -157,7 +157,7 @@ def _check_headers(where: str, half: str, images: Header, labels: Header) -> Non
 def _images(
     where: str, raw: dict[str, NDArray[Any]], say: Callable[[str], object]
 ) -> dict[str, Pixels]:
-    """Bring both halves to uint8 (n, h, w, c), by the same rule."""
+    """Bring both splits to uint8 (n, h, w, c), by the same rule."""
     scale, notes = pixel_scale(
         where, {f"x_{half}": range_of(images) for half, images in raw.items()}
     )

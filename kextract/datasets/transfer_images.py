@@ -1,4 +1,4 @@
-"""Images that a student is taught with and nobody needs to know the classes of."""
+"""Images that a student is taught with; their classes need not be known."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

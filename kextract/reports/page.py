@@ -167,7 +167,7 @@ def _lead(entries: Sequence[Entry], students: Sequence[Entry]) -> str:
     count = "one student" if len(students) == 1 else f"{len(students)} students"
     numbers = ", ".join(map(str, seeds[:10])) + (", ..." if len(seeds) > 10 else "")
     return (
-        f"Asked for: {count}, taught to answer like the teacher by {methods or 'another program'};"
+        f"Asked for: {count}, taught to predict like the teacher by {methods or 'another program'};"
         f" seed{'s' if len(seeds) > 1 else ''} {numbers}. No student saw a label."
     )
 

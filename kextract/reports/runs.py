@@ -24,7 +24,7 @@ _NOT_FACTS = frozenset({"seed", "command", "options"})
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a checkpoint tells of the run that made it."""
+    """What a checkpoint says of the run that made it."""
 
     label: str
     """How the run is called; "" takes kind and method: "student (adversarial)"."""

@@ -167,8 +167,9 @@ def _input_range(request: ExportRequest, opened: Teacher) -> Preprocessing:
         taken = parse_input_range(request.external.input_range)
         if taken.per_image and opened.input_range != taken:
             raise RequestError(
-                f"--input-range {taken}: '{request.checkpoint}' takes pixels that images which are"
-                " standardized one by one do not tell any more; name two numbers, such as 0,255"
+                f"--input-range {taken}: '{request.checkpoint}' takes other pixels, which cannot be"
+                " computed from images that are standardized one by one; name two numbers, such as"
+                " 0,255"
             )
     elif isinstance(stored, str):
         taken = parse_input_range(stored)

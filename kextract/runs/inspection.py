@@ -1,4 +1,4 @@
-"""What there is to say of a file: a checkpoint, a model of another program or a ledger."""
+"""What a file is: a checkpoint, a model of another program or a ledger."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

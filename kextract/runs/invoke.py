@@ -59,7 +59,7 @@ FOLLOWING = (
         {"optimizer": "muon", "learning_rate": 0.002},
     ),
     Following(
-        # Whoever says how logits are compared wants them to be compared.
+        # Options of comparing logits imply that logits are compared.
         "--distance or --temperature",
         lambda given, spec: bool({"distance", "temperature"} & given.keys()),
         {"match": "logits"},
@@ -203,8 +203,8 @@ def _check_asking(
         raise RequestError(f"--questions images: needs --images, {_IMAGES}")
     if questions not in (None, "images") and request.images is not None:
         raise RequestError(
-            f"--questions {questions}: has no use for --images {request.images}; leave one of them"
-            " out"
+            f"--questions {questions}: does not use --images {request.images}; leave one of"
+            " them out"
         )
     if access == "labels" and config.distance == "l1":
         raise RequestError("--distance l1: is for logits, and --access labels has none")

@@ -213,7 +213,7 @@ def _checked(document: Mapping[str, Any]) -> CheckpointInfo:
     info: CheckpointInfo = typed(CheckpointInfo, {"schema": facts.pop(MARK), **facts}, "")
     choices = {"kind": KINDS, "pooling": POOLINGS, "precision": PRECISIONS}
     for name, known in choices.items():
-        _check(name, getattr(info, name) in known, f"is none of {', '.join(known)}")
+        _check(name, getattr(info, name) in known, f"is not one of {', '.join(known)}")
     for name in ("model", "dataset", "preprocessing", "kextract_version"):
         _check(name, bool(getattr(info, name)), "is empty")
     for size in info.input_shape:

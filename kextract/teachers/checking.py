@@ -101,7 +101,7 @@ def _distributions(rows: Rows, precision: float) -> Rows:
     low, high = rows.min(), rows.max()
     between = f"numbers from {low:.3g} to {high:.3g}, expected probabilities"
     if low < -SUM_TOLERANCE:
-        raise InvalidOutputError(f"{between}; of logits say --access full")
+        raise InvalidOutputError(f"{between}; for logits pass --access full")
     for whole in WHOLES:
         if high <= whole * (1 + SUM_TOLERANCE):
             completed, wrong = _completed(rows.clip(0) / whole, precision, may_lack=whole == 1)
@@ -110,8 +110,8 @@ def _distributions(rows: Rows, precision: float) -> Rows:
             if whole == 1:
                 total = rows[wrong].sum(axis=1)[0]
                 raise InvalidOutputError(
-                    f"a row that sums to {total:.3g}, expected probabilities; of labels that are"
-                    " each on their own say --outputs sigmoids"
+                    f"a row that sums to {total:.3g}, expected probabilities; for labels that"
+                    " are each on their own pass --outputs sigmoids"
                 )
     raise InvalidOutputError(between)
 

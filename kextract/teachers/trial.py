@@ -80,7 +80,7 @@ def _open(path: Path, threads: int | None, output_name: str | None, **options: A
     elif kind is Kind.SAVED_MODEL:
         network = open_saved_model(path, output_name)
     else:
-        raise RequestError(f"'{path}': no such file, or no black box")
+        raise RequestError(f"'{path}': no such file, or not a black box")
     return ModelFile(path, network, **options)
 
 

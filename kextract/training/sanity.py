@@ -51,8 +51,8 @@ def diagnose_teacher(
     for found in (logits, teacher_logits):
         if found is not None and not np.isfinite(found).all():
             raise CheckpointError(
-                f"'{path}': the weights are numbers, but the logits that they give are not: NaN"
-                " or infinity; such a teacher cannot be learnt from"
+                f"'{path}': the weights are finite, but the logits are not (NaN or infinity); a"
+                " student cannot learn from such a teacher"
             )
     if _is_constant(logits):
         return (

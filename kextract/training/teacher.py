@@ -93,7 +93,7 @@ def train_teacher(
         yield record
     if best is not history[-1]:
         model.set_weights(best_weights)
-        yield Note(f"took back the weights of epoch {best.epoch}, the best on validation images")
+        yield Note(f"restored the weights of epoch {best.epoch}, the best on validation images")
 
 
 def _last_improvement(history: Sequence[EpochRecord]) -> int:

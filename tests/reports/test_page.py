@@ -59,7 +59,7 @@ def test_a_page_has_what_was_asked_measured_and_typed(whole_page: str) -> None:
     page = Reader(whole_page)
     for text in (
         "What students learned from strokes-resnet11 (strokes)",
-        "Asked for: one student, taught to answer like the teacher by inversion; seed 0.",
+        "Asked for: one student, taught to predict like the teacher by inversion; seed 0.",
         "410,378",
         "61,706",
         "1,234,567",

@@ -110,7 +110,7 @@ def test_an_option_of_another_method_is_refused(
         ),
         (
             {"method": "queries", "questions": "shapes", "images": "mnist"},
-            "--questions shapes: has no use for --images mnist; leave one of them out",
+            "--questions shapes: does not use --images mnist; leave one of them out",
         ),
         (
             {"method": "queries", "match": "features"},

@@ -156,7 +156,7 @@ def test_no_answers_to_no_images_make_sense(kind: str) -> None:
         (
             [[1.5, -0.5, 0.0]] * 2,
             "probabilities",
-            "from -0.5 to 1.5, .*of logits say --access full",
+            "from -0.5 to 1.5, .*for logits pass --access full",
         ),
         ([[9.5, 0.5, 0.0]] * 2, "probabilities", "numbers from 0 to 9.5, expected probabilities"),
         ([[0.0, 0.0, 0.0]] * 2, "probabilities", "a row that sums to 0, expected probabilities"),

@@ -1,4 +1,4 @@
-"""Whole Keras models (`.keras`) of others, read as hostile input."""
+"""Whole Keras models (`.keras`) of other programs, read as untrusted files."""
 
 from kextract.foreign.keras.container import is_archive
 from kextract.foreign.keras.loading import (
