@@ -12,7 +12,7 @@
 #           of which takes 25 to 45 s here             (default: 42)
 # KEXTRACT  how to call the program                     (default: uv run kextract)
 #
-# Finished runs are skipped and unfinished ones continued, so a stopped study goes on where it was.
+# Finished runs are skipped and unfinished ones continued, so a stopped study continues where it was.
 set -euo pipefail
 
 export OUT=${1:-results/article}

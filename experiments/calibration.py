@@ -2,8 +2,8 @@
 
     uv run python experiments/calibration.py CHECKPOINT DATASET [SEED]
 
-One line of JSON for each kind of images: what `kextract export --int8` makes up, half of it drawn
-and half procedural; drawn out of the network, real ones, procedural ones that the network is sure
+One line of JSON for each kind of images: what `kextract export --int8` makes up, half of it synthesized
+and half procedural; synthesized from the network, real ones, procedural ones that the network is sure
 of, and clipped Gaussian noise; 512 of each. DATASET is a name, an .npz file or a folder. Files are
 written to a temporary folder.
 """
