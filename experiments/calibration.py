@@ -2,10 +2,10 @@
 
     uv run python experiments/calibration.py CHECKPOINT DATASET [SEED]
 
-One line of JSON for each kind of images: what `kextract export --int8` makes up, half of it synthesized
-and half procedural; synthesized from the network, real ones, procedural ones that the network is sure
-of, and clipped Gaussian noise; 512 of each. DATASET is a name, an .npz file or a folder. Files are
-written to a temporary folder.
+One line of JSON for each kind of images, 512 of each: what `kextract export --int8` makes up, half
+of it synthesized from the network and half procedural; synthesized ones, real ones, procedural ones
+that the network is sure of, and clipped Gaussian noise. DATASET is a name, an .npz file or a
+folder. Files are written to a temporary folder.
 """
 
 import json

@@ -179,15 +179,31 @@ def accuracy_on_test_images(checkpoint: Path) -> float:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_to_files_that_exist(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-        assert (page.parent / link).exists(), link
+def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
+    for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([\w-]+))?\)", page.read_text()):
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if anchor else []
+        slugs = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+        assert not anchor or anchor in slugs, (link, anchor)
+
+
+@pytest.mark.parametrize(
+    ("page", "folder"), [("architecture", "kextract"), ("reliability", "tests")]
+)
+def test_files_of_the_code_that_a_page_names_exist(page: str, folder: str) -> None:
+    there = {path.name for path in (ROOT / folder).rglob("*.*")}
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    named = re.findall(r"`(?:[\w.]+/)*(\w+\.(?:py|toml|j2))`", text)
+    assert named
+    assert set(named) - there == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_options_that_are_mentioned_exist(page: Path) -> None:
     # Other programs, such as the fuzzer, have options of their own.
-    text = "\n".join(line for line in page.read_text().splitlines() if "python -m" not in line)
+    lines = page.read_text().splitlines()
+    text = "\n".join(line for line in lines if "python -m" not in line and "uv sync" not in line)
     mentioned = re.findall(r"(?<![\w-])--[a-z][a-z-]+(?=[^\w-])", text)
     assert set(mentioned) - options_that_exist() == set()
 
