@@ -90,7 +90,7 @@ def as_guest(numbers: random.Random | None = None) -> Iterator[None]:
 def _shared_settings() -> tuple[bool, int | str]:
     """Return whether TensorFlow's operations are deterministic, and the level of its log.
 
-    Where nobody has imported it yet, the log is ours to keep quiet.
+    Where it is not imported yet, the log is ours to keep quiet.
     """
     if "tensorflow" not in sys.modules:
         return False, "ERROR"

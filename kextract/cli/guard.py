@@ -35,7 +35,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             except KeyboardInterrupt as stop:
                 _fail(f"interrupted; {_kept(stop)}", INTERRUPTED)
             except BrokenPipeError:
-                # The reader of our output went away, as `head` does; nobody is left to tell.
+                # The reader of our output went away, as `head` does; no line can reach it.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(1) from None
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends a command in good order, a second one at once."""
+"""Ctrl-C and SIGTERM: the first ends a command cleanly, a second one at once."""
 
 import os
 import signal

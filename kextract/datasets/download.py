@@ -22,7 +22,7 @@ from kextract.errors import DatasetError
 from kextract.text import one_line
 
 TIMEOUT_SECONDS = 60.0
-"""Silence of the network after which a download is given up; Keras itself waits for ever."""
+"""Silence of the network after which a download fails; Keras itself waits for ever."""
 
 PATIENCE_SECONDS = 1800.0
 """How long a lock is respected that no system watches over: longer than the largest download."""
@@ -93,7 +93,7 @@ def _patience() -> Iterator[None]:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, waiting for whoever has it.
+    """Hold the lock file `path`, waiting for the process that has it.
 
     The operating system frees the lock when its holder dies. Where it cannot lock, as on some
     network file systems, the existence of a file is the lock, until its holder is dead. Where the

@@ -29,7 +29,7 @@ SUFFIXES = (
 MAX_FILE_BYTES = 128 << 20
 """Largest image file that is read: more than MAX_SIDE x MAX_SIDE of 16-bit colour takes."""
 
-# Pillow logs some damage, which Python would write to stderr where nobody listens.
+# Pillow logs some damage, which Python would write to stderr if nothing handled it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
@@ -64,7 +64,7 @@ class ImageFile:
         """Decode to uint8 (h, w, 1), or (h, w, 3) of a colour image; raises DatasetError.
 
         Of 16 bits the upper 8 are kept; what is transparent is laid on white; of several pictures
-        the first is taken, turned as its EXIF orientation says. `seen` is told of it.
+        the first is taken, turned as its EXIF orientation says. `seen` takes note of it.
         """
         seen = seen or Seen()
         with _opened(self.path) as (image, declared):
@@ -256,7 +256,7 @@ class StreamedImages:
         return images
 
     def digest(self) -> NDArray[np.uint8]:
-        """Return what tells these files from others without reading them all, uint8 (32,).
+        """Return what identifies these files without reading them all, uint8 (32,).
 
         The SHA-256 of their sizes in bytes and of their names below the folder that has them all.
         """

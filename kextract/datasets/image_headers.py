@@ -1,6 +1,6 @@
 """What an image file declares, looked at before Pillow reads it, and made harmless for it.
 
-Pillow reads all that a file says of itself before it tells how large the picture is: descriptions
+Pillow reads all that a file says of itself before it says how large the picture is: descriptions
 that point at the same bytes a thousand times, canvases of animations, comments without end. So it
 is given one picture and nothing else. How a picture is turned (EXIF) is found out here.
 """
@@ -143,7 +143,7 @@ def _past_blocks(data: bytes, at: int) -> int:
 
 
 def _webp(data: bytes) -> Declared:
-    """Check the size of the canvas, for which Pillow takes memory before it tells it."""
+    """Check the size of the canvas, for which Pillow takes memory before it says the size."""
     if data[8:12] != b"WEBP":
         raise ValueError("none of PNG, JPEG, GIF, WebP, BMP and TIFF data")
     kind, numbers = data[12:16], [int.from_bytes(data[at : at + 3], "little") for at in (24, 27)]

@@ -23,7 +23,7 @@ def load_dataset(name_or_path: str, data_dir: Path | None = None) -> Dataset:
     spec = DATASETS.get(name_or_path)
     if spec is not None:
         return _load_named(name_or_path, spec, data_dir)
-    # Unlike Path's own, it leaves the home of nobody as it is.
+    # Unlike Path's own, it leaves the home of an unknown user as it is.
     path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111
     try:
         if not _looks_like_path(name_or_path) and not path.exists():

@@ -101,7 +101,7 @@ def pixel_scale(where: str, parts: Mapping[str, PixelRange]) -> tuple[PixelScale
 
 
 def _scale_of(found: PixelRange) -> PixelScale | None:
-    """Say what numbers of a range mean by themselves; None for what nobody writes."""
+    """Say what numbers of a range mean by themselves; None where no scale is known."""
     if not _is_finite(found):
         return None
     slack = SLACK if found.kind == "f" else 0.0

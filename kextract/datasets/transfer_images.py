@@ -119,7 +119,7 @@ def _refusing(reference: str, flag: str) -> Iterator[None]:
 
 def _find(reference: str, data_dir: Path | None, say: Say) -> Pixels | list[Path]:
     """Return the images of a data set or an `.npz`, or the files of a folder."""
-    # Unlike Path's own, it leaves the home of nobody as it is.
+    # Unlike Path's own, it leaves the home of an unknown user as it is.
     path = Path(os.path.expanduser(reference))  # noqa: PTH111
     if reference in DATASETS:
         data = load_dataset(reference, data_dir)

@@ -73,7 +73,7 @@ class Display(ABC):
         del progress
 
     def picture(self, picture: Picture) -> None:
-        """Take an image grid; what a terminal shows has no use for it."""
+        """Take an image grid; a terminal does not show it."""
         del picture
 
     @abstractmethod
@@ -162,5 +162,5 @@ def can_show(stream: TextIO, text: str) -> bool:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Tell whether a person watches the stream; a closed one is nobody's terminal."""
+    """Return whether the stream is a terminal; a closed one is not."""
     return not stream.closed and stream.isatty()

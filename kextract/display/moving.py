@@ -13,7 +13,7 @@ from kextract.records import EpochRecord, Progress
 from kextract.text import decimals, one_line, time_left
 
 Clock = Callable[[], float]
-"""Seconds since some moment, never going back."""
+"""Seconds from an arbitrary start, never going back."""
 
 REFRESHES = 8
 """Drawings a second: smooth enough to watch, too few to flicker or to cost the training."""

@@ -28,8 +28,8 @@ def write_names(path: Path, format: str, class_names: Sequence[str]) -> None:
 def read_names(path: Path) -> tuple[str, ...]:
     """Return the names in a SavedModel folder, a TFLite or an ONNX file; nothing where none are.
 
-    They are untrusted text, and whoever uses them counts them first. What cannot be read has
-    no names: whether the file is sound is for its runtime to say.
+    They are untrusted text, to be counted before use. What cannot be read has no names: whether
+    the file is sound is for its runtime to say.
     """
     try:
         match kind_of(path):

@@ -6,8 +6,8 @@ checked against the model without Keras opening it.
 
 Weights files of 2020 are what `save_weights` of tf.keras 2 wrote: their root has the attributes
 `layer_names` and `keras_version`, a tensor is at `<top-level layer>/<layer>/<weight>:0`. Layers are
-told apart by name alone, since layers next to each other often have the same shape: `conv2d_3` and
-`conv2d_4` of the article's teacher do.
+distinguished by name alone, since layers next to each other often have the same shape: `conv2d_3`
+and `conv2d_4` of the article's teacher do.
 """
 
 import hashlib

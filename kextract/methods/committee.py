@@ -34,7 +34,7 @@ PASSES = 16
 SMOOTHING = 0.1
 """Probability that a label leaves to all classes together."""
 LEAST = 1e-6
-"""The least probability that is told from 0, where outputs are that fine."""
+"""The least probability that differs from 0, where outputs are that fine."""
 NEARLY_ZERO = 1e-12
 
 Floats = NDArray[np.floating]
@@ -56,7 +56,7 @@ class Committee:
         with precision_policy("float32"):
             one, other = (self._untaught(make, number) for number in range(MEMBERS))
         self._model = one
-        # A round has as many updates as its answers are good for: they are told when it begins.
+        # A round has as many updates as its answers are good for, known when it begins.
         rate = keras.optimizers.schedules.CosineDecay(
             0.0, 1, warmup_target=config.learning_rate, warmup_steps=1
         )

@@ -126,7 +126,7 @@ class Inversion(Method):
         return Note(f"epoch {epoch}: the generator {why}; a new one was begun")
 
     def _round(self, epoch: int, update: int) -> Iterator[Event]:
-        """Do a round; a generator that fails once in an epoch is given up for a new one."""
+        """Do a round; a generator that fails once in an epoch is replaced by a new one."""
         try:
             yield from self._learn_and_draw(epoch, update)
         except NonFiniteError:

@@ -3,7 +3,7 @@
 Each function returns a matplotlib figure; `render` makes the bytes of a picture of it. All raise
 RequestError where matplotlib is missing: it is an extra, and slow to import, so it is imported
 inside functions only. How plots look is in `plots.mplstyle`: lines differ in colour, dashes and
-marks, so that they are told apart by the colour-blind and in black and white.
+marks, so that they can be distinguished by the colour-blind and in black and white.
 """
 
 import io

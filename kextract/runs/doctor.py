@@ -54,7 +54,7 @@ def diagnose(
 ) -> list[Finding]:
     """Look at everything that a run depends on; nothing is changed and nothing downloaded.
 
-    `devices` tells what TensorFlow computes on; by default TensorFlow is started for it, which
+    `devices` says what TensorFlow computes on; by default TensorFlow is started for it, which
     takes seconds.
     """
     return [

@@ -27,7 +27,7 @@ def with_doubts(
 
 
 def about_pixels(path: Path, requested: Preprocessing | None, guess: RangeGuess) -> tuple[str, ...]:
-    """Say which pixels a network is given that nobody asked for, or why others look right."""
+    """Say which pixels a network is given by default, or why others look right."""
     found = guess.preprocessing
     if requested is None and found is None:
         return (

@@ -355,13 +355,13 @@ def facts_of(
 
 
 def facts_of_checkpoint(info: CheckpointInfo) -> Facts:
-    """Say what a checkpoint of ours tells."""
+    """Return the facts of a checkpoint of ours."""
     normalizes = info.model == OWN_ARCHITECTURE or model_spec(info.model).normalizes
     return Facts(info.input_shape, normalizes)
 
 
 def facts_of_opened(teacher: Teacher) -> Facts:
-    """Say what a network in memory tells."""
+    """Return the facts of a network in memory."""
     from kextract.models.statistics import batch_norm_layers
 
     network, _ = teacher.load("float32")

@@ -1,6 +1,6 @@
 """The one door: whatever a command is about, a file or a network in memory, becomes a `Teacher`.
 
-What it can do is told by what it has: a network, with kernels and gradients, or outputs alone.
+What it can do follows from what it has: a network, with kernels and gradients, or outputs alone.
 """
 
 from dataclasses import dataclass, replace
@@ -180,7 +180,7 @@ def with_its_data(teacher: Teacher, machine: Machine) -> Teacher:
 
 
 def _check_architecture(found: Identified, requested: str | None) -> None:
-    """Refuse to be told of an architecture that the file holds."""
+    """Refuse --model where the file holds the architecture."""
     if requested is None or found.kind is Kind.WEIGHTS:
         return
     holds = "holds a whole model" if found.kind is Kind.MODEL else "has a network of its own"
@@ -322,7 +322,7 @@ def named_and_measured(opened: Teacher, class_names: Path | None, data: Dataset 
 def check_options_are_used(
     external: ExternalModelOptions, *teachers: Teacher, answering: BlackBoxOptions | None = None
 ) -> None:
-    """Refuse to be told what every file says by itself."""
+    """Refuse options for what every file says by itself."""
     black = any(each.black_box is not None for each in teachers)
     foreign = black or any(each.network is not None for each in teachers)
     ranged = foreign or any(each.input_range is not None for each in teachers)

@@ -65,7 +65,7 @@ class ResumeStore:
 
         `request` names all options that the result depends on. Raises RequestError where the
         unfinished run was asked for something else, or has more than `epochs` epochs already.
-        Without an earlier run to continue, one that is still kept is given up from here on.
+        Without an earlier run to continue, one that is still kept is replaced from here on.
         """
         if self._earlier:
             self._check(self._earlier.request, request, epochs)

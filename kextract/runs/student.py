@@ -259,7 +259,7 @@ class StudentRun(Run):
         self.folded = folded(self.whole)
         self.classifier = frozen(self.whole if article else self.folded, batch_statistics=article)
         size = at_once(self.whole, 16, all_held=True)
-        # How many labels an image of one class should have, nobody says.
+        # How many labels an image of one class should have is not known.
         by_label = self.teacher.by_label
         judged = None if by_label else self.validation
         doubt = diagnose_teacher(self.classifier, path, shape, judged, self.logits, size=size)
@@ -379,7 +379,7 @@ class StudentRun(Run):
         has_pooling = (
             self.architecture != OWN_ARCHITECTURE and model_spec(self.architecture).has_pooling
         )
-        # Which pixels a teacher of another program is given, for whoever comes after it.
+        # Which pixels a teacher of another program is given, for later commands.
         taken = self.teacher.input_range and str(self.teacher.input_range)
         settings = self.invocation.settings(
             student=self.called,

@@ -64,8 +64,8 @@ def resume_path(output: Path) -> Path:
 def write_resume(path: Path, snapshot: Snapshot, request: Request) -> None:
     """Keep an unfinished run, in place of what was kept before; whole or not at all.
 
-    Raises StorageError where it cannot be written, and NonFiniteError for weights that are no
-    longer numbers: what was kept before is then the last that is worth keeping.
+    Raises StorageError where it cannot be written, and NonFiniteError for weights that are
+    not finite: what was kept before is then the last that is worth keeping.
     """
     _check_finite(snapshot)
     image = _image(snapshot, request)

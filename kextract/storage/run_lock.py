@@ -2,7 +2,7 @@
 
 The lock is held on a hidden file beside the output, in which its owner says who it is. The
 operating system frees the lock when its owner dies, so a lock file that is left behind by a killed
-run keeps nobody out.
+run blocks no other.
 """
 
 import errno
@@ -24,7 +24,7 @@ from kextract.text import printable
 
 _OWNER_BYTES = 4096
 _PATIENCE_SECONDS = 0.2
-"""An owner that ends removes its file; whoever was about to lock that one has to look again."""
+"""An owner that ends removes its file; a run that was about to lock that one has to look again."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}
 """What file systems without locks answer."""
 

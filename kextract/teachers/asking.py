@@ -25,7 +25,7 @@ class RetryPolicy:
     at_once: int = 256
     """Images per call of the teacher."""
     attempts: int = 5
-    """Calls for one batch before it is given up."""
+    """Calls for one batch before the run ends."""
     wait: float = 0.5
     """Seconds before the second attempt; twice as many before each further one."""
     longest_wait: float = 30.0
@@ -40,7 +40,7 @@ def heading_of(teacher: BlackBox) -> Heading:
 class BudgetedTeacher:
     """A teacher and the ledger of what it was asked; what is in the ledger is not asked again.
 
-    Questions have a place, counted from 0. Whoever asks goes through the places in order; as long
+    Questions have a place, counted from 0. The caller goes through the places in order; as long
     as the ledger has responses there, they are given without asking.
     """
 

@@ -29,7 +29,7 @@ class BlackBox(Protocol):
 
     @property
     def name(self) -> str:
-        """What the teacher is: kept with its responses, so that nobody else's are added to them."""
+        """What the teacher is: kept with its responses, so that no other's are added to them."""
 
     @property
     def outputs(self) -> str:
@@ -88,7 +88,7 @@ def predictions(outputs: NDArray[Any]) -> NDArray[np.int32]:
 
 
 def reduced(outputs: NDArray[Any], kind: str, wanted: str) -> NDArray[Any]:
-    """Turn outputs of one kind into a less telling one."""
+    """Turn outputs of one kind into one that says less."""
     if wanted == kind:
         return outputs
     if wanted == "labels":

@@ -43,7 +43,7 @@ MAX_QUESTIONS = 100_000_000
 
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION = 0x6B786C67
-"""What tells a ledger from other databases: SQLite's `application_id`."""
+"""What identifies a ledger among databases: SQLite's `application_id`."""
 _APPLICATION_PLACE = 68
 _TABLES = {
     "ledger": "CREATE TABLE ledger (version INTEGER, teacher TEXT, outputs TEXT, height INTEGER,"
@@ -98,7 +98,7 @@ class Ledger:
         """Open a ledger; what it declares is checked before anything is allocated.
 
         `room` is for how many questions memory is set aside. Raises CheckpointError, one line, for
-        what is not a ledger, damaged or hostile, and RequestError while another run writes to it.
+        what is not a ledger, or damaged, and RequestError while another run writes to it.
         """
         self.path = path
         self._heading: Heading

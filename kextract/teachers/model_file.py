@@ -140,7 +140,7 @@ class Network:
     dims: Dims
     numbers: Numbers
     operation: str | None = None
-    """The last one that changes numbers, where the file tells."""
+    """The last one that changes numbers, where the file says it."""
     sizes: Mapping[str, str] = field(default_factory=dict)
     """Those of all outputs by name; the first is the one that `run` gives."""
 
@@ -164,7 +164,7 @@ class ModelFile:
         """Find out what the file leaves unsaid by trying it on made-up images, which asks nothing.
 
         Raises RequestError where the network cannot be one that classifies such images, and where
-        it has another number of classes than told.
+        it has another number of classes than requested.
         """
         self.name = f"{path.name}, SHA-256 {sha256_of(path)}"
         self._path = path

@@ -26,7 +26,7 @@ class PythonFunction:
     """A `BlackBox` around a function from images, float32 (n, h, w, c), to its outputs.
 
     The images lie in `input_range`, -1 to 1 by default. A call that takes longer than `timeout`
-    seconds raises TimeoutError; the function goes on in its own thread, and nobody waits for it.
+    seconds raises TimeoutError; the function continues in its own thread, unused.
     """
 
     gradients = False

@@ -104,7 +104,7 @@ class Questions:
 
 
 def digests_of(images: Pixels) -> NDArray[np.void]:
-    """Return what tells images (n, h, w, c) from others, (n,)."""
+    """Return what identifies images (n, h, w, c), (n,)."""
     found = b"".join(
         hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=DIGEST_BYTES).digest()
         for image in images

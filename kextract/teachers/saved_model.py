@@ -30,7 +30,7 @@ def open_saved_model(path: Path, output_name: str | None = None) -> Network:
     import tensorflow as tf
 
     with refusing(path, "TensorFlow"):
-        # What is wrong is in the error; native code tells its own story besides.
+        # What is wrong is in the error; native code prints more besides.
         with runtime.native_stderr_held(show_on_failure=False):
             loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures.get(SIGNATURE)

@@ -140,7 +140,7 @@ def main(limits: str) -> int:
     try:
         _open(path, **options)
     except SeveralOutputsError:
-        # It has opened; whoever chooses is told which outputs there are.
+        # It has opened; the user is shown which outputs there are.
         return 0
     except RequestError as error:
         os.write(stdout, str(error).encode())

@@ -24,8 +24,8 @@ class CutMix:
     def mixed(self, batch: Batch, epoch: int, step: int) -> Batch:
         """Return the batch, mixed as seed, epoch and step alone decide.
 
-        Raises RequestError for a batch that comes with logits: nobody has asked the teacher about
-        what would come out.
+        Raises RequestError for a batch that comes with logits: the teacher has not predicted the
+        mixed images.
         """
         if not self._share:
             return batch

@@ -61,8 +61,8 @@ def distill(
     one of the user's, which may have been taught before, and None for a new one. With a `pace` the
     updates of an epoch follow the clock.
 
-    With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
-    it has kept every epoch that was ever shown. With `resume`, teaching goes on after the
+    With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that every
+    epoch that is shown can have been kept. With `resume`, teaching continues after the
     snapshot's last epoch, to the same end as if it had never stopped. Raises CheckpointError for
     the snapshot of another student or source. A `tf.distribute` strategy shares every update among
     its replicas, each of which has all of the source's images; WorkerError says that one is gone.

@@ -41,8 +41,8 @@ def train_teacher(
     weights of its best epoch. `flip` says that mirror images keep their class. Raises
     NonFiniteError where the loss is not finite; the model is then as at its best epoch.
 
-    With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that whoever keeps
-    it has kept every epoch that was ever shown. With `resume`, training goes on after the
+    With `snapshots`, a Snapshot comes before the record of each epoch but 0, so that every
+    epoch that is shown can have been kept. With `resume`, training continues after the
     snapshot's last epoch, to the same end as if it had never stopped. Raises CheckpointError for
     the snapshot of another model. A `tf.distribute` strategy shares every batch among its replicas;
     WorkerError says that one of them is gone.

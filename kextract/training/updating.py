@@ -82,7 +82,7 @@ def _share(
 def synchronize(model: keras.Model, strategy: Any) -> None:
     """Let batch normalizations take their statistics over the whole batch, not over a share.
 
-    Ours always do; others are told to. Must come before the model is traced.
+    Ours always do; others are set to. Must come before the model is traced.
     """
     for layer in batch_norm_layers(model) if strategy is not None else ():
         if not isinstance(layer, BatchNormalization):

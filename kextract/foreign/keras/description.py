@@ -151,7 +151,7 @@ class _Cleaner:
         else:
             config = layer_config(_config_of(value, where), where)
             if name in allowed.RANDOM_LAYERS:
-                # A teacher computes without dice; some layers throw them unless told not to.
+                # A teacher is not random; some layers are, unless they are switched off.
                 name, config = "Identity", {"name": config["name"], "dtype": "float32"}
             cleaned = keras_object("keras.layers", name, config)
         cleaned["name"] = cleaned["config"]["name"] = safe_name(_name_of(value["config"]))
@@ -222,7 +222,7 @@ def _operation(config: Json, where: str) -> Json:
 
 
 def _without_options(nodes: Any) -> Any:
-    """Leave out what a layer that does nothing is told, such as that it is used in training."""
+    """Leave out options of a layer that does nothing, such as that it is used in training."""
     if not isinstance(nodes, list):
         return nodes
     return [{**node, "kwargs": {}} if isinstance(node, dict) else node for node in nodes]

@@ -77,7 +77,7 @@ class ArchiveInfo:
     """Of one image, in convolutions and dense layers."""
     batch_normalizations: int
     guess: RangeGuess
-    """Which pixels the network takes, as far as the file tells."""
+    """Which pixels the network takes, as far as the file says it."""
     sha256: str
     """Over the tensors, see `sha256_of_tensors`."""
 
@@ -218,7 +218,7 @@ def _opened(where: Path | OpenFile) -> Iterator[_Source]:
 
 @contextmanager
 def _extracted(path: Path, container: Container) -> Iterator[Tensors]:
-    """Open the weights in an archive; HDF5 wants a file, so it gets one that nobody else sees."""
+    """Open the weights in an archive; HDF5 wants a file, so it gets a temporary one."""
     with tempfile.NamedTemporaryFile(prefix="kextract-", suffix=".h5") as copy:
         container.extract(WEIGHTS, copy)
         copy.flush()

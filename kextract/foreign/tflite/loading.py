@@ -64,7 +64,7 @@ def load_graph(path: Path, output_name: str | None = None) -> Loaded:
     Raises Refused for what is damaged, NotRead for an operator that is not known, by name.
     """
     content = _content(path)
-    runtime.start()  # The schema is in TensorFlow, which greets whoever imports it first.
+    runtime.start()  # The schema is in TensorFlow, which logs a greeting at its first import.
     from tensorflow.lite.python import schema_py_generated as schema
 
     try:
