@@ -61,7 +61,7 @@ def train_teacher(invocation: Invocation[TrainRequest]) -> None:
 
 
 def distill(invocation: Invocation[DistillRequest]) -> None:
-    """Teach a student to predict what TEACHER predicts, on images that are made up."""
+    """Teach a student to predict like TEACHER, on images that are made up."""
     from kextract.display import make_display
     from kextract.runs.student import StudentRun
 

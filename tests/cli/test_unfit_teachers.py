@@ -60,5 +60,5 @@ def test_a_teacher_whose_answers_overflow_is_refused_and_leaves_nothing(
     distill: Callable[[Callable[[Any], Any]], Finished], tmp_path: Path
 ) -> None:
     refused = distill(lambda kernel: kernel * 0 + 1e38).refusal()
-    assert "'changed.weights.h5': the weights are numbers, but the logits" in refused
+    assert "'changed.weights.h5': the weights are finite, but the logits" in refused
     assert [path.name for path in tmp_path.iterdir()] == ["changed.weights.h5"]

@@ -22,7 +22,7 @@ def test_probabilities_of_labels_need_not_sum_to_one() -> None:
     np.testing.assert_allclose(found, [[0.9, 0.8, 0.0], [0.0, 0.0, 1.0]])
     with pytest.raises(InvalidOutputError, match="numbers from -3 to 2, expected a probability"):
         checked([[-3.0, 2.0, 0.0]], "sigmoids", 1, 3)
-    with pytest.raises(InvalidOutputError, match=r"sums to 1\.7.*say --outputs sigmoids"):
+    with pytest.raises(InvalidOutputError, match=r"sums to 1\.7.*pass --outputs sigmoids"):
         checked([[0.9, 0.8, 0.0]], "probabilities", 1, 3)
 
 
