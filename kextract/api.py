@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 ONLY_TYPED = (
     *("output", "overwrite", "resume", "extendable", "skip_existing"),
-    *("save_images", "metrics", "tensorboard", "format", "json"),
+    *("save_images", "metrics", "tensorboard", "format", "columns", "json"),
 )
 """Options of the command line that make no sense here."""
 __all__ = ["Run", "distill", "evaluate", "export", "load", "synthesize", "train_teacher"]

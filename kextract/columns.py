@@ -31,6 +31,8 @@ class Column(Generic[V]):
     value: Callable[[EpochRecord], V | None]
     """The value in full precision; None where the epoch has none."""
     write: Callable[[V], str]
+    about: str = ""
+    """What it is, where the header does not say it."""
 
     def text(self, record: EpochRecord) -> str:
         """Write what the record has to tell, "-" where that is nothing."""
@@ -81,8 +83,10 @@ def _metric(
     width: int,
     value: Callable[[EpochRecord], float | None],
     digits: int = 4,
+    about: str = "",
 ) -> Column[float]:
-    return Column(name, header, width, value, partial(decimals, digits=digits, width=width))
+    write = partial(decimals, digits=digits, width=width)
+    return Column(name, header, width, value, write, about)
 
 
 def _time(name: str, header: str, value: Callable[[EpochRecord], float | None]) -> Column[float]:
@@ -96,21 +100,60 @@ def _registry(*columns: Column[Any]) -> Mapping[str, Column[Any]]:
 COLUMNS: Mapping[str, Column[Any]] = _registry(
     _metric("epoch", "epoch", 5, lambda record: record.epoch, digits=0),
     _metric("accuracy", "accuracy", 8, lambda record: record.accuracy),
-    _metric("agreement", "agreement", 9, lambda record: record.agreement),
-    _metric("loss", "loss", 6, lambda record: record.loss),
-    _metric("unseen_agreement", "unseen", 6, _detail("unseen_agreement")),
-    _metric("transfer_agreement", "transfer agreement", 18, _detail("transfer_agreement")),
+    _metric(
+        "agreement",
+        "agreement",
+        9,
+        lambda record: record.agreement,
+        about="same prediction as the teacher",
+    ),
+    _metric("cross_entropy", "loss", 6, _detail("cross_entropy")),
+    _metric(
+        "loss",
+        "loss + L2",
+        9,
+        lambda record: record.loss,
+        about="the article's, with the penalty on weights",
+    ),
+    _metric(
+        "unseen_agreement",
+        "unseen",
+        6,
+        _detail("unseen_agreement"),
+        about="agreement with the teacher on made-up images it is not taught with",
+    ),
+    _metric(
+        "transfer_agreement",
+        "taught",
+        6,
+        _detail("transfer_agreement"),
+        about="agreement on those it is taught with",
+    ),
     _time("seconds", "time", lambda record: record.seconds),
     _metric("questions", "questions", 9, _detail("questions"), digits=0),
     _metric("confidence", "confidence", 10, _detail("confidence")),
     _metric("diversity", "diversity", 9, _detail("diversity")),
     _metric("train_loss", "train loss", 10, lambda record: record.train_loss),
-    Column("class_shares", "classes", MOST_BARS, _numbered("class_shares"), bars),
-    _metric("entropy", "even", 6, _detail("entropy")),
+    Column(
+        "class_shares",
+        "classes",
+        MOST_BARS,
+        _numbered("class_shares"),
+        bars,
+        "images of each",
+    ),
+    _metric("entropy", "even", 6, _detail("entropy"), about="1 is as many of each class"),
     _metric("iterations", "iterations", 10, _detail("iterations"), digits=1),
     _metric("requested", "requested", 9, _detail("requested")),
     _metric("kl", "kl", 8, lambda record: record.kl),
-    _metric("batch_norm_distance", "bn", 7, _detail("batch_norm_distance"), digits=2),
+    _metric(
+        "batch_norm_distance",
+        "bn",
+        7,
+        _detail("batch_norm_distance"),
+        digits=2,
+        about="distance to the teacher's batch statistics",
+    ),
     _time("synthesis_seconds", "synthesis", _detail("synthesis_seconds")),
     _time("student_seconds", "student", _detail("student_seconds")),
     _time("evaluation_seconds", "eval", _detail("evaluation_seconds")),
@@ -118,8 +161,8 @@ COLUMNS: Mapping[str, Column[Any]] = _registry(
 """What matters most comes first: a narrow terminal leaves out the last."""
 
 
-def column(name: str) -> Column[Any]:
-    """Look a column up; raise UnknownNameError where there is none of that name."""
+def column(name: str, kind: str = "column") -> Column[Any]:
+    """Look a column up; `kind` is what an error calls it. Raises UnknownNameError."""
     if name not in COLUMNS:
-        raise UnknownNameError("column", name, COLUMNS)
+        raise UnknownNameError(kind, name, COLUMNS)
     return COLUMNS[name]

@@ -64,6 +64,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural}"
 
 
+def words(text: str | None) -> tuple[str, ...]:
+    """Take names apart that were typed with commas; what was typed with dashes has underscores."""
+    parts = (part.strip().replace("-", "_") for part in (text or "").split(","))
+    return tuple(part for part in parts if part)
+
+
 def listed(names: Sequence[str], most: int = 10) -> str:
     """Write foreign names with commas between them, and how many more there are than `most`."""
     shown = ", ".join(printable(name) for name in names[:most])

@@ -84,6 +84,7 @@ def test_no_column_is_narrower_than_its_header() -> None:
 
 def test_every_column_takes_its_own_figure() -> None:
     details = {
+        "cross_entropy": 0.15,
         "confidence": 0.6,
         "iterations": 36.25,
         "requested": 0.65,
@@ -103,6 +104,7 @@ def test_every_column_takes_its_own_figure() -> None:
     assert {name: column.text(record) for name, column in COLUMNS.items()} == {
         "epoch": "1",
         "loss": "0.1000",
+        "cross_entropy": "0.1500",
         "accuracy": "0.2000",
         "train_loss": "0.3000",
         "agreement": "0.4000",

@@ -57,7 +57,9 @@ def train_teacher(invocation: Invocation[TrainRequest]) -> None:
     from kextract.display import make_display
     from kextract.runs.teacher import TeacherRun
 
-    TeacherRun(invocation).carry_out(make_display(invocation.request.format))
+    with make_display(invocation.request.format) as display:
+        display.busy("starting TensorFlow ...")
+        TeacherRun(invocation).carry_out(display)
 
 
 def distill(invocation: Invocation[DistillRequest]) -> None:
@@ -65,7 +67,9 @@ def distill(invocation: Invocation[DistillRequest]) -> None:
     from kextract.display import make_display
     from kextract.runs.student import StudentRun
 
-    StudentRun(invocation).carry_out(make_display(invocation.request.format))
+    with make_display(invocation.request.format) as display:
+        display.busy("starting TensorFlow ...")
+        StudentRun(invocation).carry_out(display)
 
 
 def synthesize(invocation: Invocation[SynthesizeRequest]) -> None:
@@ -77,7 +81,9 @@ def synthesize(invocation: Invocation[SynthesizeRequest]) -> None:
     from kextract.display import make_display
     from kextract.runs.synthesis import run_synthesis
 
-    run_synthesis(invocation, make_display(invocation.request.format))
+    with make_display(invocation.request.format) as display:
+        display.busy("starting TensorFlow ...")
+        run_synthesis(invocation, display)
 
 
 def evaluate(invocation: Invocation[EvaluateRequest]) -> None:
@@ -86,6 +92,7 @@ def evaluate(invocation: Invocation[EvaluateRequest]) -> None:
     Shows loss, accuracy, accuracy per class, and with --against agreement with a teacher
     and how many of its mistakes are shared.
     """
+    from kextract.display import waiting
     from kextract.reports import (
         evaluation_classes,
         evaluation_dict,
@@ -96,7 +103,8 @@ def evaluate(invocation: Invocation[EvaluateRequest]) -> None:
     from kextract.text import json_text
 
     request = invocation.request
-    results = run_evaluation(request, say)
+    with waiting("starting TensorFlow, measuring ..."):
+        results = run_evaluation(request, say)
     if request.format == "json":
         for result in results:
             print(json_text(evaluation_dict(result)))
@@ -137,7 +145,9 @@ def export(invocation: Invocation[ExportRequest]) -> None:
     from kextract.text import json_text
 
     request = invocation.request
-    report = run_export(invocation, make_display("quiet" if request.json else "auto"))
+    with make_display("quiet" if request.json else "auto") as display:
+        display.busy("starting TensorFlow ...")
+        report = run_export(invocation, display)
     if request.json:
         print(json_text(report.to_dict()))
     else:
@@ -150,11 +160,13 @@ def predict(invocation: Invocation[PredictRequest]) -> None:
 
     Images of any size are brought to the size that the network takes.
     """
+    from kextract.display import waiting
     from kextract.reports import prediction_dict, prediction_table, probability_table
     from kextract.runs.evaluation import run_prediction
     from kextract.text import json_text
 
-    found, names = run_prediction(invocation.request, say)
+    with waiting("starting TensorFlow, predicting ..."):
+        found, names = run_prediction(invocation.request, say)
     format = invocation.request.format
     if format == "json":
         for prediction in found:
@@ -172,7 +184,8 @@ def compare(invocation: Invocation[CompareRequest]) -> None:
     their seed are one row: mean, standard deviation, number of runs.
     """
     from kextract.reports import default_metrics, epochs, find_metrics, summary
-    from kextract.runs.reporting import grouped, read_runs, words, write_plot
+    from kextract.runs.reporting import grouped, read_runs, write_plot
+    from kextract.text import words
 
     request = invocation.request
     runs = read_runs(request.checkpoints)

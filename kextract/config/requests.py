@@ -60,6 +60,7 @@ class TrainRequest(Options):
     strategy: str = shared.strategy()
     output: Output = field(default_factory=Output)
     format: str = shared.display()
+    columns: str | None = shared.epoch_columns()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,7 @@ class DistillRequest(Options):
         setting=False,
     )
     format: str = shared.display()
+    columns: str | None = shared.epoch_columns()
 
 
 @dataclass(frozen=True, kw_only=True)

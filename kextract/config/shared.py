@@ -66,6 +66,19 @@ def display() -> Any:
     )
 
 
+def epoch_columns() -> Any:
+    """Declare what an epoch of a run shows."""
+    return option(
+        None,
+        "Columns of the table, separated by commas, such as epoch,accuracy,class_shares; an unknown"
+        " name lists them.",
+        panel=PLACES,
+        metavar="COLUMN,...",
+        default_text="those that matter; all from 120 characters on",
+        setting=False,
+    )
+
+
 def output(help: str, default: Path | None = None) -> Any:
     """Declare the file that a command writes."""
     return option(

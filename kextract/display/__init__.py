@@ -2,7 +2,7 @@
 
 from kextract.columns import COLUMNS, Column, column
 from kextract.display.base import Display, Outcome, RunHeader
-from kextract.display.formats import FORMATS, make_display
+from kextract.display.formats import FORMATS, make_display, waiting
 
 __all__ = [
     "COLUMNS",
@@ -13,4 +13,5 @@ __all__ = [
     "RunHeader",
     "column",
     "make_display",
+    "waiting",
 ]

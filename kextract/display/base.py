@@ -4,7 +4,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -28,15 +28,19 @@ class RunHeader:
     """What is trained: "student resnet11 of mnist-resnet11, adversarial noise"."""
     subtitle: str
     """How: "corrected recipe, 10 epochs of 30 updates of 32 images, bfloat16, seed 0"."""
+    networks: tuple[str, ...] = field(default=(), kw_only=True)
+    """Teacher and student, a line each: their size, and which images they take."""
     epochs: int
     """The number of the last epoch; epoch 0 comes before. 0 where there is only progress."""
     columns: tuple[str, ...]
     """Names from `COLUMNS`, in the order they are shown; none where there is only progress."""
+    wide: tuple[str, ...] = field(default=(), kw_only=True)
+    """What takes their place where there is room; none where the columns were requested."""
     command: str
     """The command line that makes this run again."""
 
     def __post_init__(self) -> None:
-        for name in self.columns:
+        for name in (*self.columns, *self.wide):
             column(name)
 
 
@@ -51,6 +55,9 @@ class Display(ABC):
     def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
         self.stdout = results() if stdout is None else stdout
         self.stderr = sys.stderr if stderr is None else stderr
+
+    def busy(self, text: str) -> None:  # noqa: B027 - only where something moves
+        """Say what is being done before the run starts; most displays have no use for it."""
 
     @abstractmethod
     def start(self, header: RunHeader) -> None:
@@ -109,6 +116,11 @@ class Tee(Display):
     def __init__(self, first: Display, *others: Display) -> None:
         super().__init__(first.stdout, first.stderr)
         self._listeners = (first, *others)
+
+    def busy(self, text: str) -> None:
+        """Say it to all."""
+        for listener in self._listeners:
+            listener.busy(text)
 
     def start(self, header: RunHeader) -> None:
         """Start all."""

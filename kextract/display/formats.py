@@ -5,9 +5,12 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, TextIO
+
+from rich.console import Console
 
 from kextract.columns import BARS
 from kextract.display.base import (
@@ -34,28 +37,34 @@ class PlainDisplay(Display):
     """An aligned table on stdout, a row as each epoch ends; title and notes on stderr."""
 
     _rows: EpochRows | None = None
-    _has_table = True
+    _columns: Sequence[str] = ()
+    _written = False
+    """Whether the column names are: what is said before the first epoch stands above them."""
 
     def start(self, header: RunHeader) -> None:
-        """Say what runs on stderr and write the column names, if any, on stdout."""
-        for line in (header.title, header.subtitle):
+        """Say what runs on stderr."""
+        for line in (header.title, *header.networks, header.subtitle):
             if line:
                 self.note(line)
         self._rows = EpochRows(header.columns, ascii_only=not can_show(self.stdout, BARS))
-        self._has_table = bool(header.columns)
-        if self._has_table:
-            write_line(self.stdout, self._rows.header())
+        self._columns = header.columns
+        self._written = False
 
     def epoch(self, record: EpochRecord) -> None:
-        """Write the epoch's row."""
+        """Write the epoch's row, below the column names where it is the first."""
         if self._rows is None:
             raise RuntimeError("start() comes before show()")
+        if not self._written:
+            if legend := self._rows.legend():
+                self.note(legend)
+            write_line(self.stdout, self._rows.header())
+            self._written = True
         write_line(self.stdout, self._rows.row(record).marked)
 
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
         """Write the closing summary below the table."""
-        lines = closing_lines(history, outcome)
-        if lines and self._has_table:
+        lines = closing_lines(history, outcome, self._columns)
+        if lines and self._written:
             write_line(self.stdout, "")
         for label, parts in lines:
             write_line(self.stdout, GAP.join((label, *parts)))
@@ -110,6 +119,16 @@ class QuietDisplay(Display):
         for name in outcome.keys() & set(FILES):
             path = str(outcome[name])
             write_line(self.stdout, one_line(path) if is_terminal(self.stdout) else path)
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Let something move on a terminal while work is done that takes a while."""
+    if not _can_move(sys.stderr):
+        yield
+        return
+    with Console(stderr=True).status(text):
+        yield
 
 
 def make_display(

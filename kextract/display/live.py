@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
+from rich.status import Status
 from rich.text import Text
 
-from kextract.columns import BARS, column
+from kextract.columns import BARS
 from kextract.display.base import Display, Outcome, RunHeader, can_show, is_terminal
 from kextract.display.moving import Clock, MovingLines
 from kextract.display.rows import (
@@ -28,6 +29,9 @@ from kextract.display.rows import (
 )
 from kextract.records import EpochRecord, Progress
 from kextract.text import one_line
+
+WIDE = 120
+"""Characters from which on a table shows all that is known of an epoch."""
 
 
 class LiveDisplay(Display):
@@ -50,14 +54,27 @@ class LiveDisplay(Display):
         )
         self._rows = EpochRows(())
         self._moving: MovingLines | None = None
-        self._has_table = True
+        self._status: Status | None = None
+        self._has_table = False
+
+    def busy(self, text: str) -> None:
+        """Let something move before the run starts."""
+        if self._status is None:
+            self._status = self._console.status("")
+            self._status.start()
+        self._status.update(Text(text))
 
     def start(self, header: RunHeader) -> None:
-        """Print title and column names once, and start the moving lines."""
+        """Print title and networks, and start the moving lines; the table comes with its rows."""
         self.close()
-        shown = fitting(header.columns, self._console.width)
+        names = header.wide if self._console.width >= WIDE and header.wide else header.columns
+        shown = fitting(names, self._console.width)
         self._rows = EpochRows(shown, ascii_only=not can_show(self.stdout, BARS))
-        self._print_header(header, shown)
+        self._has_table = False
+        self._console.print(Text(one_line(header.title), "bold"))
+        for line in (*header.networks, header.subtitle):
+            if line:
+                self._console.print(Text(one_line(line), "dim"))
         self._moving = MovingLines(
             self._console,
             header.epochs,
@@ -73,6 +90,8 @@ class LiveDisplay(Display):
 
     def epoch(self, record: EpochRecord) -> None:
         """Print the epoch's row above the moving lines."""
+        if not self._has_table:
+            self._print_column_names()
         row = self._rows.row(record)
         if self._moving is not None:
             self._moving.end_epoch(record, self._rows.best)
@@ -80,7 +99,7 @@ class LiveDisplay(Display):
 
     def note(self, text: str) -> None:
         """Write to stderr; above the moving lines where both share the terminal."""
-        if self._moving is not None and is_terminal(self.stderr):
+        if (self._moving or self._status) and is_terminal(self.stderr):
             self._print(Text(one_line(text)))
         else:
             super().note(text)
@@ -88,7 +107,7 @@ class LiveDisplay(Display):
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
         """Take the moving lines away and print the closing summary below the table."""
         self.close()
-        lines = closing_lines(history, outcome)
+        lines = closing_lines(history, outcome, [each.name for each in self._rows.columns])
         if lines and self._has_table:
             self._print(Text())
         for label, parts in lines:
@@ -105,7 +124,7 @@ class LiveDisplay(Display):
 
     def close(self) -> None:
         """Take the moving lines away and show the cursor."""
-        moving, self._moving = self._moving, None
+        moving, self._moving, self._status = self._moving or self._status, None, None
         if moving is None:
             return
         try:
@@ -114,16 +133,10 @@ class LiveDisplay(Display):
             # A second Ctrl-C may come while Rich is cleaning up after the first.
             self._console.show_cursor(True)
 
-    def _print_header(self, header: RunHeader, shown: Sequence[str]) -> None:
-        self._console.print(Text(one_line(header.title), "bold"))
-        if header.subtitle:
-            self._console.print(Text(one_line(header.subtitle), "dim"))
-        hidden = [column(name).header for name in header.columns if name not in shown]
-        if hidden:
-            self._console.print(Text(f"too narrow for: {', '.join(hidden)}", "dim"))
-        self._has_table = bool(shown)
-        if not self._has_table:
-            return
+    def _print_column_names(self) -> None:
+        self._has_table = True
+        if legend := self._rows.legend():
+            self._console.print(Text(legend, "dim"))
         self._console.print()
         header_row = Text(self._rows.header(), "cyan")
         self._console.print(header_row, no_wrap=True, overflow="crop", crop=True)

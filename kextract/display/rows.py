@@ -12,8 +12,8 @@ from kextract.text import MISSING, decimals, duration, one_line
 GAP = "  "
 STAR = "*"
 BEST = "best"
-_METRICS = ("loss", "accuracy", "agreement", "kl")
-"""What the closing lines tell of an epoch."""
+_METRICS = ("loss", "cross_entropy", "accuracy", "agreement", "kl", "unseen_agreement")
+"""What the closing lines tell of an epoch, where the table does."""
 _PARTS_OF_TIME = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
 """Columns that are all there or not at all: together they are the epoch's time."""
 
@@ -45,6 +45,11 @@ class EpochRows:
         """Write the column names, each above the right edge of its metrics."""
         return GAP.join(column.header.rjust(column.width) for column in self.columns)
 
+    def legend(self) -> str:
+        """Say in one line what the headers do not."""
+        told = (f"{each.header}: {each.about}" for each in self.columns if each.about)
+        return "; ".join(told)
+
     def row(self, record: EpochRecord) -> Row:
         """Write the record.
 
@@ -75,14 +80,19 @@ def fitting(names: Sequence[str], width: int) -> tuple[str, ...]:
 
 
 def closing_lines(
-    history: Sequence[EpochRecord], outcome: Outcome
+    history: Sequence[EpochRecord], outcome: Outcome, names: Sequence[str] = _METRICS
 ) -> list[tuple[str, tuple[str, ...]]]:
     """Give the best epoch, the last one, the time it took, and the outcome, each as one line.
+
+    Of an epoch the metrics among the `names` of columns are told.
 
     A line is its label, all padded to one width, and parts that must not be broken.
     """
     facts = [name for name in outcome if name not in (VERDICT, NEXT)]
-    lines = [*_epochs(history), *((_label(name), (_value(outcome[name]),)) for name in facts)]
+    lines = [
+        *_epochs(history, names),
+        *((_label(name), (_value(outcome[name]),)) for name in facts),
+    ]
     width = max((len(label) for label, _ in lines), default=0)
     return [(label.ljust(width), parts) for label, parts in lines]
 
@@ -107,10 +117,12 @@ def folded(parts: Sequence[str], width: int) -> list[str]:
     return lines
 
 
-def _epochs(history: Sequence[EpochRecord]) -> list[tuple[str, tuple[str, ...]]]:
+def _epochs(
+    history: Sequence[EpochRecord], names: Sequence[str]
+) -> list[tuple[str, tuple[str, ...]]]:
     if not history:
         return []
-    columns = [column(name) for name in _METRICS]
+    columns = [column(name) for name in names if name in _METRICS]
     shown = [c for c in columns if any(c.value(record) is not None for record in history)]
     width = len(str(max(record.epoch for record in history)))
     lines = [("last", _epoch(history[-1], shown, width))]

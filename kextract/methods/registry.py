@@ -126,13 +126,21 @@ def method_specs(config: DistillConfig) -> dict[str, MethodSpec]:
     return specs
 
 
-def shown_columns(specs: Mapping[str, MethodSpec], *, measured: bool) -> tuple[str, ...]:
-    """Name what an epoch shows, what matters first: a narrow terminal leaves out the last."""
-    labelled, others = ("loss", "accuracy", "agreement"), ("unseen_agreement", "transfer_agreement")
+def shown_columns(
+    specs: Mapping[str, MethodSpec], *, measured: bool, wide: bool = False, loss: str
+) -> tuple[str, ...]:
+    """Name what an epoch shows: what matters to everyone or, where there is room, all there is.
+
+    `loss` is the column of the loss on labelled images.
+    """
+    labelled, others = (loss, "accuracy", "agreement"), ("unseen_agreement", "transfer_agreement")
     quality = labelled if measured else others
-    times = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
     # A metric of two methods is shown once, see `Mixed.metrics`.
     drawn = dict.fromkeys(name for spec in specs.values() for name in spec.columns)
+    if not wide:
+        asked = ["questions"] if "questions" in drawn else []
+        return ("epoch", *quality, *asked, "seconds")
+    times = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
     return ("epoch", *quality, *times, *drawn, "train_loss", "seconds")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kextract.text import counted
+
 if TYPE_CHECKING:
     import keras
 
@@ -26,6 +28,15 @@ class Cost:
     """Multiplications, each with its addition, of convolutions and dense layers per image."""
     layers: int = field(default=0, compare=False)
     """How many those are; 0 where they were not counted."""
+
+    def described(self, beside: "Cost | None" = None) -> str:
+        """Say it for people, as shares of another one's too where that is given."""
+        parameters, adds = f"{self.parameters:,} parameters", f"{self.multiply_adds / 1e6:.3g}"
+        adds += " million multiply-adds"
+        if beside is not None and beside != self and beside.multiply_adds:
+            parameters += f" ({100 * self.parameters / beside.parameters:.0f} %)"
+            adds += f" ({100 * self.multiply_adds / beside.multiply_adds:.0f} %)"
+        return f"{counted(self.layers, 'layer')}, {parameters}, {adds}"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from kextract.runs.outputs import expanded, latest_picture, stem
 from kextract.storage import CheckpointInfo, atomic_write, check_place, read_info
 from kextract.storage.checkpoint import count_parameters
 from kextract.storage.opening import identify
+from kextract.text import words
 
 SUFFIXES = (".html", ".htm")
 ALONE = "none"
@@ -50,12 +51,6 @@ def grouped(runs: Sequence[Run], group_by: str | None) -> list[Group]:
     if not names:
         return by_seed(runs)
     return single(runs) if names == (ALONE,) else by_fields(runs, names)
-
-
-def words(text: str | None) -> tuple[str, ...]:
-    """Take a list apart that was typed with commas; what was typed with dashes has underscores."""
-    parts = (part.strip().replace("-", "_") for part in (text or "").split(","))
-    return tuple(part for part in parts if part)
 
 
 def write_plot(request: CompareRequest, groups: Sequence[Group]) -> None:

@@ -17,6 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kextract import runtime
+from kextract.columns import column
 from kextract.config.option import as_path
 from kextract.config.resolve import Invocation, program
 from kextract.config.shared import Output
@@ -34,7 +35,7 @@ from kextract.runs.verdict import Files, Sizes, Verdict, verdict
 from kextract.storage import CheckpointInfo, check_place, write_checkpoint
 from kextract.storage.resume import Request, resume_path
 from kextract.templates import fill
-from kextract.text import one_line
+from kextract.text import one_line, words
 
 if TYPE_CHECKING:
     import keras
@@ -63,6 +64,8 @@ class Run(ABC):
     ledger: Path | None = None
     """Where the responses of a teacher are kept that is asked under a budget."""
 
+    columns: tuple[str, ...]
+    """Those of the table that were requested; none where it is as usual."""
     header: RunHeader
     """This and what follows is there when the run is built."""
     network: "keras.Model"
@@ -78,6 +81,7 @@ class Run(ABC):
 
     def __init__(self, invocation: Invocation[Any]) -> None:
         self.invocation = invocation
+        self.columns = requested_columns(invocation.request.columns)
         self._history: list[EpochRecord] = []
         self._events: Iterator[Event] | None = None
         self._info: CheckpointInfo | None = None
@@ -224,6 +228,9 @@ class Run(ABC):
             display = self._with_files(display, place, resume=resume)
             if cluster is not None:
                 display.note(f"chief of {len(cluster.workers)} workers, with {_listed(cluster)}")
+            display.busy("starting TensorFlow ...")
+            runtime.start()
+            display.busy(f"making what is needed for {self.title} ...")
             self.build(store.earlier_request, display.note)
             earlier = store.begin(self.request, self.header.epochs)
             self._check_workers(earlier)
@@ -361,6 +368,14 @@ def final_scores(
             found["mistakes_repeated"] = shared.repeated
             found["mistakes_by_chance"] = shared.by_chance
     return found
+
+
+def requested_columns(text: str | None) -> tuple[str, ...]:
+    """Take the list of `--columns` apart. Raises UnknownNameError."""
+    names = words(text)
+    for name in names:
+        column(name, "column (--columns)")
+    return names
 
 
 def outcome(path: Path, test: Mapping[str, float], judged: Verdict) -> dict[str, Any]:

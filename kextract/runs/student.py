@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from kextract.methods import method_spec, method_specs
 from kextract.methods.auto import shift_of_questions
 from kextract.methods.registry import shown_columns
 from kextract.models import model_pooling, model_spec, share_of_teacher
+from kextract.models.input_range import PIXELS
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
 from kextract.runs.fitting import continued, fitted
@@ -83,8 +85,8 @@ class StudentRun(Run):
     """The teacher's (n, k) on the validation images; None also without such."""
     unseen: "ProbeSet | None" = None
     """What the student is measured on without validation images."""
-    _costs: str | None = None
-    """What a smaller copy of the teacher costs beside it."""
+    _speed: str | None = None
+    """How fast a smaller copy of the teacher is."""
     asking: "BudgetedTeacher | None" = None
     """None for methods that need the teacher at hand."""
 
@@ -216,8 +218,8 @@ class StudentRun(Run):
         missing = f"no images to measure on, running without: {self.teacher.missing}"
         notes: list[str | None] = [*self.teacher.all_notes, *self.about_images]
         if self.share is not None:
-            self._costs = self._beside_teacher()
-        notes += [*too_few_to_judge(self.validation), self._choice(), self._costs]
+            self._speed = self._beside_teacher()
+        notes += [*too_few_to_judge(self.validation), self._choice(), self._speed]
         notes += [None if self.teacher.data else missing, doubt]
         self.notes = tuple(note for note in notes if note)
 
@@ -361,9 +363,7 @@ class StudentRun(Run):
             yield from running
 
     def last_words(self, last: EpochRecord) -> Iterable[str]:
-        """Say what is left of the teacher, that a generator collapsed, how much was asked."""
-        if self._costs is not None:
-            yield self._costs
+        """Say that a generator collapsed, and how much was asked."""
         if "collapsed" in last.details:
             yield COLLAPSED
         if self.asking:
@@ -418,20 +418,31 @@ class StudentRun(Run):
         )
 
     def _beside_teacher(self) -> str:
-        """Say what a smaller copy of the teacher costs, as shares of what the teacher does."""
+        """Say how fast a smaller copy of the teacher is."""
         from kextract.exports.exporting import milliseconds
         from kextract.models.batch_norm import frozen
-        from kextract.models.spec import cost_of
 
         image = np.zeros((1, *self.teacher.info.input_shape), np.float32)
         both = self.network, self.whole
-        (fewer, adds), (all_of, all_adds) = (astuple(cost_of(network)) for network in both)
         time, whole = (milliseconds(frozen(each, batch_statistics=False), image) for each in both)
         return (
-            f"{self.called}: {fewer:,} of the teacher's {all_of:,} parameters"
-            f" ({fewer / all_of:.0%}), {adds / 1e6:,.1f} of {all_adds / 1e6:,.1f} million"
-            f" multiply-adds ({adds / all_adds:.0%}), {time:.3g} of {whole:.3g} ms an image here"
-            f" ({time / whole:.0%})"
+            f"{self.called} takes {time:.3g} ms an image here, the teacher {whole:.3g}"
+            f" ({100 * time / whole:.0f} %)"
+        )
+
+    def _networks(self) -> tuple[str, str]:
+        """Say what teacher and student cost, and which pixels the teacher takes."""
+        teacher, info = self.sizes.teacher, self.teacher.info
+        shape = "x".join(map(str, info.input_shape))
+        taken, why = self.teacher.input_range, "see below"
+        if self.asked.external.input_range:
+            why = "--input-range"
+        elif taken is None:
+            taken, why = PIXELS, "its file says so"
+        return (
+            f"teacher  {teacher.described() if teacher else 'a black box'}; takes {shape} images,"
+            f" pixels {taken} ({why})",
+            f"student  {self.sizes.own.described(teacher)}",
         )
 
     def _choice(self) -> str | None:
@@ -467,13 +478,21 @@ class StudentRun(Run):
 
     def _header(self) -> RunHeader:
         config = self.config
+        shown = partial(
+            shown_columns,
+            method_specs(config),
+            measured=self.validation is not None,
+            loss="loss" if config.recipe == "article" else "cross_entropy",
+        )
         return RunHeader(
             title=self.title,
             subtitle=f"{config.recipe} recipe, {config.match} matched,"
             f" {counted(config.epochs, 'epoch')} of {counted(config.steps_per_epoch, 'update')} of"
             f" {counted(config.batch_size, 'image')}, {self.precision}, seed {config.seed}",
+            networks=self._networks(),
             epochs=config.epochs,
-            columns=shown_columns(method_specs(config), measured=self.validation is not None),
+            columns=self.columns or shown(),
+            wide=() if self.columns else shown(wide=True),
             command=self.invocation.command_line(),
         )
 

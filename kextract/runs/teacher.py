@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 DRAWN = "images of --limit drawn"
 """How an unfinished run chose its images; one without it has the first ones."""
-COLUMNS = ("epoch", "loss", "accuracy", "train_loss", "seconds")
+COLUMNS = ("epoch", "cross_entropy", "accuracy", "seconds")
+WIDE = ("epoch", "cross_entropy", "loss", "accuracy", "train_loss", "seconds")
 
 
 class TeacherRun(Run):
@@ -113,12 +114,15 @@ class TeacherRun(Run):
             *classes_left_out(self.training, data, request.limit),
             *note_unseen(data),
         )
+        shape = "x".join(map(str, data.input_shape))
         self.header = RunHeader(
             title=self.title,
             subtitle=f"{len(self.training.x)} images in batches of {config.batch_size}, up to"
             f" {counted(config.epochs, 'epoch')}, {precision}, seed {config.seed}",
+            networks=(f"teacher  {self.sizes.own.described()}; {shape} images of {data.name}",),
             epochs=config.epochs,
-            columns=COLUMNS,
+            columns=self.columns or COLUMNS,
+            wide=() if self.columns else WIDE,
             command=self.invocation.command_line(),
         )
 

@@ -259,5 +259,9 @@ class _Examiner:
             scores.agreement,
             scores.kl,
             now - began,
-            {**details, "evaluation_seconds": now - evaluation_began},
+            {
+                **details,
+                "cross_entropy": scores.cross_entropy,
+                "evaluation_seconds": now - evaluation_began,
+            },
         )

@@ -203,4 +203,7 @@ def _validate(
 ) -> EpochRecord:
     scores = score(evaluator.logits(validation.x), validation.y, penalty=evaluator.penalty())
     seconds = time.perf_counter() - began
-    return EpochRecord(epoch, scores.loss, scores.accuracy, train_loss, seconds=seconds)
+    details = {"cross_entropy": scores.cross_entropy}
+    return EpochRecord(
+        epoch, scores.loss, scores.accuracy, train_loss, seconds=seconds, details=details
+    )

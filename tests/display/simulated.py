@@ -5,13 +5,14 @@ With `drawn` it has the columns and figures of a student of drawn images.
 
 import sys
 import time
+from functools import partial
 
 from kextract.display import RunHeader, make_display
 from kextract.methods import method_spec
 from kextract.methods.registry import shown_columns
 from kextract.records import EpochRecord, Note, Progress
 
-COLUMNS = ("epoch", "loss", "accuracy", "train_loss", "agreement", "seconds")
+COLUMNS = ("epoch", "cross_entropy", "accuracy", "train_loss", "agreement", "seconds")
 CHECKPOINT = "checkpoints/a-folder-with-a-long-name/and-another-one/mnist-resnet11.weights.h5"
 
 
@@ -29,10 +30,18 @@ DRAWN = {
 
 
 def header(epochs: int, *, drawn: bool = False) -> RunHeader:
-    shown = (
-        shown_columns({"inversion": method_spec("inversion")}, measured=True) if drawn else COLUMNS
+    columns = partial(
+        shown_columns, {"inversion": method_spec("inversion")}, measured=True, loss="cross_entropy"
     )
-    return RunHeader("student of [bold]teacher[/]", "seed 0", epochs, shown, "kextract distill x")
+    return RunHeader(
+        "student of [bold]teacher[/]",
+        "seed 0",
+        epochs,
+        columns() if drawn else COLUMNS,
+        "kextract distill x",
+        networks=("teacher  12 layers", "student  3 layers"),
+        wide=columns(wide=True) if drawn else (),
+    )
 
 
 def record(epoch: int, *, drawn: bool = False) -> EpochRecord:
@@ -46,7 +55,11 @@ def record(epoch: int, *, drawn: bool = False) -> EpochRecord:
         train_loss=3 / epoch if trained else None,
         agreement=0.5,
         seconds=12.9,
-        details={"confidence": 0.75, **(DRAWN if drawn and trained else {})},
+        details={
+            "confidence": 0.75,
+            "cross_entropy": 4 / (epoch + 1),
+            **(DRAWN if drawn and trained else {}),
+        },
     )
 
 

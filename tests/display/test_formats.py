@@ -81,7 +81,7 @@ def test_a_row_survives_an_encoding_that_lacks_its_characters() -> None:
     raw = io.BytesIO()
     stdout = io.TextIOWrapper(raw, encoding="ascii")
     make_display("plain", stdout, io.StringIO()).finish([], {"checkpoint": "modèle"})
-    assert raw.getvalue() == b"\ncheckpoint  mod?le\n"
+    assert raw.getvalue() == b"checkpoint  mod?le\n"
 
 
 @pytest.mark.parametrize(

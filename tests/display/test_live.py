@@ -27,9 +27,12 @@ def test_nothing_of_the_moving_lines_is_left_behind(hundred: Shown) -> None:
 
 
 def test_title_and_column_names_are_shown_once_at_the_top(hundred: Shown) -> None:
-    assert hundred.lines[:4] == [
+    assert hundred.lines[:7] == [
         "student of [bold]teacher[/]",
+        "teacher  12 layers",
+        "student  3 layers",
         "seed 0",
+        "agreement: same prediction as the teacher",
         "",
         "epoch    loss  accuracy  train loss  agreement    time",
     ]
@@ -74,8 +77,8 @@ def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_row(columns: int, na
     [
         (
             80,
-            "epoch    loss  accuracy  agreement  confidence  diversity  train loss    time",
-            "    7  0.5000    0.9001     0.5000      0.7500     0.4321      0.4286   12.9s",
+            "epoch    loss  accuracy  agreement    time",
+            "    7  0.5000    0.9001     0.5000   12.9s",
         ),
         (
             140,

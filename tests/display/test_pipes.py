@@ -33,7 +33,10 @@ def test_a_pipe_gets_no_escape_codes_even_where_colour_is_forced(format: str) ->
 def test_title_and_notes_go_to_stderr() -> None:
     assert piped("auto").stderr.decode().splitlines() == [
         "student of [bold]teacher[/]",
+        "teacher  12 layers",
+        "student  3 layers",
         "seed 0",
+        "agreement: same prediction as the teacher",
         r"a [red]note[/] with \x1b[31man escape",
     ]
 
@@ -49,7 +52,7 @@ def test_json_lines_hold_the_numbers_of_the_table_in_full() -> None:
     assert [event["event"] for event in events] == ["start", *["epoch"] * 9, "end"]
     assert events[0]["epochs"] == 8
     assert events[3]["loss"] == 4 / 3
-    assert events[3]["details"] == {"confidence": 0.75}
+    assert events[3]["details"] == {"confidence": 0.75, "cross_entropy": 4 / 3}
     assert (events[-1]["best"]["epoch"], events[-1]["last"]["epoch"]) == (7, 8)
     assert events[-1]["outcome"] == {"checkpoint": CHECKPOINT}
     rows = piped("plain").stdout.decode().splitlines()[1:10]
