@@ -72,12 +72,14 @@ def install_extra(extra: str) -> str:
 
 
 class UnknownNameError(RequestError):
-    """A name that is in no registry; suggests the nearest one that is."""
+    """A name that is in no registry; suggests the nearest one that is, or lists all."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, listed: bool = False) -> None:
         names, name = list(known), name[:_LONGEST_NAME]
         near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"choose one of: {', '.join(names)}"
+        hint = f"did you mean '{near[0]}'?" if near else ""
+        if listed or not near:
+            hint = f"{hint} choose one of: {', '.join(names)}".strip()
         super().__init__(f"unknown {kind} '{name}': {hint}")
 
 

@@ -178,12 +178,12 @@ def predict(invocation: Invocation[PredictRequest]) -> None:
 
 
 def compare(invocation: Invocation[CompareRequest]) -> None:
-    """Compare how checkpoints began, their best epochs and their last.
+    """Compare checkpoints on test images, in their best epochs and in their last.
 
     The numbers come from the histories in the files; no images are needed. Runs that differ only in
     their seed are one row: mean, standard deviation, number of runs.
     """
-    from kextract.reports import default_metrics, epochs, find_metrics, summary
+    from kextract.reports import epochs, find_metrics, summary
     from kextract.runs.reporting import grouped, read_runs, write_plot
     from kextract.text import words
 
@@ -191,10 +191,11 @@ def compare(invocation: Invocation[CompareRequest]) -> None:
     runs = read_runs(request.checkpoints)
     groups = grouped(runs, request.group_by)
     names = words(request.columns)
-    metrics = find_metrics(names, runs) if names else default_metrics(runs)
+    metrics = find_metrics(names, runs) if names else None
     separate = request.format in ("csv", "json")
     if request.plot is not None:
         write_plot(request, groups)
+        say(f"wrote the plot '{request.plot}'")
     table = (
         epochs(groups, separate=separate)
         if request.epochs

@@ -299,22 +299,8 @@ class CompareRequest(Options):
     checkpoints: tuple[Path, ...] = argument(
         "Checkpoints, or patterns of their names in quotes, such as 'results/*.weights.h5'."
     )
-    group_by: str | None = option(
-        None,
-        "Take runs together by these options, separated by commas, such as method,student; name is"
-        " the file's name without its seed, none is each run alone.",
-        metavar="OPTION,...",
-        default_text="runs that differ only in their seed",
-        basic=True,
-    )
-    columns: str | None = option(
-        None,
-        "Metrics to show, separated by commas: starting_, best_, last_, mean_ or test_ before the"
-        " metric of an epoch, such as last_agreement; also teacher_share, minutes, parameters.",
-        metavar="METRIC,...",
-        default_text="as in the article's tables",
-        basic=True,
-    )
+    group_by: str | None = shared.group_by()
+    columns: str | None = shared.metrics()
     epochs: bool = option(False, "Show every epoch instead of the summary.", basic=True)
     plot: Path | None = option(
         None, "Picture to write, ending in .png or .svg.", panel=PLACES, setting=False, basic=True
@@ -341,6 +327,8 @@ class ReportRequest(Options):
     title: str | None = option(
         None, "Heading of the page.", default_text="what was learned from which teacher", basic=True
     )
+    group_by: str | None = shared.group_by()
+    columns: str | None = shared.metrics()
     measure: bool = option(
         False,
         "Run the models on their test images too, for confusion matrices and multiply-adds.",

@@ -102,6 +102,31 @@ def table_format(*formats: str) -> Any:
     return option("table", "How results are printed.", basic=True, choices=formats, setting=False)
 
 
+def group_by() -> Any:
+    """Declare which runs are taken together."""
+    return option(
+        None,
+        "Take runs together by these options, separated by commas, such as method,student; name is"
+        " the file's name without its seed, none is each run alone.",
+        metavar="OPTION,...",
+        default_text="runs that differ only in their seed",
+        basic=True,
+    )
+
+
+def metrics() -> Any:
+    """Declare what is shown of runs."""
+    return option(
+        None,
+        "Metrics to show, separated by commas: starting_, best_, last_, mean_ or test_ before the"
+        " metric of an epoch, such as last_agreement; also teacher_share, minutes, parameters."
+        " article is what the article's tables have.",
+        metavar="METRIC,...",
+        default_text="accuracy and agreement on test images, then on validation images",
+        basic=True,
+    )
+
+
 def pooling() -> Any:
     """Declare the pooling before a classifier."""
     return option(

@@ -18,16 +18,20 @@ from statistics import fmean
 from kextract.columns import COLUMNS
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord
-from kextract.reports.runs import Group, Run, Spread, single, spread
+from kextract.reports.runs import Group, Run, Spread, spread
 from kextract.reports.table import Cell, Table, column_key, figure_cell, name_cell
 from kextract.text import decimals
 
 SUMMARY = (
+    *("test_accuracy", "test_agreement", "test_mistakes_repeated"),
+    *("last_unseen_agreement", "best_accuracy", "last_accuracy", "parameters"),
+)
+"""What matters most comes first; of these a table has what any run has."""
+ARTICLE = (
     *("starting_loss", "starting_accuracy", "best_loss", "best_accuracy"),
     *("last_loss", "last_accuracy"),
 )
-"""The columns of the article's tables, and the last epoch."""
-TESTED = "test_accuracy"
+"""The columns of the article's tables, and the last epoch: what `--columns article` stands for."""
 _FIELDS = ("loss", "accuracy", "train_loss", "agreement", "kl", "seconds")
 _TEST = ("accuracy", "loss", "cross_entropy", "agreement", "kl")
 _BEST: dict[str, Callable[[Iterable[float]], float]] = {
@@ -59,16 +63,18 @@ class Metric:
 def find_metrics(names: Sequence[str], runs: Sequence[Run]) -> tuple[Metric, ...]:
     """Look metrics up. Raises UnknownNameError for one that none of the runs can have."""
     known = _known(runs)
-    for name in names:
+    chosen = ARTICLE if tuple(names) == ("article",) else names
+    for name in chosen:
         if name not in known:
-            raise UnknownNameError("metric (--columns)", name, known)
-    return tuple(known[name] for name in names)
+            raise UnknownNameError("metric (--columns)", name, ("article", *known), listed=True)
+    return tuple(known[name] for name in chosen)
 
 
 def default_metrics(runs: Sequence[Run]) -> tuple[Metric, ...]:
-    """Give the columns of the article's tables, with the test accuracy where any run has one."""
-    tested = any("accuracy" in run.test for run in runs)
-    return find_metrics((*SUMMARY, *((TESTED,) if tested else ())), runs)
+    """Give what matters most, of that what any run has."""
+    known = _known(runs)
+    metrics = (known[name] for name in SUMMARY if name in known)
+    return tuple(each for each in metrics if any(each.value(run) is not None for run in runs))
 
 
 def best_of(run: Run, name: str) -> float | None:
@@ -131,8 +137,9 @@ def _test(name: str) -> Callable[[Run], float | None]:
 
 
 def _teacher_accuracy(run: Run, teachers: dict[str, Run]) -> float | None:
+    """Take it from the teacher where that is given too, else from what the student was told."""
     teacher = teachers.get(run.teacher_sha256)
-    return teacher.test.get("accuracy") if teacher else None
+    return teacher.test.get("accuracy") if teacher else run.test.get("teacher_accuracy")
 
 
 def _share(run: Run, teachers: dict[str, Run]) -> float | None:
@@ -145,29 +152,25 @@ _OF_EPOCHS = ("loss", "accuracy")
 
 
 def summary(
-    groups: Sequence[Group] | Sequence[Run],
-    metrics: Sequence[Metric] | None = None,
-    *,
-    separate: bool = False,
+    groups: Sequence[Group], metrics: Sequence[Metric] | None = None, *, separate: bool = False
 ) -> Table:
     """Give a row for each group, a column for each metric; what was not measured is "--".
 
-    Without `metrics`: how the runs started, their best and last metrics, and the test accuracy
-    where there is any. A spread stands beside its mean, "0.98 ± 0.01"; with `separate` it has a
-    column of its own, for programs. The number of runs is shown where any group has several.
+    Without `metrics` they are the default ones. A spread stands beside its mean, "0.98 ± 0.01";
+    with `separate` it has a column of its own, for programs. The number of runs is shown where any
+    group has several.
     """
-    grouped = _groups(groups)
-    runs = [run for group in grouped for run in group.runs]
+    runs = [run for group in groups for run in group.runs]
     chosen = default_metrics(runs) if metrics is None else metrics
-    several = any(len(group.runs) > 1 for group in grouped)
-    fields = [name for name, _ in grouped[0].fields] if grouped else []
+    several = any(len(group.runs) > 1 for group in groups)
+    fields = [name for name, _ in groups[0].fields] if groups else []
     columns = [*(fields or ["model"]), *(["runs"] if several else [])]
     for metric in chosen:
         columns.append(metric.header)
         if several and separate:
             columns.append(f"{metric.header} deviation")
     rows = []
-    for group in grouped:
+    for group in groups:
         cells = _heads(group)
         if several:
             cells.append(figure_cell(len(group.runs), COLUMNS["epoch"].write))
@@ -178,16 +181,15 @@ def summary(
     return Table("summary", tuple(columns), tuple(rows))
 
 
-def epochs(groups: Sequence[Group] | Sequence[Run], *, separate: bool = False) -> Table:
+def epochs(groups: Sequence[Group], *, separate: bool = False) -> Table:
     """Give a row for each epoch and a pair of columns, loss and accuracy, for each group.
 
     The best loss and the best accuracy are bold, the earliest among equals. `separate` is as in
     `summary`.
     """
-    grouped = _groups(groups)
     columns, cells = ["epoch"], []
-    numbers = sorted({r.epoch for group in grouped for run in group.runs for r in run.history})
-    for name, group in zip(_distinct([group.label for group in grouped]), grouped, strict=True):
+    numbers = sorted({r.epoch for group in groups for run in group.runs for r in run.history})
+    for name, group in zip(_distinct([group.label for group in groups]), groups, strict=True):
         separated = separate and len(group.runs) > 1
         for metric in _OF_EPOCHS:
             columns.append(f"{name} {metric}")
@@ -195,7 +197,8 @@ def epochs(groups: Sequence[Group] | Sequence[Run], *, separate: bool = False) -
                 columns.append(f"{name} {metric} deviation")
             cells += _epoch_columns(group, metric, numbers, separate=separated)
     heads = [figure_cell(number, COLUMNS["epoch"].write) for number in numbers]
-    return Table("epochs", tuple(columns), tuple(zip(heads, *cells, strict=True)))
+    title = "epochs (loss: cross-entropy and L2 penalty, as in the article)"
+    return Table(title, tuple(columns), tuple(zip(heads, *cells, strict=True)))
 
 
 def epoch_spreads(group: Group, metric: str) -> dict[int, Spread]:
@@ -206,10 +209,6 @@ def epoch_spreads(group: Group, metric: str) -> dict[int, Spread]:
             values.setdefault(record.epoch, []).append(value_in(record, metric))
     found = {epoch: spread(values[epoch]) for epoch in sorted(values)}
     return {epoch: measured for epoch, measured in found.items() if measured is not None}
-
-
-def _groups(groups: Sequence[Group] | Sequence[Run]) -> list[Group]:
-    return [item if isinstance(item, Group) else single([item])[0] for item in groups]
 
 
 def _heads(group: Group) -> list[Cell]:

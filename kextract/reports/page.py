@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import RequestError
 from kextract.reports import plots
-from kextract.reports.comparison import summary
+from kextract.reports.comparison import Metric, summary
 from kextract.reports.pictures import fitted
 from kextract.reports.plots import GRID, INK
 from kextract.reports.runs import Group, Run, by_seed
@@ -116,14 +116,21 @@ class Entry:
     measured: Measured = Measured()
 
 
-def report_page(entries: Sequence[Entry], title: str = "") -> str:
+def report_page(
+    entries: Sequence[Entry],
+    title: str = "",
+    groups: Sequence[Group] | None = None,
+    metrics: Sequence[Metric] | None = None,
+) -> str:
     """Write the page; teachers among the entries stand beside their students.
 
-    The same entries give the same page. Raises RequestError for a picture that cannot be shown.
+    `groups` are the runs of the entries, by default one for those that differ only in their seed;
+    `metrics` are the columns of their table. The same entries give the same page. Raises
+    RequestError for a picture that cannot be shown.
     """
     students = [entry for entry in entries if entry.run.kind == "student"]
     teachers = {e.run.sha256: e for e in entries if e.run.kind == "teacher" and e.run.sha256}
-    groups = by_seed([entry.run for entry in entries])
+    groups = by_seed([entry.run for entry in entries]) if groups is None else groups
     shown = [*students, *(entry for entry in entries if entry.run.kind == "teacher")]
     pictures = sum(entry.picture is not None for entry in shown)
     most_bytes = min(MOST_OF_ONE_PICTURE, PICTURE_BYTES // max(pictures, 1))
@@ -138,7 +145,7 @@ def report_page(entries: Sequence[Entry], title: str = "") -> str:
     return environment.get_template("page.html.j2").render(
         title=title or _title(entries, students),
         lead=_lead(entries, students),
-        summary=summary(groups),
+        summary=summary(groups, metrics),
         several_seeds=any(len(group.runs) > 1 for group in groups),
         plots=_plots(groups),
         sections=[
@@ -176,24 +183,12 @@ def _plots(groups: Sequence[Group]) -> list[dict[str, str]]:
     """Draw what there is to draw: each plot has a heading, and an SVG or the problem with it."""
     wanted = [("curves", "Epochs", "Validation loss and accuracy by epoch", plots.curves)]
     students = [group for group in groups if group.kind == "student"]
-    if len({point.parameters for point in plots.size_points(students)}) > 1:
-        wanted.append(
-            (
-                "size",
-                "Size",
-                "Test accuracy against parameters",
-                lambda groups: plots.size_against_accuracy(plots.size_points(groups)),
-            )
-        )
+    if len({group.runs[0].parameters for group in students} - {None}) > 1:
+        about = "Test accuracy against parameters"
+        wanted.append(("size", "Size", about, plots.size_against_accuracy))
     if any("questions" in r.details for g in groups for run in g.runs for r in run.history):
-        wanted.append(
-            (
-                "questions",
-                "Questions",
-                "Validation accuracy against questions to the teacher",
-                plots.questions_against_accuracy,
-            )
-        )
+        about = "Test accuracy against questions to the teacher"
+        wanted.append(("questions", "Questions", about, plots.questions_against_accuracy))
     drawn = []
     for name, heading, description, draw in wanted:
         try:
@@ -235,10 +230,17 @@ def _section(entry: Entry, teacher: Entry | None, most_bytes: int) -> dict[str, 
         "name": entry.run.name,
         "facts": _side_by_side(entry, teacher),
         "picture": picture,
+        "mistakes": _mistakes(entry.run),
         "confusion": entry.measured.confusion,
         "command": str(entry.info.config.get("command", "")),
         "configuration": entry.configuration,
     }
+
+
+def _mistakes(run: Run) -> list[tuple[str, int]]:
+    """Say how many of its teacher's mistakes a student makes too, and by chance, in percent."""
+    bars = (("the student", "mistakes_repeated"), ("by chance", "mistakes_by_chance"))
+    return [(words, round(100 * run.test[name])) for words, name in bars if name in run.test]
 
 
 def _side_by_side(entry: Entry, teacher: Entry | None) -> Table:

@@ -7,7 +7,7 @@ marks, so that they can be distinguished by the colour-blind and in black and wh
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,14 +44,12 @@ _BAND = 0.18
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One model in a plot of size against accuracy."""
+class Line:
+    """Test accuracies over what they cost; one of a single point is a mark."""
 
     label: str
-    parameters: int
-    accuracy: Spread
-    """0 to 1."""
-    is_teacher: bool = False
+    points: tuple[tuple[float, Spread], ...]
+    """Parameters or questions, and accuracy, 0 to 1."""
 
 
 def check_plot(path: Path) -> None:
@@ -91,40 +89,22 @@ def curves(groups: Sequence[Group]) -> "Figure":
     return figure
 
 
-def size_against_accuracy(points: Sequence[Point]) -> "Figure":
-    """Draw accuracy against the number of parameters, on a logarithmic axis.
+def size_against_accuracy(groups: Sequence[Group]) -> "Figure":
+    """Draw test accuracy against the number of parameters, on a logarithmic axis.
 
     A bar is one standard deviation over the runs of a point; teachers are level lines with a star.
-    Raises RequestError for no points.
+    Raises RequestError where no run has both.
     """
-    if not points:
+    lines = [
+        Line(f"{fitted_label(group.label)} ({short_count(round(size))})", ((size, found),))
+        for group in groups
+        for size, found in _points([group], _size)
+        if group.kind == "student"
+    ]
+    stars = [point for group in _teachers(groups) for point in _points([group], _size)]
+    if not (lines or stars):
         raise RequestError("nothing to plot: no run has a test accuracy and a size")
-    with styled():
-        figure = new_figure(8, 5)
-        axes: Axes = figure.subplots()
-        axes.set_xscale("log")
-        sizes = [point.parameters for point in points]
-        axes.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
-        students = 0
-        for point in points:
-            _draw_point(axes, point, students)
-            students += not point.is_teacher
-        axes.margins(y=0.12)
-        titled(axes, "parameters", "test accuracy (%)")
-        log_counts(axes)
-        legend(figure, axes, "bars: ± 1 standard deviation" if _has_spread(points) else "")
-    return figure
-
-
-def size_points(groups: Sequence[Group]) -> list[Point]:
-    """Make a point of each group that has a size and a test accuracy."""
-    points = []
-    for group in groups:
-        accuracy = spread(run.test.get("accuracy") for run in group.runs)
-        parameters = group.runs[0].parameters
-        if accuracy is not None and parameters is not None:
-            points.append(Point(group.label, parameters, accuracy, group.kind == "teacher"))
-    return points
+    return _against_accuracy(groups, lines, stars, "parameters")
 
 
 def questions_against_accuracy(groups: Sequence[Group]) -> "Figure":
@@ -133,22 +113,37 @@ def questions_against_accuracy(groups: Sequence[Group]) -> "Figure":
     A group is a point, with a bar of one standard deviation; groups that differ only in their
     budget are one line. Raises RequestError where no run counted its questions.
     """
-    lines = _budget_lines([group for group in groups if _asked(group)])
+    asked = [group for group in groups if _asked(group)]
+    lines = [Line(_line_name(line), _points(line, _asked)) for line in _budget_lines(asked)]
     if not lines:
         raise RequestError("nothing to plot: none of the runs counted the questions to its teacher")
+    return _against_accuracy(groups, lines, [], "questions to the teacher")
+
+
+def _against_accuracy(
+    groups: Sequence[Group],
+    lines: Sequence[Line],
+    stars: Sequence[tuple[float, Spread]],
+    what: str,
+) -> "Figure":
     with styled():
         figure = new_figure(9, 5)
         axes: Axes = figure.subplots()
         axes.set_xscale("log")
-        counts = [_asked(group) for line in lines for group in line]
-        axes.set_xlim(min(counts) / 1.6, max(counts) * 1.6)
+        costs = [cost for line in lines for cost, _ in line.points] + [cost for cost, _ in stars]
+        if costs:
+            axes.set_xlim(min(costs) / 1.6, max(costs) * 1.6)
         for index, line in enumerate(lines):
-            _draw_budgets(axes, line, index)
-        for index, group in enumerate(group for group in groups if group.kind == "teacher"):
-            _draw_level(axes, group, spread(run.test.get("accuracy") for run in group.runs), index)
-        titled(axes, "questions to the teacher", "test accuracy (%)")
+            _draw_points(axes, line, index)
+        for index, group in enumerate(_teachers(groups)):
+            _draw_level(axes, group, _tested(group), index)
+        for cost, found in stars:
+            axes.plot([cost], [100 * found.mean], color=INK, marker="*", markersize=15, zorder=3)
+        axes.margins(y=0.12)
+        titled(axes, what, "test accuracy (%)")
         log_counts(axes)
-        several = any(len(group.runs) > 1 for line in lines for group in line)
+        spreads = [found.deviation for line in lines for _, found in line.points]
+        several = any(deviation is not None for deviation in spreads)
         legend(figure, axes, "bars: ± 1 standard deviation" if several else "")
     return figure
 
@@ -209,27 +204,24 @@ def _draw_level(
         )
 
 
-def _draw_point(axes: "Axes", point: Point, index: int) -> None:
-    x, y = point.parameters, 100 * point.accuracy.mean
-    label = f"{fitted_label(point.label)} ({short_count(x)})"
-    if point.is_teacher:
-        label = of_teacher(label)
-        axes.axhline(y, color=INK, linestyle=(0, (1, 1)), linewidth=1.5)
-        axes.plot(
-            [x], [y], color=INK, marker="*", markersize=15, linestyle="none", label=label, zorder=3
-        )
-        return
-    axes.errorbar(
-        [x],
-        [y],
-        yerr=None if point.accuracy.deviation is None else [100 * point.accuracy.deviation],
-        **{**look(index), "linestyle": "none"},
-        markersize=10,
-        capsize=6,
-        elinewidth=2.2,
-        capthick=2.2,
-        label=label,
-    )
+def _teachers(groups: Sequence[Group]) -> list[Group]:
+    return [group for group in groups if group.kind == "teacher"]
+
+
+def _tested(group: Group) -> Spread | None:
+    return spread(run.test.get("accuracy") for run in group.runs)
+
+
+def _points(
+    groups: Sequence[Group], cost: Callable[[Group], float]
+) -> tuple[tuple[float, Spread], ...]:
+    """Give the costs and accuracies of the groups that have both."""
+    found = ((cost(group), _tested(group)) for group in groups)
+    return tuple((cost, tested) for cost, tested in found if cost and tested is not None)
+
+
+def _size(group: Group) -> float:
+    return float(group.runs[0].parameters or 0)
 
 
 def _asked(group: Group) -> float:
@@ -250,20 +242,18 @@ def _budget_lines(groups: Sequence[Group]) -> list[list[Group]]:
     return [sorted(line, key=_asked) for line in lines.values()]
 
 
-def _draw_budgets(axes: "Axes", line: Sequence[Group], index: int) -> None:
-    spreads = [spread(run.test.get("accuracy") for run in group.runs) for group in line]
-    points = [(g, found) for g, found in zip(line, spreads, strict=True) if found is not None]
-    if not points:
-        return
-    axes.errorbar(
-        [_asked(group) for group, _ in points],
-        [100 * found.mean for _, found in points],
-        yerr=[100 * (found.deviation or 0.0) for _, found in points],
-        **look(index),
-        capsize=5,
-        elinewidth=1.8,
-        label=_line_name(line),
-    )
+def _draw_points(axes: "Axes", line: Line, index: int) -> None:
+    if line.points:
+        axes.errorbar(
+            [cost for cost, _ in line.points],
+            [100 * found.mean for _, found in line.points],
+            yerr=[100 * (found.deviation or 0.0) for _, found in line.points],
+            **look(index),
+            markersize=10,
+            capsize=5,
+            elinewidth=1.8,
+            label=line.label,
+        )
 
 
 def _line_name(line: Sequence[Group]) -> str:
@@ -278,10 +268,6 @@ def _line_name(line: Sequence[Group]) -> str:
 def _note(groups: Sequence[Group]) -> str:
     several = any(len(group.runs) > 1 for group in groups)
     return "bands: ± 1 standard deviation" if several else ""
-
-
-def _has_spread(points: Sequence[Point]) -> bool:
-    return any(point.accuracy.deviation is not None for point in points)
 
 
 def shown(group: Group) -> str:

@@ -153,7 +153,7 @@ def by_fields(runs: Sequence[Run], names: Sequence[str]) -> list[Group]:
     known = dict.fromkeys([*_ALWAYS, *(name for run in runs for name in run.facts)])
     for name in names:
         if name not in known:
-            raise UnknownNameError("fact (--group-by)", name, known)
+            raise UnknownNameError("fact (--group-by)", name, known, listed=True)
 
     def key(run: Run) -> tuple[str, ...]:
         return (run.kind, *(_fact(run, name) for name in names))

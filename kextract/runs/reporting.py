@@ -10,7 +10,7 @@ from kextract.config.requests import CompareRequest, ReportRequest
 from kextract.config.resolve import settings_of_checkpoint
 from kextract.config.shared import FOLDER, ExternalModelOptions
 from kextract.errors import CheckpointError, RequestError
-from kextract.reports import Group, Run, by_fields, by_seed, single
+from kextract.reports import Group, Run, by_fields, by_seed, find_metrics, single
 from kextract.reports.page import Confusion, Entry, Measured, report_page
 from kextract.runs.opening import open_teacher
 from kextract.runs.outputs import expanded, latest_picture, stem
@@ -65,7 +65,7 @@ def write_plot(request: CompareRequest, groups: Sequence[Group]) -> None:
         case "epoch":
             figure = plots.curves(groups)
         case "parameters":
-            figure = plots.size_against_accuracy(plots.size_points(groups))
+            figure = plots.size_against_accuracy(groups)
         case _:
             figure = plots.questions_against_accuracy(groups)
     image = plots.render(figure, path.suffix.lower().removeprefix("."))
@@ -91,7 +91,11 @@ def write_report(request: ReportRequest, say: Callable[[str], object] = lambda t
     entries = [_entry(checkpoint) for checkpoint in paths]
     if request.measure:
         entries = _measured(request, paths, entries, say)
-    page = report_page(entries, request.title or "")
+    runs = [entry.run for entry in entries]
+    names = words(request.columns)
+    metrics = find_metrics(names, runs) if names else None
+    groups = grouped(runs, request.group_by)
+    page = report_page(entries, request.title or "", groups, metrics)
     with atomic_write(path, request.overwrite) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path

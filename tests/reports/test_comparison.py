@@ -4,7 +4,7 @@ import json
 import math
 
 from kextract.records import EpochRecord
-from kextract.reports import Cell, Run, epochs, summary
+from kextract.reports import Cell, Run, Table, epochs, find_metrics, single, summary
 
 # The figures of the article's tables (Vinell, 2020), with made-up ones between them.
 TEACHER = Run("", "teacher", (EpochRecord(1, 1.25, 0.61), EpochRecord(2, 0.9750, 0.7352)))
@@ -23,12 +23,17 @@ ADVERSARIAL = Run(
 RUNS = (TEACHER, RANDOM, ADVERSARIAL)
 
 
+def article(*runs: Run) -> Table:
+    """The columns of the article's tables."""
+    return summary(single(runs), find_metrics(("article",), runs))
+
+
 def bold(cells: tuple[Cell, ...]) -> list[str]:
     return [cell.text for cell in cells if cell.bold]
 
 
-def test_the_summary_is_the_article_s_with_the_last_epoch_added() -> None:
-    assert summary(RUNS).to_markdown().splitlines() == [
+def test_the_article_s_columns_are_its_tables_with_the_last_epoch_added() -> None:
+    assert article(*RUNS).to_markdown().splitlines() == [
         "| model | starting loss | starting accuracy | best loss | best accuracy | last loss"
         " | last accuracy |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -38,21 +43,33 @@ def test_the_summary_is_the_article_s_with_the_last_epoch_added() -> None:
     ]
 
 
-def test_the_test_accuracy_has_a_column_where_any_run_has_one() -> None:
-    tested = Run("t", "teacher", TEACHER.history, test={"accuracy": 0.731})
-    assert [row["test_accuracy"] for row in summary([tested, RANDOM]).to_objects()] == [0.731, None]
-    assert "test_accuracy" not in summary(RUNS).keys
+def test_test_images_come_first_where_any_run_was_measured_on_them() -> None:
+    test = {"accuracy": 0.731, "agreement": 0.8, "mistakes_repeated": 0.6}
+    tested = Run("t", "student", RANDOM.history, test=test)
+    assert summary(single([tested, TEACHER])).to_markdown().splitlines() == [
+        "| model | test accuracy | test agreement | test mistakes repeated | best accuracy"
+        " | last accuracy |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| **t** | 0.7310 | 0.8000 | 0.6000 | 0.0978 | 0.0978 |",
+        "| **teacher** | -- | -- | -- | 0.7352 | 0.7352 |",
+    ]
+    assert summary(single(RUNS)).keys == ("model", "best_accuracy", "last_accuracy")
+
+
+def test_a_student_without_labels_is_shown_by_its_probe_set() -> None:
+    run = Run("x", "student", (EpochRecord(1, details={"unseen_agreement": 0.54}),))
+    assert summary(single([run])).keys == ("model", "last_unseen_agreement")
 
 
 def test_figures_that_are_missing_or_not_finite_are_never_the_best() -> None:
     history = (EpochRecord(1, math.nan, None), EpochRecord(2, 2.0, 0.5), EpochRecord(3))
-    (row,) = summary([Run("x", "student", history)]).to_objects()
+    (row,) = article(Run("x", "student", history)).to_objects()
     assert (row["best_loss"], row["best_accuracy"], row["last_loss"]) == (2.0, 0.5, None)
-    assert summary([Run("empty", "student", ())]).to_objects()[0]["best_loss"] is None
+    assert article(Run("empty", "student", ())).to_objects()[0]["best_loss"] is None
 
 
 def test_epochs_of_several_runs_stand_side_by_side() -> None:
-    table = epochs(RUNS)
+    table = epochs(single(RUNS))
     assert table.columns[:4] == (
         "epoch",
         "teacher loss",
@@ -65,14 +82,14 @@ def test_epochs_of_several_runs_stand_side_by_side() -> None:
 
 
 def test_each_run_s_best_loss_and_best_accuracy_are_bold_once() -> None:
-    first, second, third = epochs(RUNS).rows
+    first, second, third = epochs(single(RUNS)).rows
     assert bold(first) == []
     assert bold(second) == ["2.7919", "2.6626", "0.1178"]
     assert bold(third) == ["0.9750", "0.7352", "0.0978"]
 
 
 def test_runs_of_one_name_keep_columns_of_their_own() -> None:
-    assert epochs([RANDOM, RANDOM]).columns[3:] == (
+    assert epochs(single([RANDOM, RANDOM])).columns[3:] == (
         "student (random) (2) loss",
         "student (random) (2) accuracy",
     )
@@ -80,8 +97,8 @@ def test_runs_of_one_name_keep_columns_of_their_own() -> None:
 
 def test_csv_and_json_hold_the_values_in_full() -> None:
     run = Run("third", "student", (EpochRecord(1, 1 / 3, 2 / 3),))
-    (from_csv,) = csv.DictReader(io.StringIO(summary([run]).to_csv()))
-    (from_json,) = json.loads(summary([run]).to_json())
+    (from_csv,) = csv.DictReader(io.StringIO(article(run).to_csv()))
+    (from_json,) = json.loads(article(run).to_json())
     assert float(from_csv["best_loss"]) == from_json["best_loss"] == 1 / 3
     assert float(from_csv["last_accuracy"]) == from_json["last_accuracy"] == 2 / 3
     assert (from_csv["starting_loss"], from_json["starting_loss"]) == ("", None)

@@ -165,6 +165,6 @@ def test_metrics_of_epochs_details_tests_and_teachers_are_found_by_name() -> Non
 
 def test_the_share_of_a_teacher_that_is_not_given_is_not_known() -> None:
     student = replace(study()[1], teacher_sha256="cd" * 32)
-    (row,) = summary([student], find_metrics(("teacher_share",), [student])).to_objects()
+    (row,) = summary(single([student]), find_metrics(("teacher_share",), [student])).to_objects()
     assert row["teacher_share"] is None
     assert study()[1].teacher_sha256 == SHA
