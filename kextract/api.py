@@ -7,6 +7,7 @@ caller shares with us (random numbers, the settings of TensorFlow) is left as it
 
 import os
 import reprlib
+import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,7 @@ from kextract.text import one_line
 if TYPE_CHECKING:
     import keras
 
+    from kextract.display import Display
     from kextract.exports.report import ExportReport
     from kextract.methods.synthesis import Synthesized
     from kextract.reports import EvaluationResult
@@ -71,9 +73,11 @@ def load(path: AnyPath, **options: Unpack[LoadOptions]) -> "keras.Model":
 def train_teacher(
     dataset: AnyPath = "strokes",
     model: "AnyPath | keras.Model" = "resnet11",
+    *,
+    progress: bool = False,
     **options: Unpack[TrainTeacherOptions],
 ) -> Run:
-    """Train a classifier on labelled images.
+    """Train a classifier on labelled images, with `progress` in a table that grows meanwhile.
 
     `dataset` is a name, an .npz file or a folder. `model` is a name, a .keras file, or a network of
     your own from images (n, h, w, c) in [-1, 1] to logits (n, k), which is trained in place.
@@ -81,13 +85,16 @@ def train_teacher(
     from kextract.runs.teacher import TeacherRun
 
     values = _values("train-teacher", {"dataset": dataset, "model": _name(model), **options})
-    return TeacherRun(_invocation("train-teacher", values), _network(model, "model"))
+    run = TeacherRun(_invocation("train-teacher", values), _network(model, "model"))
+    return run.shown_by(_display(progress))
 
 
 @runtime.as_guest()
 def distill(
     teacher: "AnyPath | keras.Model",
     student: "AnyPath | keras.Model | None" = None,
+    *,
+    progress: bool = False,
     **options: Unpack[DistillOptions],
 ) -> Run:
     """Teach a student to answer like its teacher, on images that are made up.
@@ -95,7 +102,8 @@ def distill(
     `teacher` is a file, or a classifier in memory, which is never changed: from images (n, h, w, c)
     in `input_range` ((-1, 1) by default) to logits or probabilities (n, k). `student` is a name, a
     .keras file, or a network of your own from images in [-1, 1] to logits, which is trained in
-    place; by default it has the teacher's architecture.
+    place; by default it has the teacher's architecture. `progress` shows a table that grows while
+    the student is taught, in a notebook too.
     """
     from kextract.runs.student import StudentRun
 
@@ -107,7 +115,8 @@ def distill(
         from kextract.runs.memory import check_apart
 
         check_apart(network, teacher)
-    return StudentRun(_invocation("distill", values, opened), opened, network)
+    run = StudentRun(_invocation("distill", values, opened), opened, network)
+    return run.shown_by(_display(progress))
 
 
 @runtime.as_guest()
@@ -186,6 +195,15 @@ def evaluate(
     for text in notes:
         warnings.warn(one_line(text), stacklevel=3)
     return results
+
+
+def _display(progress: bool) -> "Display | None":
+    """Make the display of a run in Python: rows on stdout, where a notebook shows them."""
+    if not progress:
+        return None
+    from kextract.display import make_display
+
+    return make_display("auto", stderr=sys.stdout)
 
 
 def _opened(model: Any, what: str, values: Mapping[str, Any]) -> "Teacher | None":

@@ -67,6 +67,18 @@ def test_a_run_goes_on_while_it_is_iterated_over_and_is_silent(
     assert capfd.readouterr() == ("", "")
 
 
+def test_with_progress_a_table_grows_and_ends_in_the_verdict(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = kextract.distill(TEACHER, "lenet5", method="random", progress=True, **QUICK)
+    assert len(run.history) == 3
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    start = lines.index("epoch    loss  accuracy  agreement    time") + 1
+    assert [line.split()[0] for line in lines[start : start + 3]] == ["0", "1", "2"]
+    assert run.verdict in " ".join(lines) and shown.err == ""
+
+
 def test_a_run_that_is_only_asked_for_its_result_is_finished(tmp_path: Path) -> None:
     run = kextract.distill(TEACHER, "lenet5", method="random", **QUICK)
     run.save(tmp_path / "student.weights.h5")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from kextract import runtime
 from kextract.columns import column
@@ -89,6 +89,12 @@ class Run(ABC):
         self._failure: Exception | None = None
         self._ended = ""
         self._numbers = Random(invocation.request.config.seed)
+        self._display: Display | None = None
+
+    def shown_by(self, display: Display | None) -> Self:
+        """Let a display follow the run while it is iterated over, or its result asked for."""
+        self._display = display
+        return self
 
     @abstractmethod
     def build(self, kept: Request | None = None, say: Say = lambda text: None) -> None:
@@ -302,17 +308,37 @@ class Run(ABC):
                     self.build()
                     self._check_workers()
                     self._events = self.events()
+                    if self._display is not None:
+                        self._display.start(self.header)
                 event = next(self._events, None)
         except Exception as error:
             self._failure, self._ended = error, "failed"
+            self._stop_showing()
             raise
         except BaseException:
+            self._stop_showing()
             # What has begun cannot be continued in the middle of an update.
             self._ended = "interrupted" if self._events is not None else ""
             raise
         if event is None:
             self._ended = self._ended or "finished"
+        self._show(event)
         return event
+
+    def _show(self, event: Event | None) -> None:
+        """Show what happened; None is the end, and there is only one."""
+        display = self._display
+        if display is None:
+            return
+        if event is not None:
+            display.show(event)
+            return
+        self._display = None
+        display.finish(self._history, said(verdict(self.info, self.sizes)))
+
+    def _stop_showing(self) -> None:
+        if self._display is not None:
+            self._display.close()
 
     def _finish(self) -> None:
         for _ in self:
@@ -384,9 +410,13 @@ def outcome(path: Path, test: Mapping[str, float], judged: Verdict) -> dict[str,
     return {
         "checkpoint": str(path),
         **{f"test_{name}": test[name] for name in shown if name in test},
-        VERDICT: judged.text,
-        **({NEXT: judged.command} if judged.command else {}),
+        **said(judged),
     }
+
+
+def said(judged: Verdict) -> dict[str, str]:
+    """Name what is said of a run as displays know it."""
+    return {VERDICT: judged.text, **({NEXT: judged.command} if judged.command else {})}
 
 
 def _listed(cluster: Cluster) -> str:
