@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 
-from kextract.datasets.download import cache_folder
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError
 from tests.datasets.images import random_images, random_labels
@@ -65,11 +64,3 @@ def test_without_a_network_the_refusal_says_how_to_go_on(monkeypatch: pytest.Mon
     assert message.startswith("cannot download 'cifar10' (URL fetch failure")
     assert "put cifar10.npz in a folder and pass --data-dir FOLDER or set KEXTRACT_DATA" in message
     assert "\n" not in message
-
-
-def test_a_cache_that_cannot_be_written_is_replaced_as_keras_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "absent"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert cache_folder() == tmp_path / ".keras" / "datasets"

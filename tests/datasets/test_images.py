@@ -119,13 +119,6 @@ def test_grey_becomes_colour_that_is_grey() -> None:
     np.testing.assert_array_equal(colour[..., 0], colour[..., 2])
 
 
-def test_size_and_colour_change_together() -> None:
-    images = random_images(2, 40, 30, 3)
-    luma = images @ np.array([0.299, 0.587, 0.114])
-    expected = resized(luma[..., None], 16, 16)
-    np.testing.assert_allclose(fitted(images, (16, 16, 1)).astype(float), expected, atol=0.51)
-
-
 def test_images_that_fit_stay_as_they_are() -> None:
     images = random_images(2, 16, 16, 3)
     np.testing.assert_array_equal(fitted(images, (16, 16, 3)), images)
@@ -135,9 +128,3 @@ def test_pixels_are_scaled_to_minus_one_to_one() -> None:
     scaled = scale(np.array([[0, 51, 255]], dtype=np.uint8))
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(scaled, [[-1.0, -0.6, 1.0]], rtol=1e-6)
-
-
-def test_scaling_leaves_the_images_alone() -> None:
-    images = np.arange(256, dtype=np.uint8)
-    scale(images)
-    np.testing.assert_array_equal(images, np.arange(256))

@@ -11,7 +11,6 @@ from kextract.models.batch_norm import (
     BatchNormalization,
     batch_moments,
     frozen,
-    hold_statistics,
 )
 from kextract.models.build import build_model
 
@@ -99,17 +98,6 @@ def test_bfloat16_gradients_of_inference_are_rounded_once() -> None:
     np.testing.assert_allclose(found, np.broadcast_to(slope, found.shape), rtol=2.0**-8)
 
 
-def test_bfloat16_images_give_float32_statistics() -> None:
-    rounded = tf.cast(IMAGES, tf.bfloat16)
-    trained = layer(dtype="mixed_bfloat16")
-    outputs = trained(rounded, training=True)
-    seen = tf.cast(rounded, tf.float32).numpy()
-    assert outputs.dtype == tf.bfloat16
-    close(trained.moving_mean.numpy(), MOMENTUM * MOVING_MEAN + (1 - MOMENTUM) * batch_mean(seen))
-    variance = batch_variance(seen, corrected=True)
-    close(trained.moving_variance.numpy(), MOMENTUM * MOVING_VARIANCE + (1 - MOMENTUM) * variance)
-
-
 def test_it_has_the_name_and_the_variables_of_keras_s_own_layer() -> None:
     ours, theirs = layer(name="norm"), layer(keras.layers.BatchNormalization, name="norm")
     assert type(ours).__name__ == type(theirs).__name__
@@ -118,24 +106,6 @@ def test_it_has_the_name_and_the_variables_of_keras_s_own_layer() -> None:
         for made in (ours, theirs)
     ]
     assert described[0] == described[1]
-
-
-def network(kind: Any) -> Any:
-    inputs = keras.Input((5, 6, 3))
-    x = keras.layers.Conv2D(4, 3, name="conv2d")(inputs)
-    return keras.Model(inputs, keras.layers.ReLU()(kind(name="norm")(x)))
-
-
-def held() -> Any:
-    model = network(BatchNormalization)
-    hold_statistics(model)
-    return model
-
-
-def test_held_statistics_still_normalize_by_the_batch() -> None:
-    model, free = held(), network(BatchNormalization)
-    free.set_weights(model.get_weights())
-    close(model(IMAGES, training=True), free(IMAGES, training=True))
 
 
 def moments(features: Any, weights: Any) -> tuple[Any, Any, Any]:

@@ -112,23 +112,3 @@ def test_what_another_branch_makes_is_no_feature() -> None:
     ending = ending_of(keras.Model(images, L.Dense(4)(gated)))
     assert ending is not None
     assert ending.features == (6,)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "features", "places"),
-    [
-        (averaged, averaged, True, (14, 14)),
-        (averaged, somebody_elses, True, (14, 14)),
-        (averaged, laid_out, False, (7, 7)),
-        (averaged, convolved, False, None),
-        (of_one_place, of_one_place, True, None),
-        (laid_out, laid_out, True, (7, 7)),
-    ],
-)
-def test_two_networks_may_end_alike(
-    one: Callable[[], Any], other: Callable[[], Any], features: bool, places: tuple[int, int] | None
-) -> None:
-    first, second = ending_of(one()), ending_of(other())
-    assert first is not None and second is not None
-    assert first.has_features_of(second) == second.has_features_of(first) == features
-    assert first.places_with(second) == second.places_with(first) == places

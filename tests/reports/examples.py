@@ -1,7 +1,6 @@
 """A study made up in closed form: a teacher and students by several methods and seeds."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +110,3 @@ def entries(seeds: int = 3, picture: Path | None = None) -> list[Entry]:
             run = Run.of(f"strokes-{method}-s{seed}", about, 61_706)
             made.append(Entry(run, about, 270_000, "[distill]\nepochs = 8\n", picture))
     return made
-
-
-def renamed(entry: Entry, name: str) -> Entry:
-    """The same entry under another name."""
-    return replace(entry, run=replace(entry.run, label=name))

@@ -65,11 +65,6 @@ def test_students_of_teachers_that_differ_only_in_their_seed_are_one_group() -> 
     assert len(by_seed(students)) == 2
 
 
-def test_runs_of_which_nothing_is_known_are_never_taken_together() -> None:
-    runs = [Run("", "student", ()), Run("", "student", ())]
-    assert len(by_seed(runs)) == 2
-
-
 @pytest.mark.parametrize(
     ("name", "seed", "rest"),
     [

@@ -2,7 +2,6 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from kextract.errors import RequestError
 from kextract.records import EpochRecord
 from kextract.reports import Run, by_seed, single
-from kextract.reports.plots import COLOURS, LONGEST_LABEL, look
+from kextract.reports.plots import LONGEST_LABEL
 from tests.reports.examples import info, study
 
 pytest.importorskip("matplotlib", reason="plots need the extra kextract[plots]")
@@ -82,13 +81,6 @@ def test_the_same_figure_is_the_same_file(format: str) -> None:
     first, again = (plots.render(plots.curves(by_seed(study())), format) for _ in range(2))
     assert first == again
     assert b"date" not in first.lower()
-
-
-def test_neighbouring_lines_differ_in_colour_dashes_and_mark() -> None:
-    looks = [look(index) for index in range(40)]
-    assert len(set(map(repr, looks))) == len(looks)
-    for one, other in pairwise(looks[: len(COLOURS)]):
-        assert all(one[name] != other[name] for name in ("color", "linestyle", "marker"))
 
 
 def test_hostile_names_are_text_in_a_plot() -> None:

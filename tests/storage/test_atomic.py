@@ -23,15 +23,6 @@ def test_what_is_written_appears_under_its_name_and_nothing_else_stays(tmp_path:
     assert (tmp_path / NAME).read_text() == "new"
 
 
-def test_the_temporary_file_is_hidden_beside_the_target_and_ends_alike(tmp_path: Path) -> None:
-    with atomic_write(tmp_path / NAME, overwrite=False) as temporary:
-        temporary.touch()
-        assert temporary.parent == tmp_path
-        assert temporary.name.startswith(".")
-        assert temporary.name.endswith(".weights.h5")
-        assert str(os.getpid()) in temporary.name
-
-
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
 def test_an_interrupted_write_leaves_the_old_file_and_no_temporary(
     tmp_path: Path, failure: type[BaseException]

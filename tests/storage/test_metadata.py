@@ -93,10 +93,6 @@ def row(**changes: Any) -> dict[str, Any]:
     return {"history": (replace(HISTORY[1], **changes),)}
 
 
-def test_a_complete_description_is_accepted() -> None:
-    check_info(info(**FILLED))
-
-
 @pytest.mark.parametrize(
     ("field", "changes"),
     [

@@ -45,12 +45,6 @@ def test_all_of_it_comes_back_to_the_bit(path: Path) -> None:
         assert found.tobytes() == value.tobytes()
 
 
-def test_the_file_is_hidden_beside_the_output_and_no_checkpoint(path: Path) -> None:
-    assert path.name == ".model.resume.h5"
-    assert not list(path.parent.glob("*.weights.h5"))
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-
-
 def test_long_histories_are_kept(tmp_path: Path) -> None:
     """HDF5 allows a text of 64 KiB in an attribute, and our reader one of a mebibyte."""
     details = {"iterations": 36.25, "confidence": 0.123456789}
@@ -77,13 +71,6 @@ def test_no_flipped_bit_of_what_is_kept_goes_unnoticed(path: Path) -> None:
             for name, value in TENSORS.items():
                 assert kept.snapshot.tensors[name].tobytes() == value.tobytes()
     assert refused > 5
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no HDF5", b"\x89HDF\r\n\x1a\n"])
-def test_another_file_is_refused(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"\.model\.resume\.h5"):
-        read_resume(path)
 
 
 def test_a_checkpoint_is_no_unfinished_run(path: Path) -> None:

@@ -91,13 +91,6 @@ def test_a_second_run_is_refused_naming_the_first_and_its_start(output: Path) ->
     assert "--output" in message
 
 
-def test_a_refused_run_leaves_the_first_its_lock(output: Path) -> None:
-    with run_lock(output):
-        for _ in range(2):
-            with pytest.raises(RequestError, match=f"process {os.getpid()}"), run_lock(output):
-                pass
-
-
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
 def test_nothing_is_left_when_a_run_fails(output: Path, failure: type[BaseException]) -> None:
     with pytest.raises(failure), run_lock(output):

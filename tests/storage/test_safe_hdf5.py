@@ -29,11 +29,6 @@ def make(path: Path, change: Callable[[Any], object]) -> None:
         change(file)
 
 
-def test_a_plain_tensor_is_read(path: Path) -> None:
-    make(path, lambda file: file.create_dataset("a/x", data=VALUE))
-    np.testing.assert_array_equal(read(path), VALUE)
-
-
 Change = Callable[[Any, str, Any], object]
 """Puts something into a file in the place of a tensor: the open file, its path, its value."""
 

@@ -162,20 +162,6 @@ def test_a_finished_student_has_nothing_left_to_do() -> None:
     assert snapshot(again) == weights
 
 
-def test_a_snapshot_comes_before_the_record_that_it_holds() -> None:
-    events = list(training(tiny_network(), epochs=2))
-    shown = [event for event in events if isinstance(event, EpochRecord | Snapshot)]
-    assert [type(event) for event in shown] == [EpochRecord, *(Snapshot, EpochRecord) * 2]
-    for kept, record in zip(shown[1::2], shown[2::2], strict=True):
-        assert isinstance(kept, Snapshot)
-        assert kept.history[-1] == record
-
-
-def test_snapshots_come_only_when_asked_for() -> None:
-    events = train_teacher(tiny_network(), TRAIN, VALIDATION, replace(TEACHER, epochs=1), flip=True)
-    assert not [event for event in events if isinstance(event, Snapshot)]
-
-
 def test_a_snapshot_does_not_change_while_training_goes_on() -> None:
     events = training(tiny_network(), epochs=2)
     kept = next(event for event in events if isinstance(event, Snapshot))

@@ -78,11 +78,6 @@ def test_progress_counts_steps_and_images_up_to_the_last_small_batch(
     assert [(p.done, p.total, p.images) for p in progress] == [(1, 3, 8), (2, 3, 16), (3, 3, 20)]
 
 
-def test_the_training_loss_is_the_mean_over_the_updates(one_epoch: list[Event]) -> None:
-    progress = [event for event in one_epoch if isinstance(event, Progress)]
-    assert records(one_epoch)[1].train_loss == progress[-1].loss
-
-
 def test_training_stops_with_a_note_after_so_many_epochs_without_a_better_accuracy() -> None:
     events = train(tiny_network(), flat_images(6), epochs=6, patience=3)
     assert [record.accuracy for record in records(events)] == [1 / 3] * (1 + 3)
