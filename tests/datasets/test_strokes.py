@@ -4,7 +4,7 @@ import pytest
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import Labels, Pixels
 from kextract.datasets.loading import load_dataset
-from kextract.datasets.strokes import GLYPHS, SAMPLES, draw_digits, sampling_matrix
+from kextract.datasets.strokes import draw_digits
 
 Halves = tuple[Pixels, Labels, Pixels, Labels]
 TRAIN_MEAN, TEST_MEAN = 38.71, 38.86
@@ -44,17 +44,3 @@ def test_the_data_set_is_the_one_whose_figures_are_published(strokes: Halves) ->
     # Means of thousands of pixels: blind to the rare pixel that another CPU rounds otherwise.
     assert strokes[0].mean() == pytest.approx(TRAIN_MEAN, abs=0.05)
     assert strokes[2].mean() == pytest.approx(TEST_MEAN, abs=0.05)
-
-
-def test_every_digit_has_a_glyph_inside_the_unit_box() -> None:
-    assert [glyph.digit for glyph in GLYPHS] == sorted(glyph.digit for glyph in GLYPHS)
-    assert {glyph.digit for glyph in GLYPHS} == set(range(10))
-    for glyph in GLYPHS:
-        curve = sampling_matrix(glyph, len(glyph.points)) @ np.asarray(glyph.points)
-        assert curve.shape == (SAMPLES, 2)
-        assert curve.min() > -0.05 and curve.max() < 1.05
-
-
-def test_sampling_weights_move_the_curve_with_its_control_points() -> None:
-    for glyph in GLYPHS:
-        np.testing.assert_allclose(sampling_matrix(glyph, 12).sum(axis=1), 1.0, rtol=1e-5)

@@ -1,12 +1,12 @@
 import io
 import json
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from kextract.display import FORMATS, RunHeader, make_display
+from kextract.display.rows import fitting, folded
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord, Note, Progress
 
@@ -84,19 +84,28 @@ def test_a_row_survives_an_encoding_that_lacks_its_characters() -> None:
     assert raw.getvalue() == b"checkpoint  mod?le\n"
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: make_display("jsno"), "unknown format 'jsno': did you mean 'json'?"),
-        (
-            lambda: RunHeader("", "", 1, ("acuracy",), ""),
-            "unknown column 'acuracy': did you mean 'accuracy'?",
-        ),
-    ],
-)
-def test_an_unknown_name_is_refused_with_a_suggestion(
-    make: Callable[[], object], message: str
-) -> None:
-    with pytest.raises(UnknownNameError) as caught:
-        make()
-    assert str(caught.value) == message
+def test_an_unknown_name_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(UnknownNameError, match="unknown format 'jsno': did you mean 'json'"):
+        make_display("jsno")
+    with pytest.raises(UnknownNameError, match="unknown column 'acuracy': did you mean 'accuracy'"):
+        RunHeader("", "", 1, ("acuracy",), "")
+
+
+PARTS = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
+
+
+def test_a_column_too_wide_is_passed_over_for_one_that_fits() -> None:
+    names = ("epoch", "train_loss", "requested")
+    assert fitting(names, 5 + 2 + 9 + 3) == ("epoch", "requested")
+
+
+def test_the_parts_of_the_time_are_shown_together_or_not_at_all() -> None:
+    names = ("epoch", *PARTS, "seconds")
+    whole = 5 + 11 + 9 + 8 + 8 + 3
+    assert fitting(names, whole) == names
+    assert fitting(names, whole - 1) == ("epoch", "seconds")
+
+
+def test_lines_are_folded_between_their_parts() -> None:
+    assert folded(("a 1", "bb 22", "c 3"), 10) == ["a 1  bb 22", "c 3"]
+    assert folded(("longer than that", "a 1"), 10) == ["longer than that", "a 1"]

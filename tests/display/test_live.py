@@ -57,11 +57,7 @@ def test_the_cursor_is_back_at_the_end(hundred: Shown) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "names"),
-    [
-        (56, "epoch    loss  accuracy  agreement    time"),
-        (12, "epoch"),
-    ],
+    ("columns", "names"), [(56, "epoch    loss  accuracy  agreement    time"), (12, "epoch")]
 )
 def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_row(columns: int, names: str) -> None:
     shown = run_in_terminal(MODULE, "live", "30", columns=columns)

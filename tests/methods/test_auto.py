@@ -2,20 +2,11 @@ import pytest
 
 from kextract.config.resolve import COMMAND_LINE, Layer
 from kextract.errors import RequestError
-from kextract.methods.auto import Facts, choose_method, fit_schedule, shift_of_questions
+from kextract.methods.auto import Facts, choose_method, fit_schedule
 from kextract.runs.invoke import invoke
 
 GREY, FACE, COLOUR = (28, 28, 1), (64, 64, 1), (32, 32, 3)
 EVERY_FACT = [Facts(GREY, has_batch_norm=True), Facts(COLOUR, True), Facts((16, 16, 3), False)]
-
-
-@pytest.mark.parametrize(
-    ("shape", "shift"), [((28, 28, 1), 0), ((32, 32, 3), 3), ((20, 40, 3), 1), ((224, 224, 1), 3)]
-)
-def test_questions_are_shifted_where_they_are_photographs(
-    shape: tuple[int, int, int], shift: int
-) -> None:
-    assert shift_of_questions(shape) == shift
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from kextract.methods.canvases import (
     Cutter,
     canvas,
     perturb,
-    spectrum_noise,
 )
 
 SIDE = 96
@@ -46,18 +45,6 @@ def test_power_falls_with_frequency_as_in_photographs(canvases: np.ndarray) -> N
     middle = (frequency > 0.03) & (frequency < 0.4)
     slope = np.polyfit(np.log(frequency[middle]), np.log(power[middle]), 1)[0]
     assert -3.2 < slope < -1.3
-
-
-@pytest.mark.parametrize("exponent", [0.5, 2.0])
-def test_spectrum_noise_has_the_spectrum_that_was_asked_for(exponent: float) -> None:
-    random = np.random.default_rng(1)
-    power = np.mean(
-        [np.abs(np.fft.fft2(spectrum_noise(random, 64, exponent))) ** 2 for _ in range(200)], axis=0
-    )
-    # Along one axis the stretch is a factor, which leaves the slope in a logarithmic plot alone.
-    line = np.arange(2, 20)
-    slope = np.polyfit(np.log(line), np.log(power[0, line]), 1)[0]
-    assert slope == pytest.approx(-2 * exponent, abs=0.3)
 
 
 def test_the_random_numbers_decide_the_canvas() -> None:

@@ -9,7 +9,6 @@ from kextract.methods.committee import (
     sampling,
     select_by_disagreement,
     target_logits,
-    updates_for,
 )
 from kextract.models.build import build_model
 from tests.training.examples import CLASSES, easy_images, tiny_network
@@ -92,15 +91,6 @@ def test_each_label_is_drawn_as_often_however_rare_it_is() -> None:
     assert likely is not None
     for label in (0, 1, 3):
         np.testing.assert_allclose(likely[found == label].sum(), 1 / 3)
-
-
-@pytest.mark.parametrize(("answered", "updates"), [(2, 1), (20, 5), (200, 50), (2000, 500)])
-def test_a_member_learns_for_as_long_as_what_is_known_is_good_for(
-    answered: int, updates: int
-) -> None:
-    # Sixteen passes over the answers, and 500 updates, the default, at the most.
-    assert updates_for(answered, DistillConfig(batch_size=64)) == updates
-    assert updates_for(10 * answered, DistillConfig(batch_size=64)) <= 500
 
 
 def test_a_round_of_few_answers_changes_the_members_and_the_next_begins_anew() -> None:

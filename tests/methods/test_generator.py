@@ -10,7 +10,7 @@ import tensorflow as tf
 from kextract.errors import NonFiniteError
 from kextract.methods.generator import Doubling, Synthesizer, build_generator, latent_codes
 from tests.methods.generators import RULES, beginning_of, context, taught_network
-from tests.training.examples import CLASSES, SHAPE, snapshot, tiny_network
+from tests.training.examples import CLASSES, snapshot, tiny_network
 
 LATENT = 5
 SEED = tf.constant([1, 2])
@@ -230,22 +230,6 @@ def test_neither_teacher_nor_student_is_changed(teacher: Any) -> None:
     assert (snapshot(teacher), snapshot(student)) == before
 
 
-def parts_of(synthesizer: Synthesizer) -> tuple[list[Any], list[Any]]:
-    """Return copies of the generator's variables and of its optimizer's."""
-    state = synthesizer.state()
-    numbers = sorted(int(name) for name in state if name.isdigit())
-    values = [np.array(state[str(number)]) for number in numbers]
-    generator = build_generator(
-        SHAPE,
-        CLASSES,
-        latent_size=RULES.latent_size,
-        channels=RULES.generator_channels,
-        precision="float32",
-        seed=0,
-    )
-    return values[: len(generator.variables)], values[len(generator.variables) :]
-
-
 def test_the_seed_decides_what_is_drawn(teacher: Any, synthesizer: Synthesizer) -> None:
     first, same, other = (
         each.draw()[0] for each in (synthesizer, trained(teacher, 0), trained(teacher, 0, seed=2))
@@ -287,15 +271,16 @@ def test_what_was_requested_is_judged_by_the_last_steps_only(
     assert synthesizer.metrics()["requested"] == pytest.approx(np.mean(shares))
 
 
-def test_after_a_restart_the_optimizer_begins_anew_at_the_same_rate(
-    teacher: Any, synthesizer: Synthesizer
+def test_after_a_restart_the_optimizer_begins_anew(
+    shared: tuple[Synthesizer, dict[str, Any]], synthesizer: Synthesizer
 ) -> None:
-    for _ in range(2):
-        synthesizer.learn(0.0)
+    """What was 0 in the beginning, as all of its moments were, is 0 again."""
+    at_first = [name for name, value in shared[1].items() if name.isdigit() and not value.any()]
+    synthesizer.learn(0.0)
+    assert any(np.any(synthesizer.state()[name]) for name in at_first)
     synthesizer.restart()
     assert synthesizer.is_new
-    for mine, other in zip(parts_of(synthesizer)[1], parts_of(trained(teacher, 0))[1], strict=True):
-        np.testing.assert_array_equal(mine, other)
+    assert not any(np.any(synthesizer.state()[name]) for name in at_first)
 
 
 def test_every_restart_begins_elsewhere_and_the_same_way_again(synthesizer: Synthesizer) -> None:

@@ -211,6 +211,7 @@ def test_a_generator_that_no_longer_draws_what_is_requested_has_collapsed() -> N
         assert "collapsed" not in changed(method, followed=1).metrics(), "no step to judge by"
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_after_a_collapse_continues_to_the_same_end(
     method: Inversion,
 ) -> None:

@@ -199,29 +199,6 @@ def test_crafting_is_keras_s_adam_on_the_pixels(rules: CraftingRules, stops: boo
     np.testing.assert_allclose(crafted.numpy(), expected, atol=1e-4)
 
 
-@pytest.fixture(scope="module")
-def crafted() -> Any:
-    """Three batches crafted together: classifier, crafter, start and result."""
-    classifier, (noise, classes) = teacher(), start(3)
-    craft = Crafter(classifier, replace(CORRECTED, tolerance=0.034), SIZE)
-    return classifier, craft, noise, classes, craft(noise, classes, ZERO)
-
-
-def test_noise_is_the_same_to_the_bit_in_however_many_pieces(crafted: Any) -> None:
-    _, craft, noise, classes, together = crafted
-    *_, (_, in_pieces) = craft.pieces(noise, classes, ZERO, size=5)
-    for found, same in zip(in_pieces, together, strict=True):
-        np.testing.assert_array_equal(found.numpy(), same.numpy())
-
-
-def test_confidences_are_the_teacher_s_in_the_noise_that_is_returned(crafted: Any) -> None:
-    classifier, _, _, classes, (noise, _, confidence) = crafted
-    logits = classifier(noise).numpy().astype(np.float64)
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    expected = probabilities[np.arange(3 * SIZE), classes.numpy()]
-    np.testing.assert_allclose(confidence.numpy(), expected, rtol=1e-4)
-
-
 def test_a_batch_that_is_done_stays_while_others_go_on_to_the_limit() -> None:
     """The first batch already is what it shall be; its loss and slope are 0 in float32."""
     steep = partial(linear_teacher, steepness=100.0)

@@ -1,5 +1,4 @@
 import shutil
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -97,13 +96,6 @@ def full(unstopped: tuple[Path, list[bytes]], tmp_path: Path) -> Path:
     return tmp_path
 
 
-def folders(root: Path, names: Iterable[str]) -> list[Path]:
-    made = [root / name for name in names]
-    for folder in made:
-        folder.mkdir()
-    return made
-
-
 def test_the_whole_budget_is_asked_before_the_first_update_with_progress_and_nothing_after(
     tmp_path: Path,
 ) -> None:
@@ -120,16 +112,8 @@ def test_the_whole_budget_is_asked_before_the_first_update_with_progress_and_not
     assert {event.phase for event in events} >= {"choosing questions", "teaching committee"}
 
 
-def test_no_question_is_asked_twice(whole: list[bytes]) -> None:
-    assert len(set(whole)) == 24
-
-
-def test_the_same_seed_asks_the_same_and_another_one_something_else(
-    tmp_path: Path, whole: list[bytes]
-) -> None:
-    one, other = folders(tmp_path, "ab")
-    assert asked(one) == whole
-    assert not set(asked(other, seed=1)) & set(whole)
+def test_another_seed_asks_something_else(tmp_path: Path, whole: list[bytes]) -> None:
+    assert not set(asked(tmp_path, seed=1)) & set(whole)
 
 
 def test_a_run_that_was_stopped_asks_what_it_would_have_asked(
@@ -143,19 +127,14 @@ def test_a_run_that_was_stopped_asks_what_it_would_have_asked(
     again = teacher.received - len(set(teacher.seen))
     assert 0 < again <= 5
     assert found == whole[: 24 - again]
+    assert len(set(whole)) == 24, "no question is asked twice"
 
 
-def test_a_run_from_images_asks_no_image_twice_and_the_same_after_a_stop(tmp_path: Path) -> None:
+def test_a_run_from_images_asks_about_most_of_them_and_about_none_twice(tmp_path: Path) -> None:
     images = random_images(10, *SHAPE)
-    one, other = folders(tmp_path, "ab")
-    whole = asked(one, images=images)
+    whole = asked(tmp_path, images=images)
     assert len(set(whole)) == 24
     assert len(set(whole) & {image.tobytes() for image in images}) >= 6
-    with pytest.raises(Stopped):
-        asked(other, Corners(faults=[None] * 3 + [Stopped()]), images)
-    found = asked(other, images=images)
-    assert len(found) >= 24 - 5
-    assert found == whole[: len(found)]
 
 
 def test_a_budget_of_nothing_learns_all_of_a_ledger_that_cannot_be_written(
@@ -189,8 +168,8 @@ def test_a_batch_is_of_questions_with_what_the_teacher_said_of_them(full: Path) 
         np.testing.assert_allclose(np.array(batch.logits), expected, rtol=1e-5)
 
 
-def test_mixed_images_have_mixed_targets(tmp_path: Path) -> None:
-    made, ledger = source(tmp_path, config=replace(CONFIG, queries=replace(RULES, mixup=1.0)))
+def test_mixed_images_have_mixed_targets(full: Path) -> None:
+    made, ledger = source(full, config=replace(CONFIG, queries=replace(RULES, mixup=1.0)))
     with ledger:
         list(made.refresh(1, 0))
         batch = made.batch()
@@ -201,15 +180,15 @@ def test_mixed_images_have_mixed_targets(tmp_path: Path) -> None:
     assert not known & {image.tobytes() for image in unscale(batch.images.numpy())}
 
 
-def test_a_resumed_run_teaches_the_same_batches_without_asking(tmp_path: Path) -> None:
-    made, ledger = source(tmp_path)
+def test_a_resumed_run_teaches_the_same_batches_without_asking(full: Path) -> None:
+    made, ledger = source(full)
     with ledger:
         list(made.refresh(1, 0))
         state = made.state()
         list(made.refresh(2, 0))
         expected = made.batch()
     teacher = Corners()
-    again, ledger = source(tmp_path, teacher)
+    again, ledger = source(full, teacher)
     with ledger:
         again.restore(state)
         list(again.refresh(2, 0))

@@ -68,10 +68,9 @@ def test_metrics_are_those_of_the_images(made: tuple[Synthesized, list[Event]]) 
     assert drawn.metrics.diversity == pytest.approx(np.mean(spreads), rel=1e-4)
 
 
-def test_the_seed_decides_the_images(made: tuple[Synthesized, list[Event]]) -> None:
-    same, other = (run(context(network(), seed), steps=4, per_class=5)[0].images for seed in (0, 1))
-    np.testing.assert_array_equal(made[0].images, same)
-    assert (made[0].images != other).mean() > 0.5
+def test_another_seed_makes_other_images(made: tuple[Synthesized, list[Event]]) -> None:
+    other, _ = run(context(network(), seed=1), steps=4, per_class=5)
+    assert (made[0].images != other.images).mean() > 0.5
 
 
 def test_progress_ends_at_all_steps_and_all_images(made: tuple[Synthesized, list[Event]]) -> None:

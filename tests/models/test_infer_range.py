@@ -148,11 +148,6 @@ def test_a_network_whose_class_scales_pixels_tells_its_range_too() -> None:
     assert (guess.preprocessing, guess.confident) == (NAMED["0..255"], True)
 
 
-def test_a_network_without_either_tells_nothing() -> None:
-    guess = guess_input_range(scaled(), (32, 32, 3))
-    assert (guess.preprocessing, guess.confident) == (None, False)
-
-
 def test_an_untrained_normalization_tells_nothing() -> None:
     guess = guess_input_range(scaled(conv_then_normalize), (32, 32, 3))
     assert guess.preprocessing is None

@@ -34,14 +34,6 @@ def test_the_copy_answers_as_the_model_does(name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
-def test_a_model_in_bfloat16_is_copied_into_float32() -> None:
-    model = build_model("tiny", (16, 16, 1), 3, precision="bfloat16")
-    exact = build_model("tiny", (16, 16, 1), 3)
-    copy, seen = plain(model), images((16, 16, 1))
-    assert {layer.compute_dtype for layer in copy.layers} == {"float32"}
-    np.testing.assert_allclose(copy(seen), exact(seen), atol=1e-5)
-
-
 def test_the_copy_keeps_the_names_of_layers_and_the_model_its_weights() -> None:
     model = build_model("tiny", (16, 16, 1), 3)
     before = model.get_weights()

@@ -88,13 +88,6 @@ def test_each_run_s_best_loss_and_best_accuracy_are_bold_once() -> None:
     assert bold(third) == ["0.9750", "0.7352", "0.0978"]
 
 
-def test_runs_of_one_name_keep_columns_of_their_own() -> None:
-    assert epochs(single([RANDOM, RANDOM])).columns[3:] == (
-        "student (random) (2) loss",
-        "student (random) (2) accuracy",
-    )
-
-
 def test_csv_and_json_hold_the_values_in_full() -> None:
     run = Run("third", "student", (EpochRecord(1, 1 / 3, 2 / 3),))
     (from_csv,) = csv.DictReader(io.StringIO(article(run).to_csv()))

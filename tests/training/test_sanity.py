@@ -100,10 +100,6 @@ def test_an_accuracy_that_guessing_seldom_reaches_is_not_doubted(share: float) -
     assert by_images(np.where(right, LABELS, (LABELS + 1) % CLASSES), LABELS) is None
 
 
-def test_too_few_images_prove_nothing() -> None:
-    assert by_images((LABELS[:8] + 1) % CLASSES, LABELS[:8]) is None
-
-
 def test_answers_on_the_images_that_are_no_numbers_are_refused() -> None:
     images = Images(np.zeros((2, *SHAPE), np.uint8), np.array([0, 1]))
     logits = np.array([[0.0, 1, 2, 3], [0, 1, np.inf, 0]])
