@@ -1,5 +1,4 @@
 import re
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -7,8 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kextract import losses
 from kextract.errors import NonFiniteError
 from kextract.methods.generator import Doubling, Synthesizer, build_generator, latent_codes
+from kextract.models.batch_norm import batch_moments
+from kextract.models.statistics import logits_and_inputs
 from tests.methods.generators import RULES, beginning_of, context, taught_network
 from tests.training.examples import CLASSES, snapshot, tiny_network
 
@@ -159,74 +161,38 @@ def outputs(model: Any, images: Any) -> Any:
     return model(images, training=False).numpy()
 
 
-def log_softmax(logits: Any) -> Any:
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-
-
-def cross_entropy(teacher: Any, images: Any, labels: Any) -> float:
-    log_probabilities = log_softmax(outputs(teacher, images))
-    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
-
-
-def from_stored_statistics(teacher: Any, images: Any, labels: Any) -> float:
-    """Yin et al. 2020, equation 4, without squares, of the only normalization that there is."""
-    layer = teacher.get_layer("batch_normalization")
-    features = outputs(keras.Model(teacher.input, layer.input), images)
-    mean, variance = features.mean(axis=(0, 1, 2)), features.var(axis=(0, 1, 2), ddof=1)
-    moving_mean, moving_variance = (v.numpy() for v in layer.non_trainable_variables)
-    return float(
-        np.linalg.norm(mean - moving_mean) + np.linalg.norm(variance - moving_variance),
-    )
-
-
-def from_even_shares(teacher: Any, images: Any, labels: Any) -> float:
-    """Chen et al. 2019: the negative entropy of the mean probabilities, from its least."""
-    mean = np.exp(log_softmax(outputs(teacher, images))).mean(axis=0)
-    return float((mean * np.log(mean)).sum() + np.log(CLASSES))
-
-
-def between_neighbours(teacher: Any, images: Any, labels: Any) -> float:
-    return float(np.abs(np.diff(images, axis=1)).mean() + np.abs(np.diff(images, axis=2)).mean())
-
-
-PARTS: list[tuple[str, Callable[[Any, Any, Any], float]]] = [
-    ("class_weight", cross_entropy),
-    ("batch_norm_weight", from_stored_statistics),
-    ("balance_weight", from_even_shares),
-    ("tv_weight", between_neighbours),
-]
-
-
 def test_the_loss_is_the_sum_of_its_parts_by_their_weights(teacher: Any) -> None:
-    weights = {name: 2.0 + place for place, (name, _) in enumerate(PARTS)}
+    """What each part is in numbers is held where losses are tested."""
     images, labels = first_images(teacher)
-    expected = sum(weights[name] * part(teacher, images, labels) for name, part in PARTS)
+    logits, ((layer, features),) = logits_and_inputs(teacher, tf.constant(images))
+    stored = (layer.moving_mean, layer.moving_variance)
+    parts = {
+        "class_weight": losses.cross_entropy(labels, logits),
+        "batch_norm_weight": losses.statistics_distance([batch_moments(features)], [stored]),
+        "balance_weight": losses.information_entropy_loss(logits),
+        "tv_weight": losses.total_variation(images),
+    }
+    weights = {name: 2.0 + place for place, name in enumerate(parts)}
+    expected = sum(weights[name] * float(part) for name, part in parts.items())
     assert first_loss(teacher, **weights) == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_adversarial_loss_is_the_divergence_where_teacher_and_student_agree(
+def test_the_adversarial_loss_is_the_disagreement_on_what_the_student_is_shown(
     teacher: Any,
 ) -> None:
-    """Among the images that the student is shown, which are the first."""
-    student, temperature, (images, labels) = tiny_network(9), 4.0, first_images(teacher)
-    logits = [outputs(model, images) for model in (teacher, student)]
-    wanted, given = (log_softmax(each / temperature) for each in logits)
-    divergence = temperature**2 * (np.exp(wanted) * (wanted - given)).sum(axis=1)
-    agreed = logits[0].argmax(axis=1) == logits[1].argmax(axis=1)
+    """Which are the first of the images; neither teacher nor student is changed by it."""
+    student, (images, labels) = tiny_network(9), first_images(teacher)
+    before = snapshot(teacher), snapshot(student)
+    shown = [outputs(model, images[: len(images) // 2]) for model in (teacher, student)]
+    agreed = shown[0].argmax(axis=1) == shown[1].argmax(axis=1)
     assert 0 < agreed.sum() < len(agreed)
 
     rules = {"batch_norm_weight": 0.0, "adversarial_weight": 7.0, "adversarial_share": 0.5}
     loss = first_loss(teacher, student=student, **rules)
 
-    shown = (divergence * agreed)[: len(images) // 2]
-    expected = cross_entropy(teacher, images, labels) - 7 * shown.mean()
-    assert loss == pytest.approx(expected, rel=1e-4)
-
-
-def test_neither_teacher_nor_student_is_changed(teacher: Any) -> None:
-    student = tiny_network(9)
-    before = snapshot(teacher), snapshot(student)
-    trained(teacher, 3, student=student, adversarial_weight=1.0)
+    found = losses.disagreement(losses.distance("kl", 4.0)(*shown), *shown)
+    expected = losses.cross_entropy(labels, outputs(teacher, images)) - 7 * found
+    assert loss == pytest.approx(float(expected), rel=1e-4)
     assert (snapshot(teacher), snapshot(student)) == before
 
 

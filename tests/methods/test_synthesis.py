@@ -80,11 +80,6 @@ def test_progress_ends_at_all_steps_and_all_images(made: tuple[Synthesized, list
     assert [end.phase for end in ends.values()] == ["inverting", "drawing"]
 
 
-def test_a_missing_batch_normalization_is_not_noted_where_it_would_weigh_nothing() -> None:
-    _, events = run(context(network(normalized=False), batch_norm_weight=0.0), 1, 1)
-    assert not [event for event in events if isinstance(event, Note)]
-
-
 @pytest.mark.parametrize(
     ("normalized", "weight", "says"),
     [(True, 0.0, "every other weight is 0"), (False, 1.0, "has no batch normalization")],
