@@ -10,22 +10,12 @@ import tensorflow as tf
 from kextract.models.batch_norm import BatchNormalization
 from kextract.models.build import build_model
 from kextract.models.folding import folded
-from kextract.models.statistics import batch_norm_layers, layers_within
+from kextract.models.statistics import batch_norm_layers
+from tests.models.examples import images, stirred
 
 SHAPE = (9, 9, 3)
 layers = keras.layers
-
-
-def images(count: int = 6) -> Any:
-    return np.random.default_rng(3).uniform(-1, 1, (count, *SHAPE)).astype(np.float32)
-
-
-def stirred(network: keras.Model) -> keras.Model:
-    """Give every weight a value of its own; variances are positive."""
-    rng = np.random.default_rng(2)
-    for layer in layers_within(network):
-        layer.set_weights([rng.uniform(0.2, 1.5, w.shape) for w in layer.get_weights()])
-    return network
+IMAGES = images(6, *SHAPE)
 
 
 def in_a_row(*between: keras.Layer) -> keras.Model:
@@ -61,7 +51,7 @@ def test_a_linear_layer_takes_its_normalization_in(
     network = in_a_row(type(linear).from_config(linear.get_config()), again, layers.ReLU())
     copy = folded(network)
     assert batch_norm_layers(copy) == []
-    np.testing.assert_allclose(copy(images()), network(images(), training=False), rtol=1e-4)
+    np.testing.assert_allclose(copy(IMAGES), network(IMAGES, training=False), rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +90,12 @@ def test_models_inside_a_model_are_folded_too() -> None:
     network = in_a_row(inner)
     copy = folded(network)
     assert batch_norm_layers(copy) == []
-    np.testing.assert_allclose(copy(images()), network(images(), training=False), rtol=1e-4)
+    np.testing.assert_allclose(copy(IMAGES), network(IMAGES, training=False), rtol=1e-4)
 
 
 def test_in_bfloat16_a_copy_is_all_bfloat16_and_as_near_to_float32_as_the_network() -> None:
     shape = (16, 16, 3)
-    seen = np.random.default_rng(3).uniform(-1, 1, (6, *shape)).astype(np.float32)
+    seen = images(6, *shape)
     exact = build_model("resnet11", shape, 4, seed=1)
     rounded = build_model("resnet11", shape, 4, precision="bfloat16", seed=1)
     rounded.set_weights(exact.get_weights())

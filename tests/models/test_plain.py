@@ -11,24 +11,13 @@ from kextract.models.cloning import plain
 from kextract.models.heads import Head
 from kextract.models.input_range import Preprocessing
 from kextract.models.statistics import batch_norm_layers, layers_within
-
-
-def images(shape: tuple[int, int, int]) -> Any:
-    return np.random.default_rng(0).uniform(-1, 1, (8, *shape)).astype(np.float32)
-
-
-def stirred(model: keras.Model) -> keras.Model:
-    """Give every variable a value that a new model does not have."""
-    rng = np.random.default_rng(1)
-    for variable in model.variables:
-        variable.assign(np.abs(variable.numpy() + rng.normal(0, 0.1, variable.shape)))
-    return model
+from tests.models.examples import images, stirred
 
 
 @pytest.mark.parametrize("name", ["wrn-16-1", "tiny"])
 def test_the_copy_answers_as_the_model_does(name: str) -> None:
     model = stirred(build_model(name, (20, 16, 3), 5))
-    seen = images((20, 16, 3))
+    seen = images(8, 20, 16, 3)
     expected = model(seen, training=False).numpy()
     found = plain(model)(seen, training=False).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
@@ -52,7 +41,7 @@ def test_arithmetic_between_layers_is_copied(classes: int) -> None:
     layers = [keras.layers.Flatten(), keras.layers.Dense(classes, activation=activation)]
     inner = stirred(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
     model = adapt(inner, (4, 4, 1), head=Head("probabilities"), input_range=Preprocessing(0, 1))
-    seen = images((4, 4, 1))
+    seen = images(8, 4, 4, 1)
     np.testing.assert_allclose(plain(model)(seen), model(seen), rtol=1e-5, atol=1e-6)
 
 
@@ -91,7 +80,7 @@ def test_a_model_with_a_model_inside_is_copied_all_the_way_down() -> None:
         head=Head("probabilities", taken_off=True),
         input_range=Preprocessing(0, 255),
     )
-    copy, seen = plain(model), images((16, 16, 1))
+    copy, seen = plain(model), images(8, 16, 16, 1)
     np.testing.assert_allclose(copy(seen), model(seen, training=False), rtol=1e-3, atol=1e-3)
     assert len(batch_norm_layers(copy)) == len(batch_norm_layers(model)) > 0
     assert all(type(layer).__module__.startswith("keras.") for layer in layers_within(copy))

@@ -13,27 +13,14 @@ from kextract.models.batch_norm import BatchNormalization
 from kextract.models.pruning import pruned
 from kextract.models.spec import cost_of
 from kextract.models.statistics import batch_norm_layers, layers_within
+from tests.models.examples import images, stirred
 
 layers = keras.layers
 SHAPE = (12, 12, 3)
 
 
-def images(count: int = 40, shape: tuple[int, ...] = SHAPE) -> Any:
-    return np.random.default_rng(0).uniform(-1, 1, (count, *shape)).astype(np.float32)
-
-
-def with_random_weights(network: keras.Model) -> keras.Model:
-    rng = np.random.default_rng(1)
-    for layer in layers_within(network):
-        for weight in layer.weights:
-            scale = np.prod(weight.shape[:-1]) ** -0.5
-            values = rng.normal(size=weight.shape) * scale
-            weight.assign(1 + 0.1 * abs(values) if "variance" in weight.path else values)
-    return network
-
-
 def of(*stack: Any, shape: tuple[int, ...] = SHAPE) -> keras.Model:
-    return with_random_weights(keras.Sequential([keras.Input(shape), *stack]))
+    return stirred(keras.Sequential([keras.Input(shape), *stack]))
 
 
 def sizes(network: keras.Model) -> dict[str, int]:
@@ -76,7 +63,7 @@ def test_copies_of_a_channel_go_without_loss(after: list[Any]) -> None:
     for layer in (first, *after):
         if not isinstance(layer, (layers.Dense, layers.Conv2D)) or layer is first:
             second_half_like_the_first(layer)
-    copy, seen = pruned(network, 0.55, images()), images(8)
+    copy, seen = pruned(network, 0.55, images(40, *SHAPE)), images(8, *SHAPE)
     assert sizes(copy)["first"] == 8
     np.testing.assert_allclose(copy(seen), network(seen), rtol=2e-2, atol=2e-2)
 
@@ -89,7 +76,7 @@ def test_a_channel_that_says_nothing_goes_first_and_what_is_constant_becomes_a_b
     kernel[:, 7], bias[7] = 0, 2
     first.set_weights([kernel, bias])
     total = 5 * 10 + 10 * 7 + 7 * 3
-    copy, seen = pruned(network, 1 - 24 / total, images(200, (5,))), images(8, (5,))
+    copy, seen = pruned(network, 1 - 24 / total, images(200, 5)), images(8, 5)
     assert sizes(copy)["first"] == 8
     np.testing.assert_allclose(copy(seen), network(seen), rtol=1e-2, atol=1e-2)
 
@@ -98,7 +85,7 @@ def test_the_one_that_the_others_can_replace_best_goes() -> None:
     """By a plain least squares for every channel left out."""
     network = of(layers.Dense(6, name="first"), layers.Dense(50, name="second"),
                  layers.Dense(2), shape=(9,))  # fmt: skip
-    seen = images(300, (9,))
+    seen = images(300, 9)
     hidden = network.layers[0](seen).numpy()
     hidden = hidden - hidden.mean(axis=0)
     outputs = hidden @ network.layers[1].kernel.numpy()
@@ -118,7 +105,7 @@ def test_the_one_that_the_others_can_replace_best_goes() -> None:
 
 @cache
 def smaller(made: Callable[[], keras.Model], share: float) -> keras.Model:
-    return pruned(made(), share, images())
+    return pruned(made(), share, images(40, *SHAPE))
 
 
 def residual() -> keras.Model:
@@ -133,9 +120,7 @@ def residual() -> keras.Model:
     gate = layers.Conv2D(12, 1, activation="sigmoid", name="gate")(squeezed)
     x = layers.Concatenate()([layers.multiply([x, gate]), start])
     x = layers.Conv2D(8, 3, name="last")(x)
-    return with_random_weights(
-        keras.Model(inputs, layers.Dense(5)(layers.GlobalAveragePooling2D()(x)))
-    )
+    return stirred(keras.Model(inputs, layers.Dense(5)(layers.GlobalAveragePooling2D()(x))))
 
 
 def test_branches_that_are_added_up_lose_the_same_channels() -> None:
@@ -163,7 +148,7 @@ def inside() -> keras.Model:
     x = layers.Conv2D(8, 1, activation="relu", name="start")(inputs)
     x = inner(twice(twice(x)))
     outputs = layers.Dense(5)(layers.Flatten()(layers.Softmax()(x)))
-    return with_random_weights(keras.Model(inputs, outputs))
+    return stirred(keras.Model(inputs, outputs))
 
 
 def multiply_adds(network: keras.Model) -> int:
@@ -202,7 +187,7 @@ def test_the_copy_answers_much_like_the_network() -> None:
         layers.GlobalAveragePooling2D(),
         layers.Dense(4),
     )
-    copy, seen = pruned(network, 0.7, images(100)), images(200)[100:]
+    copy, seen = pruned(network, 0.7, images(100, *SHAPE)), images(200, *SHAPE)[100:]
     expected = network(seen).numpy()
     error = np.linalg.norm(copy(seen) - expected) / np.linalg.norm(expected - expected.mean(axis=0))
     assert batch_norm_layers(copy) == []
@@ -212,9 +197,9 @@ def test_the_copy_answers_much_like_the_network() -> None:
 def test_batch_normalizations_stay_as_they_are_while_the_copy_is_trained() -> None:
     stack = BatchNormalization(), layers.Conv2D(8, 3), layers.Conv2D(8, 3), layers.Flatten()
     network = of(*stack, layers.Dense(3))
-    copy = pruned(network, 0.6, images())
+    copy = pruned(network, 0.6, images(40, *SHAPE))
     before = [layer.get_weights() for layer in batch_norm_layers(copy)]
-    copy(images(), training=True)
+    copy(images(40, *SHAPE), training=True)
     np.testing.assert_equal([layer.get_weights() for layer in batch_norm_layers(copy)], before)
     assert not any(layer.trainable_variables for layer in batch_norm_layers(copy))
 
@@ -225,16 +210,16 @@ def test_too_small_a_share_is_refused_and_the_least_possible_one_works() -> None
         layers.Flatten(), layers.Dense(5),
     )  # fmt: skip
     with pytest.raises(RequestError, match=r"--student teacher@0\.05: of [0-9,]+ multiply-") as no:
-        pruned(network, 0.05, images())
+        pruned(network, 0.05, images(40, *SHAPE))
     least = float(str(no.value).partition("ask for teacher@")[2].split()[0])
-    copy = pruned(network, least, images())
+    copy = pruned(network, least, images(40, *SHAPE))
     assert cost_of(copy).multiply_adds <= least * cost_of(network).multiply_adds
 
 
 def test_a_linear_network_answers_by_way_of_fewer_channels() -> None:
     """Eckart & Young 1936: no map of that rank is nearer on the images."""
     network = of(layers.Dense(8, use_bias=False), shape=(12,))
-    seen = images(100, (12,))
+    seen = images(100, 12)
     seen -= seen.mean(axis=0)
     copy = pruned(network, 0.5, seen)
     rank = 12 * 8 // 2 // (12 + 8)

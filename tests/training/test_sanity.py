@@ -61,14 +61,13 @@ def test_a_teacher_that_says_the_same_of_everything_is_called_dead(how: str) -> 
     assert "same answer to every image" in (doubt(lenet(change, layer)) or "")
 
 
-@pytest.mark.parametrize("weight", [1e38])
-def test_answers_that_overflow_are_refused_with_the_file(weight: float) -> None:
+def test_answers_that_overflow_are_refused_with_the_file() -> None:
     def huge(kernel: Any, bias: Any) -> list[Any]:
-        return [np.full_like(kernel, weight), bias]
+        return [np.full_like(kernel, 1e38), bias]
 
     model = lenet(huge, "dense_0")
     model.get_layer("dense_1").set_weights(huge(*model.get_layer("dense_1").get_weights()))
-    with pytest.raises(CheckpointError, match=r"'teacher\.weights\.h5': .* NaN or infinity"):
+    with pytest.raises(CheckpointError, match=r"'teacher\.weights\.h5': .*NaN or infinity"):
         doubt(model)
 
 
