@@ -108,7 +108,7 @@ def _by_statistics(
         pixels = arranged(known.apply(images), network.input_shape[1:])
         found = first_call(network, batch_norm_layers(network), pixels)
         if found is None:
-            return RangeGuess(None, "nothing in it tells", False)
+            return RangeGuess(None, "nothing in it says which", False)
         layer, given = found
         if _is_untrained(layer):
             return RangeGuess(None, "its batch normalization was never trained", False)

@@ -28,6 +28,7 @@ from kextract.reports import EvaluationResult, Prediction
 from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
 from kextract.runs.parts import cut, holdout_of
 from kextract.runs.resume_store import images_sha256
+from kextract.teachers.black_box import FUNCTION
 from kextract.text import one_line
 
 if TYPE_CHECKING:
@@ -52,12 +53,12 @@ def run_evaluation(
     `given`, one for each checkpoint, and `teacher` are those that Python has in memory.
     """
 
-    def opened(path: Path) -> Teacher:
+    def opened(path: Path, asked: EvaluateRequest = request) -> Teacher:
         return open_teacher(
             path,
-            request.external,
+            asked.external,
             request.machine,
-            answering=request.answering,
+            answering=asked.answering,
             dataset=request.dataset,
             needs_data=request.images is None,
             precision=request.precision,
@@ -69,7 +70,7 @@ def run_evaluation(
     in_memory = {id(model) for model in (*given, teacher) if model is not None}
     models = [known or opened(path) for path, known in zip_longest(request.checkpoints, given)]
     if teacher is None and request.against is not None:
-        teacher = opened(request.against)
+        teacher = opened(request.against, _with_the_images_of(models[0], request))
     opened_models = [*models, *([teacher] if teacher else [])]
     answering = request.answering if any(id(m) not in in_memory for m in opened_models) else None
     check_options_are_used(request.external, *opened_models, answering=answering)
@@ -91,6 +92,19 @@ def run_evaluation(
     for doubt in doubts:
         say(doubt)
     return results
+
+
+def _with_the_images_of(model: Teacher, request: EvaluateRequest) -> EvaluateRequest:
+    """Let a function, which says nothing of itself, take the images and classes of a model."""
+    if not str(request.against).startswith(FUNCTION):
+        return request
+    shape = request.external.input_shape or ",".join(map(str, model.info.input_shape))
+    classes = request.answering.classes or model.info.classes
+    return replace(
+        request,
+        external=replace(request.external, input_shape=shape),
+        answering=replace(request.answering, classes=classes),
+    )
 
 
 def _against(opened: Teacher, teacher: Teacher) -> Teacher:

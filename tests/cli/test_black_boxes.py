@@ -111,6 +111,18 @@ def test_a_second_student_learns_from_the_same_answers_without_asking(
     assert not (bench / "other.ledger.db").exists()
 
 
+def test_a_student_is_compared_with_its_function_without_saying_again_what_that_takes(
+    taught: tuple[Path, Finished], bench: Path
+) -> None:
+    shutil.copy(taught[0] / "out.weights.h5", bench)
+    np.savez(bench / "mine.npz", x=np.zeros((5, 16, 16, 1), np.uint8))
+    words = ("evaluate", "out.weights.h5", "--against", "python:dimness:answer", "--format", "json")
+    done = kextract(*words, "--images", "mine.npz", cwd=bench)
+    assert done.code == 0, done.stderr
+    assert "agreement" in json.loads(done.stdout)
+    assert (bench / "received").stat().st_size == 5
+
+
 @pytest.mark.slow
 def test_labels_are_enough(bench: Path) -> None:
     words = ("distill", "python:dimness:labels", *TEACHER, *SHORT, "--access", "labels")
