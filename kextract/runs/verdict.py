@@ -148,7 +148,7 @@ def _advice(info: CheckpointInfo, found: _Measured, share: float, files: Files) 
 def _unmeasured(info: CheckpointInfo, files: Files) -> tuple[str, Verdict]:
     """Say what the probe set says, how far to trust it, and what labelled images would add."""
     found = info.history[-1].details.get("unseen_agreement")
-    said = "How good the student is nobody can say without images to measure it on."
+    said = "How good the student is cannot be said without images to measure it on."
     remedy = ""
     if found is not None:
         little = _is_like_chance(found, info.classes, LIKE_CHANCE_ON_PROBES)
@@ -160,7 +160,7 @@ def _unmeasured(info: CheckpointInfo, files: Files) -> tuple[str, Verdict]:
             " harder than photographs or digits: students that were right on more than 90 % of test"
             " images have had 54 %."
         )
-    labels = f"{remedy}50 labelled images would tell its accuracy to within 10 points."
+    labels = f"{remedy}50 labelled images would show its accuracy to within 10 points."
     command = _next("evaluate", files.output, "--against", files.teacher, "-d", "FOLDER").command
     return said, Verdict(labels, command)
 

@@ -47,7 +47,7 @@ def test_without_labels_it_says_how_far_to_trust_that_and_what_50_images_would_a
         " (by chance 10 %). That is a rough sign and mostly a low one, as they are harder than"
         " photographs or digits: students that were right on more than 90 % of test images have had"
         " 54 %. It has 20 % of its teacher's parameters and 22 % of the multiply-adds, about 35 KB"
-        " of weights as int8. 50 labelled images would tell its accuracy to within 10 points. Next:"
+        " of weights as int8. 50 labelled images would show its accuracy to within 10 points. Next:"
         " kextract evaluate small.weights.h5 --against big.keras -d FOLDER"
     )
 
@@ -95,7 +95,7 @@ def test_of_a_black_box_only_what_was_measured_is_said() -> None:
 
 def test_a_student_without_any_measure_is_not_praised() -> None:
     text = said(details={"transfer_agreement": 0.97})
-    assert text.startswith("How good the student is nobody can say without images")
+    assert text.startswith("How good the student is cannot be said without images")
 
 
 @pytest.mark.parametrize(
