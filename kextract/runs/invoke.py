@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kextract.config import DistillConfig
+from kextract.config import DistillConfig, QueryConfig
 from kextract.config.files import preset
 from kextract.config.option import flag
 from kextract.config.requests import DistillRequest
@@ -18,9 +18,8 @@ from kextract.methods.auto import Choice, Facts, choose_method, updates_per_epoc
 from kextract.methods.registry import owners
 from kextract.models import model_spec, share_of_teacher
 from kextract.replicas import cluster_of
-from kextract.runs.opening import RESTRICTED, Teacher, look
+from kextract.runs.opening import RESTRICTED, Teacher, look, only_outputs
 from kextract.runs.outputs import check_endings
-from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import BLACK_BOXES, OTHERS, Identified, Kind, names_model
 from kextract.teachers.ledger import Ledger
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 AUTO, CHOSEN = "auto", "chosen: "
 Given = Mapping[str, Any]
 """Options by name, wherever they were given."""
-_CHOOSE = ("method", AUTO)
 ASKED_FOR = frozenset({"ledger", "query_budget", "questions"})
 """Options that only a teacher of which nothing but outputs is to be seen has a use for."""
 _IMAGES = "the name of a data set, an .npz file or a folder of images"
@@ -84,11 +82,7 @@ def invoke(command: str, *layers: Layer, teacher: Teacher | None = None) -> Invo
         with suppress(CheckpointError):
             seen = look(Path(given["teacher"]))
     black_box = seen is not None and seen.kind in BLACK_BOXES
-    choice = None
-    if given.get("method", AUTO) == AUTO:
-        facts = facts_of_opened(teacher) if teacher is not None else None
-        choice = choose(given, facts, seen, black_box=black_box)
-    return _resolved(layers, choice, seen, black_box=black_box)
+    return _distillation(layers, seen, teacher, black_box=black_box)
 
 
 def for_black_box(invocation: Invocation[DistillRequest]) -> Invocation[DistillRequest]:
@@ -96,37 +90,25 @@ def for_black_box(invocation: Invocation[DistillRequest]) -> Invocation[DistillR
 
     Raises RequestError for a method that needs more of its teacher than outputs.
     """
-    if invocation.origins.get("method", "").startswith(CHOSEN):
-        choice = choose(_given(invocation.given), None, invocation.seen, black_box=True)
-        return _resolved(invocation.given, choice, invocation.seen, black_box=True)
-    _check_not_asking(invocation.request, method_specs(invocation.request.config))
-    return invocation
+    return _distillation(invocation.given, invocation.seen, None, black_box=True)
 
 
 def _given(layers: Sequence[Layer]) -> dict[str, Any]:
     return {k: v for layer in layers for k, v in layer.values.items() if v is not None}
 
 
-def _resolved(
-    layers: Sequence[Layer], choice: Choice | None, seen: Identified | None, *, black_box: bool
+def _distillation(
+    layers: Sequence[Layer], seen: Identified | None, teacher: Teacher | None, *, black_box: bool
 ) -> Invocation[DistillRequest]:
-    """Put a distillation together, with the method that was chosen where none was requested."""
-    if choice is not None:
+    """Put a distillation together, and choose its method where none was requested."""
+    given, choice = _given(layers), None
+    if given.get("method", AUTO) == AUTO:
+        choice = choose(given, seen, teacher, black_box=black_box)
         layers = [
-            replace(layer, values={k: v for k, v in layer.values.items() if (k, v) != _CHOOSE})
+            replace(layer, values={k: v for k, v in layer.values.items() if k != "method"})
             for layer in layers
         ]
-    defaults = _defaults(_given(layers), choice)
-    invocation = resolve("distill", [*defaults, *layers])
-    config = invocation.request.config
-    if method_spec(config.method).asks:
-        steps = updates_per_epoch(
-            _answers(invocation.request),
-            config.batch_size,
-            labels=invocation.request.answering.access == "labels",
-        )
-        defaults.append(Layer("the number of questions", {"steps_per_epoch": steps}))
-        invocation = resolve("distill", [*defaults, *layers])
+    invocation = resolve("distill", [*_defaults(given, choice), *layers])
     _check(invocation, black_box=black_box)
     return replace(invocation, given=layers, seen=seen)
 
@@ -142,19 +124,23 @@ def _defaults(given: Given, choice: Choice | None) -> list[Layer]:
         layers.append(
             Layer(f"{CHOSEN}{choice.reason}", {"method": choice.method, **choice.settings})
         )
-    return layers + [
-        Layer(each.origin, each.values) for each in FOLLOWING if each.applies(given, spec)
-    ]
+    layers += [Layer(each.origin, each.values) for each in FOLLOWING if each.applies(given, spec)]
+    if spec.asks:
+        size = given.get("batch_size", spec.defaults["batch_size"])
+        labels = given.get("access") == "labels"
+        steps = updates_per_epoch(_answers(given), max(1, size), labels=labels)
+        layers.append(Layer("the number of questions", {"steps_per_epoch": steps}))
+    return layers
 
 
-def _answers(request: DistillRequest) -> int:
+def _answers(given: Given) -> int:
     """Return how many answers a run will learn from, at the most."""
-    budget = request.config.queries.query_budget
+    budget: int = given.get("query_budget", QueryConfig().query_budget)
     if budget:
         return budget
-    if request.ledger is None:
+    if "ledger" not in given:
         raise RequestError("--query-budget 0: needs --ledger, with the answers of another run")
-    with Ledger(request.ledger, read_only=True) as ledger:
+    with Ledger(given["ledger"], read_only=True) as ledger:
         return ledger.counts.answered
 
 
@@ -162,94 +148,16 @@ def _check(invocation: Invocation[DistillRequest], *, black_box: bool) -> None:
     """Refuse, by the flag to change, what more than a table of options is needed to judge."""
     request, config = invocation.request, invocation.request.config
     specs = method_specs(config)
-    _check_mix(config)
-    _check_asking(request, specs, black_box=black_box)
-    _check_workers(request, specs)
-    _check_methods(request, specs)
-    for name in sorted(invocation.on_command_line):
-        using = owners(name)
-        if using and not specs.keys() & using:
-            raise RequestError(
-                f"{flag(name)} {invocation.values[name]}: is for --method {' or '.join(using)}, not"
-                f" for '{' and '.join(specs)}'; leave it out"
-            )
-
-
-def _check_mix(config: DistillConfig) -> None:
-    if config.mix is None:
-        return
-    if config.mix == config.method:
-        raise RequestError(f"--mix {config.mix}: is --method already; name another method")
-    if 0 in config.batch_shares:
-        raise RequestError(
-            f"--mix-share {config.mix_share}: leaves one of the methods without an image in"
-            f" batches of {config.batch_size}; choose another share or a larger --batch-size"
-        )
-
-
-def _check_asking(
-    request: DistillRequest, specs: Mapping[str, MethodSpec], *, black_box: bool
-) -> None:
-    """Refuse what cannot be had of a teacher that is asked, and to ask one without a limit."""
-    config, access = request.config, request.answering.access
-    if not any(spec.asks for spec in specs.values()):
-        if black_box or access not in (None, "full"):
-            _check_not_asking(request, specs)
-        return
-    questions = config.queries.questions
+    asks = any(spec.asks for spec in specs.values())
     if config.mix is not None:
-        raise RequestError(f"--mix {config.mix}: the images of --method queries cannot be mixed")
-    if questions == "images" and request.images is None:
-        raise RequestError(f"--questions images: needs --images, {_IMAGES}")
-    if questions not in (None, "images") and request.images is not None:
-        raise RequestError(
-            f"--questions {questions}: does not use --images {request.images}; leave one of"
-            " them out"
-        )
-    if access == "labels" and config.distance == "l1":
-        raise RequestError("--distance l1: is for logits, and --access labels has none")
-    if config.match != "logits":
-        raise RequestError(
-            f"--match {config.match}: of a teacher that is asked under a budget only outputs are"
-            " seen; leave it out"
-        )
-
-
-def _check_not_asking(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> None:
-    """Refuse a method that needs more of a black box than its outputs."""
-    if any(spec.asks for spec in specs.values()):
-        return
-    access, (name, spec) = request.answering.access, next(iter(specs.items()))
-    lacking = (
-        "the teacher's gradients"
-        if spec.gradients
-        else "a teacher that may be asked without a limit"
-    )
-    raise RequestError(
-        f"--method {name}: needs {lacking}, and '{request.teacher}' is a black box"
-        f"{f' (--access {access})' if access else ''}; --method queries is for such teachers"
-    )
-
-
-def _check_workers(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> None:
-    """Refuse what several processes cannot do alike."""
-    if cluster_of(request.strategy) is None:
-        return
-    if any(spec.asks for spec in specs.values()):
-        raise RequestError(
-            f"--method {request.config.method}: only one process may ask the teacher, and TF_CONFIG"
-            " names several; add --strategy none"
-        )
-    if request.config.minutes is not None:
-        raise RequestError(
-            f"--minutes {request.config.minutes:g}: each of several workers would measure another"
-            " speed; give --epochs and --steps-per-epoch instead, or --strategy none"
-        )
-
-
-def _check_methods(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> None:
-    """Refuse a recipe that a method is not for, and one without its images."""
-    config = request.config
+        _check_mix(config, asks=asks)
+    if asks:
+        _check_asking(request)
+    elif black_box or request.answering.access in RESTRICTED:
+        advice = "--method queries is for such teachers"
+        raise only_outputs(f"--method {config.method}", request.teacher, advice)
+    if cluster_of(request.strategy) is not None:
+        _check_workers(config, asks=asks)
     for name, spec in specs.items():
         if config.recipe not in spec.recipes:
             raise RequestError(
@@ -259,6 +167,58 @@ def _check_methods(request: DistillRequest, specs: Mapping[str, MethodSpec]) -> 
         if spec.images == "given" and request.images is None:
             kind = "mix" if name == config.mix else "method"
             raise RequestError(f"--{kind} {name}: needs --images, {_IMAGES}")
+    for name in sorted(invocation.on_command_line):
+        using = owners(name)
+        if using and not specs.keys() & using:
+            raise RequestError(
+                f"{flag(name)} {invocation.values[name]}: is for --method {' or '.join(using)}, not"
+                f" for '{' and '.join(specs)}'; leave it out"
+            )
+
+
+def _check_mix(config: DistillConfig, *, asks: bool) -> None:
+    if config.mix == config.method:
+        raise RequestError(f"--mix {config.mix}: is --method already; name another method")
+    if asks:
+        raise RequestError(f"--mix {config.mix}: the images of --method queries cannot be mixed")
+    if 0 in config.batch_shares:
+        raise RequestError(
+            f"--mix-share {config.mix_share}: leaves one of the methods without an image in"
+            f" batches of {config.batch_size}; choose another share or a larger --batch-size"
+        )
+
+
+def _check_asking(request: DistillRequest) -> None:
+    """Refuse what cannot be had of a teacher that is asked."""
+    config, questions = request.config, request.config.queries.questions
+    if questions == "images" and request.images is None:
+        raise RequestError(f"--questions images: needs --images, {_IMAGES}")
+    if questions not in (None, "images") and request.images is not None:
+        raise RequestError(
+            f"--questions {questions}: does not use --images {request.images}; leave one of them"
+            " out"
+        )
+    if request.answering.access == "labels" and config.distance == "l1":
+        raise RequestError("--distance l1: is for logits, and --access labels has none")
+    if config.match != "logits":
+        raise RequestError(
+            f"--match {config.match}: of a teacher that is asked under a budget only outputs are"
+            " seen; leave it out"
+        )
+
+
+def _check_workers(config: DistillConfig, *, asks: bool) -> None:
+    """Refuse what several processes cannot do alike."""
+    if asks:
+        raise RequestError(
+            f"--method {config.method}: only one process may ask the teacher, and TF_CONFIG"
+            " names several; add --strategy none"
+        )
+    if config.minutes is not None:
+        raise RequestError(
+            f"--minutes {config.minutes:g}: each of several workers would measure another"
+            " speed; give --epochs and --steps-per-epoch instead, or --strategy none"
+        )
 
 
 def check_student(invocation: Invocation[DistillRequest], student: "keras.Model | None") -> None:
@@ -288,23 +248,14 @@ def check_architecture(path: Path, request: DistillRequest, student: "keras.Mode
         )
 
 
-def check_kernels_are_at_hand(teacher: Teacher, request: DistillRequest) -> None:
-    """Refuse to take a black box apart."""
-    if teacher.black_box is not None or request.answering.access in RESTRICTED:
-        raise RequestError(
-            f"--student {request.student}: the teacher is a black box, whose kernels cannot be"
-            " had; name an architecture, such as --student lenet5"
-        )
-
-
 def choose(
-    given: Given, facts: Facts | None, seen: Identified | None, *, black_box: bool
+    given: Given, seen: Identified | None, opened: Teacher | None, *, black_box: bool
 ) -> Choice:
     """Choose a method for what was given on the command line and elsewhere.
 
-    `facts` are those of a teacher in memory, `seen` what the file of another is. Options that only
-    some methods have a use for decide before the teacher does. Raises CheckpointError for a teacher
-    that cannot be opened.
+    `opened` is a teacher in memory, `seen` what the file of another is. Options that only some
+    methods have a use for decide before the teacher does. Raises CheckpointError for a teacher that
+    cannot be opened.
     """
     teacher = given.get("teacher")
     if given.get("recipe") == "article":
@@ -312,21 +263,24 @@ def choose(
     asked = Choice("queries", {}, "the teacher is a black box, and every question counts")
     if black_box or (teacher is not None and given.get("access") in RESTRICTED):
         return asked
-    if ASKED_FOR & {name for name, value in given.items() if value is not None}:
+    if ASKED_FOR & given.keys():
         return Choice("queries", {}, "a budget or ledger of questions was given")
-    if given.get("images") is not None:
+    if "images" in given:
         return Choice("surrogate", {}, "images were given to learn from")
-    if given.get("preset") is not None:
+    if "preset" in given:
         return Choice("inversion", {}, "presets are for it")
     if teacher is None:
         return Choice("inversion", {}, "no teacher was given")
+    if opened is not None:
+        from kextract.models.statistics import batch_norm_layers
+
+        network, _ = opened.load("float32")
+        return choose_method(Facts(opened.info.input_shape, bool(batch_norm_layers(network))))
     try:
-        found = facts or facts_of(
-            seen or look(Path(teacher)), given.get("input_shape"), given.get("output_name")
-        )
+        found = seen or look(Path(teacher))
+        return choose_method(facts_of(found, given.get("input_shape"), given.get("output_name")))
     except UnsupportedOperatorError:
         return asked
-    return choose_method(found)
 
 
 def facts_of(
@@ -340,7 +294,9 @@ def facts_of(
     from kextract.hdf5.safe_hdf5 import open_checked
 
     if found.info is not None:
-        return facts_of_checkpoint(found.info)
+        model = found.info.model
+        normalizes = model == OWN_ARCHITECTURE or model_spec(model).normalizes
+        return Facts(found.info.input_shape, normalizes)
     if found.kind is Kind.MODEL:
         return Facts(*facts_of_archive(found.where))
     if found.kind in OTHERS:
@@ -352,17 +308,3 @@ def facts_of(
         normalizes = any("moving_" in name or "batch_norm" in name for name in file.datasets)
     # Weights do not say what their images are like; colour is what asks for more.
     return Facts((32, 32, 3), normalizes)
-
-
-def facts_of_checkpoint(info: CheckpointInfo) -> Facts:
-    """Return the facts of a checkpoint of ours."""
-    normalizes = info.model == OWN_ARCHITECTURE or model_spec(info.model).normalizes
-    return Facts(info.input_shape, normalizes)
-
-
-def facts_of_opened(teacher: Teacher) -> Facts:
-    """Return the facts of a network in memory."""
-    from kextract.models.statistics import batch_norm_layers
-
-    network, _ = teacher.load("float32")
-    return Facts(teacher.info.input_shape, bool(batch_norm_layers(network)))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.config import QueryConfig
 from kextract.config.option import flag
 from kextract.config.resolve import OUTPUTS
 from kextract.config.shared import BlackBoxOptions, ExternalModelOptions, Machine
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
     from kextract.datasets.images import Pixels
     from kextract.teachers import BlackBox
-    from kextract.teachers.asking import BudgetedTeacher
     from kextract.training.evaluation import FloatArray
 
 ASKED_AT_ONCE = 256
@@ -88,10 +86,8 @@ class Teacher:
         Raises RequestError for a black box.
         """
         if self.black_box is not None:
-            raise RequestError(
-                f"'{self.path}' is a black box: its outputs are seen and nothing else; distill and"
-                " evaluate query it, for all else give a network (.keras, .h5, .onnx, .tflite)"
-            )
+            advice = "distill and evaluate query it, for all else give a network (.keras, .onnx)"
+            raise only_outputs("its network", self.path, advice)
         if self.network:
             return self.network
         model, digest = load_model(self.file or self.path, self.info, precision=precision)
@@ -114,6 +110,13 @@ class Teacher:
 
         predictor = Predictor(self.load(precision)[0])
         return predictor.logits(images), predictor.penalty()
+
+
+def only_outputs(wanted: str, path: Path, advice: str) -> RequestError:
+    """Refuse what is wanted of a teacher, by its flag, and takes more of it than outputs."""
+    return RequestError(
+        f"{wanted}: '{path}' is a black box, of which outputs are seen and nothing else; {advice}"
+    )
 
 
 def look(path: Path) -> Identified:
@@ -439,15 +442,3 @@ def _named_data(
 
 def _nameless(path: Path) -> RequestError:
     return RequestError(f"'{path}' does not say which images it is for: name them with --dataset")
-
-
-def budgeted(teacher: "BlackBox", rules: QueryConfig, ledger: Path) -> "BudgetedTeacher":
-    """Open, or make, the ledger of a run's questions to a teacher. Raises RequestError."""
-    from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
-    from kextract.teachers.ledger import open_ledger
-
-    return BudgetedTeacher(
-        teacher,
-        open_ledger(ledger, heading_of(teacher), rules.query_budget),
-        RetryPolicy(rules.query_budget, rules.query_batch, rules.query_attempts),
-    )

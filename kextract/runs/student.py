@@ -27,15 +27,15 @@ from kextract.runs.fitting import continued, fitted
 from kextract.runs.invoke import (
     CHOSEN,
     check_architecture,
-    check_kernels_are_at_hand,
     check_student,
     for_black_box,
 )
 from kextract.runs.memory import own_network
 from kextract.runs.opening import (
+    RESTRICTED,
     Teacher,
-    budgeted,
     check_options_are_used,
+    only_outputs,
     open_teacher,
     with_its_data,
 )
@@ -61,9 +61,10 @@ from kextract.text import counted
 if TYPE_CHECKING:
     import keras
 
-    from kextract.methods.base import Classifier, MethodContext
+    from kextract.methods.base import Classifier, Method, MethodContext
     from kextract.teachers.asking import BudgetedTeacher
     from kextract.training.evaluation import FloatArray, ProbeSet
+    from kextract.training.matching import Matching
 
 COLLAPSED = (
     "the generator collapsed in the last epoch (its images look alike or are given one class): what"
@@ -131,8 +132,10 @@ class StudentRun(Run):
                 given, "--student", info.input_shape, info.classes, config.precision
             )
         self.share = share_of_teacher(request.student or "") if given is None else None
-        if self.share is not None:
-            check_kernels_are_at_hand(teacher, request)
+        hidden = teacher.black_box is not None or request.answering.access in RESTRICTED
+        if self.share is not None and hidden:
+            advice = "name an architecture, such as --student lenet5"
+            raise only_outputs(f"--student {request.student}", teacher.path, advice)
         self.architecture, self.pooling = OWN_ARCHITECTURE, "none"
         if self.own is None and self.share is None:
             self.architecture = request.student or info.model
@@ -234,7 +237,9 @@ class StudentRun(Run):
             self.whole, self.sha256 = self.teacher.load(config.precision)
             doubt = self._examine_teacher(config)
         if self.ledger is not None:
+            from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
             from kextract.teachers.black_box import restricted
+            from kextract.teachers.ledger import open_ledger
             from kextract.teachers.network import KerasTeacher
 
             if black_box is None:
@@ -242,7 +247,10 @@ class StudentRun(Run):
                 access = self.asked.answering.access or "full"
                 whole = KerasTeacher(self.whole, name, by_label=self.teacher.by_label)
                 black_box = restricted(whole, access)
-            self.asking = budgeted(black_box, config.queries, self.ledger)
+            rules = config.queries
+            ledger = open_ledger(self.ledger, heading_of(black_box), rules.query_budget)
+            policy = RetryPolicy(rules.query_budget, rules.query_batch, rules.query_attempts)
+            self.asking = BudgetedTeacher(black_box, ledger, policy)
         return doubt
 
     def _examine_teacher(self, config: DistillConfig) -> str | None:
@@ -308,47 +316,56 @@ class StudentRun(Run):
 
         from kextract.methods.making import make_method
         from kextract.training.matching import matching_for
-        from kextract.training.student import distill
 
         student = self._student(None if own is None else keras.models.clone_model(own), config)
+        source = make_method(self._context(student, config))
+        return self._teach(
+            student, source, config, matching_for(config.match, self.folded, student)
+        )
+
+    def _teach(
+        self,
+        student: "keras.Model",
+        source: "Method",
+        config: DistillConfig,
+        match: "Matching | None",
+        **more: Any,
+    ) -> Iterator[Event]:
+        from kextract.training.student import distill
+
         return distill(
             self.classifier,
             student,
-            make_method(self._context(student, config)),
+            source,
             config,
             self.validation,
             self.logits,
-            match=matching_for(config.match, self.folded, student),
+            match=match,
             by_label=self.teacher.by_label,
             strategy=runtime.strategy(self.asked.strategy),
+            **more,
         )
 
     def train(self, earlier: Snapshot | None) -> Iterator[Event]:
         """Teach the student."""
         from kextract.models.batch_norm import frozen
         from kextract.training.pace import Pace
-        from kextract.training.student import distill
 
         if earlier is not None:
             self._began = time.perf_counter() - sum(record.seconds for record in earlier.history)
         minutes = self.config.minutes
         pace = Pace(self.config.steps_per_epoch, minutes and 60 * minutes, began=self._began)
         begins = None if self.own is None and self.share is None else self.share is not None
-        running = distill(
-            self.classifier,
+        running = self._teach(
             self.network,
             self.source,
             self.config,
-            self.validation,
-            self.logits,
-            match=self.match,
+            self.match,
             unseen=self.unseen,
-            by_label=self.teacher.by_label,
             begins_as_teacher=begins,
             pace=pace,
             resume=earlier,
             snapshots=True,
-            strategy=runtime.strategy(self.asked.strategy),
         )
         every = self.asked.save_images or (1 if self.asked.output.tensorboard else 0)
         cluster = cluster_of(self.asked.strategy)
