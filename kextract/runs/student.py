@@ -30,6 +30,7 @@ from kextract.runs.invoke import (
     check_student,
     for_black_box,
 )
+from kextract.runs.loaded import LoadedTeacher
 from kextract.runs.memory import own_network
 from kextract.runs.opening import (
     RESTRICTED,
@@ -61,9 +62,7 @@ from kextract.text import counted
 if TYPE_CHECKING:
     import keras
 
-    from kextract.methods.base import Classifier, Method, MethodContext
-    from kextract.teachers.asking import BudgetedTeacher
-    from kextract.training.evaluation import FloatArray, ProbeSet
+    from kextract.methods.base import Method, MethodContext
     from kextract.training.matching import Matching
 
 COLLAPSED = (
@@ -75,21 +74,10 @@ COLLAPSED = (
 class StudentRun(Run):
     """A distillation."""
 
-    whole: "keras.Model | None" = None
-    """The teacher when it is loaded; None, as the next four, for a black box."""
-    sha256: str | None = None
-    folded: "keras.Model | None" = None
-    """The same function, faster, for all that do not ask for its batch normalizations."""
-    classifier: "Classifier | None" = None
-    """The network as a function that never changes it."""
-    logits: "FloatArray | None" = None
-    """The teacher's (n, k) on the validation images; None also without such."""
-    unseen: "ProbeSet | None" = None
-    """What the student is measured on without validation images."""
+    loaded: LoadedTeacher
+    """The teacher, when the run is built."""
     _speed: str | None = None
     """How fast a smaller copy of the teacher is."""
-    asking: "BudgetedTeacher | None" = None
-    """None for methods that need the teacher at hand."""
 
     def __init__(
         self,
@@ -193,11 +181,13 @@ class StudentRun(Run):
         # The student's own; the teacher and a generator are not kept from theirs by it.
         registered = None if self.architecture == OWN_ARCHITECTURE else self.architecture
         self.precision = fastest_precision(asked.precision, registered)
-        doubt = self._load_teacher(config)
+        self.loaded = loaded = LoadedTeacher(self.teacher, config, self.validation)
+        if self.ledger is not None:
+            loaded.ask(config.queries, self.ledger, self.asked.answering.access)
         own = self.own.network if self.own else None
         if self.share is not None:
-            images = dead_leaves(images_shown(self.whole), info.input_shape)
-            own = pruned(self.whole, self.share, images)
+            images = dead_leaves(images_shown(loaded.whole), info.input_shape)
+            own = pruned(loaded.whole, self.share, images)
         if config.minutes is not None and kept is not None:
             config = continued(config, kept)
         elif config.minutes is not None:
@@ -210,8 +200,8 @@ class StudentRun(Run):
                 say,
             )
         self.network = self._student(own, config)
-        self.sizes = Sizes(cost_of(self.network), self.whole and cost_of(self.whole))
-        self.match = matching_for(config.match, self.folded, self.network)
+        self.sizes = Sizes(cost_of(self.network), loaded.whole and cost_of(loaded.whole))
+        self.match = matching_for(config.match, loaded.folded, self.network)
         self.config = replace(config, match=self.match.name if self.match else "logits")
         context = self._context(self.network, self.config)
         self.source = make_method(context)
@@ -223,74 +213,19 @@ class StudentRun(Run):
         if self.share is not None:
             self._speed = self._beside_teacher()
         notes += [*too_few_to_judge(self.validation), self._choice(), self._speed]
-        notes += [None if self.teacher.data else missing, doubt]
+        notes += [None if self.teacher.data else missing, loaded.doubt]
         self.notes = tuple(note for note in notes if note)
-
-    def _load_teacher(self, config: DistillConfig) -> str | None:
-        """Load the teacher; return why there is nothing to learn from it, if there is not.
-
-        A black box is asked nothing here: its responses to validation images would be questions
-        too. Raises RequestError for a ledger that does not fit.
-        """
-        black_box, doubt = self.teacher.black_box, None
-        if black_box is None:
-            self.whole, self.sha256 = self.teacher.load(config.precision)
-            doubt = self._examine_teacher(config)
-        if self.ledger is not None:
-            from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
-            from kextract.teachers.black_box import restricted
-            from kextract.teachers.ledger import open_ledger
-            from kextract.teachers.network import KerasTeacher
-
-            if black_box is None:
-                name = f"{self.teacher.path.name}, SHA-256 {self.sha256}"
-                access = self.asked.answering.access or "full"
-                whole = KerasTeacher(self.whole, name, by_label=self.teacher.by_label)
-                black_box = restricted(whole, access)
-            rules = config.queries
-            ledger = open_ledger(self.ledger, heading_of(black_box), rules.query_budget)
-            policy = RetryPolicy(rules.query_budget, rules.query_batch, rules.query_attempts)
-            self.asking = BudgetedTeacher(black_box, ledger, policy)
-        return doubt
-
-    def _examine_teacher(self, config: DistillConfig) -> str | None:
-        """Freeze the network of the teacher and look at its predictions."""
-        from kextract.models.batch_norm import frozen
-        from kextract.models.batches import at_once
-        from kextract.models.folding import folded
-        from kextract.training.evaluation import Predictor, ProbeSet
-        from kextract.training.sanity import check_tells_apart, diagnose_teacher
-
-        path, shape = self.teacher.path, self.teacher.info.input_shape
-        if self.validation:
-            self.logits = Predictor(self.whole).logits(self.validation.x)
-        # Statistics of a batch are not known before, so nothing can be folded by them.
-        article = config.recipe == "article"
-        self.folded = folded(self.whole)
-        self.classifier = frozen(self.whole if article else self.folded, batch_statistics=article)
-        size = at_once(self.whole, 16, all_held=True)
-        # How many labels an image of one class should have is not known.
-        by_label = self.teacher.by_label
-        judged = None if by_label else self.validation
-        doubt = diagnose_teacher(self.classifier, path, shape, judged, self.logits, size=size)
-        if self.validation is None:
-            if self.teacher.input_range is not None:
-                taken = str(self.teacher.input_range)
-                check_tells_apart(self.classifier, path, shape, taken, size=size, by_label=by_label)
-            size = at_once(self.whole, 64, all_held=True)
-            self.unseen = ProbeSet(self.classifier, shape, size=size, by_label=by_label)
-        return doubt
 
     def _context(self, student: "keras.Model", config: DistillConfig) -> "MethodContext":
         from kextract.methods.base import MethodContext
 
         return MethodContext(
-            self.classifier,
-            self.whole,
+            self.loaded.classifier,
+            self.loaded.whole,
             student,
             config,
             self.images,
-            self.asking,
+            self.loaded.asking,
             by_label=self.teacher.by_label,
         )
 
@@ -320,7 +255,7 @@ class StudentRun(Run):
         student = self._student(None if own is None else keras.models.clone_model(own), config)
         source = make_method(self._context(student, config))
         return self._teach(
-            student, source, config, matching_for(config.match, self.folded, student)
+            student, source, config, matching_for(config.match, self.loaded.folded, student)
         )
 
     def _teach(
@@ -334,12 +269,12 @@ class StudentRun(Run):
         from kextract.training.student import distill
 
         return distill(
-            self.classifier,
+            self.loaded.classifier,
             student,
             source,
             config,
             self.validation,
-            self.logits,
+            self.loaded.logits,
             match=match,
             by_label=self.teacher.by_label,
             strategy=runtime.strategy(self.asked.strategy),
@@ -361,7 +296,7 @@ class StudentRun(Run):
             self.source,
             self.config,
             self.match,
-            unseen=self.unseen,
+            unseen=self.loaded.unseen,
             begins_as_teacher=begins,
             pace=pace,
             resume=earlier,
@@ -371,20 +306,20 @@ class StudentRun(Run):
         cluster = cluster_of(self.asked.strategy)
         if every and (cluster is None or cluster.is_chief):
             # Pictures are no reason to ask: without a teacher at hand the student says more.
-            judge = self.classifier or frozen(self.network, batch_statistics=False)
+            judge = self.loaded.classifier or frozen(self.network, batch_statistics=False)
             beside = self.output if self.asked.save_images else None
             running = with_pictures(running, self.source, judge, beside, every)
         if self.own is not None:
             running = self.own.following(running)
-        with self.asking.ledger if self.asking else nullcontext():
+        with self.loaded.asking.ledger if self.loaded.asking else nullcontext():
             yield from running
 
     def last_words(self, last: EpochRecord) -> Iterable[str]:
         """Say that a generator collapsed, and how much was asked."""
         if "collapsed" in last.details:
             yield COLLAPSED
-        if self.asking:
-            ledger = self.asking.ledger
+        if self.loaded.asking:
+            ledger = self.loaded.asking.ledger
             yield (
                 f"{ledger.counts.sent} images were sent to the teacher; its responses are in"
                 f" '{ledger.path}'"
@@ -424,13 +359,13 @@ class StudentRun(Run):
                 "holdout": asdict(self.holdout),
                 "command": self.invocation.command_line(),
                 OPTIONS: settings,
-                **({"ledger": self.asking.ledger.summary()} if self.asking else {}),
+                **({"ledger": self.loaded.asking.ledger.summary()} if self.loaded.asking else {}),
             },
             history=history,
             teacher=self.teacher.path.name,
-            teacher_sha256=self.sha256,
+            teacher_sha256=self.loaded.sha256,
             test=final_scores(
-                self.network, self.teacher.data, self.whole, by_label=self.teacher.by_label
+                self.network, self.teacher.data, self.loaded.whole, by_label=self.teacher.by_label
             ),
         )
 
@@ -440,7 +375,8 @@ class StudentRun(Run):
         from kextract.models.batch_norm import frozen
 
         image = np.zeros((1, *self.teacher.info.input_shape), np.float32)
-        both = self.network, self.whole
+        both = self.network, self.loaded.whole
+        (fewer, adds), (all_of, all_adds) = (astuple(cost_of(network)) for network in both)
         time, whole = (milliseconds(frozen(each, batch_statistics=False), image) for each in both)
         return (
             f"{self.called} takes {time:.3g} ms an image here, the teacher {whole:.3g}"
@@ -487,8 +423,10 @@ class StudentRun(Run):
             "--outputs": external.outputs,
             "--output-name": external.output_name,
             "--access": self.asked.answering.access,
-            "teacher with SHA-256": self.sha256,
-            **({"teacher": self.asking.ledger.heading.teacher} if self.asking else {}),
+            "teacher with SHA-256": self.loaded.sha256,
+            **(
+                {"teacher": self.loaded.asking.ledger.heading.teacher} if self.loaded.asking else {}
+            ),
             "images with SHA-256": images_sha256(self.validation),
             "transfer images with SHA-256": transfer_images_sha256(self.images),
         }

@@ -1,0 +1,90 @@
+"""A teacher with its network in memory, as a distillation needs it: frozen, looked at, or asked."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kextract.config import DistillConfig, QueryConfig
+from kextract.datasets.images import Images
+from kextract.runs.opening import Teacher
+
+if TYPE_CHECKING:
+    import keras
+
+    from kextract.methods.base import Classifier
+    from kextract.teachers.asking import BudgetedTeacher
+    from kextract.training.evaluation import FloatArray, ProbeSet
+
+
+class LoadedTeacher:
+    """What a teacher has for a student; of a black box, nothing until it is asked."""
+
+    whole: "keras.Model | None" = None
+    """Its network; None, as all that follows, for a black box."""
+    sha256: str | None = None
+    folded: "keras.Model | None" = None
+    """The same function, faster, for all that do not ask for its batch normalizations."""
+    classifier: "Classifier | None" = None
+    """The network as a function that never changes it."""
+    logits: "FloatArray | None" = None
+    """Its logits (n, k) on the validation images; None also without such."""
+    unseen: "ProbeSet | None" = None
+    """What the student is measured on without validation images."""
+    doubt: str | None = None
+    """Why there is nothing to learn from it, in one line."""
+    asking: "BudgetedTeacher | None" = None
+    """What puts questions to it; None for methods that need it at hand."""
+
+    def __init__(self, teacher: Teacher, config: DistillConfig, validation: Images | None) -> None:
+        """Load the network, freeze it and look at its predictions.
+
+        A black box is asked nothing: its responses to validation images would be questions too.
+        """
+        self._teacher = teacher
+        if teacher.black_box is None:
+            self.whole, self.sha256 = teacher.load(config.precision)
+            self._examine(self.whole, validation, article=config.recipe == "article")
+
+    def _examine(self, whole: "keras.Model", validation: Images | None, *, article: bool) -> None:
+        from kextract.models.batch_norm import frozen
+        from kextract.models.batches import at_once
+        from kextract.models.folding import folded
+        from kextract.training.evaluation import Predictor, ProbeSet
+        from kextract.training.sanity import check_tells_apart, diagnose_teacher
+
+        path, shape = self._teacher.path, self._teacher.info.input_shape
+        if validation:
+            self.logits = Predictor(whole).logits(validation.x)
+        self.folded = folded(whole)
+        # Statistics of a batch are not known before, so nothing can be folded by them.
+        classifier = frozen(whole if article else self.folded, batch_statistics=article)
+        self.classifier = classifier
+        size = at_once(whole, 16, all_held=True)
+        # How many labels an image of one class should have is not known.
+        by_label = self._teacher.by_label
+        judged = None if by_label else validation
+        self.doubt = diagnose_teacher(classifier, path, shape, judged, self.logits, size=size)
+        if validation is None:
+            if self._teacher.input_range is not None:
+                taken = str(self._teacher.input_range)
+                check_tells_apart(classifier, path, shape, taken, size=size, by_label=by_label)
+            size = at_once(whole, 64, all_held=True)
+            self.unseen = ProbeSet(classifier, shape, size=size, by_label=by_label)
+
+    def ask(self, rules: QueryConfig, ledger: Path, access: str | None) -> None:
+        """Let it be asked under a budget, and keep its responses. Raises RequestError.
+
+        That is for a `ledger` of another teacher, and for one that cannot be opened.
+        """
+        from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
+        from kextract.teachers.black_box import restricted
+        from kextract.teachers.ledger import open_ledger
+        from kextract.teachers.network import KerasTeacher
+
+        black_box = self._teacher.black_box
+        if black_box is None:
+            name = f"{self._teacher.path.name}, SHA-256 {self.sha256}"
+            whole = KerasTeacher(self.whole, name, by_label=self._teacher.by_label)
+            black_box = restricted(whole, access or "full")
+        kept = open_ledger(ledger, heading_of(black_box), rules.query_budget)
+        policy = RetryPolicy(rules.query_budget, rules.query_batch, rules.query_attempts)
+        self.asking = BudgetedTeacher(black_box, kept, policy)
