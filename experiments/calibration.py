@@ -22,7 +22,7 @@ from kextract import load, runtime
 from kextract.config import DistillConfig, SynthesisConfig
 from kextract.datasets.images import unscale
 from kextract.datasets.loading import load_dataset
-from kextract.exports import ExportTarget
+from kextract.exports.formats import ExportTarget
 from kextract.records import Event
 
 COUNT = 512

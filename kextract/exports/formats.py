@@ -7,18 +7,14 @@ from pathlib import Path
 from kextract.errors import MissingExtraError, RequestError, UnknownNameError
 from kextract.models.input_range import PIXELS, Preprocessing
 
-ARITHMETICS = {
-    "float32": "as the checkpoint",
-    "float16": "weights in half the bytes, arithmetic in float32",
-    "int8": "weights, features, input and output are integers",
-}
+ARITHMETICS = ("float32", "float16", "int8")
+"""As the checkpoint; weights in half the bytes; integers throughout, input and output too."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormatSpec:
     """One file format, and what it takes to check a file of it."""
 
-    description: str
     ending: str
     """Of a file's name; a SavedModel is a folder and has none."""
     class_names: str | None
@@ -36,20 +32,16 @@ class FormatSpec:
 
 
 FORMATS: dict[str, FormatSpec] = {
-    "keras": FormatSpec("whole model for keras.models.load_model", ".keras", None),
-    "savedmodel": FormatSpec(
-        "folder for TensorFlow and its servers", "", "assets.extra/labels.txt"
-    ),
+    "keras": FormatSpec(".keras", None),
+    "savedmodel": FormatSpec("", "assets.extra/labels.txt"),
     "tflite": FormatSpec(
-        "for LiteRT (TensorFlow Lite): phones and microcontrollers, one image at a time",
         ".tflite",
         "labels.txt, which unzip finds in it",
         extra="tflite",
         modules=("ai_edge_litert",),
-        arithmetics=tuple(ARITHMETICS),
+        arithmetics=ARITHMETICS,
     ),
     "onnx": FormatSpec(
-        "for ONNX Runtime, browsers and other frameworks",
         ".onnx",
         "metadata property 'class_names', a JSON list",
         extra="onnx",

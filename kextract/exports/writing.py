@@ -4,7 +4,6 @@ Integers are those of Jacob et al. 2018, "Quantization and training of neural ne
 integer-arithmetic-only inference", section 2.1: a real number is (q - zero point) times a scale.
 """
 
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from kextract.exports.class_names import write_names
 from kextract.exports.formats import ExportTarget
 from kextract.models.cloning import plain
 from kextract.models.input_range import PIXELS, Preprocessing
+from kextract.runtime import native_stderr_held
 from kextract.text import error_line
 
 
@@ -60,17 +60,10 @@ def write_model(
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep what converters and runtimes write to file descriptor 2, and warn of, from the user."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("w") as nowhere, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            os.dup2(nowhere.fileno(), 2)
-            yield
-            sys.stderr.flush()
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with native_stderr_held(show_on_failure=False), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+        sys.stderr.flush()
 
 
 def _write_keras(model: keras.Model, path: Path) -> None:

@@ -25,8 +25,6 @@ class MethodSpec:
     """Groups of options (`Option.group`) that have an effect on it."""
     asks: bool = False
     """Whether it learns from responses to questions under a budget, kept in a ledger."""
-    gradients: bool = False
-    """Whether it needs the teacher's gradients."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Options, by name, whose defaults are not the article's."""
 
@@ -62,7 +60,6 @@ METHODS: dict[str, MethodSpec] = {
         columns=("confidence", "iterations"),
         recipes=BOTH,
         uses=frozenset({"crafting"}),
-        gradients=True,
     ),
     "shapes": MethodSpec(
         "blobs and strokes cut out of smooth noise",
@@ -79,7 +76,6 @@ METHODS: dict[str, MethodSpec] = {
         "images of a generator that is trained against the teacher",
         columns=("class_shares", "entropy", "confidence", "diversity", "batch_norm_distance"),
         uses=frozenset({"moving", "drawing", "mixing"}),
-        gradients=True,
         defaults=PICTURES,
     ),
     "queries": MethodSpec(

@@ -15,13 +15,13 @@ from kextract.config.resolve import OPTIONS, Invocation
 from kextract.datasets.transfer_images import check_is_there, load_transfer_images
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
-from kextract.exports import ExportTarget, check_installed, format_of, format_spec
+from kextract.exports.formats import ExportTarget, check_installed, format_of, format_spec
 from kextract.exports.report import ExportReport
 from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
 from kextract.records import Event, Note
 from kextract.runs.opening import Teacher, check_options_are_used, look, open_teacher, with_its_data
 from kextract.runs.outputs import export_file
-from kextract.runs.run import follow
+from kextract.runs.run import shown
 from kextract.seeds import Stream, random_generator
 from kextract.storage import check_place
 from kextract.storage.atomic import check_folder
@@ -61,12 +61,7 @@ def run_export(invocation: Invocation[ExportRequest], display: Display) -> Expor
     request = invocation.request
     plan = prepare_export(request)
     with display:
-        for text in (*plan.opened.doubts, *plan.opened.notes):
-            display.note(text)
-        display.start(_header(invocation, plan))
-        report = follow(write(request, plan), display.show)
-        for text in plan.opened.doubts:
-            display.note(text)
+        report = shown(write(request, plan), display, _header(invocation, plan), plan.opened)
         display.finish((), {})
         return report
 

@@ -30,6 +30,7 @@ from kextract.errors import WorkerError
 from kextract.mistakes import shared_mistakes
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.replicas import Cluster, cluster_of
+from kextract.runs.opening import Teacher
 from kextract.runs.resume_store import earlier_run, reserved
 from kextract.runs.verdict import Files, Sizes, Verdict, verdict
 from kextract.storage import CheckpointInfo, check_place, write_checkpoint
@@ -350,6 +351,24 @@ class Run(ABC):
         done = self._history[-1].epoch if self._history else 0
         place = f"epoch {done} of {self.header.epochs}"
         return f"{self._ended} at {place}" if self._ended else place
+
+
+def shown(
+    work: Generator[Event, None, T], display: Display, header: RunHeader, teacher: Teacher
+) -> T:
+    """Do work with a teacher that has a result, and show it; return the result.
+
+    What may make all of it worthless is said before anything else, and once more at the end.
+    """
+    for text in teacher.doubts:
+        display.note(text)
+    display.start(header)
+    for text in teacher.notes:
+        display.note(text)
+    result = follow(work, display.show)
+    for text in teacher.doubts:
+        display.note(text)
+    return result
 
 
 def follow(

@@ -21,7 +21,7 @@ from kextract.records import EpochRecord, Event, Picture
 from kextract.reports import class_grid
 from kextract.runs.opening import Teacher, check_options_are_used, look, open_teacher
 from kextract.runs.outputs import drawn_file, output_path, picture_file
-from kextract.runs.run import follow
+from kextract.runs.run import shown
 from kextract.storage import CheckpointInfo, atomic_write, check_place
 from kextract.storage.opening import Identified
 from kextract.text import counted
@@ -60,20 +60,13 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
         _check_pixels(info, request.synthesis)
     drawing = draw(request, opened)
     with display:
-        for text in opened.doubts:
-            display.note(text)
-        display.start(_header(invocation, info))
-        for text in opened.notes:
-            display.note(text)
-        drawn = follow(drawing, display.show)
+        drawn = shown(drawing, display, _header(invocation, info), opened)
         if request.generator.class_weight and drawn.metrics.requested < FOLLOWED:
             display.note(
                 f"only {drawn.metrics.requested:.0%} of the images are predicted as requested, and"
                 f" chance is {1 / info.classes:.0%}: try more --steps, a higher --class-weight"
                 " or a lower --batch-norm-weight"
             )
-        for text in opened.doubts:
-            display.note(text)
         _write(path, drawn, info, request.synthesis, overwrite=request.overwrite)
         metrics = {
             name: value for name, value in asdict(drawn.metrics).items() if value is not None

@@ -36,14 +36,6 @@ class BlackBox(Protocol):
         """One of `OUTPUTS`."""
 
     @property
-    def gradients(self) -> bool:
-        """Whether a loss of its outputs can be traced back to the images."""
-
-    @property
-    def statistics(self) -> bool:
-        """Whether it has batch normalizations that say what its training images were like."""
-
-    @property
     def input_shape(self) -> Shape:
         """Height, width and channels of an image."""
 
@@ -98,9 +90,6 @@ def reduced(outputs: NDArray[Any], kind: str, wanted: str) -> NDArray[Any]:
 
 class Restricted:
     """A `BlackBox` that gives probabilities or labels only and hides its insides."""
-
-    gradients = False
-    statistics = False
 
     def __init__(self, teacher: BlackBox, outputs: str) -> None:
         self.name = teacher.name

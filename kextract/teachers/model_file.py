@@ -148,9 +148,6 @@ class Network:
 class ModelFile:
     """A `BlackBox` that has no more to offer than its outputs."""
 
-    gradients = False
-    statistics = False
-
     def __init__(
         self,
         path: Path,

@@ -11,21 +11,17 @@ from kextract.datasets.images import scale
 from kextract.graph import compiled
 from kextract.models.axes import Shape
 from kextract.models.batches import at_once, in_batches
-from kextract.models.statistics import batch_norm_layers
 from kextract.teachers.model_file import AT_ONCE
 
 
 class KerasTeacher:
     """A `BlackBox` around a network from images (n, h, w, c) in [-1, 1] to logits (n, k)."""
 
-    gradients = True
-
     def __init__(self, network: keras.Model, name: str, *, by_label: bool = False) -> None:
         """Take a network; one of labels that are each on their own gives their sigmoids."""
         self.name = name
         self.outputs = "sigmoids" if by_label else "logits"
         self.network = network
-        self.statistics = bool(batch_norm_layers(network))
         height, width, channels = network.input_shape[1:]
         self.input_shape: Shape = (height, width, channels)
         self.classes = int(network.output_shape[-1])

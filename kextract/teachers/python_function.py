@@ -29,9 +29,6 @@ class PythonFunction:
     seconds raises TimeoutError; the function continues in its own thread, unused.
     """
 
-    gradients = False
-    statistics = False
-
     def __init__(
         self,
         function: Function,

@@ -180,7 +180,7 @@ def test_the_terminal_is_left_as_it_was(bench: Path) -> None:
 
 STUBBORN = """
 import hashlib, sys, threading, time
-from kextract.cli import signals
+from kextract.cli import guard
 
 def compute():  # in C, where no handler of Python's is run
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
@@ -188,9 +188,9 @@ def compute():  # in C, where no handler of Python's is run
 def clean_up():
     time.sleep(600)
 
-signals.SAME_PRESS = float(sys.argv[2])
+guard.SAME_PRESS = float(sys.argv[2])
 try:
-    with signals.stoppable():
+    with guard.stoppable():
         try:
             threading.Timer(0.2, print, ("ready",), {"flush": True}).start()
             compute() if sys.argv[1] == "computing" else time.sleep(600)

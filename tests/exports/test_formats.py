@@ -5,7 +5,7 @@ import pytest
 
 from kextract.config import requests
 from kextract.errors import RequestError, UnknownNameError
-from kextract.exports import FORMATS, ExportTarget, check_installed, format_of
+from kextract.exports.formats import FORMATS, ExportTarget, check_installed, format_of
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kextract.errors import GateError
-from kextract.exports import ExportTarget
 from kextract.exports.exporting import CheckImages, export_model
+from kextract.exports.formats import ExportTarget
 from kextract.exports.report import ExportReport
 from kextract.exports.writing import with_extremes
 from kextract.models.build import build_model

@@ -21,8 +21,6 @@ class Brightness:
     answer to give.
     """
 
-    gradients = False
-    statistics = False
     input_shape = SHAPE
     classes = CLASSES
 
