@@ -145,6 +145,10 @@ def add_command(
         invocation = invoke(name, *_layers(name, entries, given))
         if given["dry_run"]:
             print(invocation.toml(), end="")
+            if name == "distill":
+                from kextract.runs.plan import dry_plan
+
+                print(f"# {dry_plan(invocation)}")
         else:
             run(invocation)
 
@@ -175,7 +179,7 @@ _EVERYWHERE: dict[str, Any] = {
     ],
     "dry_run": Annotated[
         bool,
-        typer.Option("--dry-run", help="Print all options as TOML and stop."),
+        typer.Option("--dry-run", help="Print all options as TOML, then a plan, and stop."),
     ],
     "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
     "help_all": Annotated[

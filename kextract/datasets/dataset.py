@@ -67,6 +67,11 @@ class Dataset:
                 )
 
     @property
+    def nbytes(self) -> int:
+        """How much memory its images take, bytes."""
+        return sum(part.nbytes for part in (self.x_train, self.x_test) if part is not None)
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of every image."""
         images = self.x_test if self.x_train is None else self.x_train

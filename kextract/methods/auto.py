@@ -91,6 +91,14 @@ def updates_per_epoch(answers: int, batch_size: int, *, labels: bool = False) ->
     return max(LEAST_ANSWER_UPDATES, math.ceil(passes * answers / batch_size))
 
 
+def too_few(minutes: float, needed: float) -> RequestError:
+    """Refuse minutes in which a run that takes so many seconds at the least cannot end."""
+    least = math.ceil(needed / 6) / 10
+    return RequestError(
+        f"--minutes {minutes:g}: not one update of the student fits; give it {least:.1f} or more"
+    )
+
+
 def fit_schedule(
     seconds_per_update: float, minutes: float, *, other_seconds: float = 0.0
 ) -> tuple[int, int]:
@@ -104,10 +112,6 @@ def fit_schedule(
         raise ValueError(f"seconds_per_update: expected more than 0, found {seconds_per_update}")
     updates = int((60 * minutes - other_seconds) / seconds_per_update)
     if updates < 1:
-        needed = (other_seconds + LEAST_EPOCHS * seconds_per_update) / 60
-        raise RequestError(
-            f"--minutes {minutes:g}: not one update of the student fits; give it {needed:.1f} or"
-            " more"
-        )
+        raise too_few(minutes, other_seconds + LEAST_EPOCHS * seconds_per_update)
     epochs = min(updates, max(LEAST_EPOCHS, -(-updates // EPOCH_UPDATES)))
     return epochs, updates // epochs

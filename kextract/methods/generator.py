@@ -211,6 +211,17 @@ def batch_size(context: MethodContext) -> int:
     return requested or max(LEAST_IMAGES, at_once(context.teacher, USUAL_IMAGES, all_held=True))
 
 
+def kept_batch_size(context: MethodContext) -> int:
+    """Return the images per step of the generator, which an unfinished run keeps as a number.
+
+    Without a generator it is the usual one, as in runs that earlier versions kept.
+    """
+    config = context.config
+    if "inversion" not in (config.method, config.mix):
+        return config.inversion.synthesis_batch_size or USUAL_IMAGES
+    return batch_size(context)
+
+
 def about_batch_size(context: MethodContext) -> str | None:
     """Say in one line that a step has fewer images than usual; None where it has not."""
     size = batch_size(context)

@@ -33,7 +33,7 @@ def at_once(network: "keras.Model | Shape", most: int, *, all_held: bool = False
     pixels = math.prod((network if isinstance(network, tuple) else network.input_shape[1:])[:2])
     if pixels <= SMALL:
         return most
-    sizes = [] if isinstance(network, tuple) else sorted(_feature_bytes(network, pixels))
+    sizes = [] if isinstance(network, tuple) else sorted(feature_bytes(network))
     known = sum(sizes if all_held else sizes[-HELD:])
     each = known or 4 * ASSUMED[all_held] * pixels
     return max(1, min(most, MEMORY // each))
@@ -52,10 +52,11 @@ def parts(images: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
         yield images[start : start + size]
 
 
-def _feature_bytes(network: "keras.Model", pixels: int) -> Iterator[int]:
+def feature_bytes(network: "keras.Model") -> Iterator[int]:
     """Yield the bytes of each layer's output for one image; nothing for a subclassed model."""
     from kextract.models.statistics import layers_within
 
+    pixels = math.prod(network.input_shape[1:3])
     for layer in layers_within(network):
         for node in getattr(layer, "_inbound_nodes", ()):
             for made in node.output_tensors:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from kextract.config import DistillConfig
 from kextract.config.option import flag
 from kextract.errors import RequestError
-from kextract.methods.auto import EPOCH_UPDATES, LEAST_EPOCHS, fit_schedule, most_leaves
+from kextract.methods.auto import EPOCH_UPDATES, LEAST_EPOCHS, fit_schedule, most_leaves, too_few
 from kextract.records import EpochRecord, Event, Progress
 from kextract.storage.resume import Request
 
@@ -39,7 +39,8 @@ def fitted(
 
     `trial` teaches a student of its own with images of `shape`, who is thrown away. `began`, a time
     of `time.perf_counter`, is when the minutes began to count; `say` is given a line now and then
-    about a trial that takes long. Raises RequestError where not one update fits.
+    about a trial that takes long. Raises RequestError where not one update fits, as soon as that is
+    known.
     """
     started = time.perf_counter()
     warm_up = config.inversion.warm_up
@@ -54,6 +55,7 @@ def fitted(
     generator_steps: list[float] = []
     crops: list[float] = []
     evaluation = 0.0
+    phase, phase_began = "", started
     shown, asked = float("-inf"), started
     for event in trial(tried):
         if isinstance(event, EpochRecord):
@@ -65,6 +67,11 @@ def fitted(
                 break
         elif isinstance(event, Progress):
             now = time.perf_counter()
+            if event.phase != phase:
+                phase, phase_began = event.phase, now
+            needed = (now - phase_began) * event.total / max(1, event.done) + phase_began - began
+            if now - started > TRIAL_SHARE * 60 * minutes and needed > 60 * minutes:
+                raise too_few(minutes, needed)
             if event.phase == "asking the teacher":
                 asked = now
             if event.phase == "inverting":

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.config.option import flag
-from kextract.config.resolve import OUTPUTS
+from kextract.config.requests import DistillRequest
+from kextract.config.resolve import OUTPUTS, Invocation
 from kextract.config.shared import BlackBoxOptions, ExternalModelOptions, Machine
 from kextract.datasets.class_matching import matched
 from kextract.datasets.class_names import are_names, read_class_names
@@ -168,6 +169,22 @@ def open_teacher(
     else:
         opened = _other(found, external, answering or BlackBoxOptions(), machine, taken, timeout)
     return named_and_measured(opened, external.class_names, data)
+
+
+def teacher_of(invocation: Invocation[DistillRequest]) -> Teacher:
+    """Open the teacher of a distillation, with a data set to measure on where it can be had."""
+    request = invocation.request
+    teacher = open_teacher(
+        invocation.seen or request.teacher,
+        request.external,
+        request.machine,
+        answering=request.answering,
+        dataset=request.dataset,
+        precision=request.config.precision,
+        timeout=request.config.queries.query_timeout,
+    )
+    check_options_are_used(request.external, teacher, answering=request.answering)
+    return with_its_data(teacher, request.machine)
 
 
 def with_its_data(teacher: Teacher, machine: Machine) -> Teacher:

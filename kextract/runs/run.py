@@ -31,6 +31,7 @@ from kextract.mistakes import shared_mistakes
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.replicas import Cluster, cluster_of
 from kextract.runs.opening import Teacher
+from kextract.runs.plan import Plan
 from kextract.runs.resume_store import earlier_run, reserved
 from kextract.runs.verdict import Files, Sizes, Verdict, verdict
 from kextract.storage import CheckpointInfo, check_place, write_checkpoint
@@ -69,6 +70,8 @@ class Run(ABC):
     """Those of the table that were requested; none where it is as usual."""
     header: RunHeader
     """This and what follows is there when the run is built."""
+    plan: Plan
+    """What it will take, which is the first of the notes too."""
     network: "keras.Model"
     """What is trained, in place."""
     sizes: Sizes
@@ -122,6 +125,10 @@ class Run(ABC):
         """Say what is worth a line after the last epoch."""
         del last
         return ()
+
+    def epoch_seconds(self, first: EpochRecord) -> float:
+        """Return what an epoch takes, by what the first one took."""
+        return first.seconds
 
     def check_beside(self) -> None:  # noqa: B027 - a teacher has none
         """Refuse to replace files beside the output."""
@@ -200,6 +207,10 @@ class Run(ABC):
             if isinstance(event, EpochRecord):
                 self._history.append(event)
             yield event
+            if isinstance(event, EpochRecord) and event.epoch == 1:
+                spent = sum(record.seconds for record in self._history)
+                left = (self.plan.epochs - 1) * self.epoch_seconds(event)
+                yield from map(Note, self.plan.corrected(spent, left))
         yield from map(Note, self.last_words(self._history[-1]))
 
     def carry_out(self, display: Display) -> None:

@@ -1,5 +1,6 @@
 """One distillation, from its request to its checkpoint."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -21,6 +22,7 @@ from kextract.methods.auto import shift_of_questions
 from kextract.methods.registry import shown_columns
 from kextract.models import model_pooling, model_spec, share_of_teacher
 from kextract.models.input_range import PIXELS
+from kextract.models.spec import Cost
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
 from kextract.runs.fitting import continued, fitted
@@ -35,10 +37,8 @@ from kextract.runs.memory import own_network
 from kextract.runs.opening import (
     RESTRICTED,
     Teacher,
-    check_options_are_used,
     only_outputs,
-    open_teacher,
-    with_its_data,
+    teacher_of,
 )
 from kextract.runs.outputs import check_is_new, ledger_file, output_path, student_file
 from kextract.runs.parts import (
@@ -49,6 +49,7 @@ from kextract.runs.parts import (
     transfer_images,
     transfer_images_sha256,
 )
+from kextract.runs.plan import Plan, Work, check_minutes, listed_multiply_adds, plan_of
 from kextract.runs.resume_store import comparable, images_sha256
 from kextract.runs.run import Run, Say, final_scores
 from kextract.runs.synthesis import check_pictures, with_pictures
@@ -101,7 +102,7 @@ class StudentRun(Run):
         if request.images is not None:
             check_is_there(request.images)
         if teacher is None:
-            teacher = _open_teacher(invocation)
+            teacher = teacher_of(invocation)
             if teacher.black_box is not None:
                 self.invocation = invocation = for_black_box(invocation)
                 request = invocation.request
@@ -185,6 +186,11 @@ class StudentRun(Run):
         if self.ledger is not None:
             loaded.ask(config.queries, self.ledger, self.asked.answering.access)
         own = self.own.network if self.own else None
+        cost = cost_of(loaded.whole) if loaded.whole else None
+        work = self._work(config, cost)
+        if config.minutes is not None and kept is None:
+            check_minutes(config.minutes, time.perf_counter() - self._began, work)
+            say(str(Plan.of(config, 60 * config.minutes)))
         if self.share is not None:
             images = dead_leaves(images_shown(loaded.whole), info.input_shape)
             own = pruned(loaded.whole, self.share, images)
@@ -200,21 +206,43 @@ class StudentRun(Run):
                 say,
             )
         self.network = self._student(own, config)
-        self.sizes = Sizes(cost_of(self.network), loaded.whole and cost_of(loaded.whole))
+        self.sizes = Sizes(cost_of(self.network), cost)
         self.match = matching_for(config.match, loaded.folded, self.network)
         self.config = replace(config, match=self.match.name if self.match else "logits")
         context = self._context(self.network, self.config)
         self.source = make_method(context)
+        beside = sum(len(given) * math.prod(info.input_shape) for given in self.images.values())
+        beside += self.teacher.data.nbytes if self.teacher.data else 0
+        self.plan = plan_of(self.config, work, self.network, beside, loaded.asking)
         self.request = self._compared(context)
         self.header = self._header()
         self.doubts = self.teacher.doubts
         missing = f"no images to measure on, running without: {self.teacher.missing}"
-        notes: list[str | None] = [*self.teacher.all_notes, *self.about_images]
+        notes: list[str | None] = [str(self.plan), *self.teacher.all_notes, *self.about_images]
         if self.share is not None:
             self._speed = self._beside_teacher()
         notes += [*too_few_to_judge(self.validation), self._choice(), self._speed]
         notes += [None if self.teacher.data else missing, loaded.doubt]
         self.notes = tuple(note for note in notes if note)
+
+    def _work(self, config: DistillConfig, teacher: Cost | None) -> Work:
+        """Guess what the run computes, by what an image costs teacher and student."""
+        from kextract.models.spec import cost_of
+
+        shape = self.teacher.info.input_shape
+        asked = teacher.multiply_adds if teacher else 0
+        if self.share is not None:
+            taught = int(self.share * asked)
+        elif self.own is not None:
+            taught = cost_of(self.own.network).multiply_adds
+        else:
+            taught = listed_multiply_adds(self.architecture, shape) or asked
+        return Work.of(config, shape, asked, taught)
+
+    def epoch_seconds(self, first: EpochRecord) -> float:
+        """Return what an epoch takes, without the images that only the first one makes."""
+        measuring = first.details.get("evaluation_seconds", 0.0)
+        return self._pace.updates * self._pace.per_update + measuring
 
     def _context(self, student: "keras.Model", config: DistillConfig) -> "MethodContext":
         from kextract.methods.base import MethodContext
@@ -289,7 +317,9 @@ class StudentRun(Run):
         if earlier is not None:
             self._began = time.perf_counter() - sum(record.seconds for record in earlier.history)
         minutes = self.config.minutes
-        pace = Pace(self.config.steps_per_epoch, minutes and 60 * minutes, began=self._began)
+        self._pace = pace = Pace(
+            self.config.steps_per_epoch, minutes and 60 * minutes, began=self._began
+        )
         begins = None if self.own is None and self.share is None else self.share is not None
         running = self._teach(
             self.network,
@@ -376,7 +406,6 @@ class StudentRun(Run):
 
         image = np.zeros((1, *self.teacher.info.input_shape), np.float32)
         both = self.network, self.loaded.whole
-        (fewer, adds), (all_of, all_adds) = (astuple(cost_of(network)) for network in both)
         time, whole = (milliseconds(frozen(each, batch_statistics=False), image) for each in both)
         return (
             f"{self.called} takes {time:.3g} ms an image here, the teacher {whole:.3g}"
@@ -408,6 +437,8 @@ class StudentRun(Run):
 
     def _compared(self, context: "MethodContext") -> dict[str, Any]:
         """Name all that the result depends on, by flag."""
+        from kextract.methods.generator import kept_batch_size
+
         config, data, external = self.config, self.teacher.data, self.asked.external
         return {
             # Earlier versions counted parameters, and cut kernels instead of channels.
@@ -417,7 +448,7 @@ class StudentRun(Run):
             "--pooling": self.pooling,
             "--dataset": data.name if data and self.validation else None,
             **comparable(config),
-            "--synthesis-batch-size": generator_batch(context),
+            "--synthesis-batch-size": kept_batch_size(context),
             **({"--epochs": config.epochs} if config.minutes is not None else {}),
             "--input-range": external.input_range,
             "--outputs": external.outputs,
@@ -450,34 +481,6 @@ class StudentRun(Run):
             wide=() if self.columns else shown(wide=True),
             command=self.invocation.command_line(),
         )
-
-
-def generator_batch(context: "MethodContext") -> int:
-    """Return the images per step of the generator, which a run keeps as a number.
-
-    Without a generator it is the usual one, as in runs that earlier versions kept.
-    """
-    from kextract.methods.generator import USUAL_IMAGES, batch_size
-
-    config = context.config
-    if "inversion" not in (config.method, config.mix):
-        return config.inversion.synthesis_batch_size or USUAL_IMAGES
-    return batch_size(context)
-
-
-def _open_teacher(invocation: Invocation[DistillRequest]) -> Teacher:
-    request = invocation.request
-    teacher = open_teacher(
-        invocation.seen or request.teacher,
-        request.external,
-        request.machine,
-        answering=request.answering,
-        dataset=request.dataset,
-        precision=request.config.precision,
-        timeout=request.config.queries.query_timeout,
-    )
-    check_options_are_used(request.external, teacher, answering=request.answering)
-    return with_its_data(teacher, request.machine)
 
 
 def _pooling(info: CheckpointInfo, architecture: str, requested: str | None) -> str:

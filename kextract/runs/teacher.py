@@ -19,6 +19,7 @@ from kextract.replicas import cluster_of
 from kextract.runs.memory import own_network
 from kextract.runs.outputs import check_is_new, output_path, stem, teacher_file
 from kextract.runs.parts import check_shift, classes_left_out, cut, too_few_to_judge
+from kextract.runs.plan import Plan, memory_of, speed
 from kextract.runs.resume_store import comparable, images_sha256
 from kextract.runs.run import Run, Say, final_scores
 from kextract.runs.verdict import Sizes
@@ -115,6 +116,11 @@ class TeacherRun(Run):
             *note_unseen(data),
         )
         shape = "x".join(map(str, data.input_shape))
+        updates = -(-len(self.training.x) // config.batch_size)
+        made = config.epochs * updates * config.batch_size * 3 * self.sizes.own.multiply_adds
+        memory = memory_of(self.network, config.batch_size, data.nbytes)
+        self.plan = Plan(config.epochs, updates, config.batch_size, made / speed(), memory)
+        self.notes = (str(self.plan), *self.notes)
         self.header = RunHeader(
             title=self.title,
             subtitle=f"{len(self.training.x)} images in batches of {config.batch_size}, up to"

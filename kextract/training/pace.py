@@ -60,6 +60,12 @@ class Pace:
         """Count an update that was made."""
         self._ticks.append(self._clock())
 
+    @property
+    def per_update(self) -> float:
+        """Seconds between two updates of this epoch; 0 where there were not two."""
+        gaps = len(self._ticks) - 1
+        return (self._ticks[-1] - self._ticks[0]) / gaps if gaps > 0 else 0.0
+
     def plan(self, epochs_left: int, evaluation: float) -> bool:
         """Change the updates of the epochs that are left if the run would end late, or early.
 
@@ -68,7 +74,7 @@ class Pace:
         """
         if self._seconds is None or epochs_left < 1 or len(self._ticks) < 2:
             return False
-        per_update = (self._ticks[-1] - self._ticks[0]) / (len(self._ticks) - 1)
+        per_update = self.per_update
         left = self._seconds - (self._clock() - self._began) - MEASURED_LAST * evaluation
         needed = epochs_left * (self.updates * per_update + evaluation)
         if -LATE * self._seconds <= left - needed <= EARLY * self._seconds:

@@ -52,7 +52,7 @@ def test_what_a_trial_asks_is_told_now_and_then() -> None:
 
 def test_a_run_shows_on_stderr_what_its_trial_asks(tmp_path: Path) -> None:
     class Fitting(Run):
-        output = tmp_path / "student.weights.h5"
+        output, title = tmp_path / "student.weights.h5", "a student"
 
         def build(self, kept: object = None, say: Say = print) -> Any:
             fitted(DistillConfig(), 10, 0.0, trial, SHAPE, say)

@@ -1,0 +1,236 @@
+"""What a run will take on this machine: said before anything long, refused where it cannot fit."""
+
+import math
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+
+from kextract import runtime
+from kextract.config import DistillConfig
+from kextract.config.requests import DistillRequest
+from kextract.config.resolve import Invocation
+from kextract.errors import RequestError
+from kextract.methods.auto import LEAST_EPOCHS, most_leaves, too_few
+from kextract.models import MODELS, share_of_teacher
+from kextract.models.axes import Shape
+from kextract.models.batches import feature_bytes
+from kextract.teachers.ledger import bytes_of
+from kextract.teachers.questions import Source
+from kextract.text import counted
+
+if TYPE_CHECKING:
+    import keras
+
+    from kextract.teachers.asking import BudgetedTeacher
+
+TENSORFLOW = 600 << 20
+"""Bytes that a process has with TensorFlow and nothing else."""
+HELD_TWICE = 2
+"""What is made of a batch, and the gradients of it."""
+COPIES = 5
+"""Of a student's parameters: its own, their gradients, an optimizer's, a snapshot's."""
+EFFICIENCY = 0.7
+"""Share of a small matrix product's speed that networks reach: a ResNet 1.0, a MobileNetV2 0.5."""
+QUESTION_NUMBERS, QUESTION_BYTES = 8, 120
+"""Of a question in the ledger, at about; its response is left out."""
+FAR = 4.0
+"""How far a guess of the time may be off: more is refused before anything is tried."""
+NEAR = 0.25
+"""How far it may be off after the first epoch without a word."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take."""
+
+    epochs: int
+    updates: int
+    """Per epoch; 0 where they are fitted to minutes."""
+    batch_size: int
+    seconds: float | None = None
+    """None where the networks are not known yet."""
+    memory: int | None = None
+    """Bytes at the highest."""
+    disk: int = 0
+    """Bytes of the ledger of questions."""
+
+    @classmethod
+    def of(cls, config: DistillConfig, seconds: float | None, disk: int = 0) -> Self:
+        """Plan before networks are built; updates that follow minutes are not known yet."""
+        updates = config.steps_per_epoch if config.minutes is None else 0
+        return cls(config.epochs, updates, config.batch_size, seconds, disk=disk)
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        updates = self.epochs * self.updates
+        made = f"{counted(self.epochs, 'epoch')} of {counted(self.updates, 'update')}"
+        images = f"{made}, {updates * self.batch_size:,} images"
+        parts = [images if updates else f"updates of {counted(self.batch_size, 'image')}"]
+        if self.seconds is not None:
+            parts.append(f"about {duration(self.seconds)}")
+        if self.memory is not None:
+            parts.append(f"{self.memory / 1e9:.1f} GB of memory")
+        if self.disk:
+            parts.append(f"{max(1, round(self.disk / 1e6)):,} MB of disk for the ledger")
+        return f"plan: {', '.join(parts)}"
+
+    def corrected(self, spent: float, left: float) -> tuple[str, ...]:
+        """Say in a line how many seconds are left after the first epoch, where that is news."""
+        if self.seconds is None or abs(spent + left - self.seconds) <= NEAR * self.seconds:
+            return ()
+        return (f"plan: by the first epoch about {duration(left)} are left",)
+
+
+def duration(seconds: float) -> str:
+    """Write a time in seconds, minutes or hours, as exactly as plans are."""
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.{int(seconds < 10 * size)}f} {unit}"
+    return counted(max(1, round(seconds)), "second")
+
+
+@cache
+def speed() -> float:
+    """Measure the multiply-adds per second of this machine's processors, in some milliseconds.
+
+    By processor time, so that what others compute at the moment is not counted; of products too
+    small to be shared by threads.
+    """
+    count, side = 128, 64
+    matrices = np.ones((count, side, side), np.float32)
+    times = []
+    for _ in range(4):
+        began = time.process_time()
+        matrices @ matrices
+        times.append(time.process_time() - began)
+    return EFFICIENCY * runtime.threads() * count * side**3 / min(times)
+
+
+class Work(NamedTuple):
+    """What a distillation computes, in seconds by a guess."""
+
+    before: float
+    """Before the first update."""
+    update: float
+
+    @classmethod
+    def of(cls, config: DistillConfig, shape: Shape, teacher: int, student: int) -> Self:
+        """Guess by the multiply-adds of an image; a gradient costs as much as two passes."""
+        before, update = 0, config.batch_size * (teacher + 3 * student)
+        methods, rules, queries = (config.method, config.mix), config.inversion, config.queries
+        if "adversarial" in methods:
+            update += config.batch_size * config.noise_iterations * 3 * teacher
+        if "leaves" in methods:
+            before += 3 * (config.leaves or most_leaves(shape)) * teacher
+        if "inversion" in methods:
+            step = (rules.synthesis_batch_size or 128) * 3 * teacher
+            before += rules.warm_up * step + rules.first_images * teacher
+            update += rules.generator_steps * step // rules.round_updates
+        if "queries" in methods:
+            learned = queries.query_rounds * queries.scout_updates * config.batch_size
+            before += 2 * learned * 3 * student
+        return cls(before / speed(), update / speed())
+
+    def seconds(self, config: DistillConfig) -> float:
+        """Return what the whole run takes."""
+        return self.before + config.epochs * config.steps_per_epoch * self.update
+
+
+def memory_of(network: "keras.Model", batch_size: int, beside: int = 0) -> int:
+    """Return about how many bytes it takes to train a network with images that come to `beside`."""
+    features = batch_size * sum(feature_bytes(network))
+    check_memory(batch_size, features, beside)
+    numbers = 4 * COPIES * int(network.count_params())
+    return TENSORFLOW + HELD_TWICE * features + numbers + beside
+
+
+def check_memory(batch_size: int, features: int, beside: int) -> None:
+    """Refuse a batch of which the features alone do not fit, in bytes. Raises RequestError."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return
+    (free,) = (1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    if features > (room := free - beside):
+        fit = max(1, int(batch_size * room / (HELD_TWICE * features)))
+        raise RequestError(
+            f"--batch-size {batch_size}: an update holds {features / 1e9:.1f} GB of features, and"
+            f" {room / 1e9:.1f} GB of memory are free; {fit} fit"
+        )
+
+
+def check_disk(ledger: Path, questions: int, size: int) -> None:
+    """Refuse a ledger that may become too large, in bytes, for its disk. Raises RequestError."""
+    free = shutil.disk_usage(ledger.absolute().parent).free
+    if size > free:
+        raise RequestError(
+            f"--query-budget {questions}: its ledger would have {size / 1e6:,.0f} MB, and"
+            f" {free / 1e6:,.0f} MB are free; {int(questions * free / size)} questions fit"
+        )
+
+
+def check_minutes(minutes: float, spent: float, work: Work) -> None:
+    """Refuse minutes that are too few by far, whatever is measured later. Raises RequestError.
+
+    `spent` is what the run has taken already, in seconds.
+    """
+    least = work.before + LEAST_EPOCHS * work.update
+    if spent + least / FAR > 60 * minutes:
+        raise too_few(minutes, spent + least)
+
+
+def plan_of(
+    config: DistillConfig,
+    work: Work,
+    network: "keras.Model",
+    beside: int,
+    asking: "BudgetedTeacher | None",
+) -> Plan:
+    """Plan a distillation of a network that is built, with images that come to `beside` bytes.
+
+    Raises RequestError for what does not fit into memory, or on the disk.
+    """
+    disk = 0
+    if "leaves" in (config.method, config.mix):
+        shape = network.input_shape[1:]
+        beside += (config.leaves or most_leaves(shape)) * math.prod(shape)
+    if asking is not None:
+        ledger, budget = asking.ledger, config.queries.query_budget
+        disk = bytes_of(ledger.heading, Source(numbers=QUESTION_NUMBERS), budget)
+        check_disk(ledger.path, budget, disk)
+    memory = memory_of(network, config.batch_size, beside)
+    seconds = work.seconds(config) if config.minutes is None else 60 * config.minutes
+    return Plan(config.epochs, config.steps_per_epoch, config.batch_size, seconds, memory, disk)
+
+
+def dry_plan(invocation: Invocation[DistillRequest]) -> Plan:
+    """Plan a distillation by what the file of its teacher tells, without TensorFlow."""
+    config, student = invocation.request.config, invocation.request.student
+    info = invocation.seen.info if invocation.seen is not None else None
+    seconds, disk = None if config.minutes is None else 60 * config.minutes, 0
+    if info is not None:
+        teacher = listed_multiply_adds(info.model, info.input_shape)
+        share = share_of_teacher(student or "")
+        taught = listed_multiply_adds(student or info.model, info.input_shape)
+        if share is not None and teacher is not None:
+            taught = int(share * teacher)
+        if teacher is not None and taught is not None and seconds is None:
+            seconds = Work.of(config, info.input_shape, teacher, taught).seconds(config)
+    if config.method == "queries":
+        disk = config.queries.query_budget * (QUESTION_BYTES + 4 * (info.classes if info else 10))
+    return Plan.of(config, seconds, disk=disk)
+
+
+def listed_multiply_adds(name: str, shape: Shape) -> int | None:
+    """Return what an image of this shape costs an architecture; None for one that is not listed."""
+    base, _, width = name.partition("@")
+    cost = MODELS[base].cost if base in MODELS else None
+    if cost is None:
+        return None
+    known = cost.multiply_adds * math.prod(shape[:2]) / 32**2 * float(width or 1) ** 2
+    return int(known)
