@@ -6,7 +6,7 @@ import pytest
 
 from kextract.config import DistillConfig
 from kextract.datasets.images import unscale
-from kextract.errors import RequestError, UnknownNameError
+from kextract.errors import UnknownNameError
 from kextract.methods import METHODS, method_spec, method_specs
 from kextract.methods.base import Method
 from kextract.methods.making import CLASSES, shares
@@ -85,12 +85,6 @@ def test_events_of_both_are_passed_on(played: Played) -> None:
 def test_the_state_of_both_is_kept_apart(played: Played) -> None:
     state = played[0].state()
     assert {name.split("/")[0] for name in state} == {"adversarial", "inversion"}
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0, float("nan")])
-def test_a_share_that_leaves_nothing_to_a_method_is_refused(share: float) -> None:
-    with pytest.raises(RequestError, match=f"--mix-share {share}: must be between 0 and 1"):
-        DistillConfig(mix_share=share)
 
 
 def test_every_method_has_a_class_that_makes_its_images() -> None:
