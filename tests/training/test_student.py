@@ -100,7 +100,7 @@ def test_records_hold_what_the_source_says_and_where_the_time_went() -> None:
     progress = [event for event in events if isinstance(event, Progress)]
     assert [(p.done, p.total, p.images) for p in progress[:3]] == [(1, 3, 4), (2, 3, 8), (3, 3, 12)]
     shares = {"synthesis_seconds", "student_seconds", "evaluation_seconds"}
-    assert set(history[1].details) == {"pages", "transfer_agreement", *shares}
+    assert set(history[1].details) == {"pages", "transfer_agreement", "cross_entropy", *shares}
     assert history[1].details["pages"] == 3.0
     times = sum(history[1].details[name] for name in shares)
     assert times == pytest.approx(history[1].seconds, abs=0.05)
