@@ -75,10 +75,9 @@ def test_a_lock_is_free_again_after_a_failure(
         pass
 
 
-@pytest.mark.parametrize("system_locks", ["with", "without"])
-def test_the_lock_of_a_process_that_died_is_free(tmp_path: Path, system_locks: str) -> None:
-    assert processes(1, tmp_path, system_locks, "die") == 9
-    assert processes(1, tmp_path, system_locks) == 0
+def test_the_lock_of_a_process_that_died_is_free_where_no_system_watches_it(tmp_path: Path) -> None:
+    assert processes(1, tmp_path, "without", "die") == 9
+    assert processes(1, tmp_path, "without") == 0
 
 
 def test_a_lock_that_no_system_watches_is_not_waited_for_for_ever(

@@ -48,7 +48,6 @@ def second_half_like_the_first(layer: Any, channels: int = 16) -> None:
     "after",
     [
         [layers.Conv2D(6, 3, padding="same")],
-        [layers.SeparableConv2D(6, 3)],
         [layers.DepthwiseConv2D(3, depth_multiplier=2, use_bias=False), layers.Conv2D(6, 1)],
         [layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(6, 1)],
         [layers.PReLU(shared_axes=[1, 2]), layers.MaxPooling2D(), layers.Conv2D(6, 1)],

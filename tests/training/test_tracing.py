@@ -33,7 +33,7 @@ def calls_by_epoch(events: Iterator[Event], calls: list[str]) -> list[int]:
     return [len(calls) for event in events if isinstance(event, EpochRecord) and event.epoch]
 
 
-@pytest.mark.parametrize("method", ["inversion", "real"])
+@pytest.mark.parametrize("method", ["real", pytest.param("inversion", marks=pytest.mark.slow)])
 def test_a_student_s_epochs_and_rounds_are_traced_in_the_first_of_them(method: str) -> None:
     teacher, student = tiny_network(1), tiny_network(2)
     logits = Predictor(teacher).logits(VALIDATION.x)
