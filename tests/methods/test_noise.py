@@ -40,7 +40,7 @@ ZERO = tf.constant(0)
 
 def test_what_a_normal_distribution_has_beyond_a_border_lies_on_it() -> None:
     """On each of the two, give or take four standard deviations of the share of 200,000."""
-    pixels = clipped_noise(np.random.default_rng(0), (200_000,))
+    pixels: Any = clipped_noise(np.random.default_rng(0), (200_000,))
     assert (pixels.dtype, pixels.min(), pixels.max()) == (np.float32, -1, 1)
     beyond = erfc(1 / sqrt(2)) / 2
     for border in (-1, 1):
