@@ -68,8 +68,8 @@ class DistillRequest(Options):
     """What `distill` takes."""
 
     teacher: Path = argument(
-        "Checkpoint, whole Keras model or black box: an .onnx or .tflite file, a SavedModel folder,"
-        " or python:module:function."
+        "Checkpoint, Keras model, .onnx or .tflite file, SavedModel folder, or"
+        " python:module:function."
     )
     student: str | None = option(
         None,

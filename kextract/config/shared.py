@@ -311,7 +311,7 @@ class ExternalModelOptions(NetworkOptions):
         short="--preprocessing",
         metavar="LOW,HIGH|NAME|TOML",
         suggestions=NAMED,
-        default_text="what its file tells, else -1,1",
+        default_text="what its file says, else -1,1",
         basic=True,
     )
     class_names: Path | None = class_names()
