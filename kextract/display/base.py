@@ -1,7 +1,6 @@
 """What every display is, a listener to the records of a run, and how it writes to a stream."""
 
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -44,8 +43,10 @@ class RunHeader:
             column(name)
 
 
-class Display(ABC):
+class Display:
     """Shows a run: `start`, any number of `show`, `finish`; `close` whatever happens.
+
+    What a display does not override it leaves out, but notes.
 
     Results go to `stdout`, notes to `stderr`. As a context manager it closes itself, on
     exceptions and on Ctrl-C too. A resumed run shows its earlier records first: the best of them
@@ -56,10 +57,9 @@ class Display(ABC):
         self.stdout = results() if stdout is None else stdout
         self.stderr = sys.stderr if stderr is None else stderr
 
-    def busy(self, text: str) -> None:  # noqa: B027 - only where something moves
-        """Say what is being done before the run starts; most displays have no use for it."""
+    def busy(self, text: str) -> None:
+        """Say what is being done before the run starts."""
 
-    @abstractmethod
     def start(self, header: RunHeader) -> None:
         """Say what is about to run."""
 
@@ -76,14 +76,11 @@ class Display(ABC):
                 self.picture(event)
 
     def progress(self, progress: Progress) -> None:
-        """Take the state of the running epoch; most displays have no use for it."""
-        del progress
+        """Take the state of the running epoch."""
 
     def picture(self, picture: Picture) -> None:
-        """Take an image grid; a terminal does not show it."""
-        del picture
+        """Take an image grid."""
 
-    @abstractmethod
     def epoch(self, record: EpochRecord) -> None:
         """Show a finished epoch."""
 
@@ -91,11 +88,10 @@ class Display(ABC):
         """Write one line of information to stderr."""
         write_line(self.stderr, one_line(text))
 
-    @abstractmethod
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
         """Show what came of the run whose epochs are in `history`."""
 
-    def close(self) -> None:  # noqa: B027 - most displays hold nothing to give back
+    def close(self) -> None:
         """Give the terminal back as it was; may be called again."""
 
     def __enter__(self) -> Self:
@@ -131,10 +127,6 @@ class Tee(Display):
         """Show the event to all."""
         for listener in self._listeners:
             listener.show(event)
-
-    def epoch(self, record: EpochRecord) -> None:
-        """Show the record to all."""
-        self.show(record)
 
     def note(self, text: str) -> None:
         """Give the note to all."""

@@ -36,8 +36,7 @@ _DUMB = ("", "dumb", "unknown")
 class PlainDisplay(Display):
     """An aligned table on stdout, a row as each epoch ends; title and notes on stderr."""
 
-    _rows: EpochRows | None = None
-    _columns: Sequence[str] = ()
+    _rows: EpochRows
     _written = False
     """Whether the column names are: what is said before the first epoch stands above them."""
 
@@ -47,13 +46,10 @@ class PlainDisplay(Display):
             if line:
                 self.note(line)
         self._rows = EpochRows(header.columns, ascii_only=not can_show(self.stdout, BARS))
-        self._columns = header.columns
         self._written = False
 
     def epoch(self, record: EpochRecord) -> None:
         """Write the epoch's row, below the column names where it is the first."""
-        if self._rows is None:
-            raise RuntimeError("start() comes before show()")
         if not self._written:
             if legend := self._rows.legend():
                 self.note(legend)
@@ -63,11 +59,11 @@ class PlainDisplay(Display):
 
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
         """Write the closing summary below the table."""
-        lines = closing_lines(history, outcome, self._columns)
+        lines = closing_lines(history, outcome)
         if lines and self._written:
             write_line(self.stdout, "")
-        for label, parts in lines:
-            write_line(self.stdout, GAP.join((label, *parts)))
+        for label, text in lines:
+            write_line(self.stdout, f"{label}{GAP}{text}")
         if said := last_lines(outcome):
             for line in ("", *said):
                 write_line(self.stdout, line)
@@ -108,12 +104,6 @@ class QuietDisplay(Display):
     Notes still go to stderr.
     """
 
-    def start(self, header: RunHeader) -> None:
-        """Say nothing."""
-
-    def epoch(self, record: EpochRecord) -> None:
-        """Say nothing."""
-
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
         """Write the path of the file that was made, where there is one."""
         for name in outcome.keys() & set(FILES):
@@ -145,7 +135,10 @@ def make_display(
         case "auto":
             return LiveDisplay(out, err) if _can_move(out) else PlainDisplay(out, err)
         case "live":
-            return _live(out, err)
+            if _can_move(out):
+                return LiveDisplay(out, err)
+            write_line(err, "stdout is not a terminal that can redraw lines: showing plain rows")
+            return PlainDisplay(out, err)
         case "plain":
             return PlainDisplay(out, err)
         case "json":
@@ -153,14 +146,6 @@ def make_display(
         case "quiet":
             return QuietDisplay(out, err)
     raise UnknownNameError("format", format, FORMATS)
-
-
-def _live(out: TextIO, err: TextIO) -> Display:
-    if _can_move(out):
-        return LiveDisplay(out, err)
-    display = PlainDisplay(out, err)
-    display.note("stdout is not a terminal that can redraw lines: showing plain rows")
-    return display
 
 
 def _can_move(stream: TextIO) -> bool:

@@ -17,14 +17,12 @@ from kextract.columns import BARS
 from kextract.display.base import Display, Outcome, RunHeader, can_show, is_terminal
 from kextract.display.moving import Clock, MovingLines
 from kextract.display.rows import (
-    BEST,
     GAP,
     STAR,
     EpochRows,
     Row,
     closing_lines,
     fitting,
-    folded,
     last_lines,
 )
 from kextract.records import EpochRecord, Progress
@@ -107,15 +105,11 @@ class LiveDisplay(Display):
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
         """Take the moving lines away and print the closing summary below the table."""
         self.close()
-        lines = closing_lines(history, outcome, [each.name for each in self._rows.columns])
+        lines = closing_lines(history, outcome)
         if lines and self._has_table:
             self._print(Text())
-        for label, parts in lines:
-            style = "bold" if label.strip() == BEST else ""
-            start = f"{label}{GAP}"
-            for text in folded(parts, self._console.width - len(start)):
-                self._print(Text.assemble((start, "dim"), (text, style)))
-                start = " " * len(start)
+        for label, text in lines:
+            self._print(Text.assemble((f"{label}{GAP}", "dim"), text))
         if said := last_lines(outcome):
             self._console.print()
             self._console.print(Text(said[0], "bold"))

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from kextract.columns import COLUMNS, Column, column, in_ascii
+from kextract.columns import COLUMNS, column, in_ascii
 from kextract.display.base import NEXT, VERDICT, Outcome
 from kextract.records import EpochRecord, best_epoch
 from kextract.text import MISSING, decimals, duration, one_line
 
 GAP = "  "
 STAR = "*"
-BEST = "best"
-_METRICS = ("loss", "cross_entropy", "accuracy", "agreement", "kl", "unseen_agreement")
-"""What the closing lines tell of an epoch, where the table does."""
+SAID = (VERDICT, NEXT)
 _PARTS_OF_TIME = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
 """Columns that are all there or not at all: together they are the epoch's time."""
 
@@ -79,22 +76,13 @@ def fitting(names: Sequence[str], width: int) -> tuple[str, ...]:
     return tuple(name for name in names if name in chosen)
 
 
-def closing_lines(
-    history: Sequence[EpochRecord], outcome: Outcome, names: Sequence[str] = _METRICS
-) -> list[tuple[str, tuple[str, ...]]]:
-    """Give the best epoch, the last one, the time it took, and the outcome, each as one line.
-
-    Of an epoch the metrics among the `names` of columns are told.
-
-    A line is its label, all padded to one width, and parts that must not be broken.
-    """
-    facts = [name for name in outcome if name not in (VERDICT, NEXT)]
-    lines = [
-        *_epochs(history, names),
-        *((_label(name), (_value(outcome[name]),)) for name in facts),
-    ]
-    width = max((len(label) for label, _ in lines), default=0)
-    return [(label.ljust(width), parts) for label, parts in lines]
+def closing_lines(history: Sequence[EpochRecord], outcome: Outcome) -> list[tuple[str, str]]:
+    """Give the time it took and the outcome: labels, all padded to one width, and what they are."""
+    facts = {_label(name): _value(outcome[name]) for name in outcome if name not in SAID}
+    if history:
+        facts = {"time": duration(sum(record.seconds for record in history)), **facts}
+    width = max(map(len, facts), default=0)
+    return [(label.ljust(width), text) for label, text in facts.items()]
 
 
 def last_lines(outcome: Outcome) -> tuple[str, ...]:
@@ -103,38 +91,6 @@ def last_lines(outcome: Outcome) -> tuple[str, ...]:
         return ()
     command = f"Next: {outcome[NEXT]}" if NEXT in outcome else ""
     return tuple(one_line(text) for text in (outcome[VERDICT], command) if text)
-
-
-def folded(parts: Sequence[str], width: int) -> list[str]:
-    """Join parts to lines of at most `width` characters, where no part alone is longer."""
-    lines = [parts[0]]
-    for part in parts[1:]:
-        longer = f"{lines[-1]}{GAP}{part}"
-        if len(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(part)
-    return lines
-
-
-def _epochs(
-    history: Sequence[EpochRecord], names: Sequence[str]
-) -> list[tuple[str, tuple[str, ...]]]:
-    if not history:
-        return []
-    columns = [column(name) for name in names if name in _METRICS]
-    shown = [c for c in columns if any(c.value(record) is not None for record in history)]
-    width = len(str(max(record.epoch for record in history)))
-    lines = [("last", _epoch(history[-1], shown, width))]
-    best = best_epoch(history)
-    if best is not None:
-        lines.insert(0, (BEST, _epoch(best, shown, width)))
-    return [*lines, ("time", (duration(sum(record.seconds for record in history)),))]
-
-
-def _epoch(record: EpochRecord, columns: Sequence[Column[Any]], width: int) -> tuple[str, ...]:
-    metrics = (f"{column.header} {column.text(record)}" for column in columns)
-    return (f"epoch {record.epoch:>{width}}", *metrics)
 
 
 def _label(name: str) -> str:

@@ -14,6 +14,12 @@ from kextract.records import EpochRecord, Note, Progress
 
 COLUMNS = ("epoch", "cross_entropy", "accuracy", "train_loss", "agreement", "seconds")
 CHECKPOINT = "checkpoints/a-folder-with-a-long-name/and-another-one/mnist-resnet11.weights.h5"
+OUTCOME = {
+    "checkpoint": CHECKPOINT,
+    "verdict": "The student agrees with its teacher, in a sentence that is longer than a terminal"
+    " has room for.",
+    "next": "kextract export x",
+}
 
 
 DRAWN = {
@@ -79,7 +85,7 @@ def main() -> None:
             display.show(history[-1])
             if epoch == 2:
                 display.show(Note("a [red]note[/] with \x1b[31man escape"))
-        display.finish(history, {"checkpoint": CHECKPOINT})
+        display.finish(history, OUTCOME)
 
 
 if __name__ == "__main__":

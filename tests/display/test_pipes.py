@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from tests.display.emulator import ROOT, environment
-from tests.display.simulated import CHECKPOINT
+from tests.display.simulated import OUTCOME
 
 
 @cache
@@ -54,7 +54,7 @@ def test_json_lines_hold_the_numbers_of_the_table_in_full() -> None:
     assert events[3]["loss"] == 4 / 3
     assert events[3]["details"] == {"confidence": 0.75, "cross_entropy": 4 / 3}
     assert (events[-1]["best"]["epoch"], events[-1]["last"]["epoch"]) == (7, 8)
-    assert events[-1]["outcome"] == {"checkpoint": CHECKPOINT}
+    assert events[-1]["outcome"] == OUTCOME
     rows = piped("plain").stdout.decode().splitlines()[1:10]
     for event, row in zip(events[1:-1], rows, strict=True):
         assert [f"{event[name]:.4f}" for name in ("loss", "accuracy")] == row.split()[1:3]
