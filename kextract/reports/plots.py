@@ -244,10 +244,11 @@ def _budget_lines(groups: Sequence[Group]) -> list[list[Group]]:
 
 def _draw_points(axes: "Axes", line: Line, index: int) -> None:
     if line.points:
+        deviations = [100 * (found.deviation or 0.0) for _, found in line.points]
         axes.errorbar(
             [cost for cost, _ in line.points],
             [100 * found.mean for _, found in line.points],
-            yerr=[100 * (found.deviation or 0.0) for _, found in line.points],
+            yerr=deviations if any(deviations) else None,
             **look(index),
             markersize=10,
             capsize=5,
