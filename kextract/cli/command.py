@@ -2,7 +2,9 @@
 
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -140,9 +142,10 @@ def add_command(
     entries = table(cls)
 
     def command(**given: Any) -> None:
-        from kextract.runs.invoke import invoke
+        with _first_sign():
+            from kextract.runs.invoke import invoke
 
-        invocation = invoke(name, *_layers(name, entries, given))
+            invocation = invoke(name, *_layers(name, entries, given))
         if given["dry_run"]:
             print(invocation.toml(), end="")
             if name == "distill":
@@ -170,6 +173,20 @@ def add_command(
         ]
     )
     app.command(name, cls=Command, epilog=example, rich_help_panel=group)(guarded(command))
+
+
+@contextmanager
+def _first_sign() -> Iterator[None]:
+    """Show a person at once that something happens, while libraries are imported and files read."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    text = "starting ..."
+    print(text, end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print(" " * len(text), end="\r", file=sys.stderr, flush=True)
 
 
 _EVERYWHERE: dict[str, Any] = {

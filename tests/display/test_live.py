@@ -98,3 +98,7 @@ def test_ctrl_c_in_mid_epoch_keeps_the_rows_and_gives_the_cursor_back() -> None:
     assert shown.code != 0
     assert not [line for line in shown.lines if "━" in line]
     assert shown.lines.count("KeyboardInterrupt") == 1
+
+
+def test_the_first_sign_of_life_is_gone_when_results_come() -> None:
+    assert run_in_terminal("kextract", "list").lines[0] == "data sets"
