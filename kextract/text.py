@@ -98,10 +98,10 @@ def time_left(seconds: float) -> str:
     return f"{hours // 24}d{hours % 24:02d}h"
 
 
-def json_text(value: Any, indent: int | None = None) -> str:
+def json_text(value: Any) -> str:
     """Write `value` as JSON in full precision and in ASCII; NumPy scalars count as numbers."""
     # The one control character that JSON leaves as it is.
-    text = json.dumps(json_value(value), allow_nan=False, indent=indent)
+    text = json.dumps(json_value(value), allow_nan=False)
     return text.replace("\x7f", "\\u007f")
 
 

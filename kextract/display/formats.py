@@ -55,7 +55,7 @@ class PlainDisplay(Display):
                 self.note(legend)
             write_line(self.stdout, self._rows.header())
             self._written = True
-        write_line(self.stdout, self._rows.row(record).marked)
+        write_line(self.stdout, "".join(self._rows.row(record)))
 
     def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
         """Write the closing summary below the table."""

@@ -18,9 +18,7 @@ from kextract.display.base import Display, Outcome, RunHeader, can_show, is_term
 from kextract.display.moving import Clock, MovingLines
 from kextract.display.rows import (
     GAP,
-    STAR,
     EpochRows,
-    Row,
     closing_lines,
     fitting,
     last_lines,
@@ -90,10 +88,11 @@ class LiveDisplay(Display):
         """Print the epoch's row above the moving lines."""
         if not self._has_table:
             self._print_column_names()
-        row = self._rows.row(record)
+        row, star = self._rows.row(record)
         if self._moving is not None:
             self._moving.end_epoch(record, self._rows.best)
-        self._console.print(_styled(row), no_wrap=True, overflow="crop", crop=True)
+        line = Text.assemble((row, "bold" if star else ""), (star, "bold green"))
+        self._console.print(line, no_wrap=True, overflow="crop", crop=True)
 
     def note(self, text: str) -> None:
         """Write to stderr; above the moving lines where both share the terminal."""
@@ -138,9 +137,3 @@ class LiveDisplay(Display):
     def _print(self, text: Text) -> None:
         """Print a line that the terminal may wrap: a path must stay whole to be copied."""
         self._console.print(text, soft_wrap=True)
-
-
-def _styled(row: Row) -> Text:
-    if not row.better:
-        return Text(row.text)
-    return Text.assemble((row.text, "bold"), GAP, (STAR, "bold green"))

@@ -1,7 +1,6 @@
 """Epochs and what came of them as aligned lines: the best so far marked with a star."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kextract.columns import COLUMNS, column, in_ascii
 from kextract.display.base import NEXT, VERDICT, Outcome
@@ -13,21 +12,6 @@ STAR = "*"
 SAID = (VERDICT, NEXT)
 _PARTS_OF_TIME = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
 """Columns that are all there or not at all: together they are the epoch's time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One written epoch."""
-
-    text: str
-    """The aligned metrics, without the mark."""
-    better: bool
-    """Whether the epoch beats all before it."""
-
-    @property
-    def marked(self) -> str:
-        """The row with a star where it is better."""
-        return f"{self.text}{GAP}{STAR}" if self.better else self.text
 
 
 class EpochRows:
@@ -47,8 +31,8 @@ class EpochRows:
         told = (f"{each.header}: {each.about}" for each in self.columns if each.about)
         return "; ".join(told)
 
-    def row(self, record: EpochRecord) -> Row:
-        """Write the record.
+    def row(self, record: EpochRecord) -> tuple[str, str]:
+        """Write the record, and a star where it beats all before it.
 
         Epoch 0, the untrained model, is never marked but has to be beaten.
         """
@@ -56,7 +40,7 @@ class EpochRows:
         self.best = best_epoch([record] if before is None else [before, record])
         better = self.best is not before and record.epoch > 0
         text = GAP.join(column.text(record).rjust(column.width) for column in self.columns)
-        return Row(in_ascii(text) if self._ascii_only else text, better)
+        return in_ascii(text) if self._ascii_only else text, f"{GAP}{STAR}" if better else ""
 
 
 def fitting(names: Sequence[str], width: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from kextract.text import json_text, one_line
+from kextract.text import one_line
 
 Value = str | int | float | None
 
@@ -96,10 +96,6 @@ class Table:
         writer.writerow(map(one_line, self.keys))
         writer.writerows([_exact(cell.value) for cell in row] for row in self.rows)
         return stream.getvalue()
-
-    def to_json(self) -> str:
-        """Give a list of objects, one a row, values in full precision."""
-        return json_text(self.to_objects(), indent=2)
 
     def to_objects(self) -> list[dict[str, Any]]:
         """Give the rows as dictionaries from key to value."""

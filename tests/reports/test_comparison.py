@@ -1,6 +1,5 @@
 import csv
 import io
-import json
 import math
 
 from kextract.records import EpochRecord
@@ -91,7 +90,7 @@ def test_each_run_s_best_loss_and_best_accuracy_are_bold_once() -> None:
 def test_csv_and_json_hold_the_values_in_full() -> None:
     run = Run("third", "student", (EpochRecord(1, 1 / 3, 2 / 3),))
     (from_csv,) = csv.DictReader(io.StringIO(article(run).to_csv()))
-    (from_json,) = json.loads(article(run).to_json())
+    (from_json,) = article(run).to_objects()
     assert float(from_csv["best_loss"]) == from_json["best_loss"] == 1 / 3
     assert float(from_csv["last_accuracy"]) == from_json["last_accuracy"] == 2 / 3
     assert (from_csv["starting_loss"], from_json["starting_loss"]) == ("", None)

@@ -62,5 +62,5 @@ def test_a_table_too_wide_for_the_terminal_loses_no_figure(width: int) -> None:
 def test_a_table_without_rows_still_has_its_columns() -> None:
     empty = Table("", ("name", "best loss"), ())
     assert empty.to_text() == "name  best loss\n"
-    assert empty.to_json() == "[]"
+    assert empty.to_objects() == []
     assert "name" in on_terminal(empty, 80)
