@@ -114,6 +114,8 @@ class Entry:
     picture: Path | None = None
     """A PNG file with the images that a student was taught with, a row for each class."""
     measured: Measured = Measured()
+    verdict: str = ""
+    """How good it is and what to do next, in sentences."""
 
 
 def report_page(
@@ -228,6 +230,7 @@ def _section(entry: Entry, teacher: Entry | None, most_bytes: int) -> dict[str, 
         }
     return {
         "name": entry.run.name,
+        "verdict": entry.verdict,
         "facts": _side_by_side(entry, teacher),
         "picture": picture,
         "mistakes": _mistakes(entry.run),

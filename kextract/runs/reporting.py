@@ -10,10 +10,12 @@ from kextract.config.requests import CompareRequest, ReportRequest
 from kextract.config.resolve import settings_of_checkpoint
 from kextract.config.shared import FOLDER, ExternalModelOptions
 from kextract.errors import CheckpointError, RequestError
+from kextract.models.spec import Cost
 from kextract.reports import Group, Run, by_fields, by_seed, find_metrics, single
 from kextract.reports.page import Confusion, Entry, Measured, report_page
 from kextract.runs.opening import open_teacher
 from kextract.runs.outputs import expanded, latest_picture, stem
+from kextract.runs.verdict import Files, Sizes, verdict
 from kextract.storage import CheckpointInfo, atomic_write, check_place, read_info
 from kextract.storage.checkpoint import count_parameters
 from kextract.storage.opening import identify
@@ -104,7 +106,15 @@ def write_report(request: ReportRequest, say: Callable[[str], object] = lambda t
 def _entry(path: Path) -> Entry:
     run, info = read_run(path)
     picture = latest_picture(path) if info.kind == "student" else None
-    return Entry(run, info, path.stat().st_size, settings_of_checkpoint(info), picture)
+    sizes, files = Sizes(Cost(run.parameters or 0, 0)), Files(str(path), info.teacher or "TEACHER")
+    return Entry(
+        run,
+        info,
+        path.stat().st_size,
+        settings_of_checkpoint(info),
+        picture,
+        verdict=str(verdict(info, sizes, files)) if info.history else "",
+    )
 
 
 def _teachers(paths: Sequence[Path]) -> list[Path]:

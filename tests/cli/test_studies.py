@@ -167,6 +167,7 @@ def test_a_report_has_the_teacher_that_lies_beside_its_student(
     assert "What students learned from teacher (shades.npz)" in page
     assert "<td>teacher</td><td>&lt;b&gt;</td>" in page
     assert "[distill]\n" in page
+    assert "The student has learned little: it agrees with its teacher on" in page
     assert "<b>" not in page
 
 
