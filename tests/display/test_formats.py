@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kextract.display import FORMATS, RunHeader, make_display
-from kextract.display.rows import fitting, folded
+from kextract.display.rows import fitting
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord, Note, Progress
 
@@ -104,8 +104,3 @@ def test_the_parts_of_the_time_are_shown_together_or_not_at_all() -> None:
     whole = 5 + 11 + 9 + 8 + 8 + 3
     assert fitting(names, whole) == names
     assert fitting(names, whole - 1) == ("epoch", "seconds")
-
-
-def test_lines_are_folded_between_their_parts() -> None:
-    assert folded(("a 1", "bb 22", "c 3"), 10) == ["a 1  bb 22", "c 3"]
-    assert folded(("longer than that", "a 1"), 10) == ["longer than that", "a 1"]
