@@ -48,23 +48,25 @@ def _kextract(
 
 
 COMMANDS: dict[str, dict[str, Any]] = {
-    "Teach": {
+    "Do it": {
         "quickstart --seed 1": quickstart.quickstart,
         "train-teacher --dataset mnist --epochs 8 --schedule cosine": commands.train_teacher,
         "distill checkpoints/mnist-resnet11.weights.h5 --method inversion": commands.distill,
         "synthesize checkpoints/mnist-resnet11.weights.h5 -o digits.png": commands.synthesize,
     },
-    "Measure and use": {
-        "evaluate checkpoints/strokes-resnet11.weights.h5 --min-accuracy 0.95": commands.evaluate,
-        "export checkpoints/mnist-resnet11.weights.h5 --int8 -o mnist.tflite": commands.export,
+    "Look at it": {
+        "evaluate checkpoints/strokes-resnet11.weights.h5 --min-accuracy 95%": commands.evaluate,
         "predict checkpoints/mnist-resnet11.weights.h5 scans/ --format csv": commands.predict,
-    },
-    "Look up": {
         "compare 'results/*.weights.h5' --group-by method,student --plot epochs.png": (
             commands.compare
         ),
         "report 'results/*.weights.h5' --output report.html": commands.report,
         "inspect checkpoints/mnist-resnet11.weights.h5": commands.inspect_checkpoint,
+    },
+    "Ship it": {
+        "export checkpoints/mnist-resnet11.weights.h5 --int8 -o mnist.tflite": commands.export,
+    },
+    "About": {
         "list": commands.list_names,
         "doctor": commands.doctor,
     },

@@ -41,6 +41,9 @@ POSITIVE = Bounds(lambda value: value > 0 and math.isfinite(value), "a positive 
 NOT_NEGATIVE = Bounds(lambda value: value >= 0 and math.isfinite(value), "0 or a positive number")
 SHARE_OF_ALL = Bounds(lambda value: 0 <= value <= 1, "from 0 to 1")
 SHARE = Bounds(lambda value: 0 < value < 1, "between 0 and 1, such as 0.1")
+SOME_SHARE = Bounds(lambda share: 0 < share <= 1, "more than 0 and at most 1")
+SHARES = (SHARE_OF_ALL, SHARE, SOME_SHARE)
+"""Bounds of what may be typed as a percentage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +187,8 @@ def convert(entry: Entry, value: Any, label: str) -> Any:
     if hasattr(value, "tolist"):
         # A number or an array of NumPy's.
         value = value.tolist()
+    if isinstance(value, str) and value.endswith("%") and entry.option.bounds in SHARES:
+        value = _share(value)
     try:
         return _CONVERT[entry.kind](value)
     except (TypeError, ValueError):
@@ -208,6 +213,14 @@ def _number(value: Any) -> float:
     if isinstance(value, bool):
         raise ValueError
     return float(value)
+
+
+def _share(percentage: str) -> float | str:
+    """Turn 95% into 0.95; what is not a number before its sign stays as it is."""
+    try:
+        return float(percentage.removesuffix("%")) / 100
+    except ValueError:
+        return percentage
 
 
 def _text(value: Any) -> str:

@@ -188,14 +188,14 @@ class EvaluateRequest(Options):
     )
     min_accuracy: float | None = option(
         None,
-        "Exit with 3 if any accuracy is below this, 0 to 1.",
+        "Exit with 3 if any accuracy is below this, such as 95%.",
         excludes={"images": "--images have no labels, --min-agreement is for them"},
         bounds=SHARE_OF_ALL,
         basic=True,
     )
     min_agreement: float | None = option(
         None,
-        "Exit with 3 if any agreement with --against is below this, 0 to 1.",
+        "Exit with 3 if any agreement with --against is below this, such as 95%.",
         requires={"against": ANY},
         bounds=SHARE_OF_ALL,
         basic=True,
@@ -255,7 +255,7 @@ class ExportRequest(Options):
     min_agreement: float | None = option(
         None,
         "Write nothing, and exit with 3, where file and checkpoint agree on a smaller share of"
-        " images, 0 to 1.",
+        " images, such as 95%.",
         bounds=SHARE_OF_ALL,
         default_text="0.99; float16: 0.98; int8: 0.9",
     )

@@ -10,7 +10,7 @@ from kextract.config.option import (
     POSITIVE,
     SHARE,
     SHARE_OF_ALL,
-    Bounds,
+    SOME_SHARE,
     Options,
     at_least,
     option,
@@ -157,7 +157,7 @@ class InversionConfig(GeneratorConfig):
     adversarial_share: float = _drawing(
         1.0,
         "Share of the generator's images that the student is shown for its adversarial loss.",
-        bounds=Bounds(lambda share: 0 < share <= 1, "more than 0 and at most 1"),
+        bounds=SOME_SHARE,
     )
     warm_up: int = _drawing(100, "Steps of the generator before the student's first update.")
     round_updates: int = _drawing(

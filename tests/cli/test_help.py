@@ -65,7 +65,7 @@ def test_help_is_coloured_on_a_terminal_that_may_be(no_color: str, coloured: boo
 def test_the_program_s_help_says_what_commands_are_for_in_whole_sentences() -> None:
     shown = help_of("--help")
     assert "..." not in shown.removeprefix("Usage: kextract [OPTIONS] COMMAND [ARGS]...")
-    assert re.search(r"^Teach:\n  quickstart .*\n", shown, re.M)
+    assert re.search(r"^Do it:\n  quickstart .*\n", shown, re.M)
     assert set(COMMANDS) <= set(re.findall(r"^  ([a-z-]+) ", shown, re.M))
 
 

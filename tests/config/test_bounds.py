@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kextract.config import DistillConfig, Holdout, TeacherConfig
-from kextract.config.option import Entry, assemble, names_of, table
+from kextract.config.option import Entry, assemble, convert, names_of, table
 from kextract.config.requests import REQUESTS
 from kextract.errors import RequestError, UnknownNameError
 
@@ -112,3 +112,15 @@ def test_students_are_taught_as_in_the_article() -> None:
     assert (config.steps_per_epoch, config.batch_size, config.learning_rate) == (30, 32, 1e-4)
     noise = (config.noise_learning_rate, config.noise_iterations, config.noise_tolerance)
     assert noise == (1e-2, 100, 1e-5)
+
+
+def test_a_share_may_be_typed_as_a_percentage() -> None:
+    entry = table(REQUESTS["evaluate"])["min_accuracy"]
+    assert convert(entry, "95%", "") == pytest.approx(0.95)
+    assert convert(entry, "0.95", "") == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize(("name", "value"), [("mix_share", "half%"), ("learning_rate", "1%")])
+def test_other_percentages_are_not_numbers(name: str, value: str) -> None:
+    with pytest.raises(RequestError, match="must be a number"):
+        convert(table(REQUESTS["distill"])[name], value, name)
