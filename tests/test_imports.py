@@ -28,7 +28,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "displays and reports": ("import kextract.display, kextract.reports", (*TENSORFLOW, "h5py")),
     "what kind of file it is": (
-        "from kextract.storage.opening import kind_of; kind_of(Path('nowhere'))",
+        "from kextract.storage.opening import examine; examine(Path('nowhere'))",
         TENSORFLOW,
     ),
     # Its processor time is limited, and starting TensorFlow takes more than all of it.

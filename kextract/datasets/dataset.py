@@ -31,9 +31,10 @@ Indices = NDArray[np.int64]
 class Dataset:
     """Labelled images in two splits, of which one may be missing.
 
-    Images are uint8 (n, h, w, c) with c 1 or 3 and at least 16x16 pixels, labels int64 (n,) from 0
-    to `classes` - 1. Raises DatasetError where that does not hold; the message begins with
-    `source` (the file or folder), or else with the data set's name.
+    Images are uint8 (n, h, w, c) with c 1 or 3 and at least 16x16 pixels, as whoever reads them
+    makes sure; labels int64 (n,) from 0 to `classes` - 1. Raises DatasetError for other labels and
+    for halves that differ; the message begins with `source` (the file or folder), or else with the
+    data set's name.
     """
 
     name: str
@@ -54,10 +55,8 @@ class Dataset:
             raise DatasetError(f"{where}: expected at least 2 classes, found {self.classes}")
         if len(json.dumps(self.class_names)) > MAX_NAMES_BYTES:
             raise DatasetError(f"{where}: expected class names of at most 1 MiB in all, found more")
-        if self.x_train is None and self.x_test is None:
-            raise DatasetError(f"{where}: expected training or test images, found neither")
-        _check_half(where, "train", self.x_train, self.y_train, self.classes)
-        _check_half(where, "test", self.x_test, self.y_test, self.classes)
+        _check_labels(where, "train", self.y_train, self.classes)
+        _check_labels(where, "test", self.y_test, self.classes)
         if self.x_train is not None and self.x_test is not None:
             train, test = self.x_train.shape[1:], self.x_test.shape[1:]
             if train != test:
@@ -117,29 +116,9 @@ def check_image_shape(where: str, shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_half(
-    where: str, half: str, images: Pixels | None, labels: Labels | None, classes: int
-) -> None:
-    if images is None and labels is None:
+def _check_labels(where: str, half: str, labels: Labels | None, classes: int) -> None:
+    if labels is None:
         return
-    if images is None or labels is None:
-        missing = "x" if images is None else "y"
-        raise DatasetError(
-            f"{where}: expected both x_{half} and y_{half}, found no {missing}_{half}"
-        )
-    if images.dtype != np.uint8 or images.ndim != 4:
-        raise DatasetError(
-            f"{where}: expected x_{half} as uint8 (n, h, w, c), "
-            f"found {images.dtype} {dimensions(images.shape)}"
-        )
-    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
-        raise DatasetError(
-            f"{where}: expected y_{half} as {len(images)} int64 labels, "
-            f"found {labels.dtype} {dimensions(labels.shape)}"
-        )
-    check_image_shape(where, images.shape[1:])
-    if not len(images):
-        raise DatasetError(f"{where}: expected at least one image in x_{half}, found none")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         from_1 = "; labels that begin at 1 are one too high" if (low, high) == (1, classes) else ""

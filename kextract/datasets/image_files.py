@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from kextract.datasets.dataset import MAX_SIDE
 from kextract.datasets.image_headers import FORMATS, Declared, check_side, look_at
@@ -189,8 +189,6 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, Declared]]:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _refusal(path, f"far more pixels declared than {MAX_SIDE}x{MAX_SIDE}") from error
-    except UnidentifiedImageError as error:
-        raise _refusal(path, "data that cannot be decoded") from error
     except Exception as error:  # Pillow does not say what its readers raise at damage
         raise _refusal(path, "data that cannot be decoded") from error
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kextract.datasets.dataset import Dataset, dimensions
 from kextract.datasets.download import download
-from kextract.datasets.folders import read_folder
+from kextract.datasets.image_folders import read_folder
 from kextract.datasets.npz import names_for, read_npz
 from kextract.datasets.registry import DATASETS, DatasetSpec
 from kextract.errors import DatasetError, UnknownNameError

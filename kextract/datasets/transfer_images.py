@@ -18,8 +18,7 @@ from kextract.datasets.image_files import (
 from kextract.datasets.image_folders import find_halves, images_below, list_images, said, strays
 from kextract.datasets.images import Pixels, fitted
 from kextract.datasets.loading import load_dataset
-from kextract.datasets.npz import read_images
-from kextract.datasets.npz_members import MAX_BYTES
+from kextract.datasets.npz import MAX_BYTES, read_images
 from kextract.datasets.pixel_scale import UNIT, PixelRange, pixel_scale
 from kextract.datasets.registry import DATASETS
 from kextract.errors import DatasetError, KextractError, UnknownNameError

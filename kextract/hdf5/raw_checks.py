@@ -10,6 +10,7 @@ that every piece lies within its heap and no heap is larger than what may be rea
 
 import mmap
 import struct
+from collections.abc import Callable
 from typing import BinaryIO
 
 from kextract.errors import Refused
@@ -41,8 +42,8 @@ def check_raw(file: BinaryIO) -> None:
         raise Refused("is truncated")
     _check_superblock(header)
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        _check_heaps(data)
-        _check_global_heaps(data)
+        _check_all(data, b"HEAP", _free_blocks, "heaps and free blocks")
+        _check_all(data, b"GCOL", _pieces, "pieces of text")
 
 
 def _check_superblock(header: bytes) -> None:
@@ -54,14 +55,16 @@ def _check_superblock(header: bytes) -> None:
         raise Refused("has addresses of an unusual size or base")
 
 
-def _check_heaps(data: mmap.mmap) -> None:
+def _check_all(
+    data: mmap.mmap, mark: bytes, count: Callable[[mmap.mmap, int, int], int], what: str
+) -> None:
     """Walk whatever looks like a heap: numbers that do so by chance have no list that repeats."""
-    steps, at = 0, data.find(b"HEAP")
+    steps, at = 0, data.find(mark)
     while at >= 0:
-        steps += 1 + _free_blocks(data, at, MAX_STEPS - steps)
+        steps += 1 + count(data, at, MAX_STEPS - steps)
         if steps > MAX_STEPS:
-            raise Refused(f"has more than {MAX_STEPS} heaps and free blocks")
-        at = data.find(b"HEAP", at + 1)
+            raise Refused(f"has more than {MAX_STEPS} {what}")
+        at = data.find(mark, at + 1)
 
 
 def _free_blocks(data: mmap.mmap, at: int, limit: int) -> int:
@@ -79,15 +82,6 @@ def _free_blocks(data: mmap.mmap, at: int, limit: int) -> int:
         seen.add(block)
         block, _ = _BLOCK.unpack_from(data, start + block)
     return len(seen)
-
-
-def _check_global_heaps(data: mmap.mmap) -> None:
-    steps, at = 0, data.find(b"GCOL")
-    while at >= 0:
-        steps += 1 + _pieces(data, at, MAX_STEPS - steps)
-        if steps > MAX_STEPS:
-            raise Refused(f"has more than {MAX_STEPS} pieces of text")
-        at = data.find(b"GCOL", at + 1)
 
 
 def _pieces(data: mmap.mmap, at: int, limit: int) -> int:

@@ -5,6 +5,7 @@ that has a place in a weights file, so `open_checked` refuses it, and `CheckedFi
 whose type, shape and storage are not exactly those asked for.
 """
 
+import hashlib
 import math
 import os
 import stat
@@ -12,6 +13,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +182,17 @@ class OpenFile:
         if self._file is not None:
             self._file.close()
         self._close()
+
+    def content(self) -> bytes:
+        """Read all of it; it is not kept in memory."""
+        self.raw.seek(0)
+        return self.raw.read()
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash over all of it, 64 hexadecimal digits."""
+        self.raw.seek(0)
+        return hashlib.file_digest(self.raw, "sha256").hexdigest()
 
     def hdf5(self) -> CheckedFile:
         """Check the file's structure as HDF5. Raises Refused, and whatever h5py raises."""

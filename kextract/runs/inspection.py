@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from kextract.config.option import flag
@@ -10,7 +9,7 @@ from kextract.config.requests import InspectRequest
 from kextract.config.resolve import settings_of_checkpoint
 from kextract.config.shared import NetworkOptions
 from kextract.errors import RequestError
-from kextract.foreign.keras import load_archive
+from kextract.foreign.keras import ArchiveInfo, load_archive
 from kextract.methods.auto import Facts, choose_method
 from kextract.models.heads import Head, SeveralOutputsError
 from kextract.models.input_range import NAMED, RangeGuess
@@ -18,7 +17,7 @@ from kextract.storage.checkpoint import count_parameters
 from kextract.storage.info import CheckpointInfo
 from kextract.storage.opening import OTHERS, Identified, Kind, identify
 from kextract.teachers.ledger import Ledger, is_ledger
-from kextract.teachers.networks import NotANetworkError, read_file
+from kextract.teachers.networks import NotANetworkError, ReadFile, read_file
 
 COMPARED = 64
 """Images that a file's own runtime is asked about too: more than where it is used."""
@@ -95,7 +94,7 @@ def _facts_of(found: Identified, request: InspectRequest) -> dict[str, Any]:
     if found.kind in OTHERS:
         return _of_file(found, request.external)
     if found.kind is Kind.SAVED_MODEL:
-        return _of_answers(found.path, request.external)
+        return _of_answers(found, request.external)
     return {
         "parameters": count_parameters(found.where),
         "hint": "says nothing about itself: name --model and --dataset where it is used",
@@ -108,15 +107,7 @@ def _of_model(found: Identified, external: NetworkOptions) -> dict[str, Any]:
         "name": about.name,
         "format": about.format,
         "keras_version": about.keras_version,
-        "input_shape": list(about.input_shape),
-        **_of_guess(about.guess),
-        "classes": about.classes,
-        **_of_head(about.head, about.outputs),
-        "layers": about.layers,
-        "parameters": about.parameters,
-        "multiply_adds": about.multiply_adds,
-        "batch_normalizations": about.batch_normalizations,
-        "method": choose_method(Facts(about.input_shape, about.batch_normalizations > 0)).method,
+        **_of_network(about),
         "sha256": about.sha256,
     }
 
@@ -125,45 +116,46 @@ def _of_file(identified: Identified, external: NetworkOptions) -> dict[str, Any]
     """Describe a file of another program as a network, or why it is a black box."""
     try:
         found = read_file(
-            identified.path,
-            identified.kind,
+            identified,
             input_shape=external.shape,
             outputs=external.outputs,
             output_name=external.output_name,
             images=COMPARED,
         )
     except NotANetworkError as reason:
-        about = _of_answers(identified.path, external)
+        about = _of_answers(identified, external)
         return {"read_as": "a black box", **about, "hint": str(reason)}
+    return {"read_as": "a network", "compared": found.compared, **_of_network(found)}
+
+
+def _of_network(about: ArchiveInfo | ReadFile) -> dict[str, Any]:
+    """Describe a network of another program; layers are those of models inside too, inputs not."""
     from kextract.models.spec import cost_of
     from kextract.models.statistics import batch_norm_layers, layers_within
 
-    cost = cost_of(found.network)
-    normalizations = len(batch_norm_layers(found.network))
+    network = about.network
+    cost, normalizations = cost_of(network), len(batch_norm_layers(network))
     return {
-        "read_as": "a network",
-        "compared": found.compared,
-        "input_shape": list(found.input_shape),
-        **_of_guess(found.guess),
-        "classes": found.classes,
-        **_of_head(found.head, found.sizes),
-        "layers": sum(1 for _ in layers_within(found.network)),
+        "input_shape": list(about.input_shape),
+        **_of_guess(about.guess),
+        "classes": about.classes,
+        **_of_head(about.head, about.outputs),
+        "layers": sum(type(layer).__name__ != "InputLayer" for layer in layers_within(network)),
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
         "batch_normalizations": normalizations,
-        "method": choose_method(Facts(found.input_shape, normalizations > 0)).method,
+        "method": choose_method(Facts(about.input_shape, normalizations > 0)).method,
     }
 
 
-def _of_answers(path: Path, external: NetworkOptions) -> dict[str, Any]:
+def _of_answers(found: Identified, external: NetworkOptions) -> dict[str, Any]:
+    from kextract.teachers import FileOptions
     from kextract.teachers.trial import open_model_file
 
-    teacher = open_model_file(
-        path,
-        input_shape=external.shape,
-        outputs=external.outputs,
-        output_name=external.output_name,
+    options = FileOptions(
+        input_shape=external.shape, outputs=external.outputs, output_name=external.output_name
     )
+    teacher = open_model_file(found, options)
     return {
         "input_shape": list(teacher.input_shape),
         "classes": teacher.classes,

@@ -299,11 +299,13 @@ def facts_of(
         return Facts(found.info.input_shape, normalizes)
     if found.kind is Kind.MODEL:
         return Facts(*facts_of_archive(found.where))
-    if found.kind in OTHERS:
-        from kextract.teachers.networks import glance
+    if found.kind in OTHERS and found.file is not None:
+        from kextract.foreign.network import glance_at
 
         shape = parse_input_shape(input_shape)
-        return Facts(*glance(found.path, found.kind, shape, output_name))
+        tflite = found.kind is Kind.TFLITE
+        seen = glance_at(found.file, tflite=tflite, input_shape=shape, output_name=output_name)
+        return Facts(*seen)
     with open_checked(found.where) as file:
         normalizes = any("moving_" in name or "batch_norm" in name for name in file.datasets)
     # Weights do not say what their images are like; colour is what asks for more.

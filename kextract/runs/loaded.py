@@ -76,14 +76,13 @@ class LoadedTeacher:
         That is for a `ledger` of another teacher, and for one that cannot be opened.
         """
         from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
-        from kextract.teachers.black_box import restricted
+        from kextract.teachers.black_box import of_network, restricted
         from kextract.teachers.ledger import open_ledger
-        from kextract.teachers.network import KerasTeacher
 
         black_box = self._teacher.black_box
         if black_box is None:
             name = f"{self._teacher.path.name}, SHA-256 {self.sha256}"
-            whole = KerasTeacher(self.whole, name, by_label=self._teacher.by_label)
+            whole = of_network(self.whole, name, by_label=self._teacher.by_label)
             black_box = restricted(whole, access or "full")
         kept = open_ledger(ledger, heading_of(black_box), rules.query_budget)
         policy = RetryPolicy(rules.query_budget, rules.query_batch, rules.query_attempts)

@@ -31,7 +31,7 @@ from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
 from kextract.storage.checkpoint import load_model
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
 from kextract.storage.opening import OTHERS, Identified, Kind, identify
-from kextract.teachers import open_black_box
+from kextract.teachers import FileOptions, open_black_box
 from kextract.teachers.black_box import FUNCTION, TIMEOUT
 from kextract.teachers.networks import NotANetworkError, read_file
 
@@ -223,10 +223,10 @@ def _other(
     refused: tuple[str, ...] = ()
     if found.kind in OTHERS and answering.access not in RESTRICTED:
         try:
-            return _read(found.path, found.kind, external, taken)
+            return _read(found, external, taken)
         except NotANetworkError as reason:
             refused = (str(reason),)
-    opened = _asked(found.path, external, answering, machine, taken, timeout)
+    opened = _asked(found, external, answering, machine, taken, timeout)
     return replace(opened, notes=(*refused, *opened.notes))
 
 
@@ -247,12 +247,11 @@ def _archive(
 
 
 def _read(
-    path: Path, kind: Kind, external: ExternalModelOptions, input_range: Preprocessing | None
+    identified: Identified, external: ExternalModelOptions, input_range: Preprocessing | None
 ) -> Teacher:
     """Read a file of another program as a network. Raises NotANetworkError."""
     found = read_file(
-        path,
-        kind,
+        identified,
         input_shape=external.shape,
         input_range=input_range,
         outputs=external.outputs,
@@ -260,14 +259,14 @@ def _read(
     )
     digest = model_sha256(found.network)
     shape, classes = found.input_shape, found.classes
-    opened = _whole(path, found.network, digest, shape, classes, found.input_range)
-    info = replace(opened.info, class_names=_names_in(path, classes))
+    opened = _whole(identified.path, found.network, digest, shape, classes, found.input_range)
+    info = replace(opened.info, class_names=_names_in(identified, classes))
     opened = replace(opened, info=info, notes=found.notes)
     return with_doubts(opened, input_range, found.guess, found.head)
 
 
 def _asked(
-    path: Path,
+    found: Identified,
     external: ExternalModelOptions,
     answering: BlackBoxOptions,
     machine: Machine,
@@ -275,21 +274,24 @@ def _asked(
     timeout: float,
 ) -> Teacher:
     """Open what only gives its outputs."""
+    path = found.path
     black_box = open_black_box(
-        str(path),
-        input_shape=external.shape,
-        classes=answering.classes,
-        input_range=input_range,
+        found if found.kind is not Kind.FUNCTION else str(path),
+        FileOptions(
+            input_shape=external.shape,
+            classes=answering.classes,
+            input_range=input_range,
+            threads=machine.threads,
+            outputs=external.outputs,
+            output_name=external.output_name,
+        ),
         access=answering.access,
-        threads=machine.threads,
         timeout=timeout,
-        outputs=external.outputs,
-        output_name=external.output_name,
     )
     info = info_without_architecture(black_box.input_shape, black_box.classes)
     return Teacher(
         path,
-        replace(info, class_names=_names_in(path, black_box.classes)),
+        replace(info, class_names=_names_in(found, black_box.classes)),
         missing=f"name them with --dataset; '{path}' is a black box",
         notes=about_outputs(path, getattr(black_box, "head", LOGITS)),
         black_box=black_box,
@@ -297,9 +299,9 @@ def _asked(
     )
 
 
-def _names_in(path: Path, classes: int) -> tuple[str, ...]:
+def _names_in(found: Identified, classes: int) -> tuple[str, ...]:
     """Return the names of classes in a file of another program, where they fit."""
-    names = read_names(path)
+    names = read_names(found)
     return names if len(names) == classes and are_names(names) else ()
 
 

@@ -67,14 +67,6 @@ class Identified:
         return self.file or self.path
 
 
-def kind_of(path: Path) -> Kind:
-    """Say what a file is, by its first bytes and its name.
-
-    Raises CheckpointError for an HDF5 file that is damaged or unsafe. TensorFlow is not needed.
-    """
-    return _look(path).kind
-
-
 def names_model(text: str) -> bool:
     """Tell whether a word names a file with a whole model, not an architecture of the registry."""
     return Path(text).suffix.lower() in (".keras", ".h5", ".hdf5") or is_archive(Path(text))
@@ -86,7 +78,7 @@ def identify(path: Path) -> Identified:
     Raises CheckpointError, with what to do, for one that is missing, damaged, unsafe or of a kind
     that is not read.
     """
-    found = _look(path)
+    found = examine(path)
     if found.kind in READ:
         return found
     if found.kind is Kind.MISSING:
@@ -102,7 +94,14 @@ def identify(path: Path) -> Identified:
     )
 
 
-def _look(path: Path) -> Identified:
+def examine(where: Path | Identified) -> Identified:
+    """Open a file, if it is not, and say what it is, by its first bytes and its name.
+
+    Raises CheckpointError for an HDF5 file that is damaged or unsafe. TensorFlow is not needed.
+    """
+    if isinstance(where, Identified):
+        return where
+    path = where
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode) and (path / "saved_model.pb").exists():

@@ -53,24 +53,17 @@ class BudgetedTeacher:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._teacher = teacher
-        self._ledger = ledger
+        self.ledger = ledger
+        """Where the questions and responses are."""
+        self.budget = rules.budget
+        """Images that may be sent in all."""
         self._rules = rules
         self._sleep = sleep
 
     @property
-    def ledger(self) -> Ledger:
-        """Where the questions and responses are."""
-        return self._ledger
-
-    @property
-    def budget(self) -> int:
-        """Images that may be sent in all."""
-        return self._rules.budget
-
-    @property
     def left(self) -> int:
         """How many images may still be sent."""
-        return max(0, self._rules.budget - self._ledger.counts.sent)
+        return max(0, self.budget - self.ledger.counts.sent)
 
     def ask(self, recipes: Recipes, place: int) -> Iterator[int]:
         """Bring the responses to the images of recipes (n, numbers) at `place` into the ledger.
@@ -80,7 +73,7 @@ class BudgetedTeacher:
         spent. Raises TeacherError when a batch was tried too often, was answered with what is wrong
         in kind, which no second attempt would mend, or would cost more than is left.
         """
-        ledger, end = self._ledger, place + len(recipes)
+        ledger, end = self.ledger, place + len(recipes)
         while ledger.counts.answered < end:
             answered, asked = ledger.counts.answered, ledger.counts.asked
             count = min(end - answered, self._rules.at_once, self.left)
@@ -99,7 +92,7 @@ class BudgetedTeacher:
                 self._sleep(min(self._rules.wait * 2 ** (attempt - 1), self._rules.longest_wait))
             if self.left < len(questions):
                 break
-            self._ledger.send(len(questions))
+            self.ledger.send(len(questions))
             try:
                 responses = self._checked(self._teacher(questions), len(questions))
             except Exception as error:  # Services fail in every way there is.
@@ -107,7 +100,7 @@ class BudgetedTeacher:
                 if may_pass(error):
                     continue
                 break
-            self._ledger.answer(responses)
+            self.ledger.answer(responses)
             return
         raise TeacherError(self._given_up(failure)) from failure
 
@@ -119,7 +112,7 @@ class BudgetedTeacher:
         when = "the last time" if failure is None or may_pass(failure) else "and is not asked again"
         return (
             f"'{self._teacher.name}' did not answer a batch of questions, {when}: {said};"
-            f" {kept_in(self._ledger.path, self._ledger.counts)}"
+            f" {kept_in(self.ledger.path, self.ledger.counts)}"
         )
 
 

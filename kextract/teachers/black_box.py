@@ -1,13 +1,19 @@
 """Teachers of which only outputs are seen: what they are, and outputs of one kind as another."""
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
 from kextract.models.axes import Shape
-from kextract.models.heads import LOGITS
+from kextract.models.heads import LOGITS, Head
+from kextract.models.input_range import Preprocessing
+
+if TYPE_CHECKING:
+    import keras
 
 OUTPUTS = ("logits", "probabilities", "sigmoids", "labels")
 """What a teacher may answer; sigmoids are a probability for each label on its own."""
@@ -15,6 +21,8 @@ FUNCTION = "python:"
 """How the name of a teacher that is a function begins."""
 TIMEOUT = 60.0
 """Seconds that a call of a function may take."""
+AT_ONCE = 256
+"""Images per call where a network takes any number."""
 
 Floats = NDArray[np.floating]
 
@@ -27,24 +35,47 @@ class BlackBox(Protocol):
     deals with it.
     """
 
-    @property
-    def name(self) -> str:
-        """What the teacher is: kept with its responses, so that no other's are added to them."""
-
-    @property
-    def outputs(self) -> str:
-        """One of `OUTPUTS`."""
-
-    @property
-    def input_shape(self) -> Shape:
-        """Height, width and channels of an image."""
-
-    @property
-    def classes(self) -> int:
-        """How many classes it knows, at least 2."""
+    name: str
+    """What the teacher is: kept with its responses, so that no other's are added to them."""
+    outputs: str
+    """One of `OUTPUTS`."""
+    input_shape: Shape
+    """Height, width and channels of an image."""
+    classes: int
+    """How many classes it knows, at least 2."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         """Answer images (n, h, w, c)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """What a user says of a model file; it must agree with what the file says."""
+
+    input_shape: Shape | None = None
+    classes: int | None = None
+    input_range: Preprocessing | None = None
+    threads: int | None = None
+    outputs: str | None = None
+    """One of `kextract.models.heads.OUTPUTS`."""
+    output_name: str | None = None
+    """Which of several outputs is meant."""
+
+
+@dataclass
+class Function:
+    """A `BlackBox` that is a function."""
+
+    name: str
+    outputs: str
+    input_shape: Shape
+    classes: int
+    ask: Callable[[NDArray[np.uint8]], NDArray[Any]]
+    head: Head = LOGITS
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """Answer images (n, h, w, c)."""
+        return self.ask(images)
 
 
 def softmax(logits: Floats) -> Floats:
@@ -88,22 +119,6 @@ def reduced(outputs: NDArray[Any], kind: str, wanted: str) -> NDArray[Any]:
     return softmax(outputs.astype(np.float32))
 
 
-class Restricted:
-    """A `BlackBox` that gives probabilities or labels only and hides its insides."""
-
-    def __init__(self, teacher: BlackBox, outputs: str) -> None:
-        self.name = teacher.name
-        self.outputs = outputs
-        self.head = getattr(teacher, "head", LOGITS)
-        self.input_shape = teacher.input_shape
-        self.classes = teacher.classes
-        self._teacher = teacher
-
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """Answer images (n, h, w, c) with what is left of the teacher's outputs."""
-        return reduced(self._teacher(images), self._teacher.outputs, self.outputs)
-
-
 def restricted(teacher: BlackBox, access: str) -> BlackBox:
     """Return the teacher as it is seen with `--access full`, `probabilities` or `labels`.
 
@@ -121,4 +136,37 @@ def restricted(teacher: BlackBox, access: str) -> BlackBox:
             f"--access {access}: the teacher gives {teacher.outputs} only;"
             f" pass --access {teacher.outputs}"
         )
-    return Restricted(teacher, access)
+    return Function(
+        teacher.name,
+        access,
+        teacher.input_shape,
+        teacher.classes,
+        lambda images: reduced(teacher(images), teacher.outputs, access),
+        getattr(teacher, "head", LOGITS),
+    )
+
+
+def of_network(network: "keras.Model", name: str, *, by_label: bool) -> BlackBox:
+    """See no more of a network, from images in [-1, 1] to logits (n, k), than its outputs.
+
+    Those of labels that are each on their own are sigmoids.
+    """
+    import tensorflow as tf
+
+    from kextract.datasets.images import scale
+    from kextract.graph import compiled
+    from kextract.models.batches import at_once, in_batches
+
+    def forward(images: tf.Tensor) -> tf.Tensor:
+        logits = network(images, training=False)
+        return tf.sigmoid(logits) if by_label else logits
+
+    spec = tf.TensorSpec(network.input_shape, tf.float32)
+    run, size = compiled(forward, input_signature=[spec]), at_once(network, AT_ONCE)
+    return Function(
+        name,
+        "sigmoids" if by_label else "logits",
+        tuple(network.input_shape[1:]),
+        int(network.output_shape[-1]),
+        lambda images: in_batches(lambda part: run(tf.constant(scale(part))), images, size),
+    )

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -101,10 +100,14 @@ class Ledger:
         what is not a ledger, or damaged, and RequestError while another run writes to it.
         """
         self.path = path
-        self._heading: Heading
-        self._source: Source
-        self._counts: Counts
-        self._questions: Questions
+        self.heading: Heading
+        """What all its questions and responses have in common."""
+        self.counts: Counts
+        """How many were sent, asked and answered."""
+        self.source: Source
+        """What its questions are made by."""
+        self.questions: Questions
+        """The images of all questions, by place; those without a response come last."""
         self._responses: NDArray[Any]
         with ExitStack() as stack:
             if not read_only:
@@ -121,107 +124,87 @@ class Ledger:
         self._read_only = read_only
 
     @property
-    def heading(self) -> Heading:
-        """What all its questions and responses have in common."""
-        return self._heading
-
-    @property
-    def counts(self) -> Counts:
-        """How many were sent, asked and answered."""
-        return self._counts
-
-    @property
-    def source(self) -> Source:
-        """What its questions are made by."""
-        return self._source
-
-    @property
-    def questions(self) -> Questions:
-        """The images of all questions, by place; those without a response come last."""
-        return self._questions
-
-    @property
     def recipes(self) -> Recipes:
         """What all questions are made from, uint32 (asked, numbers)."""
-        return self._questions.recipes[: self._counts.asked]
+        return self.questions.recipes[: self.counts.asked]
 
     @property
     def digests(self) -> NDArray[np.void]:
         """What tells the images of all questions from others, (asked,): see `digests_of`."""
-        return self._questions.digests[: self._counts.asked]
+        return self.questions.digests[: self.counts.asked]
 
     @property
     def responses(self) -> NDArray[Any]:
         """The responses to the first questions: float32 (answered, k) or int32 (answered,)."""
-        return self._responses[: self._counts.answered]
+        return self._responses[: self.counts.answered]
 
     def begin(self, source: Source, make: Callable[[Recipes], Pixels]) -> None:
         """Say what questions are made by; it must be what those that are there were made by."""
-        if source != self._source:
-            assert not self._counts.asked, "a source that does not fit was refused before"
+        if source != self.source:
+            assert not self.counts.asked, "a source that does not fit was refused before"
             columns = ", ".join(f"{field.name} = ?" for field in fields(Source))
             self._write(f"UPDATE ledger SET {columns}", [astuple(source)])
-            self._source = source
+            self.source = source
             room = len(self._responses)
-            shape = self._heading.input_shape
-            self._questions = Questions(self.path, shape, source.numbers, room)
-        self._questions.made_by(make)
+            shape = self.heading.input_shape
+            self.questions = Questions(self.path, shape, source.numbers, room)
+        self.questions.made_by(make)
 
     def ask(self, recipes: Recipes) -> None:
         """Write new questions (n, numbers) down; there must be room for them."""
-        start = self._counts.asked
-        found = self._questions.add(recipes, start)
+        start = self.counts.asked
+        found = self.questions.add(recipes, start)
         rows = [
             (start + index, recipe.astype("<u4").tobytes(), digest.tobytes())
             for index, (recipe, digest) in enumerate(zip(recipes, found, strict=True))
         ]
         self._write("INSERT INTO questions (place, recipe, digest) VALUES (?, ?, ?)", rows)
-        self._counts = replace(self._counts, asked=start + len(recipes))
+        self.counts = replace(self.counts, asked=start + len(recipes))
 
     def send(self, count: int) -> None:
         """Note that so many images are about to be sent."""
         self._write("UPDATE ledger SET sent = sent + ?", [(count,)])
-        self._counts = replace(self._counts, sent=self._counts.sent + count)
+        self.counts = replace(self.counts, sent=self.counts.sent + count)
 
     def answer(self, responses: NDArray[Any]) -> None:
         """Write the responses to the first unanswered questions down."""
-        start = self._counts.answered
-        dtype, _ = response_kind(self._heading)
+        start = self.counts.answered
+        dtype, _ = response_kind(self.heading)
         rows = [
             (np.asarray(response, dtype).tobytes(), start + index)
             for index, response in enumerate(responses)
         ]
         self._write("UPDATE questions SET response = ? WHERE place = ?", rows)
         self._responses[start : start + len(responses)] = responses
-        self._counts = replace(self._counts, answered=start + len(responses))
+        self.counts = replace(self.counts, answered=start + len(responses))
 
     def expect(self, outputs: str) -> None:
         """Take responses of another kind from now on; there must be none yet."""
         self._write("UPDATE ledger SET outputs = ?", [(outputs,)])
-        self._heading = replace(self._heading, outputs=outputs)
-        dtype, shape = response_kind(self._heading)
+        self.heading = replace(self.heading, outputs=outputs)
+        dtype, shape = response_kind(self.heading)
         self._responses = np.empty((len(self._responses), *shape), dtype)
 
     def summary(self) -> dict[str, Any]:
         """Describe a ledger: counts, class shares and hash, by name."""
-        shares = np.bincount(predictions(self.responses), minlength=self._heading.classes)
+        shares = np.bincount(predictions(self.responses), minlength=self.heading.classes)
         return {
-            "teacher": self._heading.teacher,
-            "outputs": self._heading.outputs,
-            "questions": self._source.kind or None,
-            "input_shape": list(self._heading.input_shape),
-            "classes": self._heading.classes,
-            "sent": self._counts.sent,
-            "asked": self._counts.asked,
-            "answered": self._counts.answered,
-            "class_shares": (shares / max(1, self._counts.answered)).tolist(),
+            "teacher": self.heading.teacher,
+            "outputs": self.heading.outputs,
+            "questions": self.source.kind or None,
+            "input_shape": list(self.heading.input_shape),
+            "classes": self.heading.classes,
+            "sent": self.counts.sent,
+            "asked": self.counts.asked,
+            "answered": self.counts.answered,
+            "class_shares": (shares / max(1, self.counts.answered)).tolist(),
             "sha256": self.sha256(),
         }
 
     def sha256(self) -> str:
         """Hash the digests of all answered questions, and the responses: 64 hexadecimal digits."""
-        digest = hashlib.sha256(f"{self._heading.outputs}\0".encode())
-        digest.update(self.digests[: self._counts.answered].tobytes())
+        digest = hashlib.sha256(f"{self.heading.outputs}\0".encode())
+        digest.update(self.digests[: self.counts.answered].tobytes())
         digest.update(np.ascontiguousarray(self.responses).data)
         return digest.hexdigest()
 
@@ -239,12 +222,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
@@ -263,8 +241,8 @@ class Ledger:
         if (problem := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise CheckpointError(f"'{self.path}': is damaged ({printable(problem)})")
         declared = database.execute("SELECT * FROM ledger LIMIT 2").fetchall()
-        self._heading, sent, self._source = _heading(self.path, declared)
-        dtype, shape = response_kind(self._heading)
+        self.heading, sent, self.source = _heading(self.path, declared)
+        dtype, shape = response_kind(self.heading)
         asked, last, answered, last_answered, wrong = database.execute(
             "SELECT count(*), max(place), count(response),"
             " max(CASE WHEN response IS NOT NULL THEN place END),"
@@ -272,7 +250,7 @@ class Ledger:
             " OR length(digest) != ?"
             " OR (response IS NOT NULL AND (typeof(response) != 'blob' OR length(response) != ?)))"
             " FROM questions",
-            (4 * self._source.numbers, DIGEST_BYTES, response_bytes(self._heading)),
+            (4 * self.source.numbers, DIGEST_BYTES, response_bytes(self.heading)),
         ).fetchone()
         if wrong:
             raise CheckpointError(
@@ -284,19 +262,19 @@ class Ledger:
                 f"'{self.path}': counts {answered} responses to {asked} questions, {sent} sent, and"
                 " they are not the first"
             )
-        self._counts = Counts(sent, asked, answered)
-        room, numbers = max(room, asked), self._source.numbers
-        self._questions = Questions(self.path, self._heading.input_shape, numbers, room)
+        self.counts = Counts(sent, asked, answered)
+        room, numbers = max(room, asked), self.source.numbers
+        self.questions = Questions(self.path, self.heading.input_shape, numbers, room)
         # Memory for what is not there yet is taken when it comes.
         self._responses = np.empty((room, *shape), dtype)
         rows = database.execute("SELECT recipe, digest, response FROM questions ORDER BY place")
         for place, (recipe, digest, response) in enumerate(rows):
-            self._questions.recipes[place] = np.frombuffer(recipe, "<u4")
-            self._questions.digests[place] = np.void(digest)
+            self.questions.recipes[place] = np.frombuffer(recipe, "<u4")
+            self.questions.digests[place] = np.void(digest)
             if response is not None:
                 self._responses[place] = np.frombuffer(response, dtype).reshape(shape)
         try:
-            checked(self.responses, self._heading.outputs, answered, self._heading.classes)
+            checked(self.responses, self.heading.outputs, answered, self.heading.classes)
         except InvalidOutputError as error:
             raise CheckpointError(f"'{self.path}': holds {error}") from error
 

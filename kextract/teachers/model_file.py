@@ -1,7 +1,7 @@
 """A classifier in a file that a runtime of its own executes: what all such files share."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,86 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.datasets.images import scale
-from kextract.errors import RequestError
-from kextract.models.axes import CHANNELS, Shape, arranged, image_shape
+from kextract.errors import Refused, RequestError
+from kextract.models.axes import Dims, Layout, arranged, layouts
 from kextract.models.batches import at_once, in_batches
 from kextract.models.heads import decide
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.models.made_up_images import of_all_kinds
 from kextract.storage.atomic import reason
-from kextract.teachers.black_box import as_rows
+from kextract.teachers.black_box import AT_ONCE, FileOptions, as_rows
 from kextract.text import error_line
 
-Dims = tuple[int | None, ...]
-
-AT_ONCE = 256
-"""Images per call where a network takes any number."""
 TRIED = 4
 """Images of noise that a file is tried with when it is opened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What a network's input looks like."""
-
-    shape: Shape
-    """Height, width and channels of an image."""
-    axes: tuple[int, ...]
-    """How the network wants them: (h, w, c), (c, h, w), (h, w) or (n,)."""
-    batch: int | None
-    """The only batch size that it takes; None for any."""
-
-
-def layouts(dims: Dims, given: Shape | None, path: object) -> tuple[Layout, ...]:
-    """Return the layouts that an input of these axes can have, the likeliest first.
-
-    None in `dims` is an axis that the file leaves open; `given` is `--input-shape`. Raises
-    RequestError for what is not an image, and where --input-shape is missing or does not fit.
-    """
-    if not 2 <= len(dims) <= 4:
-        raise RequestError(
-            f"'{path}' takes an input of {len(dims)} axes; a classifier of images has 2 to 4"
-        )
-    batch, *axes = dims
-    found = [
-        Layout(shape, order, batch)
-        for shape in ([given] if given else _shapes(axes))
-        for order in _orders(shape, len(axes))
-        if all(axis in (None, size) for axis, size in zip(axes, order, strict=True))
-    ]
-    if given is None:
-        found = [layout for layout in found if layout.shape[2] in CHANNELS] or found
-    shapes = {layout.shape for layout in found}
-    if given is None and len(shapes) != 1:
-        raise RequestError(
-            f"'{path}' does not say what its images are like: pass --input-shape, such as"
-            " --input-shape 28,28,1"
-        )
-    if not found:
-        raise RequestError(
-            f"--input-shape {','.join(map(str, given or ()))}: '{path}' takes"
-            f" {' x '.join('any' if axis is None else str(axis) for axis in axes)}"
-        )
-    return tuple(found)
-
-
-def _shapes(axes: Sequence[int | None]) -> list[Shape]:
-    """List the shapes that images of these axes can have; none where one of them is open."""
-    match axes:
-        case [int(first), int(second), int(third)]:
-            return [(second, third, first), (first, second, third)]
-    shape = image_shape(axes)
-    return [shape] if shape else []
-
-
-def _orders(shape: Shape, count: int) -> list[tuple[int, ...]]:
-    """List the ways in which so many axes can hold images of a shape."""
-    height, width, channels = shape
-    if count == 3:
-        return [(channels, height, width), shape]
-    if count == 2:
-        return [(height, width)] if channels == 1 else []
-    return [(height * width * channels,)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,41 +80,36 @@ class Network:
 class ModelFile:
     """A `BlackBox` that has no more to offer than its outputs."""
 
-    def __init__(
-        self,
-        path: Path,
-        network: Network,
-        *,
-        input_shape: Shape | None = None,
-        classes: int | None = None,
-        input_range: Preprocessing | None = None,
-        outputs: str | None = None,
-    ) -> None:
-        """Find out what the file leaves unsaid by trying it on made-up images, which asks nothing.
+    def __init__(self, path: Path, digest: str, network: Network, options: FileOptions) -> None:
+        """Find out what a file leaves unsaid by trying it on made-up images, which asks nothing.
 
         Raises RequestError where the network cannot be one that classifies such images, and where
         it has another number of classes than requested.
         """
-        self.name = f"{path.name}, SHA-256 {sha256_of(path)}"
+        self.name = f"{path.name}, SHA-256 {digest}"
         self._path = path
         self._network = network
-        self._input_range = input_range
-        self._layout, tried = self._try(layouts(network.dims, input_shape, path))
+        self._input_range = options.input_range
+        try:
+            possible = layouts(network.dims, options.input_shape)
+        except Refused as error:
+            raise RequestError(f"'{path}': {error}") from error
+        self._layout, tried = self._try(possible)
         if tried.dtype.kind not in "biuf":
             raise RequestError(f"'{path}' gives text or other things, not numbers")
         self.input_shape = self._layout.shape
         self.sizes = network.sizes
-        self.head = decide(tried, self._tried_more, network.operation, outputs)
+        self.head = decide(tried, self._tried_more, network.operation, options.outputs)
         labels = self.head.outputs == "labels"
         self.outputs = "labels" if labels else "sigmoids" if self.head.by_label else self.head.given
         if labels:
-            if classes is None:
+            if options.classes is None:
                 raise RequestError(f"'{path}' gives labels: say how many --classes there are")
-            self.classes = classes
+            self.classes = options.classes
             return
         self.classes = as_rows(tried, self.outputs).shape[1]
-        if classes not in (None, self.classes):
-            raise RequestError(f"--classes {classes}: '{path}' has {self.classes}")
+        if options.classes not in (None, self.classes):
+            raise RequestError(f"--classes {options.classes}: '{path}' has {self.classes}")
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         """Answer images (n, h, w, c); those that fill up a fixed batch are not questions."""
@@ -233,22 +160,16 @@ class ModelFile:
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a file, or names and bytes of all files in a folder. Raises RequestError."""
+    """Hash names and bytes of all files in a folder. Raises RequestError."""
     try:
-        if path.is_file():
-            return _digest_of(path).hexdigest()
         digest = hashlib.sha256()
         for part in sorted(part for part in path.rglob("*") if part.is_file()):
             digest.update(f"{part.relative_to(path).as_posix()}\0".encode())
-            digest.update(_digest_of(part).digest())
+            with part.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
     except OSError as error:
         raise RequestError(f"'{path}': {reason(error)}") from error
-
-
-def _digest_of(path: Path) -> "hashlib._Hash":
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256")
 
 
 @contextmanager

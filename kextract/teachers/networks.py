@@ -4,7 +4,7 @@ What is read is compared with the file's own runtime before anything is done wit
 installed. What cannot be read, or does not compute the same, stays a black box.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,17 +14,16 @@ import numpy as np
 from kextract import runtime
 from kextract.datasets.images import scale, unscale
 from kextract.errors import MissingExtraError, RequestError, UnsupportedOperatorError
-from kextract.models.axes import CHANNELS, Shape
+from kextract.foreign.network import read_onnx, read_tflite
+from kextract.models.axes import Shape
 from kextract.models.heads import Head, decide
 from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
-from kextract.storage.opening import Kind
+from kextract.storage.opening import Identified, Kind, examine
 from kextract.teachers.black_box import pairs, softmax
 from kextract.text import one_line
 
 if TYPE_CHECKING:
     import keras
-
-    from kextract.foreign.network import ReadNetwork
 
 _RUNTIMES = {Kind.ONNX: "onnxruntime", Kind.TFLITE: "LiteRT"}
 FARTHEST, LEAST_AGREEMENT = 0.05, 0.9
@@ -32,7 +31,6 @@ FARTHEST, LEAST_AGREEMENT = 0.05, 0.9
 noise, that both put into the same class."""
 LEAST_WITH_INTEGERS = 0.5
 """The same share where the file's features are integers, which made-up images may saturate."""
-PHOTOGRAPH = (224, 224, 3)
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ class ReadFile:
     input_shape: Shape
     classes: int
     head: Head
-    sizes: Mapping[str, str]
-    """Those of all outputs by name."""
+    outputs: Mapping[str, str]
+    """The sizes of all outputs by name."""
     input_range: Preprocessing
     guess: RangeGuess
     compared: str
@@ -68,8 +66,7 @@ class NotANetworkError(Exception):
 
 
 def read_file(
-    path: Path,
-    kind: Kind,
+    where: Path | Identified,
     *,
     input_shape: Shape | None = None,
     input_range: Preprocessing | None = None,
@@ -83,8 +80,11 @@ def read_file(
     Raises NotANetworkError where it can only be a black box, CheckpointError for a file that is
     missing or damaged, RequestError for options that do not fit.
     """
+    identified = examine(where)
+    path = identified.path
     try:
-        found = _reader(kind)(path, input_shape=input_shape, output_name=output_name)
+        read = read_onnx if identified.kind is Kind.ONNX else read_tflite
+        found = read(identified.where, input_shape=input_shape, output_name=output_name)
     except UnsupportedOperatorError as error:
         raise NotANetworkError(f"{error}: only its outputs are seen") from error
     runtime.start()
@@ -104,7 +104,7 @@ def read_file(
     notes = list(found.notes)
     try:
         difference, agreement = compared(
-            path, network, found.input_shape, taken, head, output_name, images
+            identified, network, found.input_shape, taken, head, output_name, images
         )
     except RequestError as error:
         words = f"not compared with its runtime: {error}"
@@ -112,7 +112,7 @@ def read_file(
             notes.append(f"is {words}")
     else:
         words = (
-            f"agrees with {_RUNTIMES[kind]} on {agreement:.1%} of"
+            f"agrees with {_RUNTIMES[identified.kind]} on {agreement:.1%} of"
             f" {'the labels of ' if head.by_label else ''}{images} images, probabilities differ by"
             f" {difference:.2g} at most"
         )
@@ -132,42 +132,6 @@ def read_file(
         words,
         tuple(f"'{path}': {note}" for note in notes),
     )
-
-
-def glance(
-    path: Path, kind: Kind, input_shape: Shape | None = None, output_name: str | None = None
-) -> tuple[Shape, bool]:
-    """Say which images a file takes and whether it normalizes by batches; nothing is built.
-
-    Where it leaves the size of images open, and nothing is said, they are taken for photographs.
-    Raises UnsupportedOperatorError for what is not read as a network at all.
-    """
-    from kextract.foreign.network import refused
-    from kextract.foreign.onnx.loading import load_graph
-    from kextract.foreign.tflite.loading import load_graph as load_tflite
-
-    with refused(path):
-        if kind is Kind.ONNX:
-            graph = load_graph(path, output_name)
-        else:
-            graph = load_tflite(path, output_name).graph
-    axes = (graph.image.dims or ())[1:]
-    shape = PHOTOGRAPH
-    if len(axes) == 3 and None not in axes:
-        first, second, third = (int(size or 0) for size in axes)
-        is_first = kind is Kind.ONNX and (first in CHANNELS or third not in CHANNELS)
-        shape = (second, third, first) if is_first else (first, second, third)
-    return input_shape or shape, any(node.op == "BatchNormalization" for node in graph.nodes)
-
-
-def _reader(kind: Kind) -> Callable[..., "ReadNetwork"]:
-    if kind is Kind.ONNX:
-        from kextract.foreign.onnx import read_onnx
-
-        return read_onnx
-    from kextract.foreign.tflite import read_tflite
-
-    return read_tflite
 
 
 def _head(
@@ -204,7 +168,7 @@ def _head(
 
 
 def compared(
-    path: Path,
+    where: Path | Identified,
     network: "keras.Model",
     shape: Shape,
     taken: Preprocessing,
@@ -221,16 +185,18 @@ def compared(
     """
     from kextract.models.batches import at_once, in_batches
     from kextract.models.made_up_images import drawings, photographs
+    from kextract.teachers.black_box import FileOptions
     from kextract.teachers.trial import open_model_file
 
-    file = open_model_file(
-        path,
+    identified = examine(where)
+    options = FileOptions(
         input_shape=shape,
         input_range=taken,
         threads=1,
         outputs=head.outputs if head.outputs != "labels" else None,
         output_name=output_name,
     )
+    file = open_model_file(identified, options)
     noise = np.random.default_rng(0).integers(0, 256, (images // 2, *shape), np.uint8)
     drawn = np.concatenate([kind(images // 4, shape) for kind in (photographs, drawings)])
     pixels = np.concatenate([noise, unscale(2 * drawn - 1)])
@@ -242,8 +208,8 @@ def compared(
     found = softmax(pairs(logits))[..., 1] if head.by_label else softmax(logits)
     if found.shape != expected.shape:
         raise NotANetworkError(
-            f"'{path}': its runtime gives {one_line(expected.shape)}, the network read from it"
-            f" {one_line(found.shape)}: only its outputs are seen"
+            f"'{identified.path}': its runtime gives {one_line(expected.shape)}, the network read"
+            f" from it {one_line(found.shape)}: only its outputs are seen"
         )
     if head.by_label:
         same = (found > 0.5) == (expected > 0.5)

@@ -1,7 +1,5 @@
 """Classifiers in ONNX files, run by onnxruntime."""
 
-from collections.abc import Iterator
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import MissingExtraError, RequestError
+from kextract.hdf5.safe_hdf5 import OpenFile, opened, path_of
 from kextract.models.heads import Producers, choose_output, last_operation, size_text
 from kextract.teachers.model_file import Network, Numbers, refusing
 
@@ -25,12 +24,15 @@ _BRANCHING = {"If", "Loop", "Scan", "SequenceMap"}
 """Operators whose graphs inside may use what is outside of them."""
 
 
-def open_onnx(path: Path, threads: int | None = None, output_name: str | None = None) -> Network:
+def open_onnx(
+    where: Path | OpenFile, threads: int | None = None, output_name: str | None = None
+) -> Network:
     """Open an ONNX file with one input, (n, h, w, c) or (n, c, h, w).
 
     Of several outputs `output_name` says which is meant. The runtime is native code: give it only
     files that you trust. Raises RequestError for what cannot be read, and SeveralOutputsError.
     """
+    path = path_of(where)
     try:
         import onnxruntime as ort
     except ImportError:
@@ -38,13 +40,16 @@ def open_onnx(path: Path, threads: int | None = None, output_name: str | None = 
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads or 0
-    with refusing(path, "onnxruntime"):
+    folder = str(path.resolve().parent)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+    with refusing(path, "onnxruntime"), opened(where) as file:
+        content = file.content()
         # Its fallback tries the same again, and prints that it does.
         session = ort.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=False
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=False
         )
         inputs, outputs = session.get_inputs(), session.get_outputs()
-        producers, others = _producers(path), dict[str, NDArray[Any]]()
+        producers, others = _producers(content), dict[str, NDArray[Any]]()
         if len(inputs) > 1 and not _BRANCHING & {operation for operation, _ in producers.values()}:
             # What an exporter left behind, and nothing depends on, the runtime wants all the same.
             used = {name for _, given in producers.values() for name in given}
@@ -78,53 +83,12 @@ def _nothing(taken: Any) -> NDArray[Any]:
     return np.zeros(sizes, NUMBERS.get(taken.type, "float32"))
 
 
-def _producers(path: Path) -> Producers:
-    """Read which node makes each tensor; weights are skipped, so that a file of any size is cheap.
+def _producers(content: bytes) -> Producers:
+    """Read which node makes each tensor."""
+    import onnx
 
-    Protocol buffers, as onnx.proto has them: field 7 of a model is its graph, whose field 1 is
-    repeated, its nodes; a node has its inputs in field 1, its outputs in 2 and its operator in 4.
-    """
     found: dict[str, tuple[str, list[str]]] = {}
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        for graph in protobuf_fields(data, slice(0, len(data)), 7):
-            for node in protobuf_fields(data, graph, 1):
-                inputs, outputs, operators = (
-                    [
-                        data[part].decode("utf-8", "replace")
-                        for part in protobuf_fields(data, node, number)
-                    ]
-                    for number in (1, 2, 4)
-                )
-                if operators and operators[0] != "Constant":
-                    found |= dict.fromkeys(outputs, (operators[0], inputs))
+    for node in onnx.ModelProto.FromString(content).graph.node:
+        if node.op_type != "Constant":
+            found |= dict.fromkeys(node.output, (node.op_type, list(node.input)))
     return found
-
-
-def protobuf_fields(data: mmap, within: slice, wanted: int) -> Iterator[slice]:
-    """Yield where in a message the fields of a number are that have a length."""
-    place = within.start
-    while place < within.stop:
-        key, place = _varint(data, place)
-        number, kind = key >> 3, key & 7
-        if kind == 2:
-            length, place = _varint(data, place)
-            if number == wanted:
-                yield slice(place, min(place + length, within.stop))
-            place += length
-        elif kind == 0:
-            _, place = _varint(data, place)
-        else:
-            # Numbers of 8 or 4 bytes.
-            place += 8 if kind == 1 else 4
-
-
-def _varint(data: mmap, place: int) -> tuple[int, int]:
-    """Read a number of seven bits a byte, the least first; return where it ends too."""
-    value = shift = 0
-    while place < len(data):
-        byte = data[place]
-        value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
-        if byte < 128 or shift > 63:
-            break
-    return value, place

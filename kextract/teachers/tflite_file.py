@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import MissingExtraError, RequestError
+from kextract.hdf5.safe_hdf5 import OpenFile, opened, path_of
 from kextract.models.heads import (
     Producers,
     choose_output,
@@ -18,21 +19,24 @@ from kextract.runtime import native_stderr_held
 from kextract.teachers.model_file import Network, Numbers, refusing
 
 
-def open_tflite(path: Path, threads: int | None = None, output_name: str | None = None) -> Network:
+def open_tflite(
+    where: Path | OpenFile, threads: int | None = None, output_name: str | None = None
+) -> Network:
     """Open a TFLite file with one input, of floating-point numbers or of integers with a scale.
 
     Of several outputs `output_name` says which is meant; integers with a scale become the real
     values that they stand for. The interpreter is native code: give it only files that you trust.
     Raises RequestError for what cannot be read, and SeveralOutputsError.
     """
+    path = path_of(where)
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise MissingExtraError(f"'{path}' needs LiteRT", "tflite") from None
-    with refusing(path, "LiteRT"):
+    with refusing(path, "LiteRT"), opened(where) as file:
         # It greets on the terminal from native code.
         with native_stderr_held():
-            interpreter = Interpreter(str(path), num_threads=threads)
+            interpreter = Interpreter(model_content=file.content(), num_threads=threads)
             interpreter.allocate_tensors()
         inputs, outputs = interpreter.get_input_details(), _outputs(interpreter)
         if len(inputs) != 1:

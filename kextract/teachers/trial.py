@@ -15,14 +15,14 @@ import resource
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from kextract.errors import RequestError
-from kextract.models.axes import Shape
+from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.models.heads import SeveralOutputsError
-from kextract.models.input_range import Preprocessing
-from kextract.storage.opening import Kind, kind_of
+from kextract.storage.opening import Identified, Kind, examine
+from kextract.teachers.black_box import FileOptions
 from kextract.teachers.model_file import ModelFile, sha256_of
 from kextract.teachers.onnx_file import open_onnx
 from kextract.teachers.saved_model import open_saved_model
@@ -42,52 +42,36 @@ _survived: set[tuple[str, bytes]] = set()
 """Hashes of files that were tried, with the options; none of them is tried again."""
 
 
-def open_model_file(
-    path: Path,
-    *,
-    input_shape: Shape | None = None,
-    classes: int | None = None,
-    input_range: Preprocessing | None = None,
-    threads: int | None = None,
-    outputs: str | None = None,
-    output_name: str | None = None,
-) -> ModelFile:
+def open_model_file(where: Path | Identified, options: FileOptions) -> ModelFile:
     """Open an .onnx or .tflite file, or a SavedModel folder, in its own runtime.
 
     Raises RequestError for what the runtime does not read, and where it crashes, hangs or takes
     more memory than a network of this size may.
     """
-    options: dict[str, Any] = {
-        "input_shape": input_shape,
-        "classes": classes,
-        "input_range": input_range,
-        "threads": threads,
-        "outputs": outputs,
-        "output_name": output_name,
-    }
-    runtime = _TRIED.get(kind_of(path))
-    if runtime:
-        _try(path, runtime, options)
-    return _open(path, **options)
+    found = examine(where)
+    if found.kind in _TRIED and found.file is not None:
+        _try(found.file, _TRIED[found.kind], options)
+    return _open(found, options)
 
 
-def _open(path: Path, threads: int | None, output_name: str | None, **options: Any) -> ModelFile:
-    kind = kind_of(path)
-    if kind is Kind.ONNX:
-        network = open_onnx(path, threads, output_name)
-    elif kind is Kind.TFLITE:
-        network = open_tflite(path, threads, output_name)
-    elif kind is Kind.SAVED_MODEL:
-        network = open_saved_model(path, output_name)
+def _open(found: Identified, options: FileOptions) -> ModelFile:
+    if found.kind is Kind.ONNX:
+        network = open_onnx(found.where, options.threads, options.output_name)
+    elif found.kind is Kind.TFLITE:
+        network = open_tflite(found.where, options.threads, options.output_name)
+    elif found.kind is Kind.SAVED_MODEL:
+        network = open_saved_model(found.path, options.output_name)
     else:
-        raise RequestError(f"'{path}': no such file, or not a black box")
-    return ModelFile(path, network, **options)
+        raise RequestError(f"'{found.path}': no such file, or not a black box")
+    digest = found.file.sha256 if found.file else sha256_of(found.path)
+    return ModelFile(found.path, digest, network, options)
 
 
-def _try(path: Path, runtime: str, options: dict[str, Any]) -> None:
-    """Let another process open a file as `_open(path, **options)` does. Raises RequestError."""
-    given = pickle.dumps((path, options | {"threads": 1}))
-    tried = (sha256_of(path), given)
+def _try(file: OpenFile, runtime: str, options: FileOptions) -> None:
+    """Let another process open a file as `_open` does. Raises RequestError."""
+    path = file.path
+    given = pickle.dumps((path, replace(options, threads=1)))
+    tried = (file.sha256, given)
     # Without Python there is nothing to try it with, as in a program that embeds it.
     if tried in _survived or not sys.executable:
         return
@@ -138,7 +122,7 @@ def main(limits: str) -> int:
     # What runtimes print is not part of a refusal.
     os.dup2(2, 1)
     try:
-        _open(path, **options)
+        _open(examine(path), options)
     except SeveralOutputsError:
         # It has opened; the user is shown which outputs there are.
         return 0

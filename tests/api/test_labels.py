@@ -103,7 +103,7 @@ def service(images: Any) -> Any:
 def test_a_service_that_is_said_to_give_labels_is_asked_for_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kextract.teachers.python_function.import_function", lambda _: service)
+    monkeypatch.setattr("kextract.teachers.opening.import_function", lambda _: service)
     external = ExternalModelOptions(input_shape=f"{SIDE},{SIDE},1", outputs="sigmoids")
     opened = open_teacher(
         Path("python:a:b"), external, Machine(), answering=BlackBoxOptions(classes=LABELS)

@@ -23,14 +23,7 @@ def dataset(**changes: Any) -> Dataset:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"x_train": None, "y_train": None, "x_test": None, "y_test": None}, "found neither"),
-        ({"y_test": None}, "found no y_test"),
-        ({"x_test": np.zeros((4, 16, 20, 3), np.float32)}, "found float32 4x16x20x3"),
-        ({"x_test": random_images(4, 16, 20, 4)}, "found 16x20x4"),
-        ({"x_test": random_images(4, 15, 20, 3)}, "at least 16x16 pixels, found 15x20"),
         ({"x_test": random_images(4, 16, 20, 1)}, "found 16x20x3 and 16x20x1"),
-        ({"x_test": random_images(0, 16, 20, 3), "y_test": random_labels(0, 2)}, "at least one"),
-        ({"y_test": random_labels(3, 2)}, "expected y_test as 4 int64 labels"),
         ({"y_test": random_labels(4, 3)}, "labels from 0 to 1 in y_test, found 2"),
         ({"y_test": random_labels(4, 2) - 1}, "found -1"),
         ({"y_test": random_labels(4, 2) + 1}, "found 2; labels that begin at 1 are one too high"),

@@ -253,7 +253,7 @@ class OnnxFiles(Family):
         return BYTES_OF_ENTRY, [message], [message]
 
     def read_sound(self, path: Path, base: str) -> str:
-        from kextract.foreign.onnx import read_onnx
+        from kextract.foreign.network import read_onnx
 
         read_onnx(path)
         return "read"
@@ -283,7 +283,7 @@ class TfliteFiles(Family):
         return BYTES_OF_ENTRY, [of_entry(objects)]
 
     def read_sound(self, path: Path, base: str) -> str:
-        from kextract.foreign.tflite import read_tflite
+        from kextract.foreign.network import read_tflite
 
         read_tflite(path)
         return "read"

@@ -123,3 +123,23 @@ def test_a_teacher_is_read_as_it_was_when_its_method_was_chosen(
     assert len([each for each in opened if each.endswith(name)]) == 1
     images = np.zeros((2, 16, 16, 1), np.float32)
     assert teacher(images).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["x.onnx", "x.tflite"])
+@pytest.mark.parametrize("access", ["full", "probabilities"])
+def test_a_file_of_another_program_is_opened_once(
+    name: str, access: str, folder: Path, tmp_path: Path, opened: list[str]
+) -> None:
+    import keras
+    import tensorflow as tf
+
+    path, model = tmp_path / name, keras.models.load_model(folder / "x.keras")
+    if name == "x.onnx":
+        path.write_bytes((ROOT / "tests/foreign/onnx/files/cnn-traced.onnx").read_bytes())
+    else:
+        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    opened.clear()
+    given = {"teacher": path, "student": "tiny", "access": access}
+    run = StudentRun(invoke("distill", Layer(COMMAND_LINE, given)))
+    assert run.teacher.info.classes > 1
+    assert len([each for each in opened if each.endswith(name)]) == 1

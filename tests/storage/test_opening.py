@@ -9,7 +9,7 @@ import pytest
 
 from kextract.errors import CheckpointError
 from kextract.storage import write_checkpoint
-from kextract.storage.opening import Kind, identify, kind_of
+from kextract.storage.opening import Kind, examine, identify
 from tests.storage.examples import INFO, small_model
 
 
@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_a_file_is_known_by_its_content_or_its_name(name: str, kind: Kind, folder: Path) -> None:
-    assert kind_of(folder / name) is kind
+    assert examine(folder / name).kind is kind
 
 
 def test_a_checkpoint_comes_with_what_it_says(folder: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from kextract.errors import TeacherError
 from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
 from kextract.teachers.ledger import Counts, Ledger, open_ledger
-from kextract.teachers.python_function import EndedError
+from kextract.teachers.opening import EndedError
 from tests.teachers.examples import (
     SOURCE,
     Brightness,

@@ -9,7 +9,7 @@ from kextract.datasets.images import scale
 from kextract.errors import RequestError
 from kextract.models.heads import SeveralOutputsError
 from kextract.models.input_range import Preprocessing
-from kextract.teachers import open_black_box
+from kextract.teachers import FileOptions, open_black_box
 from kextract.teachers.model_file import ModelFile
 from tests.teachers.networks import (
     CLASSES,
@@ -74,7 +74,7 @@ def test_one_of_several_outputs_has_to_be_chosen(folder: Path, name: str) -> Non
     assert sorted(sizes.values()) == ["2", "4"]
     expected = two_heads()(scale(images(5)), training=False)
     for chosen, size in sizes.items():
-        teacher = open_black_box(str(folder / name), output_name=chosen)
+        teacher = open_black_box(str(folder / name), FileOptions(output_name=chosen))
         assert teacher.classes == int(size)
         assert teacher.outputs == ("logits" if size == "4" else "probabilities")
         which = expected[0 if size == "2" else 1]
@@ -91,14 +91,14 @@ def test_one_of_several_outputs_has_to_be_chosen(folder: Path, name: str) -> Non
     ],
 )
 def test_what_a_file_gives_can_be_said(folder: Path, outputs: str, kind: str) -> None:
-    teacher = open_black_box(str(folder / "five.onnx"), outputs=outputs)
+    teacher = open_black_box(str(folder / "five.onnx"), FileOptions(outputs=outputs))
     assert teacher.outputs == kind
     expected = outputs_of(network("probabilities"), images(5))
     np.testing.assert_allclose(teacher(images(5)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_logits_of_labels_are_given_as_a_probability_for_each(folder: Path) -> None:
-    teacher = open_black_box(str(folder / "plain.onnx"), outputs="label-logits")
+    teacher = open_black_box(str(folder / "plain.onnx"), FileOptions(outputs="label-logits"))
     expected = 1 / (1 + np.exp(-outputs_of(network(), images(5))))
     assert teacher.outputs == "sigmoids"
     np.testing.assert_allclose(teacher(images(5)), expected, rtol=1e-4, atol=1e-5)
@@ -131,7 +131,7 @@ def test_eight_bit_probabilities_sum_to_1(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["plain.onnx", "plain.tflite", "int8.tflite"])
 def test_a_range_of_ones_own_is_what_the_network_sees(folder: Path, name: str) -> None:
     """Pixels of 0 to 1 are those of -1 to 1 of an image that is half as bright above grey."""
-    given = open_black_box(str(folder / name), input_range=Preprocessing(0.0, 1.0))
+    given = open_black_box(str(folder / name), FileOptions(input_range=Preprocessing(0.0, 1.0)))
     pixels = images(20)
     halved = np.rint(127.5 + pixels / 2).astype(np.uint8)
     expected = open_black_box(str(folder / name))(halved)
@@ -170,8 +170,12 @@ def test_access_shows_less_of_the_same_answers(
 @pytest.mark.parametrize(
     ("name", "how", "says"),
     [
-        ("plain.onnx", {"input_shape": (9, 8, 3)}, "--input-shape 9,8,3: '.*' takes 8 x 8 x 3"),
-        ("plain.onnx", {"classes": 5}, "--classes 5: '.*plain.onnx' has 4"),
+        (
+            "plain.onnx",
+            {"options": FileOptions(input_shape=(9, 8, 3))},
+            "--input-shape 9,8,3 .*: it takes 8 x 8 x 3",
+        ),
+        ("plain.onnx", {"options": FileOptions(classes=5)}, "--classes 5: '.*plain.onnx' has 4"),
         ("plain.onnx", {"access": "some"}, r"unknown access \(--access\) 'some'"),
         ("missing.onnx", {}, "missing.onnx': no such file"),
     ],
@@ -209,7 +213,7 @@ def test_text_is_not_an_output(tmp_path: Path) -> None:
         + ",".join(['"a"'] * 192) + "}> { " + body + " }",
     )  # fmt: skip
     with pytest.raises(RequestError, match="gives text or other things, not numbers"):
-        open_black_box(str(path), input_shape=SHAPE)
+        open_black_box(str(path), FileOptions(input_shape=SHAPE))
 
 
 @pytest.mark.parametrize("name", ["garbage.onnx", "garbage.tflite"])

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from kextract.errors import RequestError
-from kextract.teachers.python_function import EndedError, PythonFunction, import_function
+from kextract.teachers import BlackBox
+from kextract.teachers.opening import EndedError, import_function, of_function
 
 
-def teacher(function: Any, timeout: float = 60.0) -> PythonFunction:
-    return PythonFunction(
+def teacher(function: Any, timeout: float = 60.0) -> BlackBox:
+    return of_function(
         function, "f", outputs="labels", input_shape=(2, 2, 1), classes=3, timeout=timeout
     )
 

@@ -58,6 +58,7 @@ OPERATIONS = {
     ),
 }
 """What arithmetic on tensors becomes in a functional model, by module."""
+MODULE_OF = {name: module for module, names in OPERATIONS.items() for name in names}
 
 ACTIVATIONS = _names(
     """

@@ -124,9 +124,9 @@ class _Cleaner:
         graph = name == "Functional"
         cleaned: Json = {
             "name": safe_name(_name_of(config)),
-            "trainable": _flag(config, "trainable"),
+            "trainable": config.get("trainable") is not False,
+            "layers": [self._layer(layer, nesting, graph) for layer in layers],
         }
-        cleaned["layers"] = [self._layer(layer, nesting, graph) for layer in layers]
         names = {layer["name"] for layer in cleaned["layers"]}
         if len(names) != len(layers):
             raise Refused(f"the {name} '{_name_of(config)}' has two layers of the same name")
@@ -193,10 +193,6 @@ def _name_of(config: Mapping[str, Any]) -> str:
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 128:
         raise Refused("a layer has no name, or one that is not printable")
     return name
-
-
-def _flag(config: Mapping[str, Any], key: str) -> bool:
-    return config.get(key) is not False
 
 
 def _input(config: Json, where: str) -> Json:

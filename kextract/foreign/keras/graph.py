@@ -57,18 +57,19 @@ def check_graph(model: Json) -> None:
 
 def weighted_layers(model: Json) -> int:
     """Count the layers that certainly have weights, those of models inside included."""
-    return sum(
-        weighted_layers(layer) if is_model(layer) else layer["class_name"] in WEIGHTED_LAYERS
-        for layer in layers_of(model)
-    )
+    return sum(layer["class_name"] in WEIGHTED_LAYERS for layer in _all_layers(model))
 
 
 def normalizes(model: Json) -> bool:
     """Tell whether a model has batch normalizations, those of models inside included."""
-    return any(
-        normalizes(layer) if is_model(layer) else layer["class_name"] == "BatchNormalization"
-        for layer in layers_of(model)
-    )
+    return any(layer["class_name"] == "BatchNormalization" for layer in _all_layers(model))
+
+
+def _all_layers(model: Json) -> Iterator[Json]:
+    for layer in layers_of(model):
+        yield layer
+        if is_model(layer):
+            yield from _all_layers(layer)
 
 
 def layers_of(model: Json) -> list[Json]:

@@ -70,12 +70,8 @@ class ArchiveInfo:
     """What the network's outputs are."""
     outputs: Mapping[str, str]
     """The sizes of all outputs by name; the first is the one that classifies."""
-    layers: int
-    """Those of models inside included, inputs not."""
-    parameters: int
-    multiply_adds: int
-    """Of one image, in convolutions and dense layers."""
-    batch_normalizations: int
+    network: "keras.Model"
+    """What is inside, which takes pixels as the file does."""
     guess: RangeGuess
     """Which pixels the network takes, as far as the file says it."""
     sha256: str
@@ -125,10 +121,7 @@ def load_archive(
 
         from kextract.models.adapter import adapt
         from kextract.models.infer_range import guess_input_range
-        from kextract.models.spec import cost_of
-        from kextract.models.statistics import batch_norm_layers, layers_within
 
-        cost = cost_of(network)
         guess = guess_input_range(network, shape)
         taken = input_range or guess.preprocessing or PIXELS
         with _refused(path):
@@ -141,10 +134,7 @@ def load_archive(
             classes=_classes(network.output_shape),
             head=head,
             outputs=sizes,
-            layers=sum(type(layer).__name__ != "InputLayer" for layer in layers_within(network)),
-            parameters=cost.parameters,
-            multiply_adds=cost.multiply_adds,
-            batch_normalizations=len(batch_norm_layers(network)),
+            network=network,
             guess=guess,
             sha256=digest,
         )

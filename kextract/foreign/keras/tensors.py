@@ -35,13 +35,10 @@ _KEPT = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count"
 class Tensors(Protocol):
     """The weights of one file."""
 
-    @property
-    def size(self) -> int:
-        """Bytes that the file has."""
-
-    @property
-    def count(self) -> int:
-        """Tensors that the file has."""
+    size: int
+    """Bytes that the file has."""
+    count: int
+    """Tensors that the file has."""
 
     def read(self, model: "keras.Model") -> dict[str, NDArray[Any]]:
         """Read exactly the model's tensors, by path in a weights file. Raises Refused."""

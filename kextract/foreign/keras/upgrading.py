@@ -49,59 +49,56 @@ _UNUSED = {
 }
 
 _CALLS = frozenset({"TFOpLambda", "SlicingOpLambda"})
-_NUMPY, _NN = "keras.src.ops.numpy", "keras.src.ops.nn"
 _ELEMENTWISE = {
-    "__operators__.add": (_NUMPY, "Add"),
-    "exp": (_NUMPY, "Exp"),
-    "math.add": (_NUMPY, "Add"),
-    "math.subtract": (_NUMPY, "Subtract"),
-    "math.multiply": (_NUMPY, "Multiply"),
-    "math.truediv": (_NUMPY, "TrueDivide"),
-    "math.divide": (_NUMPY, "TrueDivide"),
-    "math.maximum": (_NUMPY, "Maximum"),
-    "math.minimum": (_NUMPY, "Minimum"),
-    "math.pow": (_NUMPY, "Power"),
-    "math.abs": (_NUMPY, "Absolute"),
-    "math.exp": (_NUMPY, "Exp"),
-    "math.log": (_NUMPY, "Log"),
-    "math.negative": (_NUMPY, "Negative"),
-    "math.sqrt": (_NUMPY, "Sqrt"),
-    "math.square": (_NUMPY, "Square"),
-    "math.tanh": (_NUMPY, "Tanh"),
-    "nn.bias_add": (_NUMPY, "Add"),
-    "nn.relu": (_NN, "Relu"),
-    "nn.relu6": (_NN, "Relu6"),
-    "nn.silu": (_NN, "Silu"),
-    "nn.swish": (_NN, "Silu"),
-    "math.sigmoid": (_NN, "Sigmoid"),
-    "nn.sigmoid": (_NN, "Sigmoid"),
+    function: operation
+    for operation, functions in {
+        "Absolute": "math.abs",
+        "Add": "__operators__.add math.add nn.bias_add",
+        "Exp": "exp math.exp",
+        "Log": "math.log",
+        "Maximum": "math.maximum",
+        "Minimum": "math.minimum",
+        "Multiply": "math.multiply",
+        "Negative": "math.negative",
+        "Power": "math.pow",
+        "Relu": "nn.relu",
+        "Relu6": "nn.relu6",
+        "Sigmoid": "math.sigmoid nn.sigmoid",
+        "Silu": "nn.silu nn.swish",
+        "Sqrt": "math.sqrt",
+        "Square": "math.square",
+        "Subtract": "math.subtract",
+        "Tanh": "math.tanh",
+        "TrueDivide": "math.truediv math.divide",
+    }.items()
+    for function in functions.split()
 }
-"""Functions of one tensor, or of two that may be numbers."""
+"""Functions of one tensor, or of two that may be numbers, and the operation that each is today."""
 _SECOND = ("y", "bias")
 _AXIS: dict[str, tuple[str, Any]] = {"axis": ("axis", None)}
 _REDUCED = _AXIS | {"keepdims": ("keepdims", False)}
-_WITH_OPTIONS: dict[str, tuple[str, str, dict[str, tuple[str, Any]]]] = {
-    "math.reduce_mean": (_NUMPY, "Mean", _REDUCED),
-    "math.reduce_max": (_NUMPY, "Max", _REDUCED),
-    "math.reduce_min": (_NUMPY, "Min", _REDUCED),
-    "math.reduce_sum": (_NUMPY, "Sum", _REDUCED),
-    "concat": (_NUMPY, "Concatenate", _AXIS),
-    "stack": (_NUMPY, "Stack", {"axis": ("axis", 0)}),
-    "expand_dims": (_NUMPY, "ExpandDims", _AXIS),
-    "squeeze": (_NUMPY, "Squeeze", _AXIS),
-    "compat.v1.squeeze": (_NUMPY, "Squeeze", _AXIS),
-    "reshape": (_NUMPY, "Reshape", {"shape": ("newshape", None)}),
-    "transpose": (_NUMPY, "Transpose", {"perm": ("axes", None)}),
-    "compat.v1.transpose": (_NUMPY, "Transpose", {"perm": ("axes", None)}),
+_WITH_OPTIONS: dict[str, tuple[str, dict[str, tuple[str, Any]]]] = {
     "clip_by_value": (
-        *(_NUMPY, "Clip"),
+        "Clip",
         {"clip_value_min": ("x_min", None), "clip_value_max": ("x_max", None)},
     ),
-    "nn.softmax": (_NN, "Softmax", {"axis": ("axis", -1)}),
-    "nn.log_softmax": (_NN, "LogSoftmax", {"axis": ("axis", -1)}),
-    "nn.leaky_relu": (_NN, "LeakyRelu", {"alpha": ("negative_slope", 0.2)}),
-    "nn.elu": (_NN, "Elu", {}),
-    "nn.gelu": (_NN, "Gelu", {"approximate": ("approximate", False)}),
+    "compat.v1.squeeze": ("Squeeze", _AXIS),
+    "compat.v1.transpose": ("Transpose", {"perm": ("axes", None)}),
+    "concat": ("Concatenate", _AXIS),
+    "expand_dims": ("ExpandDims", _AXIS),
+    "math.reduce_max": ("Max", _REDUCED),
+    "math.reduce_mean": ("Mean", _REDUCED),
+    "math.reduce_min": ("Min", _REDUCED),
+    "math.reduce_sum": ("Sum", _REDUCED),
+    "nn.elu": ("Elu", {}),
+    "nn.gelu": ("Gelu", {"approximate": ("approximate", False)}),
+    "nn.leaky_relu": ("LeakyRelu", {"alpha": ("negative_slope", 0.2)}),
+    "nn.log_softmax": ("LogSoftmax", {"axis": ("axis", -1)}),
+    "nn.softmax": ("Softmax", {"axis": ("axis", -1)}),
+    "reshape": ("Reshape", {"shape": ("newshape", None)}),
+    "squeeze": ("Squeeze", _AXIS),
+    "stack": ("Stack", {"axis": ("axis", 0)}),
+    "transpose": ("Transpose", {"perm": ("axes", None)}),
 }
 """Functions whose options are those of the operation: by name, with what Keras calls it and the
 value that TensorFlow takes where none is given."""
@@ -181,8 +178,7 @@ class _Upgrade:
             function = str(config.get("function"))
             return _operation(config.get("name"), function, calls)
         elif _is_operation(name, config):
-            module = next(module for module, names in allowed.OPERATIONS.items() if name in names)
-            cleaned = {**value, "module": module}
+            cleaned = {**value, "module": allowed.MODULE_OF[name]}
         else:
             cleaned = {**value, "class_name": _RENAMED.get(name, name)}
             cleaned["config"] = self._options(name, config)
@@ -232,8 +228,7 @@ def _policy(value: Any) -> Any:
 
 def _is_operation(name: str, config: Json) -> bool:
     """Tell arithmetic on tensors from a layer of the same name, as `Add` is both."""
-    known = any(name in names for names in allowed.OPERATIONS.values())
-    return known and not {"trainable", "dtype"} & set(config)
+    return name in allowed.MODULE_OF and not {"trainable", "dtype"} & set(config)
 
 
 def _with_input(layers: list[Any], built: Any) -> list[Any]:
@@ -340,20 +335,19 @@ def _operation(name: object, function: str, calls: list[Json]) -> Json:
     where = f"layer '{printable(str(name))}'"
     if function in _SAME:
         calls = [{**call, "kwargs": {}} for call in calls]
-        return _described("keras.layers", "Identity", {"name": name}, calls)
+        return _described("Identity", {"name": name}, calls)
     if function == "__operators__.getitem":
         sliced = [_sliced(call, where) for call in calls]
-        return _described(_NUMPY, "GetItem", {"name": name}, sliced)
+        return _described("GetItem", {"name": name}, sliced)
     if function in _ELEMENTWISE:
-        module, kind = _ELEMENTWISE[function]
         calls = [_of_two(call, where, function) for call in calls]
-        return _described(module, kind, {"name": name}, calls)
+        return _described(_ELEMENTWISE[function], {"name": name}, calls)
     if function not in _WITH_OPTIONS or len(calls) != 1:
         raise Refused(
             f"{where} calls 'tf.{printable(function)}', which is not read: put a layer of Keras in"
             " its place and save the model again"
         )
-    module, kind, options = _WITH_OPTIONS[function]
+    kind, options = _WITH_OPTIONS[function]
     given = dict(calls[0]["kwargs"])
     config = {
         new: value if (value := given.pop(old, None)) is not None else default
@@ -361,10 +355,11 @@ def _operation(name: object, function: str, calls: list[Json]) -> Json:
     }
     _check_untouched(given, where, function)
     call = {"args": calls[0]["args"], "kwargs": {}}
-    return _described(module, kind, {"name": name, **config}, [call])
+    return _described(kind, {"name": name, **config}, [call])
 
 
-def _described(module: str, kind: str, config: Json, calls: list[Json]) -> Json:
+def _described(kind: str, config: Json, calls: list[Json]) -> Json:
+    module = allowed.MODULE_OF.get(kind, "keras.layers")
     return {"module": module, "class_name": kind, "config": config, "inbound_nodes": calls}
 
 

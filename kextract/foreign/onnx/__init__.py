@@ -3,7 +3,3 @@
 The package onnx2keras (0.0.25) was tried and not taken: of seven real files it failed on four, and
 the `Lambda` layers that it makes are code, which no file of a network should hold.
 """
-
-from kextract.foreign.onnx.reading import read_onnx
-
-__all__ = ["read_onnx"]

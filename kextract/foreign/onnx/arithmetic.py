@@ -10,61 +10,96 @@ import keras
 import numpy as np
 
 from kextract.errors import Refused
-from kextract.foreign.onnx.calls import Array, Call, Value
-from kextract.foreign.onnx.registry import Registry, not_read
-from kextract.foreign.onnx.tensors import MAX_NUMBERS, Tensor, aligned, in_keras_order, tensor
+from kextract.foreign.onnx.calls import Call
+from kextract.foreign.onnx.registry import FLOATS, Registry, not_read
+from kextract.foreign.onnx.tensors import (
+    MAX_NUMBERS,
+    Array,
+    Tensor,
+    Value,
+    aligned,
+    in_keras_order,
+    tensor,
+)
 
 ARITHMETIC = Registry()
 _FEW = 4
 """The most channels that are scaled by numbers in a layer's description, as pixels are."""
-_FLOATS = (1, 10, 11, 16)
 
-_ACTIVATIONS = {
-    "Tanh": "tanh",
-    "Softplus": "softplus",
-    "Softsign": "softsign",
-    "Mish": "mish",
-    "HardSwish": "hard_silu",
-    "Swish": "silu",
-    "Exp": "exponential",
-}
-_OPERATIONS = {"Abs": "absolute", "Log": "log", "Sqrt": "sqrt"}
+Layer = Callable[[Any], Any]
+"""From a KerasTensor to another."""
 
 
-def _activation(name: str) -> keras.Layer:
-    return keras.layers.Activation(name, dtype="float32")
+def _activation(name: str) -> Layer:
+    layer: Layer = keras.layers.Activation(name, dtype="float32")
+    return layer
 
 
-@ARITHMETIC(*_ACTIVATIONS)
-def _known_activation(call: Call) -> Tensor:
-    x = call.tensor()
-    return x.with_data(_activation(_ACTIVATIONS[call.node.op])(x.data))
-
-
-@ARITHMETIC(*_OPERATIONS)
-def _operation(call: Call) -> Tensor:
-    x = call.tensor()
-    return x.with_data(getattr(keras.ops, _OPERATIONS[call.node.op])(x.data))
-
-
-@ARITHMETIC("Sigmoid")
-def _sigmoid(call: Call) -> Tensor:
-    x = call.tensor()
-    return x.with_data(_activation("sigmoid")(x.data), nonnegative=True)
-
-
-@ARITHMETIC("Relu")
-def _relu(call: Call) -> Tensor:
-    x = call.tensor()
-    return x.with_data(keras.layers.ReLU(dtype="float32")(x.data), nonnegative=True)
-
-
-@ARITHMETIC("LeakyRelu")
-def _leaky_relu(call: Call) -> Tensor:
-    x, slope = call.tensor(), call.number("alpha", 0.01)
+def _leaky_relu(call: Call) -> Layer:
+    slope = call.number("alpha", 0.01)
     if slope < 0:
         raise not_read("has a slope below zero")
-    return x.with_data(keras.layers.LeakyReLU(negative_slope=slope, dtype="float32")(x.data))
+    layer: Layer = keras.layers.LeakyReLU(negative_slope=slope, dtype="float32")
+    return layer
+
+
+def _selu(call: Call) -> Layer:
+    alpha, gamma = call.number("alpha", 1.67326319), call.number("gamma", 1.05070102)
+    if np.allclose((alpha, gamma), (1.67326324, 1.05070098), rtol=1e-5, atol=0):
+        return _activation("selu")
+    scaled = keras.layers.Rescaling(gamma, dtype="float32")
+    return lambda x: scaled(keras.layers.ELU(alpha, dtype="float32")(x))
+
+
+def _celu(call: Call) -> Layer:
+    if (alpha := call.number("alpha", 1.0)) != 1:
+        raise not_read(f"has the alpha {alpha:g}")
+    return _activation("celu")
+
+
+def _gelu(call: Call) -> Layer:
+    if call.text("approximate", "none") == "tanh":
+        return lambda x: keras.ops.gelu(x, approximate=True)
+    return _activation("gelu")
+
+
+def _hard_sigmoid(call: Call) -> Layer:
+    alpha, beta = call.number("alpha", 0.2), call.number("beta", 0.5)
+    if math.isclose(alpha, 1 / 6, rel_tol=1e-4) and beta == 0.5:
+        return _activation("hard_sigmoid")
+    cut = keras.layers.ReLU(max_value=1.0, dtype="float32")
+    return lambda x: cut(keras.layers.Rescaling(alpha, beta, dtype="float32")(x))
+
+
+_OF_ONE_NUMBER: dict[str, Callable[[Call], Layer]] = {
+    "Abs": lambda call: keras.ops.absolute,
+    "Celu": _celu,
+    "Elu": lambda call: keras.layers.ELU(call.number("alpha", 1.0), dtype="float32"),
+    "Exp": lambda call: _activation("exponential"),
+    "Gelu": _gelu,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": lambda call: _activation("hard_silu"),
+    "LeakyRelu": _leaky_relu,
+    "Log": lambda call: keras.ops.log,
+    "Mish": lambda call: _activation("mish"),
+    "Reciprocal": lambda call: lambda x: keras.ops.divide(1.0, x),
+    "Relu": lambda call: keras.layers.ReLU(dtype="float32"),
+    "Selu": _selu,
+    "Sigmoid": lambda call: _activation("sigmoid"),
+    "Softplus": lambda call: _activation("softplus"),
+    "Softsign": lambda call: _activation("softsign"),
+    "Sqrt": lambda call: keras.ops.sqrt,
+    "Swish": lambda call: _activation("silu"),
+    "Tanh": lambda call: _activation("tanh"),
+}
+"""What makes one number of one number, and in Keras is one layer."""
+_NONNEGATIVE = ("HardSigmoid", "Relu", "Sigmoid")
+
+
+@ARITHMETIC(*_OF_ONE_NUMBER)
+def _of_one_number(call: Call) -> Tensor:
+    x, op = call.tensor(), call.node.op
+    return x.with_data(_OF_ONE_NUMBER[op](call)(x.data), nonnegative=op in _NONNEGATIVE)
 
 
 @ARITHMETIC("PRelu")
@@ -74,52 +109,6 @@ def _prelu(call: Call) -> Tensor:
     shared = [axis for axis, size in enumerate(slopes.shape, 1) if size == 1]
     layer = keras.layers.PReLU(shared_axes=shared, alpha_initializer="zeros", dtype="float32")
     return x.with_data(call.weighted(layer, x.data, slopes))
-
-
-@ARITHMETIC("Elu")
-def _elu(call: Call) -> Tensor:
-    x = call.tensor()
-    return x.with_data(keras.layers.ELU(call.number("alpha", 1.0), dtype="float32")(x.data))
-
-
-@ARITHMETIC("Selu")
-def _selu(call: Call) -> Tensor:
-    x = call.tensor()
-    alpha, gamma = call.number("alpha", 1.67326319), call.number("gamma", 1.05070102)
-    if not (
-        math.isclose(alpha, 1.67326324, rel_tol=1e-5)
-        and math.isclose(gamma, 1.05070098, rel_tol=1e-5)
-    ):
-        data = keras.layers.ELU(alpha, dtype="float32")(x.data)
-        return x.with_data(keras.layers.Rescaling(gamma, dtype="float32")(data))
-    return x.with_data(_activation("selu")(x.data))
-
-
-@ARITHMETIC("Celu")
-def _celu(call: Call) -> Tensor:
-    x, alpha = call.tensor(), call.number("alpha", 1.0)
-    if alpha != 1:
-        raise not_read(f"has the alpha {alpha:g}")
-    return x.with_data(_activation("celu")(x.data))
-
-
-@ARITHMETIC("Gelu")
-def _gelu(call: Call) -> Tensor:
-    x = call.tensor()
-    if call.text("approximate", "none") == "tanh":
-        return x.with_data(keras.ops.gelu(x.data, approximate=True))
-    return x.with_data(_activation("gelu")(x.data))
-
-
-@ARITHMETIC("HardSigmoid")
-def _hard_sigmoid(call: Call) -> Tensor:
-    x = call.tensor()
-    alpha, beta = call.number("alpha", 0.2), call.number("beta", 0.5)
-    if math.isclose(alpha, 1 / 6, rel_tol=1e-4) and beta == 0.5:
-        return x.with_data(_activation("hard_sigmoid")(x.data), nonnegative=True)
-    data = keras.layers.Rescaling(alpha, beta, dtype="float32")(x.data)
-    data = keras.layers.ReLU(max_value=1.0, dtype="float32")(data)
-    return x.with_data(data, nonnegative=True)
 
 
 @ARITHMETIC("Clip")
@@ -156,7 +145,7 @@ def _identity(call: Call) -> Tensor:
 
 @ARITHMETIC("Cast", "CastLike")
 def _cast(call: Call) -> Tensor:
-    if call.node.op == "Cast" and call.whole("to", 0) not in _FLOATS:
+    if call.node.op == "Cast" and call.whole("to", 0) not in FLOATS:
         raise not_read("casts to something else than floating-point numbers")
     return call.tensor()
 
@@ -166,58 +155,36 @@ def _negative(call: Call) -> Tensor:
     return affine(call, call.tensor(), scale=-1.0)
 
 
-@ARITHMETIC("Reciprocal")
-def _reciprocal(call: Call) -> Tensor:
-    x = call.tensor()
-    return x.with_data(keras.ops.divide(1.0, x.data))
+def _limited(call: Call, x: Tensor, value: Array) -> Tensor:
+    if value.size != 1:
+        raise not_read("compares with constants that differ from place to place")
+    number = float(value.reshape(-1)[0])
+    return clipped(x, number, math.inf) if call.node.op == "Max" else clipped(x, -math.inf, number)
 
 
-@ARITHMETIC("Add", "Sum")
-def _add(call: Call) -> Tensor:
-    def shifted(x: Tensor, value: Array) -> Tensor:
-        return affine(call, x, shift=value)
-
-    layer = keras.layers.Add
-    return _reduced(call, lambda pair: layer(dtype="float32")(pair), shifted)
-
-
-@ARITHMETIC("Mul")
-def _multiply(call: Call) -> Tensor:
-    def scaled(x: Tensor, value: Array) -> Tensor:
-        return affine(call, x, scale=value)
-
-    layer = keras.layers.Multiply
-    return _reduced(call, lambda pair: layer(dtype="float32")(pair), scaled)
+_IN_ANY_ORDER: dict[str, tuple[Any, Callable[[Call, Tensor, Array], Tensor]]] = {
+    "Add": (keras.layers.Add, lambda call, x, value: affine(call, x, shift=value)),
+    "Sum": (keras.layers.Add, lambda call, x, value: affine(call, x, shift=value)),
+    "Mul": (keras.layers.Multiply, lambda call, x, value: affine(call, x, scale=value)),
+    "Max": (keras.layers.Maximum, _limited),
+    "Min": (keras.layers.Minimum, _limited),
+}
+"""Operators whose inputs may change places: the layer for two tensors, and what a constant does."""
 
 
-@ARITHMETIC("Max", "Min")
-def _extreme(call: Call) -> Tensor:
-    largest = call.node.op == "Max"
-
-    def limited(x: Tensor, value: Array) -> Tensor:
-        if value.size != 1:
-            raise not_read("compares with constants that differ from place to place")
-        number = float(value.reshape(-1)[0])
-        return clipped(x, number, math.inf) if largest else clipped(x, -math.inf, number)
-
-    layer = keras.layers.Maximum if largest else keras.layers.Minimum
-    return _reduced(call, lambda pair: layer(dtype="float32")(pair), limited)
-
-
-def _reduced(
-    call: Call, of_two: Callable[[list[Any]], Any], with_constant: Callable[[Tensor, Array], Tensor]
-) -> Tensor:
-    """Apply an operator whose inputs may change places, one input after the other."""
-    tensors = [value for value in call.inputs if isinstance(value, Tensor)]
-    found = tensors[0]
-    for other in tensors[1:]:
-        pair = aligned([found, other])
+@ARITHMETIC(*_IN_ANY_ORDER)
+def _in_any_order(call: Call) -> Tensor:
+    """Apply an operator to one input after the other, tensors first."""
+    layer, with_constant = _IN_ANY_ORDER[call.node.op]
+    found, *others = [value for value in call.inputs if isinstance(value, Tensor)]
+    for other in others:
+        pair, axes = aligned([found, other])
         nonnegative = found.nonnegative and other.nonnegative
-        found = tensor(of_two(pair.data), pair.axes, nonnegative=nonnegative)
+        found = tensor(layer(dtype="float32")(pair), axes, nonnegative=nonnegative)
     for value in call.inputs:
         if value is not None and not isinstance(value, Tensor):
             wide = broadcast(call, found, value.shape)
-            found = with_constant(wide, in_keras_order(wide, value.astype(np.float32)))
+            found = with_constant(call, wide, in_keras_order(wide, value.astype(np.float32)))
     return found
 
 
@@ -226,10 +193,10 @@ def _one_from_other(call: Call) -> Tensor:
     one, other = _two(call)
     subtracts = call.node.op == "Sub"
     if isinstance(one, Tensor) and isinstance(other, Tensor):
-        pair = aligned([one, other])
+        pair, axes = aligned([one, other])
         if subtracts:
-            return tensor(keras.layers.Subtract(dtype="float32")(pair.data), pair.axes)
-        return tensor(keras.ops.divide(*pair.data), pair.axes)
+            return tensor(keras.layers.Subtract(dtype="float32")(pair), axes)
+        return tensor(keras.ops.divide(*pair), axes)
     x, value = (one, other) if isinstance(one, Tensor) else (other, one)
     assert isinstance(x, Tensor) and not isinstance(value, Tensor), "one of the two is a tensor"
     x = broadcast(call, x, value.shape)

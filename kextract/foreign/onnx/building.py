@@ -1,26 +1,26 @@
 """From a graph to a functional Keras model."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 import keras
 import numpy as np
 
 from kextract.errors import NotRead, Refused
 from kextract.foreign.onnx.arithmetic import ARITHMETIC
-from kextract.foreign.onnx.calls import Call, Layers, Value, as_tensor
+from kextract.foreign.onnx.calls import Call, Layers, as_tensor
 from kextract.foreign.onnx.convolving import WINDOWS
 from kextract.foreign.onnx.folding import Folder
 from kextract.foreign.onnx.fusing import fuse
 from kextract.foreign.onnx.linear import LINEAR
 from kextract.foreign.onnx.registry import Graph, Node, Registry, named
-from kextract.foreign.onnx.shaping import SHAPING
-from kextract.foreign.onnx.tensors import Tensor, arranged, tensor
+from kextract.foreign.onnx.shaping import REARRANGING, SHAPING
+from kextract.foreign.onnx.tensors import Tensor, Value, arranged, tensor
 from kextract.text import printable
 
-OPERATORS = Registry(ARITHMETIC, LINEAR, SHAPING, WINDOWS)
+OPERATORS = Registry(ARITHMETIC, LINEAR, REARRANGING, SHAPING, WINDOWS)
 """All that are read, each with its function."""
 MAX_CLASSES = 1 << 16
 
@@ -32,17 +32,11 @@ _PASSING = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Built:
-    """A network in Keras, and what it ended in."""
-
-    model: keras.Model
-    head: str
-    """`softmax` or `sigmoid`, which is gone; `logits`; or `unknown`, of which outputs tell."""
-
-
-def build(graph: Graph, *, channels_first: bool, sizes: Sequence[int]) -> Built:
+def build(graph: Graph, sizes: Sequence[int]) -> tuple[keras.Model, str]:
     """Build the network for images of these sizes, without the batch, in the file's own order.
+
+    With it comes what it ended in: `softmax` or `sigmoid`, which is gone; `logits`; or `unknown`,
+    of which outputs tell.
 
     Raises NotRead, naming a node, for what is not known, and Refused for what does not fit.
     """
@@ -55,7 +49,7 @@ def build(graph: Graph, *, channels_first: bool, sizes: Sequence[int]) -> Built:
     folder = Folder(graph.opset, 4 * held)
     _fold_constants(graph, folder)
     fuse(graph)
-    image = _image(channels_first, sizes)
+    image = _image(graph.channels_first, sizes)
     builder = _Builder(graph, folder, Layers(image.data, held), image)
     output = builder.run()
     if not isinstance(output, Tensor):
@@ -66,8 +60,7 @@ def build(graph: Graph, *, channels_first: bool, sizes: Sequence[int]) -> Built:
     if max(shape) > MAX_CLASSES:
         raise Refused(f"gives {max(shape)} numbers per image; at most {MAX_CLASSES} classes")
     outputs = arranged(output, [[atom for axis in output.axes for atom in axis]])
-    model = keras.Model(image.data, outputs)
-    return Built(model, builder.head)
+    return keras.Model(image.data, outputs), builder.head
 
 
 def _image(channels_first: bool, sizes: Sequence[int]) -> Tensor:
@@ -174,21 +167,15 @@ class _Builder:
         return made if isinstance(made, list) else [made]
 
 
-class _of:  # noqa: N801 - reads as a part of the sentence
-    """Says which node an error is about; Keras raises whatever comes to hand."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._quiet = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        self._quiet.__enter__()
-        warnings.simplefilter("ignore")
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self._quiet.__exit__(None, None, None)
-        if isinstance(error, Refused):
-            raise type(error)(f"{named(self._node)} {error}") from error
-        if isinstance(error, Exception):
-            reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-            raise Refused(f"{named(self._node)} cannot be built: {printable(reason)}") from error
+@contextmanager
+def _of(node: Node) -> Iterator[None]:
+    """Say which node an error is about; Keras raises whatever comes to hand."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Refused as error:
+        raise type(error)(f"{named(node)} {error}") from error
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise Refused(f"{named(node)} cannot be built: {printable(reason)}") from error

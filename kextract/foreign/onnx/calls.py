@@ -6,14 +6,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from kextract.errors import Refused
-from kextract.foreign.onnx.registry import Attributes, integers, not_read
-from kextract.foreign.onnx.tensors import Tensor, checked, tensor
-
-Array = NDArray[Any]
-Value = Tensor | Array
+from kextract.foreign.onnx.registry import Operation, not_read
+from kextract.foreign.onnx.tensors import Array, Tensor, Value, checked, tensor
 
 MAX_PARAMETERS = 500_000_000
 SPARE_PARAMETERS = 1 << 22
@@ -61,10 +57,9 @@ def _filled(layer: keras.Layer, data: Any, weights: Sequence[Array]) -> Any:
 
 
 @dataclass(frozen=True)
-class Call(Attributes):
+class Call(Operation):
     """A node with its inputs, of which at least one depends on the image."""
 
-    inputs: tuple[Value | None, ...]
     layers: Layers
     used_outputs: int
     """How many of the outputs are of interest, counted from the first."""
@@ -75,35 +70,6 @@ class Call(Attributes):
         if isinstance(value, Tensor):
             return value
         raise not_read(f"has a constant or nothing as input {place}")
-
-    def constant(self, place: int) -> Array:
-        """Give an input that must not depend on the image."""
-        value = self.optional(place)
-        if value is None:
-            raise Refused(f"has no input {place}")
-        return value
-
-    def optional(self, place: int) -> Array | None:
-        """Give an input that must not depend on the image, and may be left out."""
-        value = self.inputs[place] if place < len(self.inputs) else None
-        if isinstance(value, Tensor):
-            raise not_read(f"has an input {place} that depends on the image")
-        return value
-
-    def scalar(self, place: int, default: float) -> float:
-        """Give one number that is a constant input."""
-        value = self.optional(place)
-        if value is None:
-            return default
-        if value.size != 1:
-            raise Refused(f"has an input {place} of {value.size} numbers; expected one")
-        return float(value.reshape(-1)[0])
-
-    def listed(self, name: str, place: int) -> tuple[int, ...] | None:
-        """Give whole numbers that are an attribute in old opsets and an input in new ones."""
-        if name in self.node.attributes:
-            return self.sizes(name)
-        return integers(self.optional(place), name)
 
     def weighted(self, layer: keras.Layer, data: Any, *weights: Array | None) -> Any:
         """Apply a layer filled with weights; None are those that it has not."""

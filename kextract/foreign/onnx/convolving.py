@@ -10,7 +10,7 @@ import numpy as np
 from kextract.errors import Refused
 from kextract.foreign.onnx.arithmetic import affine
 from kextract.foreign.onnx.calls import Call
-from kextract.foreign.onnx.registry import Attributes, Registry, not_read
+from kextract.foreign.onnx.registry import Operation, Registry, not_read
 from kextract.foreign.onnx.tensors import (
     Tensor,
     checked,
@@ -48,7 +48,7 @@ class Window:
         return self.pads == _same_pads(sizes, self.spans, self.strides)
 
 
-def window_of(call: Attributes, sizes: Sequence[int], kernel: Sequence[int]) -> Window:
+def window_of(call: Operation, sizes: Sequence[int], kernel: Sequence[int]) -> Window:
     """Read strides, dilations and pads of a node. Raises Refused where they do not fit."""
     strides = call.sizes("strides", (1, 1)) or ()
     dilations = call.sizes("dilations", (1, 1)) or ()

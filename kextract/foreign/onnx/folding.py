@@ -7,56 +7,26 @@ result would take is compared with what is left before it is computed.
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import Refused
-from kextract.foreign.onnx.registry import (
-    Attributes,
-    Node,
-    Registry,
-    axes_of,
-    integers,
-    slices,
-    target_shape,
-)
+from kextract.foreign.onnx.registry import Node, Operation, Registry, integers
+from kextract.foreign.onnx.shaping import REARRANGING
 
 Array = NDArray[Any]
 MAX_RESULT = 1 << 26
 """Bytes that constants which a file does not hold may take together, beyond what it does hold."""
 
-FOLDERS = Registry()
+COMPUTING = Registry()
 # By the numbers of TensorProto.DataType; floats are all float32 here.
 _TYPES = {
     1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64,
     9: np.bool_, 10: np.float32, 11: np.float32, 12: np.uint32, 13: np.uint64, 16: np.float32,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Constants(Attributes):
-    """A node all of whose inputs are known."""
-
-    inputs: tuple[Array | None, ...]
-
-    def given(self, place: int) -> Array:
-        """Give an input that has to be there."""
-        if place >= len(self.inputs) or (value := self.inputs[place]) is None:
-            raise Refused(f"has {len(self.inputs)} inputs, which are too few")
-        return value
-
-    def optional(self, place: int) -> Array | None:
-        """Give an input that may be left out."""
-        return self.inputs[place] if place < len(self.inputs) else None
-
-    def listed(self, name: str, place: int) -> tuple[int, ...] | None:
-        """Give whole numbers that are an attribute in old opsets and an input in new ones."""
-        if name in self.node.attributes:
-            return self.sizes(name)
-        return integers(self.optional(place), name)
 
 
 class Folder:
@@ -74,7 +44,7 @@ class Folder:
         function = FOLDERS.functions.get(node.op)
         if function is None:
             return []
-        call = Constants(node, self._opset, tuple(inputs))
+        call = Operation(node, self._opset, tuple(inputs))
         if _bytes_if_it_grows(call) > self._left:
             raise Refused("makes constants that are larger than the file")
         try:
@@ -100,31 +70,31 @@ def _plain(result: Any) -> Array:
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def _bytes_if_it_grows(call: Constants) -> int:
+def _bytes_if_it_grows(call: Operation) -> int:
     """Say how much a node makes at most, if that may be more than what it takes."""
     sizes: list[tuple[int, ...]] = [value.shape for value in call.inputs if value is not None]
     if call.node.op in ("Expand", "ConstantOfShape", "Tile"):
-        wanted = integers(call.given(0 if call.node.op == "ConstantOfShape" else 1), "a shape")
+        wanted = integers(call.constant(0 if call.node.op == "ConstantOfShape" else 1), "a shape")
         if any(size < 0 for size in wanted or ()):
             raise Refused("makes a tensor of a negative size")
         first = math.prod(sizes[0]) if call.node.op != "ConstantOfShape" else 1
         return 8 * first * math.prod(wanted or ())
     if call.node.op == "Range":
-        start, limit, delta = (float(call.given(place).reshape(-1)[0]) for place in range(3))
+        start, limit, delta = (float(call.constant(place).reshape(-1)[0]) for place in range(3))
         count = (limit - start) / delta if delta else math.inf
         if not count < MAX_RESULT:
             raise Refused("counts without end")
         return 8 * max(0, math.ceil(count))
     if call.node.op == "MatMul":
-        one, other = call.given(0), call.given(1)
+        one, other = call.constant(0), call.constant(1)
         return int(8 * one.size * other.size // max(1, one.shape[-1] if one.ndim else 1))
     if call.node.op == "Pad":
         added = sum(abs(size) for size in call.listed("pads", 1) or ())
-        return int(8 * math.prod(size + added for size in call.given(0).shape))
+        return int(8 * math.prod(size + added for size in call.constant(0).shape))
     if call.node.op == "Gather":
-        x, axis = call.given(0), call.whole("axis", 0)
+        x, axis = call.constant(0), call.whole("axis", 0)
         taken = x.shape[axis] if -x.ndim <= axis < x.ndim else 1
-        return int(8 * x.size * call.given(1).size // max(1, taken))
+        return int(8 * x.size * call.constant(1).size // max(1, taken))
     if call.node.op in _BROADCAST:
         rank = max((len(shape) for shape in sizes), default=0)
         padded = [(1,) * (rank - len(shape)) + shape for shape in sizes]
@@ -142,86 +112,77 @@ def _divided(one: Array, other: Array) -> Array:
     return np.divide(one, other)
 
 
-_BINARY: dict[str, Callable[[Array, Array], Any]] = {
-    "Add": np.add,
-    "Sub": np.subtract,
-    "Mul": np.multiply,
-    "Div": _divided,
-    "Equal": np.equal,
-    "Greater": np.greater,
-    "GreaterOrEqual": np.greater_equal,
-    "Less": np.less,
-    "LessOrEqual": np.less_equal,
-    "And": np.logical_and,
-    "Or": np.logical_or,
+_OF_NUMBERS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "Abs": (1, np.abs),
+    "Add": (2, np.add),
+    "And": (2, np.logical_and),
+    "CastLike": (2, lambda x, like: x.astype(like.dtype)),
+    "Ceil": (1, np.ceil),
+    "Cos": (1, np.cos),
+    "Div": (2, _divided),
+    "Dropout": (1, lambda x: x),
+    "Equal": (2, np.equal),
+    "Exp": (1, np.exp),
+    "Floor": (1, np.floor),
+    "Greater": (2, np.greater),
+    "GreaterOrEqual": (2, np.greater_equal),
+    "Identity": (1, lambda x: x),
+    "Less": (2, np.less),
+    "LessOrEqual": (2, np.less_equal),
+    "Log": (1, np.log),
+    "MatMul": (2, np.matmul),
+    "Mul": (2, np.multiply),
+    "Neg": (1, np.negative),
+    "Not": (1, np.logical_not),
+    "Or": (2, np.logical_or),
+    "Pow": (2, lambda x, power: np.power(x, power).astype(x.dtype)),
+    "Reciprocal": (1, np.reciprocal),
+    "Relu": (1, lambda x: np.maximum(x, 0)),
+    "Round": (1, np.rint),
+    "Sigmoid": (1, lambda x: 1 / (1 + np.exp(-x))),
+    "Sign": (1, np.sign),
+    "Sin": (1, np.sin),
+    "Sqrt": (1, np.sqrt),
+    "Sub": (2, np.subtract),
+    "Tanh": (1, np.tanh),
+    "Where": (3, np.where),
 }
-_BROADCAST = (*_BINARY, "Where", "Pow", "Mod", "Min", "Max", "Clip", "DequantizeLinear")
-_UNARY: dict[str, Callable[[Array], Any]] = {
-    "Identity": lambda x: x,
-    "Dropout": lambda x: x,
-    "Floor": np.floor,
-    "Ceil": np.ceil,
-    "Round": np.rint,
-    "Neg": np.negative,
-    "Abs": np.abs,
-    "Sqrt": np.sqrt,
-    "Exp": np.exp,
-    "Log": np.log,
-    "Reciprocal": np.reciprocal,
-    "Not": np.logical_not,
-    "Relu": lambda x: np.maximum(x, 0),
-    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "Tanh": np.tanh,
-    "Sin": np.sin,
-    "Cos": np.cos,
-    "Sign": np.sign,
-}
+"""How many arrays an operator takes, and what it makes of them."""
+_BROADCAST = frozenset(
+    {
+        *("Add", "Sub", "Mul", "Div", "Pow", "Mod", "Min", "Max", "Clip", "Where", "And", "Or"),
+        *("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "DequantizeLinear"),
+    }
+)
 
 
-@FOLDERS(*_BINARY)
-def _binary(call: Constants) -> Any:
-    return _BINARY[call.node.op](call.given(0), call.given(1))
+@COMPUTING(*_OF_NUMBERS)
+def _of_numbers(call: Operation) -> Any:
+    count, function = _OF_NUMBERS[call.node.op]
+    return function(*(call.constant(place) for place in range(count)))
 
 
-@FOLDERS(*_UNARY)
-def _unary(call: Constants) -> Any:
-    return _UNARY[call.node.op](call.given(0))
-
-
-@FOLDERS("Pow")
-def _power(call: Constants) -> Any:
-    return np.power(call.given(0), call.given(1)).astype(call.given(0).dtype)
-
-
-@FOLDERS("Mod")
-def _mod(call: Constants) -> Any:
+@COMPUTING("Mod")
+def _mod(call: Operation) -> Any:
     function = np.fmod if call.whole("fmod", 0) else np.mod
-    return function(call.given(0), call.given(1))
+    return function(call.constant(0), call.constant(1))
 
 
-@FOLDERS("Min", "Max")
-def _extreme(call: Constants) -> Any:
+@COMPUTING("Min", "Max")
+def _extreme(call: Operation) -> Any:
     function = np.minimum if call.node.op == "Min" else np.maximum
-    found = call.given(0)
-    for place in range(1, len(call.inputs)):
-        found = function(found, call.given(place))
-    return found
+    return reduce(function, [call.constant(place) for place in range(len(call.inputs))])
 
 
-@FOLDERS("Where")
-def _where(call: Constants) -> Any:
-    return np.where(call.given(0), call.given(1), call.given(2))
-
-
-@FOLDERS("Clip")
-def _clip(call: Constants) -> Any:
+@COMPUTING("Clip")
+def _clip(call: Operation) -> Any:
     low, high = call.optional(1), call.optional(2)
-    found = call.given(0) if low is None else np.maximum(call.given(0), low)
+    found = call.constant(0) if low is None else np.maximum(call.constant(0), low)
     return found if high is None else np.minimum(found, high)
 
 
-@FOLDERS("Constant")
-def _constant(call: Constants) -> Any:
+@COMPUTING("Constant")
+def _constant(call: Operation) -> Any:
     for name, kind in (
         ("value", None),
         ("value_float", np.float32),
@@ -235,132 +196,45 @@ def _constant(call: Constants) -> Any:
     raise Refused("is a constant of a kind that is not read")
 
 
-@FOLDERS("Shape")
-def _shape(call: Constants) -> Any:
-    return shape_of(call, call.given(0).shape)
-
-
-def shape_of(call: Attributes, shape: Sequence[int]) -> Array:
-    """Compute a Shape, which since opset 15 may be a part of one."""
-    end = call.node.attributes.get("end")
-    return np.asarray(shape, np.int64)[call.whole("start", 0) : end]
-
-
-@FOLDERS("Size")
-def _size(call: Constants) -> Any:
-    return np.asarray(call.given(0).size, np.int64)
-
-
-@FOLDERS("Cast")
-def _cast(call: Constants) -> Any:
+@COMPUTING("Cast")
+def _cast(call: Operation) -> Any:
     to = call.whole("to", 0)
     if to not in _TYPES:
         raise Refused(f"casts to type {to}")
-    return call.given(0).astype(_TYPES[to])
+    return call.constant(0).astype(_TYPES[to])
 
 
-@FOLDERS("CastLike")
-def _cast_like(call: Constants) -> Any:
-    return call.given(0).astype(call.given(1).dtype)
+@COMPUTING("Gather")
+def _gather(call: Operation) -> Any:
+    return np.take(call.constant(0), call.constant(1).astype(np.int64), axis=call.whole("axis", 0))
 
 
-@FOLDERS("Gather")
-def _gather(call: Constants) -> Any:
-    return np.take(call.given(0), call.given(1).astype(np.int64), axis=call.whole("axis", 0))
-
-
-@FOLDERS("Slice")
-def _slice(call: Constants) -> Any:
-    x = call.given(0)
-    found = slices(
-        x.shape,
-        call.listed("starts", 1) or (),
-        call.listed("ends", 2) or (),
-        call.listed("axes", 3),
-        integers(call.optional(4), "steps"),
-    )
-    return x[tuple(found.get(axis, slice(None)) for axis in range(x.ndim))]
-
-
-@FOLDERS("Concat")
-def _concat(call: Constants) -> Any:
-    parts = [call.given(place) for place in range(len(call.inputs))]
-    return np.concatenate(parts, axis=call.whole("axis", 0))
-
-
-@FOLDERS("Split")
-def _split(call: Constants) -> Any:
-    x, axis = call.given(0), call.whole("axis", 0)
-    sizes = split_sizes(call, x.shape[axis], call.listed("split", 1))
-    return np.split(x, np.cumsum(sizes)[:-1], axis=axis)
-
-
-def split_sizes(call: Attributes, whole: int, wanted: Sequence[int] | None) -> list[int]:
-    """Say how large the parts of a Split are."""
-    count = len(call.node.outputs)
-    if wanted is None:
-        part = -(-whole // count)
-        wanted = [min(part, whole - part * place) for place in range(count)]
-    if len(wanted) != count or sum(wanted) != whole or min(wanted) < 1:
-        raise Refused(f"splits {whole} into {tuple(wanted)}")
-    return list(wanted)
-
-
-@FOLDERS("Reshape")
-def _reshape(call: Constants) -> Any:
-    x, wanted = call.given(0), call.listed("shape", 1) or ()
-    return x.reshape(target_shape(wanted, x.shape, keep_zero=not call.whole("allowzero", 0)))
-
-
-@FOLDERS("Flatten")
-def _flatten(call: Constants) -> Any:
-    x, axis = call.given(0), call.whole("axis", 1)
-    return x.reshape(math.prod(x.shape[:axis]), -1)
-
-
-@FOLDERS("Transpose")
-def _transpose(call: Constants) -> Any:
-    return np.transpose(call.given(0), call.sizes("perm"))
-
-
-@FOLDERS("Squeeze")
-def _squeeze(call: Constants) -> Any:
-    return np.squeeze(call.given(0), call.listed("axes", 1))
-
-
-@FOLDERS("Unsqueeze")
-def _unsqueeze(call: Constants) -> Any:
-    x, axes = call.given(0), call.listed("axes", 1) or ()
-    return np.expand_dims(x, axes_of(axes, x.ndim + len(axes)))
-
-
-@FOLDERS("ConstantOfShape")
-def _constant_of_shape(call: Constants) -> Any:
+@COMPUTING("ConstantOfShape")
+def _constant_of_shape(call: Operation) -> Any:
     value = call.node.attributes.get("value", np.zeros(1, np.float32))
-    return np.full(integers(call.given(0), "a shape") or (), value.reshape(-1)[0], value.dtype)
+    return np.full(integers(call.constant(0), "a shape") or (), value.reshape(-1)[0], value.dtype)
 
 
-@FOLDERS("Range")
-def _range(call: Constants) -> Any:
-    start, limit, delta = (call.given(place).reshape(-1)[0] for place in range(3))
+@COMPUTING("Range")
+def _range(call: Operation) -> Any:
+    start, limit, delta = (call.constant(place).reshape(-1)[0] for place in range(3))
     return np.arange(start, limit, delta, dtype=start.dtype)
 
 
-@FOLDERS("Expand")
-def _expand(call: Constants) -> Any:
-    x, wanted = call.given(0), integers(call.given(1), "a shape") or ()
-    shape = np.broadcast_shapes(x.shape, wanted)
-    return np.broadcast_to(x, shape)
+@COMPUTING("Expand")
+def _expand(call: Operation) -> Any:
+    x, wanted = call.constant(0), integers(call.constant(1), "a shape") or ()
+    return np.broadcast_to(x, np.broadcast_shapes(x.shape, wanted))
 
 
-@FOLDERS("Tile")
-def _tile(call: Constants) -> Any:
-    return np.tile(call.given(0), integers(call.given(1), "repeats") or ())
+@COMPUTING("Tile")
+def _tile(call: Operation) -> Any:
+    return np.tile(call.constant(0), integers(call.constant(1), "repeats") or ())
 
 
-@FOLDERS("Pad")
-def _pad(call: Constants) -> Any:
-    x, pads = call.given(0), call.listed("pads", 1) or ()
+@COMPUTING("Pad")
+def _pad(call: Operation) -> Any:
+    x, pads = call.constant(0), call.listed("pads", 1) or ()
     if call.text("mode", "constant") != "constant" or min(pads, default=0) < 0:
         raise Refused("pads a constant in a way that is not read")
     fill = call.optional(2)
@@ -368,29 +242,27 @@ def _pad(call: Constants) -> Any:
     return np.pad(x, ends, constant_values=0 if fill is None else fill.reshape(-1)[0])
 
 
-@FOLDERS("MatMul")
-def _matmul(call: Constants) -> Any:
-    return np.matmul(call.given(0), call.given(1))
+_REDUCTIONS: dict[str, Callable[..., Any]] = {
+    "ReduceProd": np.prod,
+    "ReduceSum": np.sum,
+    "ReduceMax": np.max,
+    "ReduceMin": np.min,
+    "ReduceMean": np.mean,
+}
 
 
-@FOLDERS("ReduceProd", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceMean")
-def _reduce(call: Constants) -> Any:
-    functions: dict[str, Callable[..., Any]] = {
-        "ReduceProd": np.prod,
-        "ReduceSum": np.sum,
-        "ReduceMax": np.max,
-        "ReduceMin": np.min,
-        "ReduceMean": np.mean,
-    }
-    function, x, axes = functions[call.node.op], call.given(0), call.listed("axes", 1)
+@COMPUTING(*_REDUCTIONS)
+def _reduce(call: Operation) -> Any:
+    x, axes = call.constant(0), call.listed("axes", 1)
     if not axes:
         axes = None if not call.whole("noop_with_empty_axes", 0) else ()
-    return function(x, axis=axes, keepdims=bool(call.whole("keepdims", 1))).astype(x.dtype)
+    kept = bool(call.whole("keepdims", 1))
+    return _REDUCTIONS[call.node.op](x, axis=axes, keepdims=kept).astype(x.dtype)
 
 
-@FOLDERS("DequantizeLinear")
-def _dequantize(call: Constants) -> Any:
-    x, scale, zero = call.given(0), call.given(1), call.optional(2)
+@COMPUTING("DequantizeLinear")
+def _dequantize(call: Operation) -> Any:
+    x, scale, zero = call.constant(0), call.constant(1), call.optional(2)
     if scale.ndim == 1 and x.ndim > 1:
         axis = call.whole("axis", 1) % x.ndim
         shape = tuple(-1 if place == axis else 1 for place in range(x.ndim))
@@ -400,38 +272,39 @@ def _dequantize(call: Constants) -> Any:
     return (x.astype(np.float32) - offset) * scale
 
 
-@FOLDERS("ScatterND")
-def _scatter(call: Constants) -> Any:
+@COMPUTING("ScatterND")
+def _scatter(call: Operation) -> Any:
     if call.text("reduction", "none") != "none":
         raise Refused("scatters in a way that is not read")
-    x, places = call.given(0).copy(), call.given(1).astype(np.int64)
-    x[tuple(np.moveaxis(places, -1, 0))] = call.given(2)
+    x, places = call.constant(0).copy(), call.constant(1).astype(np.int64)
+    x[tuple(np.moveaxis(places, -1, 0))] = call.constant(2)
     return x
 
 
-@FOLDERS("Trilu")
-def _triangle(call: Constants) -> Any:
-    beyond = call.optional(1)
+@COMPUTING("Trilu")
+def _triangle(call: Operation) -> Any:
     function = np.triu if call.whole("upper", 1) else np.tril
-    return function(call.given(0), 0 if beyond is None else int(beyond.reshape(-1)[0]))
+    return function(call.constant(0), int(call.scalar(1, 0)))
 
 
-@FOLDERS("CumSum")
-def _running_sum(call: Constants) -> Any:
+@COMPUTING("CumSum")
+def _running_sum(call: Operation) -> Any:
     if call.whole("exclusive", 0) or call.whole("reverse", 0):
         raise Refused("sums in a way that is not read")
-    return np.cumsum(
-        call.given(0), axis=int(call.given(1).reshape(-1)[0]), dtype=call.given(0).dtype
-    )
+    x = call.constant(0)
+    return np.cumsum(x, axis=int(call.scalar(1, 0)), dtype=x.dtype)
 
 
-@FOLDERS("BatchNormalization")
-def _standardize(call: Constants) -> Any:
+@COMPUTING("BatchNormalization")
+def _standardize(call: Operation) -> Any:
     """Kernels that are standardized (Qiao et al. 2019) are normalized as in training."""
-    x = call.given(0)
+    x = call.constant(0)
     shape = (1, -1, *(1,) * (x.ndim - 2))
-    scale, bias, mean, variance = (call.given(place).reshape(shape) for place in range(1, 5))
+    scale, bias, mean, variance = (call.constant(place).reshape(shape) for place in range(1, 5))
     if call.whole("training_mode", 0):
         axes = (0, *range(2, x.ndim))
         mean, variance = (function(x, axis=axes, keepdims=True) for function in (np.mean, np.var))
     return (x - mean) / np.sqrt(variance + call.number("epsilon", 1e-5)) * scale + bias
+
+
+FOLDERS = Registry(COMPUTING, REARRANGING)

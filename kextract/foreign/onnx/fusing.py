@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.foreign.onnx.registry import Graph, Node
+from kextract.foreign.onnx.registry import FLOATS, Graph, Node
 
 Array = NDArray[Any]
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
-FLOATS = (1, 10, 11, 16)
-"""The numbers of TensorProto.DataType that stand for floats, which all are float32 here."""
 Product = tuple[float, list[str]]
 """A number times tensors, by name."""
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from kextract.errors import Refused
 from kextract.foreign.onnx.arithmetic import affine
-from kextract.foreign.onnx.calls import Array, Call, as_tensor
+from kextract.foreign.onnx.calls import Call, as_tensor
 from kextract.foreign.onnx.registry import Registry, axes_of, not_read
 from kextract.foreign.onnx.tensors import (
+    Array,
     Axes,
     Tensor,
     along,
@@ -23,7 +24,7 @@ from kextract.foreign.onnx.tensors import (
     reshaped,
     tensor,
     transposed,
-    with_trailing,
+    with_last,
 )
 
 LINEAR = Registry()
@@ -35,14 +36,11 @@ def dense(call: Call, x: Tensor, axis: int, kernel: Array, bias: Array | None = 
     taken, made = kernel.shape
     if taken != x.shape[axis] or (bias is not None and bias.shape != (made,)):
         raise Refused(f"multiplies {x.shape} by a matrix {kernel.shape}")
-    trailing = with_trailing(x, [axis])
+    x, reordered = with_last(x, axis)
     layer = keras.layers.Dense(
         made, use_bias=bias is not None, kernel_initializer="zeros", dtype="float32"
     )
-    data = call.weighted(layer, trailing.data, trailing.reordered(kernel), bias)
-    axes = list(trailing.axes)
-    axes[axis] = (trailing.last,)
-    return tensor(data, axes)
+    return tensor(call.weighted(layer, x.data, reordered(kernel), bias), x.axes)
 
 
 @LINEAR("MatMul")
@@ -264,10 +262,7 @@ def _group_normalization(call: Call) -> Tensor:
         raise Refused(f"normalizes {channels} channels by {scale.size} numbers")
     x, place = along(x, 1)
     if place != len(x.data.shape) - 1:
-        trailing = with_trailing(x, [1])
-        axes = list(trailing.axes)
-        axes[1] = (trailing.last,)
-        x, place = Tensor(trailing.data, tuple(axes)), trailing.last
+        x, _ = with_last(x, 1)
     layer = keras.layers.GroupNormalization(
         groups, axis=-1, epsilon=call.number("epsilon", 1e-5), dtype="float32"
     )

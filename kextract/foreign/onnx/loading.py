@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import MissingExtraError, NotRead, Refused, Unclear
-from kextract.foreign.onnx.registry import Graph, Node, Port
+from kextract.foreign.onnx.registry import FLOATS, Graph, Node, Port
+from kextract.hdf5.safe_hdf5 import OpenFile
+from kextract.models.axes import CHANNELS
 from kextract.models.heads import SeveralOutputsError, size_text
 from kextract.text import printable
 
@@ -29,45 +31,39 @@ MAX_RANK = 12
 MAX_NAME = 2_000
 
 _OWN_DOMAINS = ("", "ai.onnx")
-# By the numbers of TensorProto.DataType: how numbers are stored, and in which field of their own.
-_KINDS: dict[int, tuple[str, str]] = {
-    1: ("<f4", "float_data"),
-    2: ("u1", "int32_data"),
-    3: ("i1", "int32_data"),
-    4: ("<u2", "int32_data"),
-    5: ("<i2", "int32_data"),
-    6: ("<i4", "int32_data"),
-    7: ("<i8", "int64_data"),
-    9: ("?", "int32_data"),
-    10: ("<f2", "int32_data"),
-    11: ("<f8", "double_data"),
-    12: ("<u4", "uint64_data"),
-    13: ("<u8", "uint64_data"),
-    16: ("<u2", "int32_data"),
-}
-_FLOAT16, _BFLOAT16, _STRING = 10, 16, 8
+# By the numbers of TensorProto.DataType: bytes that a number takes; floats become float32.
+_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
+_FLOAT16, _STRING = 10, 8
 NUMBERS = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 10: "float16", 11: "double"}
 """What an image may consist of, by the number of its type."""
-_FLOATS = (1, 10, 11, 16)
 
 
-def load_graph(path: Path, output_name: str | None = None) -> Graph:
+_NUMBER_BY_NUMBER = frozenset(
+    {"Add", "Sub", "Mul", "Div", "Cast", "Identity", "Clip", "Neg", "Pad", "Relu"}
+)
+_OF_IMAGES = frozenset(
+    {
+        *("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),
+        *("BatchNormalization", "InstanceNormalization", "Resize", "Upsample", "LRN"),
+    }
+)
+
+
+def load_graph(file: OpenFile, output_name: str | None = None) -> Graph:
     """Read what one output depends on. Raises Refused; RequestError without onnx."""
     try:
         import onnx
     except ImportError:
-        raise MissingExtraError(f"'{path}' needs onnx", "onnx") from None
+        raise MissingExtraError(f"'{file.path}' needs onnx", "onnx") from None
     from google.protobuf.message import DecodeError
 
-    if not path.is_file():
-        raise Refused("is not a regular file" if path.exists() else "no such file")
-    if (size := path.stat().st_size) > MAX_FILE_BYTES:
-        raise Refused(f"has {size} bytes; at most {MAX_FILE_BYTES} are read")
+    if file.size > MAX_FILE_BYTES:
+        raise Refused(f"has {file.size} bytes; at most {MAX_FILE_BYTES} are read")
     try:
-        model = onnx.ModelProto.FromString(path.read_bytes())
+        model = onnx.ModelProto.FromString(file.content())
     except DecodeError:
         raise Refused("is damaged, or is not an ONNX file") from None
-    return _Reader(path, model).graph(output_name)
+    return _Reader(file.path, model).graph(output_name)
 
 
 class _Reader:
@@ -101,6 +97,10 @@ class _Reader:
             image=image,
             output=output,
             opset=opset,
+            output_name=output.name,
+            numbers=NUMBERS[image.kind],
+            channels_first=_has_channels_first(image, nodes),
+            notes=("computes in float16; read in float32",) if image.kind == _FLOAT16 else (),
         )
 
     def _opset(self) -> int:
@@ -115,7 +115,7 @@ class _Reader:
 
     def _output(self, wanted: str | None) -> Port:
         ports = [_port(value) for value in self._graph.output]
-        floats = [port for port in ports if port.kind in (0, *_FLOATS)]
+        floats = [port for port in ports if port.kind in (0, *FLOATS)]
         if wanted is not None:
             found = [port for port in ports if port.name == wanted]
             if not found:
@@ -203,34 +203,37 @@ class _Reader:
         raise NotRead(f"attribute '{printable(attribute.name)}' is of a kind that is not read")
 
     def _array(self, tensor: Any) -> NDArray[Any]:
-        """Decode a tensor; its size is compared with its bytes first."""
+        """Decode a tensor; what it would take is compared with what is left first."""
+        from onnx.numpy_helper import to_array
+
         where = f"tensor '{printable(tensor.name)}'"
-        if tensor.data_type not in _KINDS:
+        if tensor.data_type not in _BYTES:
             what = "texts" if tensor.data_type == _STRING else f"type {tensor.data_type}"
             raise NotRead(f"{where} is of {what}, which is not read")
-        kind, field = _KINDS[tensor.data_type]
-        dims = tuple(tensor.dims)
-        if len(dims) > MAX_RANK or any(size < 0 for size in dims):
+        dims, size = tuple(tensor.dims), _BYTES[tensor.data_type]
+        if len(dims) > MAX_RANK or any(axis < 0 for axis in dims):
             raise Refused(f"{where} has the impossible shape {printable(str(dims))}")
         count = math.prod(dims)
-        dtype = np.dtype(kind)
         # What is converted to float32 or int64 may grow.
-        self._bytes_left -= count * max(dtype.itemsize, 4)
+        self._bytes_left -= count * max(size, 4)
         if self._bytes_left < 0:
             raise Refused(f"has more than {MAX_TENSOR_BYTES} bytes of tensors")
         if tensor.data_location == 1:
-            numbers = np.frombuffer(self._external(tensor, count * dtype.itemsize, where), dtype)
-        elif tensor.raw_data:
-            _check_count(len(tensor.raw_data) // dtype.itemsize, count, where)
-            _check_count(len(tensor.raw_data) % dtype.itemsize, 0, where)
-            numbers = np.frombuffer(tensor.raw_data, dtype)
-        else:
-            stored = getattr(tensor, field)
-            _check_count(len(stored), count, where)
-            numbers = np.asarray(stored)
-            if tensor.data_type in (_FLOAT16, _BFLOAT16):
-                numbers = numbers.astype(np.uint16).view(dtype)
-        return _converted(numbers, tensor.data_type).reshape(dims)
+            tensor.raw_data = self._external(tensor, count * size, where)
+            tensor.data_location = 0
+        try:
+            numbers: NDArray[Any] = to_array(tensor)
+        except (ValueError, OverflowError, TypeError):
+            raise Refused(
+                f"{where} does not have the {count} numbers that its shape needs"
+            ) from None
+        if tensor.external_data:
+            # It is in memory once, not twice.
+            tensor.ClearField("raw_data")
+        if tensor.data_type not in FLOATS:
+            return numbers
+        with np.errstate(over="ignore", invalid="ignore"):
+            return numbers.astype(np.float32)
 
     def _external(self, tensor: Any, size: int, where: str) -> bytes:
         """Read the bytes of a tensor from a file beside the model."""
@@ -259,19 +262,20 @@ class _Reader:
             raise Refused(f"'{printable(location)}' beside it cannot be read ({error})") from None
 
 
-def _converted(numbers: NDArray[Any], kind: int) -> NDArray[Any]:
-    """Make all floats float32."""
-    if kind == _BFLOAT16:
-        return (numbers.astype(np.uint32) << 16).view(np.float32)
-    if kind in _FLOATS:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return numbers.astype(np.float32)
-    return numbers.astype(np.dtype(_KINDS[kind][0]))
-
-
-def _check_count(found: int, expected: int, where: str) -> None:
-    if found != expected:
-        raise Refused(f"{where} has {found} numbers where its shape needs {expected}")
+def _has_channels_first(image: Port, nodes: Iterable[Node]) -> bool:
+    """Tell the order of an image's axes by what is done to it first, else by its sizes."""
+    names = {image.name}
+    for node in nodes:
+        if not node.inputs or node.inputs[0] not in names:
+            continue
+        if node.op in _NUMBER_BY_NUMBER:
+            names.update(node.outputs)
+        elif node.op in _OF_IMAGES:
+            return True
+        elif node.op == "Transpose" and node.attributes.get("perm") == (0, 3, 1, 2):
+            return False
+    axes = (image.dims or ())[1:]
+    return len(axes) != 3 or axes[0] in CHANNELS or axes[2] not in CHANNELS
 
 
 def _subgraphs(node: Any) -> bool:

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import NotRead, Refused
+from kextract.models.axes import Dims
 from kextract.text import printable
 
-Dims = tuple[int | None, ...]
+FLOATS = (1, 10, 11, 16)
+"""The numbers of TensorProto.DataType that stand for floats, which all are float32 here."""
 
 F = TypeVar("F", bound=Callable[[Any], Any])
 
@@ -36,7 +38,7 @@ class Port:
     name: str
     dims: Dims | None
     """The batch included; None for an axis that is left open, and where nothing is said."""
-    kind: int
+    kind: int = 1
     """The type of its numbers, as TensorProto.DataType has it; 0 where nothing is said."""
 
 
@@ -50,6 +52,16 @@ class Graph:
     image: Port
     output: Port
     opset: int
+    output_name: str
+    """As the file has it."""
+    numbers: str
+    """What an image consists of, such as `uint8`."""
+    input_ends: tuple[float, float] | None = None
+    """What the least and the largest integer of an image stand for, where they have a scale."""
+    channels_first: bool = False
+    """Whether that is the order of an image's axes."""
+    notes: tuple[str, ...] = ()
+    """What a user should know, each a line."""
 
     def makers(self) -> dict[str, Node]:
         """Map the name of every tensor that is computed to the node that does."""
@@ -63,11 +75,48 @@ class Graph:
 
 
 @dataclass(frozen=True)
-class Attributes:
-    """A node, its opset, and its attributes by name and kind."""
+class Operation:
+    """A node with its inputs, by place, and its attributes, by name and kind."""
 
     node: Node
     opset: int
+    inputs: tuple[Any, ...]
+    """Arrays, what depends on the image, and None for what is left out."""
+
+    def value(self, place: int) -> Any:
+        """Give an input that must be there, whatever it depends on."""
+        if place >= len(self.inputs) or self.inputs[place] is None:
+            raise Refused(f"has no input {place}")
+        return self.inputs[place]
+
+    def constant(self, place: int) -> NDArray[Any]:
+        """Give an input that must be there, and must not depend on the image."""
+        self.value(place)
+        value = self.optional(place)
+        assert value is not None
+        return value
+
+    def optional(self, place: int) -> NDArray[Any] | None:
+        """Give an input that must not depend on the image, and may be left out."""
+        value = self.inputs[place] if place < len(self.inputs) else None
+        if value is None or isinstance(value, np.ndarray):
+            return value
+        raise not_read(f"has an input {place} that depends on the image")
+
+    def scalar(self, place: int, default: float) -> float:
+        """Give one number that is a constant input."""
+        value = self.optional(place)
+        if value is None:
+            return default
+        if value.size != 1:
+            raise Refused(f"has an input {place} of {value.size} numbers; expected one")
+        return float(value.reshape(-1)[0])
+
+    def listed(self, name: str, place: int) -> tuple[int, ...] | None:
+        """Give whole numbers that are an attribute in old opsets and an input in new ones."""
+        if name in self.node.attributes:
+            return self.sizes(name)
+        return integers(self.optional(place), name)
 
     def number(self, name: str, default: float) -> float:
         """Give a number. Raises Refused for something else."""

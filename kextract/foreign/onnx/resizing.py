@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import Refused
-from kextract.foreign.onnx.registry import Attributes, not_read
+from kextract.foreign.onnx.registry import Operation, not_read
 
 Matrix = NDArray[np.float32]
 MAX_SIDE = 4096
 
 
 def output_sizes(
-    call: Attributes,
+    call: Operation,
     shape: Sequence[int],
     scales: NDArray[np.float32] | None,
     sizes: Sequence[int] | None,
@@ -36,7 +36,7 @@ def output_sizes(
     return made, factors
 
 
-def matrix(call: Attributes, size: int, made: int, factor: float) -> Matrix:
+def matrix(call: Operation, size: int, made: int, factor: float) -> Matrix:
     """Give the matrix (size, made) that an axis is multiplied by."""
     upsample = call.node.op == "Upsample" or call.opset < 11
     mode = call.text("mode", "nearest")

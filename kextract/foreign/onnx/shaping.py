@@ -4,16 +4,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
+from typing import Any
 
 import keras
 import numpy as np
 
 from kextract.errors import Refused
 from kextract.foreign.onnx.arithmetic import affine, broadcast
-from kextract.foreign.onnx.calls import Array, Call, as_tensor
-from kextract.foreign.onnx.folding import shape_of, split_sizes
+from kextract.foreign.onnx.calls import Call, as_tensor
 from kextract.foreign.onnx.linear import dense
 from kextract.foreign.onnx.registry import (
+    Operation,
     Registry,
     axes_of,
     integers,
@@ -23,6 +24,7 @@ from kextract.foreign.onnx.registry import (
 )
 from kextract.foreign.onnx.resizing import matrix, output_sizes
 from kextract.foreign.onnx.tensors import (
+    Array,
     Tensor,
     aligned,
     along,
@@ -35,112 +37,97 @@ from kextract.foreign.onnx.tensors import (
     transposed,
 )
 
+REARRANGING = Registry()
+"""Operators that do the same to a constant as to what depends on the image."""
 SHAPING = Registry()
 MAX_PARTS = 64
 """The most pieces that a tensor is put together from where they do not follow on each other."""
 
 
-@SHAPING("Reshape")
-def _reshape(call: Call) -> Tensor:
-    x, wanted = call.tensor(), call.listed("shape", 1) or ()
-    return reshaped(x, target_shape(wanted, x.shape, keep_zero=not call.whole("allowzero", 0)))
+def _in_axes(x: Any, shape: Sequence[int]) -> Any:
+    return reshaped(x, shape) if isinstance(x, Tensor) else x.reshape(shape)
 
 
-@SHAPING("Flatten")
-def _flatten(call: Call) -> Tensor:
-    x, axis = call.tensor(), call.whole("axis", 1)
-    if not -x.rank <= axis <= x.rank:
-        raise Refused(f"flattens {x.rank} axes from axis {axis} on")
-    axis = axis % x.rank if axis < x.rank else axis
-    return reshaped(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
+def _parts(x: Any, parts: dict[int, slice]) -> Any:
+    if isinstance(x, Tensor):
+        return sliced(x, parts)
+    return x[tuple(parts.get(axis, slice(None)) for axis in range(x.ndim))]
 
 
-@SHAPING("Transpose")
-def _transpose(call: Call) -> Tensor:
-    x = call.tensor()
-    return transposed(x, call.sizes("perm") or tuple(reversed(range(x.rank))))
+@REARRANGING("Reshape")
+def _reshape(call: Operation) -> Any:
+    x, wanted = call.value(0), call.listed("shape", 1) or ()
+    return _in_axes(x, target_shape(wanted, x.shape, keep_zero=not call.whole("allowzero", 0)))
 
 
-@SHAPING("Squeeze")
-def _squeeze(call: Call) -> Tensor:
-    x = call.tensor()
+@REARRANGING("Flatten")
+def _flatten(call: Operation) -> Any:
+    x, axis = call.value(0), call.whole("axis", 1)
+    rank = len(x.shape)
+    if not -rank <= axis <= rank:
+        raise Refused(f"flattens {rank} axes from axis {axis} on")
+    return _in_axes(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
+
+
+@REARRANGING("Transpose")
+def _transpose(call: Operation) -> Any:
+    x = call.value(0)
+    order = call.sizes("perm") or tuple(reversed(range(len(x.shape))))
+    return transposed(x, order) if isinstance(x, Tensor) else x.transpose(order)
+
+
+@REARRANGING("Squeeze")
+def _squeeze(call: Operation) -> Any:
+    x = call.value(0)
     wanted = call.listed("axes", 1)
     if wanted is None:
         wanted = tuple(axis for axis, size in enumerate(x.shape) if size == 1)
-    axes = axes_of(wanted, x.rank)
+    axes = axes_of(wanted, len(x.shape))
     if any(x.shape[axis] != 1 for axis in axes):
         raise Refused(f"squeezes axes {axes} of {x.shape}")
-    return replace(x, axes=tuple(a for number, a in enumerate(x.axes) if number not in axes))
+    return _in_axes(x, [size for axis, size in enumerate(x.shape) if axis not in axes])
 
 
-@SHAPING("Unsqueeze")
-def _unsqueeze(call: Call) -> Tensor:
-    x, wanted = call.tensor(), call.listed("axes", 1) or ()
-    rank = x.rank + len(wanted)
-    new, old = axes_of(wanted, rank), iter(x.axes)
-    return replace(x, axes=tuple(() if axis in new else next(old) for axis in range(rank)))
+@REARRANGING("Unsqueeze")
+def _unsqueeze(call: Operation) -> Any:
+    x, wanted = call.value(0), call.listed("axes", 1) or ()
+    rank = len(x.shape) + len(wanted)
+    new, old = axes_of(wanted, rank), iter(x.shape)
+    return _in_axes(x, [1 if axis in new else next(old) for axis in range(rank)])
 
 
-@SHAPING("Shape")
-def _shape(call: Call) -> Array:
-    return shape_of(call, call.tensor().shape)
+@REARRANGING("Shape")
+def _shape(call: Operation) -> Array:
+    """Give a shape, since opset 15 perhaps a part of one."""
+    end = call.node.attributes.get("end")
+    return np.asarray(call.value(0).shape, np.int64)[call.whole("start", 0) : end]
 
 
-@SHAPING("Size")
-def _size(call: Call) -> Array:
-    return np.asarray(math.prod(call.tensor().shape), np.int64)
+@REARRANGING("Size")
+def _size(call: Operation) -> Array:
+    return np.asarray(math.prod(call.value(0).shape), np.int64)
 
 
-@SHAPING("Expand")
-def _expand(call: Call) -> Tensor:
-    return broadcast(call, call.tensor(), integers(call.constant(1), "a shape") or ())
-
-
-@SHAPING("Concat")
-def _concat(call: Call) -> Tensor:
-    tensors = [as_tensor(call, value) for value in call.inputs if value is not None]
-    return concatenated(tensors, tensors[0].axis(call.whole("axis", 0)))
-
-
-def concatenated(tensors: Sequence[Tensor], axis: int) -> Tensor:
-    """Put tensors behind each other along an axis of ONNX."""
-    shapes = {(*x.shape[:axis], 0, *x.shape[axis + 1 :]) for x in tensors}
-    if len(shapes) != 1:
-        raise Refused(f"puts tensors of shapes {[x.shape for x in tensors][:4]} together")
-    if len(tensors) == 1:
-        return tensors[0]
-    together = aligned(tensors, whole=axis)
-    (place,) = together.axes[axis]
-    place = -1 if place == len(together.data[0].shape) - 1 else place
-    data = keras.layers.Concatenate(axis=place, dtype="float32")(together.data)
-    return tensor(checked(data), together.axes, nonnegative=all(x.nonnegative for x in tensors))
-
-
-@SHAPING("Tile")
-def _tile(call: Call) -> Tensor:
-    x, repeats = call.tensor(), integers(call.constant(1), "repeats") or ()
-    if len(repeats) != x.rank or not all(1 <= count <= MAX_PARTS for count in repeats):
-        raise not_read(f"repeats {x.shape} by {repeats}")
-    for axis, count in enumerate(repeats):
-        x = concatenated([x] * count, axis)
-    return x
-
-
-@SHAPING("Split")
-def _split(call: Call) -> list[Tensor]:
-    x = call.tensor()
-    axis = x.axis(call.whole("axis", 0))
-    sizes = split_sizes(call, x.shape[axis], call.listed("split", 1))
+@REARRANGING("Split")
+def _split(call: Operation) -> list[Any]:
+    x, count = call.value(0), len(call.node.outputs)
+    (axis,) = axes_of([call.whole("axis", 0)], len(x.shape))
+    whole, sizes = x.shape[axis], call.listed("split", 1)
+    if sizes is None:
+        part = -(-whole // count)
+        sizes = tuple(min(part, whole - part * place) for place in range(count))
+    if len(sizes) != count or sum(sizes) != whole or min(sizes) < 1:
+        raise Refused(f"splits {whole} into {sizes}")
     ends = np.cumsum(sizes).tolist()
     return [
-        _sliced(x, {axis: slice(end - size, end, 1)}) for size, end in zip(sizes, ends, strict=True)
+        _parts(x, {axis: slice(end - size, end, 1)}) for size, end in zip(sizes, ends, strict=True)
     ]
 
 
-@SHAPING("Slice")
-def _slice(call: Call) -> Tensor:
-    x = call.tensor()
-    return _sliced(
+@REARRANGING("Slice")
+def _slice(call: Operation) -> Any:
+    x = call.value(0)
+    return _parts(
         x,
         slices(
             x.shape,
@@ -152,7 +139,8 @@ def _slice(call: Call) -> Tensor:
     )
 
 
-def _sliced(x: Tensor, parts: dict[int, slice]) -> Tensor:
+def sliced(x: Tensor, parts: dict[int, slice]) -> Tensor:
+    """Take parts along axes of ONNX, none of them empty."""
     for axis, part in parts.items():
         if not range(x.shape[axis])[part]:
             raise Refused("takes an empty part of a tensor")
@@ -161,6 +149,44 @@ def _sliced(x: Tensor, parts: dict[int, slice]) -> Tensor:
         x, place = along(x, axis)
         data = x.data[(*[slice(None)] * place, part)]
         x = tensor(checked(data), x.axes, nonnegative=x.nonnegative)
+    return x
+
+
+@REARRANGING("Concat")
+def _concat(call: Any) -> Any:
+    parts = [value for value in call.inputs if value is not None]
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts, axis=call.whole("axis", 0))
+    tensors = [as_tensor(call, part) for part in parts]
+    return concatenated(tensors, tensors[0].axis(call.whole("axis", 0)))
+
+
+def concatenated(tensors: Sequence[Tensor], axis: int) -> Tensor:
+    """Put tensors behind each other along an axis of ONNX."""
+    shapes = {(*x.shape[:axis], 0, *x.shape[axis + 1 :]) for x in tensors}
+    if len(shapes) != 1:
+        raise Refused(f"puts tensors of shapes {[x.shape for x in tensors][:4]} together")
+    if len(tensors) == 1:
+        return tensors[0]
+    parts, axes = aligned(tensors, whole=axis)
+    (place,) = axes[axis]
+    place = -1 if place == len(parts[0].shape) - 1 else place
+    data = keras.layers.Concatenate(axis=place, dtype="float32")(parts)
+    return tensor(checked(data), axes, nonnegative=all(x.nonnegative for x in tensors))
+
+
+@SHAPING("Expand")
+def _expand(call: Call) -> Tensor:
+    return broadcast(call, call.tensor(), integers(call.constant(1), "a shape") or ())
+
+
+@SHAPING("Tile")
+def _tile(call: Call) -> Tensor:
+    x, repeats = call.tensor(), integers(call.constant(1), "repeats") or ()
+    if len(repeats) != x.rank or not all(1 <= count <= MAX_PARTS for count in repeats):
+        raise not_read(f"repeats {x.shape} by {repeats}")
+    for axis, count in enumerate(repeats):
+        x = concatenated([x] * count, axis)
     return x
 
 
@@ -178,7 +204,7 @@ def _gather(call: Call) -> Tensor:
     runs = _runs(wanted)
     if len(runs) > MAX_PARTS:
         raise not_read(f"takes numbers from more than {MAX_PARTS} places")
-    found = concatenated([_sliced(x, {axis: part}) for part in runs], axis)
+    found = concatenated([sliced(x, {axis: part}) for part in runs], axis)
     if places.ndim == 0:
         found = replace(found, axes=found.axes[:axis] + found.axes[axis + 1 :])
     return found
@@ -242,7 +268,7 @@ def _pad(call: Call) -> Tensor:
     }
     if any(part.start >= part.stop for part in cut.values()):
         raise Refused("cuts off more than there is")
-    x = _sliced(x, cut)
+    x = sliced(x, cut)
     grown = {axis: (max(0, before), max(0, after)) for axis, (before, after) in ends.items()}
     grown = {axis: pair for axis, pair in grown.items() if any(pair)}
     if not grown:
@@ -267,8 +293,8 @@ def _pad(call: Call) -> Tensor:
             first = [slice(before, 0, -1)] if before else []
             end = size - 2 - after
             last = [slice(size - 2, end if end >= 0 else None, -1)] if after else []
-        parts = [_sliced(x, {axis: part}) for part in first]
-        parts += [x, *(_sliced(x, {axis: part}) for part in last)]
+        parts = [sliced(x, {axis: part}) for part in first]
+        parts += [x, *(sliced(x, {axis: part}) for part in last)]
         x = concatenated(parts, axis)
     return x
 

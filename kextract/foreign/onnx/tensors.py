@@ -58,6 +58,11 @@ class Tensor:
         return Tensor(checked(data), self.axes, nonnegative)
 
 
+Array = NDArray[Any]
+Value = Tensor | Array
+"""What depends on the image, and what does not."""
+
+
 def tensor(data: Any, axes: Iterable[Iterable[int]], *, nonnegative: bool = False) -> Tensor:
     """Make a tensor; axes of Keras of one number are left out."""
     sizes = checked(data).shape
@@ -116,38 +121,26 @@ def from_images(data: Any, *, nonnegative: bool = False) -> Tensor:
     return tensor(data, [(), (3,), (1,), (2,)], nonnegative=nonnegative)
 
 
-@dataclass(frozen=True)
-class Trailing:
-    """A tensor some axes of which are one, the last, in Keras."""
+def with_last(x: Tensor, axis: int) -> tuple[Tensor, Callable[[Array], Array]]:
+    """Make an axis of ONNX the last one in Keras; in whatever order costs least, the rest too.
 
-    data: Any
-    axes: Axes
-    """Of the axes of ONNX, those that are last now being of one number."""
-    reordered: Callable[[NDArray[Any]], NDArray[Any]]
-    """Takes an array whose first axis goes over the axes as ONNX has them, to what Keras has."""
-
-    @property
-    def last(self) -> int:
-        """The number of the last axis in Keras."""
-        return len(self.data.shape) - 1
-
-
-def with_trailing(x: Tensor, chosen: Sequence[int]) -> Trailing:
-    """Make axes of ONNX the last one in Keras; in whatever order costs least, the rest too."""
-    sizes = x.data.shape
-    listed = [atom for axis in chosen for atom in x.axes[axis]]
+    Gives with it what takes an array, whose first axis goes over that axis of ONNX, to Keras's
+    order.
+    """
+    sizes, listed = x.data.shape, list(x.axes[axis])
     group = sorted(listed)
-    rest = sorted(atom for axis in x.axes for atom in axis if atom not in group)
+    rest = sorted(atom for atoms in x.axes for atom in atoms if atom not in group)
     places = {atom: place for place, atom in enumerate(rest, 1)}
-    axes = tuple(tuple(places[atom] for atom in axis if atom in places) for axis in x.axes)
+    axes = [tuple(places[atom] for atom in atoms if atom in places) for atoms in x.axes]
+    axes[axis] = (len(rest) + 1,)
 
-    def reordered(values: NDArray[Any]) -> NDArray[Any]:
+    def reordered(values: Array) -> Array:
         of_each = values.reshape(*(sizes[atom] for atom in listed), *values.shape[1:])
         order = [listed.index(atom) for atom in group]
         moved = of_each.transpose(*order, *range(len(order), of_each.ndim))
         return np.ascontiguousarray(moved.reshape(values.shape))
 
-    return Trailing(arranged(x, [*((atom,) for atom in rest), group]), axes, reordered)
+    return Tensor(arranged(x, [*((atom,) for atom in rest), group]), tuple(axes)), reordered
 
 
 def transposed(x: Tensor, order: Sequence[int]) -> Tensor:
@@ -203,16 +196,8 @@ def _dealt(pieces: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
     return dealt
 
 
-@dataclass(frozen=True)
-class Aligned:
-    """Tensors whose axes in Keras are the same ones, up to sizes of one."""
-
-    data: list[Any]
-    axes: Axes
-
-
-def aligned(tensors: Sequence[Tensor], whole: int | None = None) -> Aligned:
-    """Bring tensors to one number and order of axes, that of the largest, to be broadcast.
+def aligned(tensors: Sequence[Tensor], whole: int | None = None) -> tuple[list[Any], Axes]:
+    """Bring tensors to one number and order of axes in Keras, that of the largest, to be broadcast.
 
     The axis `whole` is one axis of Keras, whatever its sizes; the others may differ in being 1.
     Raises Refused for tensors that cannot be broadcast.
@@ -241,7 +226,7 @@ def aligned(tensors: Sequence[Tensor], whole: int | None = None) -> Aligned:
         tuple(place for place, slot in enumerate(slots, 1) if slot[0] == axis)
         for axis in range(rank)
     )
-    return Aligned(data, _parts_in_order(axes, slots))
+    return data, _parts_in_order(axes, slots)
 
 
 def _atoms_of(x: Tensor, axis: int, part: int | None) -> tuple[int, ...]:
@@ -273,7 +258,7 @@ def along(x: Tensor, axis: int) -> tuple[Tensor, int]:
     return Tensor(data, axes, x.nonnegative), place
 
 
-def in_keras_order(x: Tensor, values: NDArray[Any]) -> NDArray[Any]:
+def in_keras_order(x: Tensor, values: Array) -> Array:
     """Arrange an array that is broadcast to `x`, in ONNX's axes, to be broadcast in Keras's.
 
     The result has as many axes as the Keras tensor has after its first. Raises Refused for an array

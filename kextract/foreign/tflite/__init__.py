@@ -6,7 +6,3 @@ real values that they stand for (Jacob et al. 2018, "Quantization and training o
 for efficient integer-arithmetic-only inference", equation 1), so that the network in floats
 computes what the file does but for its rounding.
 """
-
-from kextract.foreign.tflite.reading import read_tflite
-
-__all__ = ["read_tflite"]

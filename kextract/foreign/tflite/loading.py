@@ -7,8 +7,7 @@ are in the file until an operator needs them.
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,17 +15,17 @@ import numpy as np
 from kextract import runtime
 from kextract.errors import NotRead, Refused, Unclear
 from kextract.foreign.onnx.registry import Graph, Node, Port
-from kextract.foreign.tflite import operators  # noqa: F401 - they register themselves
+from kextract.foreign.tflite.operators import WRITERS
 from kextract.foreign.tflite.writing import (
     INT4,
     KINDS,
-    WRITERS,
     Array,
     Operator,
     Places,
     Tensor,
     unpacked,
 )
+from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.models.heads import SeveralOutputsError, size_text
 from kextract.text import error_line, printable
 
@@ -49,37 +48,26 @@ _DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, Over
 """What reading a damaged flatbuffer raises."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What one output of a file depends on."""
-
-    graph: Graph
-    image: Tensor
-    output: Tensor
-
-
-def load_graph(path: Path, output_name: str | None = None) -> Loaded:
+def load_graph(file: OpenFile, output_name: str | None = None) -> Graph:
     """Read what one output depends on.
 
     Raises Refused for what is damaged, NotRead for an operator that is not known, by name.
     """
-    content = _content(path)
+    content = _content(file)
     runtime.start()  # The schema is in TensorFlow, which logs a greeting at its first import.
     from tensorflow.lite.python import schema_py_generated as schema
 
     try:
-        return _File(schema, content).loaded(output_name)
+        return _File(schema, content).graph(output_name)
     except _DAMAGE as error:
         reason = printable(error_line(error))
         raise Refused(f"is damaged, or is not a TFLite file ({reason})") from error
 
 
-def _content(path: Path) -> bytes:
-    if not path.is_file():
-        raise Refused("is not a regular file" if path.exists() else "no such file")
-    if (size := path.stat().st_size) > MAX_FILE_BYTES:
-        raise Refused(f"has {size} bytes; at most {MAX_FILE_BYTES} are read")
-    content = path.read_bytes()
+def _content(file: OpenFile) -> bytes:
+    if file.size > MAX_FILE_BYTES:
+        raise Refused(f"has {file.size} bytes; at most {MAX_FILE_BYTES} are read")
+    content = file.content()
     if content[_MARK_PLACE : _MARK_PLACE + len(_MARK)] != _MARK:
         raise Refused("is not a TFLite file")
     return content
@@ -88,7 +76,6 @@ def _content(path: Path) -> bytes:
 class _File:
     def __init__(self, schema: Any, content: bytes) -> None:
         self._schema = schema
-        self._bytes = len(content)
         self._model = schema.Model.GetRootAs(content, 0)
         if self._model.SubgraphsLength() < 1:
             raise Refused("holds no network")
@@ -106,50 +93,56 @@ class _File:
             if isinstance(number, int)
         }
         self._tensors = [self._tensor(self._graph.Tensors(place)) for place in range(counts[1])]
-        self._operators = [self._graph.Operators(place) for place in range(counts[0])]
-        self._check_links()
+        self._places = Places(self._tensors, len(content))
+        self._links_left = MAX_LINKS
+        self._operators = [self._operator(place) for place in range(counts[0])]
 
-    def loaded(self, output_name: str | None) -> Loaded:
-        graph, tensors = self._graph, self._tensors
-        if graph.InputsLength() != 1:
-            raise Refused(f"has {graph.InputsLength()} inputs; a classifier of images has one")
-        image = graph.Inputs(0)
+    def graph(self, output_name: str | None) -> Graph:
+        tensors = self._tensors
+        if (count := self._graph.InputsLength()) != 1:
+            raise Refused(f"has {count} inputs; a classifier of images has one")
+        image = self._graph.Inputs(0)
         if not 0 <= image < len(tensors) or tensors[image].data is not None:
             raise Refused("takes an image in a tensor that is not there")
         if tensors[image].kind not in KINDS or tensors[image].kind == INT4:
             raise Refused("takes something else than numbers")
         output = self._output(output_name)
         self._unpack_constants()
-        dims = self._dims(image)
-        places = Places(tensors, self._bytes, sizes_open=None in dims[1:])
+        dims, places = self._dims(image), self._places
+        places.sizes_open = None in dims[1:]
         names = [places.name(index) for index in (image, output)]
-        nodes = [
-            node for place in self._needed(image, output) for node in self._nodes(place, places)
-        ]
-        return Loaded(
-            Graph(
-                nodes=nodes,
-                constants=places.constants,
-                image=Port(names[0], dims, 1),
-                output=Port(names[1], None, 1),
-                opset=OPSET,
-            ),
-            image=tensors[image],
-            output=tensors[output],
+        nodes = [node for operator in self._needed(image, output) for node in self._nodes(operator)]
+        return Graph(
+            nodes=nodes,
+            constants=places.constants,
+            image=Port(names[0], dims),
+            output=Port(names[1], None),
+            opset=OPSET,
+            output_name=tensors[output].name,
+            numbers=np.dtype(KINDS[tensors[image].kind]).name,
+            input_ends=tensors[image].real_ends(),
         )
 
-    def _check_links(self) -> None:
-        """Raise Refused for operators whose inputs and outputs are not there, or too many."""
-        left, count = MAX_LINKS, len(self._tensors)
-        for place, operator in enumerate(self._operators):
-            left -= operator.InputsLength() + operator.OutputsLength()
-            if left < 0:
-                raise Refused(f"has operators of more than {MAX_LINKS} inputs and outputs")
-            made = _outputs(operator)
-            if any(not -1 <= index < count for index in _inputs(operator)) or any(
-                not 0 <= index < count for index in made
-            ):
-                raise Refused(f"{self._called(place)} takes or makes a tensor that is not there")
+    def _operator(self, place: int) -> Operator:
+        """Read an operator. Raises Refused where inputs or outputs are not there, or too many."""
+        raw = self._graph.Operators(place)
+        self._links_left -= raw.InputsLength() + raw.OutputsLength()
+        if self._links_left < 0:
+            raise Refused(f"has operators of more than {MAX_LINKS} inputs and outputs")
+        code = self._model.OperatorCodes(raw.OpcodeIndex())
+        # Numbers above 127 are in the newer field only.
+        number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        kind = str(self._names.get(number, number))
+        shown = f"custom '{printable(code.CustomCode() or b'')}'" if kind == "CUSTOM" else kind
+        inputs = [raw.Inputs(place) for place in range(raw.InputsLength())]
+        outputs = [raw.Outputs(place) for place in range(raw.OutputsLength())]
+        operator = Operator(
+            kind, place, f"operator {place} ({shown})", raw, inputs, outputs, self._places
+        )
+        there = range(len(self._tensors))
+        if not all(index in there for index in (*outputs, *inputs) if index != -1) or -1 in outputs:
+            raise Refused(f"{operator.called} takes or makes a tensor that is not there")
+        return operator
 
     def _dims(self, image: int) -> tuple[int | None, ...]:
         """Give the axes of an image, None for those that the file leaves open."""
@@ -164,7 +157,8 @@ class _File:
 
     def _output(self, wanted: str | None) -> int:
         """Choose the output. Raises Unclear, naming all, where there are several."""
-        outputs = _outputs(self._graph)
+        count = min(self._graph.OutputsLength(), MAX_OBJECTS)
+        outputs = [int(self._graph.Outputs(place)) for place in range(count)]
         if not outputs or any(not 0 <= index < len(self._tensors) for index in outputs):
             raise Refused("has no output")
         named = {self._tensors[index].name: index for index in outputs}
@@ -189,29 +183,25 @@ class _File:
 
     def _unpack_constants(self) -> None:
         """See constants through what makes floats of them, such as weights kept in float16."""
-        for place, operator in enumerate(self._operators):
-            if self._kind(place) == "DEQUANTIZE" and operator.InputsLength() == 1:
-                (given,), (made, *_) = _inputs(operator), _outputs(operator)
+        for operator in self._operators:
+            if operator.kind == "DEQUANTIZE" and len(operator.inputs) == 1:
+                (given,), (made, *_) = operator.inputs, operator.outputs
                 if given >= 0 and self._tensors[given].data is not None:
                     packed = self._tensors[given]
                     self._tensors[made] = replace(packed, name=self._tensors[made].name)
 
-    def _needed(self, image: int, output: int) -> list[int]:
+    def _needed(self, image: int, output: int) -> list[Operator]:
         """List the operators that an output depends on, in an order that they can be done in."""
-        makers: dict[int, int] = {}
-        known = {
-            -1,
-            image,
-            *(n for n, tensor in enumerate(self._tensors) if tensor.data is not None),
-        }
-        for place, operator in enumerate(self._operators):
-            taken = _inputs(operator)
-            if not known.issuperset(taken):
-                raise Refused(f"{self._called(place)} takes a tensor that nothing made before")
-            for index in _outputs(operator):
+        constants = {n for n, tensor in enumerate(self._tensors) if tensor.data is not None}
+        makers: dict[int, Operator] = {}
+        known = {-1, image, *constants}
+        for operator in self._operators:
+            if not known.issuperset(operator.inputs):
+                raise Refused(f"{operator.called} takes a tensor that nothing made before")
+            for index in operator.outputs:
                 if index in makers or index == image:
-                    raise Refused(f"{self._called(place)} makes a tensor that was there before")
-                makers[index] = place
+                    raise Refused(f"{operator.called} makes a tensor that was there before")
+                makers[index] = operator
                 known.add(index)
         if output not in known:
             raise Refused("has nothing that makes its output")
@@ -219,54 +209,29 @@ class _File:
         while waiting:
             index = waiting.pop()
             made_by = makers.get(index)
-            if self._is_computed(index) and made_by is not None and made_by not in needed:
-                needed.add(made_by)
-                waiting += _inputs(self._operators[made_by])
-        return sorted(needed)
+            if index not in constants and made_by is not None and made_by.number not in needed:
+                needed.add(made_by.number)
+                waiting += made_by.inputs
+        return [self._operators[number] for number in sorted(needed)]
 
-    def _is_computed(self, index: int) -> bool:
-        return index >= 0 and self._tensors[index].data is None
-
-    def _nodes(self, place: int, places: Places) -> list[Node]:
+    def _nodes(self, operator: Operator) -> list[Node]:
         """Write the nodes of an operator."""
-        operator, kind = self._operators[place], self._kind(place)
-        if kind not in _OF_BLOCKS and any(index in places.blocks for index in _inputs(operator)):
-            raise NotRead(f"{self._called(place)} takes every other row, which is not read")
-        if kind not in WRITERS:
-            raise NotRead(f"{self._called(place)} is of an operator that is not read")
-        options, write = WRITERS[kind]
-        made = Operator(
-            kind,
-            place,
-            options=self._options(operator, options),
-            inputs=_inputs(operator),
-            outputs=_outputs(operator),
-            places=places,
-        )
-        if len(_outputs(operator)) != 1 and not kind.startswith("SPLIT"):
-            raise Refused(f"{self._called(place)} has {len(_outputs(operator))} outputs")
+        called, dealt = operator.called, self._places.blocks
+        if operator.kind not in _OF_BLOCKS and not dealt.keys().isdisjoint(operator.inputs):
+            raise NotRead(f"{called} takes every other row, which is not read")
+        if operator.kind not in WRITERS:
+            raise NotRead(f"{called} is of an operator that is not read")
+        options, write = WRITERS[operator.kind]
+        operator.options = self._options(operator.raw, options)
+        if len(operator.outputs) != 1 and not operator.kind.startswith("SPLIT"):
+            raise Refused(f"{called} has {len(operator.outputs)} outputs")
         try:
-            write(made)
+            write(operator)
         except Refused as error:
-            raise type(error)(f"{self._called(place)} {error}") from error
+            raise type(error)(f"{called} {error}") from error
         except _DAMAGE as error:
-            reason = printable(error_line(error))
-            raise Refused(f"{self._called(place)} is damaged ({reason})") from error
-        return made.nodes
-
-    def _called(self, place: int) -> str:
-        """Name an operator in a message."""
-        kind = self._kind(place)
-        if kind == "CUSTOM":
-            code = self._model.OperatorCodes(self._operators[place].OpcodeIndex())
-            kind = f"custom '{printable(code.CustomCode() or b'')}'"
-        return f"operator {place} ({kind})"
-
-    def _kind(self, place: int) -> str:
-        code = self._model.OperatorCodes(self._operators[place].OpcodeIndex())
-        # Numbers above 127 are in the newer field only.
-        number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        return str(self._names.get(number, number))
+            raise Refused(f"{called} is damaged ({printable(error_line(error))})") from error
+        return operator.nodes
 
     def _options(self, operator: Any, kind: str) -> Any:
         """Return an operator's options, None where it has none."""
@@ -324,11 +289,3 @@ class _File:
         if tensor.Type() == INT4:
             return unpacked(stored, count).reshape(shape)
         return np.frombuffer(stored, dtype).reshape(shape)
-
-
-def _inputs(operator: Any) -> list[int]:
-    return [operator.Inputs(place) for place in range(operator.InputsLength())]
-
-
-def _outputs(operator: Any) -> list[int]:
-    return [operator.Outputs(place) for place in range(min(operator.OutputsLength(), MAX_OBJECTS))]

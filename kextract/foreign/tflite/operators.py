@@ -1,6 +1,6 @@
-"""One function per operator of TFLite, or for several that are alike."""
+"""The operators of TFLite: a table of which nodes of ONNX each is written as."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,24 +11,23 @@ from kextract.foreign.tflite.writing import (
     TO_CHANNELS_LAST,
     Array,
     Operator,
+    Writer,
     number,
     whole,
-    writes,
 )
 
 MAX_COPIES = 64
 _SAME = 0
 _END = 1 << 31
 _INT64 = 7
+Input = Callable[[Operator], str | Array]
 
 
-@writes("CONV_2D", options="Conv2DOptions")
 def _convolution(op: Operator) -> None:
     kernel = op.constant(1, rank=4).transpose(0, 3, 1, 2)
     _convolved(op, kernel, group=op.tensor(rank=4).shape[3] // max(kernel.shape[1], 1))
 
 
-@writes("DEPTHWISE_CONV_2D", options="DepthwiseConv2DOptions")
 def _depthwise_convolution(op: Operator) -> None:
     kernel = op.constant(1, rank=4).transpose(3, 0, 1, 2)
     _convolved(op, kernel, group=op.tensor(rank=4).shape[3])
@@ -55,7 +54,6 @@ def _convolved(op: Operator, kernel: Array, *, group: int) -> None:
     )
 
 
-@writes("SPACE_TO_BATCH_ND")
 def _deal(op: Operator) -> None:
     """Deal rows and columns to several images: a dilated convolution, as converters write it.
 
@@ -69,7 +67,6 @@ def _deal(op: Operator) -> None:
     op.set_blocks((rows, columns))
 
 
-@writes("BATCH_TO_SPACE_ND")
 def _collect(op: Operator) -> None:
     if op.blocks() != tuple(op.sizes(1)):
         raise NotRead("collects rows and columns that were dealt otherwise, which is not read")
@@ -82,7 +79,6 @@ def _of_sides(ends: Sequence[int]) -> list[int]:
     return [0, 0, top, left, 0, 0, bottom, right]
 
 
-@writes("TRANSPOSE_CONV", options="TransposeConvOptions")
 def _backward_convolution(op: Operator) -> None:
     kernel = op.constant(1, rank=4)
     sizes = op.sizes(0) if op.tensor(0).data is not None else op.made_sizes()
@@ -108,25 +104,20 @@ def _backward_convolution(op: Operator) -> None:
     )
 
 
-@writes("AVERAGE_POOL_2D", "MAX_POOL_2D", options="Pool2DOptions")
-def _pool(op: Operator) -> None:
-    _of_images(
+def _pool(name: str) -> Writer:
+    return lambda op: _of_images(
         op,
-        "AveragePool" if op.kind.startswith("AVERAGE") else "MaxPool",
+        name,
         kernel_shape=(op.option("FilterHeight"), op.option("FilterWidth")),
         strides=(op.option("StrideH"), op.option("StrideW")),
         auto_pad=_padding(op),
     )
 
 
-@writes("DEPTH_TO_SPACE", options="DepthToSpaceOptions")
-@writes("SPACE_TO_DEPTH", options="SpaceToDepthOptions")
-def _blocks(op: Operator) -> None:
-    name = "DepthToSpace" if op.kind.startswith("DEPTH") else "SpaceToDepth"
-    _of_images(op, name, activated=False, blocksize=int(op.option("BlockSize")))
+def _blocks(name: str) -> Writer:
+    return lambda op: _of_images(op, name, activated=False, blocksize=int(op.option("BlockSize")))
 
 
-@writes("LOCAL_RESPONSE_NORMALIZATION", options="LocalResponseNormalizationOptions")
 def _local_response(op: Operator) -> None:
     size = 2 * int(op.option("Radius")) + 1
     _of_images(
@@ -163,7 +154,6 @@ def _padding(op: Operator) -> str:
     return "SAME_UPPER" if op.option("Padding") == _SAME else "VALID"
 
 
-@writes("FULLY_CONNECTED", options="FullyConnectedOptions")
 def _dense(op: Operator) -> None:
     weights = op.constant(1, rank=2)
     given, shape = op.given(), op.tensor().shape
@@ -176,7 +166,6 @@ def _dense(op: Operator) -> None:
     op.finish(op.add("Add", result, *biases) if biases else result)
 
 
-@writes("BATCH_MATMUL", options="BatchMatMulOptions")
 def _product(op: Operator) -> None:
     factors = []
     for place, turned in enumerate((op.option("AdjX"), op.option("AdjY"))):
@@ -188,35 +177,37 @@ def _product(op: Operator) -> None:
     op.add("MatMul", *factors, last=True)
 
 
-@writes("ADD", options="AddOptions")
-@writes("SUB", options="SubOptions")
-@writes("MUL", options="MulOptions")
-@writes("DIV", options="DivOptions")
-def _arithmetic(op: Operator) -> None:
-    op.finish(op.add(op.kind.capitalize(), op.given(0), op.given(1)))
+def _node(name: str, *inputs: Input, **attributes: Any) -> Writer:
+    """Write one node of the first input of an operator, or of these; attributes may be options."""
+
+    def write(op: Operator) -> None:
+        given = [make(op) for make in inputs or (_input(0),)]
+        found = {key: value(op) if callable(value) else value for key, value in attributes.items()}
+        op.add(name, *given, last=True, **found)
+
+    return write
 
 
-_OF_TWO = {"MAXIMUM": "Max", "MINIMUM": "Min", "POW": "Pow"}
+def _input(place: int) -> Input:
+    return lambda op: op.given(place)
 
 
-@writes(*_OF_TWO)
-def _of_two(op: Operator) -> None:
-    op.add(_OF_TWO[op.kind], op.given(0), op.given(1), last=True)
+def _sizes(op: Operator) -> Array:
+    return whole(op.sizes(1))
 
 
-_OF_ONE = {
-    **{"RELU": "Relu", "LOGISTIC": "Sigmoid", "TANH": "Tanh", "HARD_SWISH": "HardSwish"},
-    **{"EXP": "Exp", "SQRT": "Sqrt", "NEG": "Neg", "ABS": "Abs", "LOG": "Log", "ELU": "Elu"},
-    **{"QUANTIZE": "Identity", "DEQUANTIZE": "Identity", "SHAPE": "Shape"},
-}
+def _activated(name: str) -> Writer:
+    return lambda op: op.finish(op.add(name, op.given(0), op.given(1)))
 
 
-@writes(*_OF_ONE)
-def _number_by_number(op: Operator) -> None:
-    op.add(_OF_ONE[op.kind], op.given(), last=True)
+def _clip(low: float, high: float) -> Writer:
+    return _node("Clip", _input(0), lambda op: number(low), lambda op: number(high))
 
 
-@writes("CAST")
+def _summed(name: str) -> Writer:
+    return _node(name, _input(0), _sizes, keepdims=lambda op: int(op.option("KeepDims", False)))
+
+
 def _cast(op: Operator) -> None:
     if op.made().is_integer and not op.tensor().is_integer:
         op.add("Cast", op.given(), to=_INT64, last=True)
@@ -224,54 +215,15 @@ def _cast(op: Operator) -> None:
         op.add("Identity", op.given(), last=True)
 
 
-@writes("SQUARE")
-def _square(op: Operator) -> None:
-    op.add("Mul", op.given(), op.given(), last=True)
-
-
-@writes("RSQRT")
 def _inverse_root(op: Operator) -> None:
     op.add("Reciprocal", op.add("Sqrt", op.given()), last=True)
 
 
-@writes("SQUARED_DIFFERENCE")
 def _squared_difference(op: Operator) -> None:
     difference = op.add("Sub", op.given(0), op.given(1))
     op.add("Mul", difference, difference, last=True)
 
 
-_ENDS = {"RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0), "RELU_0_TO_1": (0.0, 1.0)}
-
-
-@writes(*_ENDS)
-def _clipped(op: Operator) -> None:
-    low, high = _ENDS[op.kind]
-    op.add("Clip", op.given(), number(low), number(high), last=True)
-
-
-@writes("FAKE_QUANT", options="FakeQuantOptions")
-def _fake_quantized(op: Operator) -> None:
-    low, high = float(op.option("Min")), float(op.option("Max"))
-    op.add("Clip", op.given(), number(low), number(high), last=True)
-
-
-@writes("LEAKY_RELU", options="LeakyReluOptions")
-def _leaky(op: Operator) -> None:
-    op.add("LeakyRelu", op.given(), alpha=float(op.option("Alpha")), last=True)
-
-
-@writes("PRELU")
-def _leaky_by_channel(op: Operator) -> None:
-    op.add("PRelu", op.given(), op.constant(1), last=True)
-
-
-@writes("GELU", options="GeluOptions")
-def _gelu(op: Operator) -> None:
-    approximate = "tanh" if op.option("Approximate", False) else "none"
-    op.add("Gelu", op.given(), approximate=approximate, last=True)
-
-
-@writes("SOFTMAX", options="SoftmaxOptions")
 def _softmax(op: Operator) -> None:
     given, beta = op.given(), float(op.option("Beta"))
     if beta != 1.0:
@@ -279,21 +231,6 @@ def _softmax(op: Operator) -> None:
     op.add("Softmax", given, axis=-1, last=True)
 
 
-@writes("LOG_SOFTMAX")
-def _log_softmax(op: Operator) -> None:
-    op.add("LogSoftmax", op.given(), axis=-1, last=True)
-
-
-_SUMS = {"MEAN": "ReduceMean", "SUM": "ReduceSum", "REDUCE_MAX": "ReduceMax"}
-
-
-@writes(*_SUMS, options="ReducerOptions")
-def _reduced(op: Operator) -> None:
-    kept = int(op.option("KeepDims", False))
-    op.add(_SUMS[op.kind], op.given(), whole(op.sizes(1)), keepdims=kept, last=True)
-
-
-@writes("RESHAPE", options="ReshapeOptions")
 def _reshape(op: Operator) -> None:
     if op.has(1):
         shape: str | Array = op.given(1)
@@ -304,7 +241,6 @@ def _reshape(op: Operator) -> None:
     op.add("Reshape", op.given(), shape, allowzero=1, last=True)
 
 
-@writes("SQUEEZE", options="SqueezeOptions")
 def _squeeze(op: Operator) -> None:
     axes = _listed(op.options.SqueezeDimsAsNumpy()) if op.options else []
     if not axes:
@@ -317,17 +253,6 @@ def _listed(found: Any) -> list[int]:
     return [int(size) for size in np.atleast_1d(found)[:64]] if not isinstance(found, int) else []
 
 
-@writes("EXPAND_DIMS")
-def _expand(op: Operator) -> None:
-    op.add("Unsqueeze", op.given(), whole(op.sizes(1)), last=True)
-
-
-@writes("BROADCAST_TO")
-def _broadcast(op: Operator) -> None:
-    op.add("Expand", op.given(), whole(op.sizes(1)), last=True)
-
-
-@writes("TILE")
 def _repeat(op: Operator) -> None:
     result, times = op.given(), op.sizes(1)
     if any(not 1 <= count <= MAX_COPIES for count in times):
@@ -338,44 +263,33 @@ def _repeat(op: Operator) -> None:
     op.add("Identity", result, last=True)
 
 
-@writes("TRANSPOSE")
-def _transpose(op: Operator) -> None:
-    op.add("Transpose", op.given(), perm=tuple(op.sizes(1)), last=True)
-
-
-@writes("CONCATENATION", options="ConcatenationOptions")
 def _concatenation(op: Operator) -> None:
-    parts = [op.given(place) for place in range(op.count)]
+    parts = [op.given(place) for place in range(len(op.inputs))]
     op.finish(op.add("Concat", *parts, axis=op.option("Axis")))
 
 
-@writes("PACK", options="PackOptions")
 def _stack(op: Operator) -> None:
     axis = op.option("Axis")
-    parts = [op.add("Unsqueeze", op.given(place), whole([axis])) for place in range(op.count)]
+    parts = [op.add("Unsqueeze", op.given(place), whole([axis])) for place in range(len(op.inputs))]
     op.add("Concat", *parts, axis=axis, last=True)
 
 
-@writes("SPLIT")
 def _split(op: Operator) -> None:
     (axis,) = op.sizes(0)
     op.add_parts("Split", op.given(1), axis=axis)
 
 
-@writes("SPLIT_V")
 def _split_into(op: Operator) -> None:
     (axis,) = op.sizes(2)
     op.add_parts("Split", op.given(0), whole(op.sizes(1)), axis=axis)
 
 
-@writes("GATHER", options="GatherOptions")
 def _gather(op: Operator) -> None:
     if op.option("BatchDims"):
         raise NotRead("takes other places from each image, which is not read")
     op.add("Gather", op.given(0), op.constant(1), axis=op.option("Axis"), last=True)
 
 
-@writes("PAD", "PADV2", "MIRROR_PAD")
 def _pad(op: Operator) -> None:
     ends = np.array(op.sizes(1), np.int64).reshape(-1, 2)
     value = op.constant(2).reshape(()) if op.has(2) else number(0)
@@ -394,7 +308,6 @@ def _pad(op: Operator) -> None:
         op.add("Transpose", result, perm=TO_CHANNELS_LAST, last=True)
 
 
-@writes("STRIDED_SLICE", options="StridedSliceOptions")
 def _strided_slice(op: Operator) -> None:
     if op.option("EllipsisMask") or op.option("NewAxisMask"):
         raise NotRead("has an ellipsis or new axes, which are not read")
@@ -414,7 +327,6 @@ def _strided_slice(op: Operator) -> None:
     _sliced(op, begins, ends, steps, dropped)
 
 
-@writes("SLICE")
 def _slice(op: Operator) -> None:
     begins, sizes = op.sizes(1), op.sizes(2)
     if len(begins) != len(sizes):
@@ -437,8 +349,6 @@ def _sliced(
         op.add("Squeeze", result, whole(dropped), last=True)
 
 
-@writes("RESIZE_BILINEAR", options="ResizeBilinearOptions")
-@writes("RESIZE_NEAREST_NEIGHBOR", options="ResizeNearestNeighborOptions")
 def _resize(op: Operator) -> None:
     nearest = op.kind == "RESIZE_NEAREST_NEIGHBOR"
     if op.option("AlignCorners"):
@@ -458,3 +368,88 @@ def _resize(op: Operator) -> None:
         coordinate_transformation_mode=rule,
         nearest_mode="floor" if rule != "align_corners" else "round_prefer_ceil",
     )
+
+
+WRITERS: dict[str, tuple[str, Writer]] = {
+    "ABS": ("", _node("Abs")),
+    "ADD": ("AddOptions", _activated("Add")),
+    "AVERAGE_POOL_2D": ("Pool2DOptions", _pool("AveragePool")),
+    "BATCH_MATMUL": ("BatchMatMulOptions", _product),
+    "BATCH_TO_SPACE_ND": ("", _collect),
+    "BROADCAST_TO": ("", _node("Expand", _input(0), _sizes)),
+    "CAST": ("", _cast),
+    "CONCATENATION": ("ConcatenationOptions", _concatenation),
+    "CONV_2D": ("Conv2DOptions", _convolution),
+    "DEPTH_TO_SPACE": ("DepthToSpaceOptions", _blocks("DepthToSpace")),
+    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _depthwise_convolution),
+    "DEQUANTIZE": ("", _node("Identity")),
+    "DIV": ("DivOptions", _activated("Div")),
+    "ELU": ("", _node("Elu")),
+    "EXP": ("", _node("Exp")),
+    "EXPAND_DIMS": ("", _node("Unsqueeze", _input(0), _sizes)),
+    "FAKE_QUANT": (
+        "FakeQuantOptions",
+        _node(
+            "Clip",
+            _input(0),
+            lambda op: number(op.option("Min")),
+            lambda op: number(op.option("Max")),
+        ),
+    ),
+    "FULLY_CONNECTED": ("FullyConnectedOptions", _dense),
+    "GATHER": ("GatherOptions", _gather),
+    "GELU": (
+        "GeluOptions",
+        _node("Gelu", approximate=lambda op: "tanh" if op.option("Approximate", False) else "none"),
+    ),
+    "HARD_SWISH": ("", _node("HardSwish")),
+    "LEAKY_RELU": (
+        "LeakyReluOptions",
+        _node("LeakyRelu", alpha=lambda op: float(op.option("Alpha"))),
+    ),
+    "LOCAL_RESPONSE_NORMALIZATION": ("LocalResponseNormalizationOptions", _local_response),
+    "LOG": ("", _node("Log")),
+    "LOG_SOFTMAX": ("", _node("LogSoftmax", axis=-1)),
+    "LOGISTIC": ("", _node("Sigmoid")),
+    "MAX_POOL_2D": ("Pool2DOptions", _pool("MaxPool")),
+    "MAXIMUM": ("", _node("Max", _input(0), _input(1))),
+    "MEAN": ("ReducerOptions", _summed("ReduceMean")),
+    "MINIMUM": ("", _node("Min", _input(0), _input(1))),
+    "MIRROR_PAD": ("", _pad),
+    "MUL": ("MulOptions", _activated("Mul")),
+    "NEG": ("", _node("Neg")),
+    "PACK": ("PackOptions", _stack),
+    "PAD": ("", _pad),
+    "PADV2": ("", _pad),
+    "POW": ("", _node("Pow", _input(0), _input(1))),
+    "PRELU": ("", _node("PRelu", _input(0), lambda op: op.constant(1))),
+    "QUANTIZE": ("", _node("Identity")),
+    "REDUCE_MAX": ("ReducerOptions", _summed("ReduceMax")),
+    "RELU": ("", _node("Relu")),
+    "RELU6": ("", _clip(0.0, 6.0)),
+    "RELU_0_TO_1": ("", _clip(0.0, 1.0)),
+    "RELU_N1_TO_1": ("", _clip(-1.0, 1.0)),
+    "RESHAPE": ("ReshapeOptions", _reshape),
+    "RESIZE_BILINEAR": ("ResizeBilinearOptions", _resize),
+    "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", _resize),
+    "RSQRT": ("", _inverse_root),
+    "SHAPE": ("", _node("Shape")),
+    "SLICE": ("", _slice),
+    "SOFTMAX": ("SoftmaxOptions", _softmax),
+    "SPACE_TO_BATCH_ND": ("", _deal),
+    "SPACE_TO_DEPTH": ("SpaceToDepthOptions", _blocks("SpaceToDepth")),
+    "SPLIT": ("", _split),
+    "SPLIT_V": ("", _split_into),
+    "SQRT": ("", _node("Sqrt")),
+    "SQUARE": ("", _node("Mul", _input(0), _input(0))),
+    "SQUARED_DIFFERENCE": ("", _squared_difference),
+    "SQUEEZE": ("SqueezeOptions", _squeeze),
+    "STRIDED_SLICE": ("StridedSliceOptions", _strided_slice),
+    "SUB": ("SubOptions", _activated("Sub")),
+    "SUM": ("ReducerOptions", _summed("ReduceSum")),
+    "TANH": ("", _node("Tanh")),
+    "TILE": ("", _repeat),
+    "TRANSPOSE": ("", _node("Transpose", perm=lambda op: tuple(op.sizes(1)))),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", _backward_convolution),
+}
+"""By operator: the type of its options in the schema, "" for none, and what writes its nodes."""

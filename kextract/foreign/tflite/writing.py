@@ -1,7 +1,7 @@
 """How operators of TFLite are written as nodes of ONNX, and what the integers of tensors mean."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -80,11 +80,9 @@ def unpacked(packed: Array, count: int) -> Array:
 class Places:
     """Names and constants of the graph that is written."""
 
-    def __init__(
-        self, tensors: Sequence[Tensor], file_bytes: int, *, sizes_open: bool = False
-    ) -> None:
+    def __init__(self, tensors: Sequence[Tensor], file_bytes: int) -> None:
         self.tensors = tensors
-        self.sizes_open = sizes_open
+        self.sizes_open = False
         """Whether the file leaves the size of images open, so that its shapes are none yet."""
         self.constants: dict[str, Array] = {}
         self.blocks: dict[int, tuple[int, int]] = {}
@@ -122,75 +120,65 @@ class Places:
         return f"made {self._count}"
 
 
+@dataclass
 class Operator:
     """One operator of the file, and the nodes that are written for it."""
 
-    def __init__(
-        self,
-        kind: str,
-        number: int,
-        *,
-        options: Any,
-        inputs: Sequence[int],
-        outputs: Sequence[int],
-        places: Places,
-    ) -> None:
-        self.kind = kind
-        """Its name in the schema, such as `CONV_2D`."""
-        self.options = options
-        self.nodes: list[Node] = []
-        self._name = f"{kind} {number}"
-        self._inputs = inputs
-        self._outputs = outputs
-        self._places = places
-
-    @property
-    def count(self) -> int:
-        """The number of inputs, those that are left out included."""
-        return len(self._inputs)
+    kind: str
+    """Its name in the schema, such as `CONV_2D`."""
+    number: int
+    called: str
+    """Its name in a message."""
+    raw: Any
+    """As the flatbuffer has it."""
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+    places: Places
+    options: Any = None
+    nodes: list[Node] = field(default_factory=list)
 
     def tensor(self, place: int = 0, rank: int | None = None) -> Tensor:
         """Give what the file says of an input. Raises Refused where there is none such."""
         if not self.has(place):
             raise Refused(f"has no input {place}")
-        found = self._places.tensors[self._inputs[place]]
+        found = self.places.tensors[self.inputs[place]]
         if rank is not None and len(found.shape) != rank:
             raise Refused(f"takes a tensor of {len(found.shape)} axes as input {place}, not {rank}")
         return found
 
     def made(self) -> Tensor:
         """Give what the file says of the output."""
-        return self._places.tensors[self._outputs[0]]
+        return self.places.tensors[self.outputs[0]]
 
     def made_sizes(self) -> list[int]:
         """Give the shape of the output. Raises NotRead where images may have any size."""
-        if self._places.sizes_open:
+        if self.places.sizes_open:
             raise NotRead("makes a tensor of a shape that is computed, which is not read")
         return list(self.made().shape)
 
     def blocks(self) -> tuple[int, int]:
         """Tell into how many images rows and columns of the first input are dealt: mostly 1, 1."""
-        return self._places.blocks.get(self._inputs[0], (1, 1))
+        return self.places.blocks.get(self.inputs[0], (1, 1))
 
     def set_blocks(self, blocks: tuple[int, int]) -> None:
         """Say into how many images rows and columns of the output are dealt."""
-        self._places.blocks[self._outputs[0]] = blocks
+        self.places.blocks[self.outputs[0]] = blocks
 
     def has(self, place: int) -> bool:
         """Tell whether an optional input is there."""
-        return place < len(self._inputs) and self._inputs[place] >= 0
+        return place < len(self.inputs) and self.inputs[place] >= 0
 
     def given(self, place: int = 0) -> str:
         """Name an input in the graph."""
         self.tensor(place)
-        return self._places.name(self._inputs[place])
+        return self.places.name(self.inputs[place])
 
     def constant(self, place: int, rank: int | None = None) -> Array:
         """Give the numbers of a constant input. Raises NotRead for one that is computed."""
         tensor = self.tensor(place, rank)
         if tensor.data is None:
             raise NotRead(f"has an input {place} that is computed, which is not read")
-        return self._places.real(tensor)
+        return self.places.real(tensor)
 
     def biases(self, place: int, kernel: int) -> list[Array]:
         """Give the biases, if there are any.
@@ -206,7 +194,7 @@ class Operator:
         scale = of_images.scale * of_kernel.scale
         if scale.size not in (1, tensor.shape[0]):
             raise Refused("has biases that do not fit its kernel's scales")
-        self._places.count(tensor)
+        self.places.count(tensor)
         return [tensor.scaled(scale, np.zeros(1), 0)]
 
     def sizes(self, place: int) -> list[int]:
@@ -226,19 +214,21 @@ class Operator:
 
     def add(self, op: str, *inputs: str | Array, last: bool = False, **attributes: Any) -> str:
         """Write a node of one output and return its name; that of the `last` is the operator's."""
-        output = self._places.name(self._outputs[0]) if last else self._places.new()
+        output = self.places.name(self.outputs[0]) if last else self.places.new()
         self._node(op, inputs, [output], attributes)
         return output
 
     def add_parts(self, op: str, *inputs: str | Array, **attributes: Any) -> None:
         """Write the node that makes all the outputs of the operator."""
-        self._node(op, inputs, [self._places.name(place) for place in self._outputs], attributes)
+        self._node(op, inputs, [self.places.name(place) for place in self.outputs], attributes)
 
     def _node(
         self, op: str, inputs: Sequence[str | Array], outputs: list[str], attributes: dict[str, Any]
     ) -> None:
-        names = [each if isinstance(each, str) else self._places.keep(each) for each in inputs]
-        self.nodes.append(Node(op, self._name, tuple(names), tuple(outputs), attributes))
+        names = [each if isinstance(each, str) else self.places.keep(each) for each in inputs]
+        self.nodes.append(
+            Node(op, f"{self.kind} {self.number}", tuple(names), tuple(outputs), attributes)
+        )
 
     def finish(self, result: str) -> None:
         """Apply the activation that an operator may have, and give the result its name."""
@@ -270,26 +260,11 @@ class Operator:
 
     def _takes_none(self) -> bool:
         """Tell whether no input holds numbers below zero."""
-        ends = [self.tensor(place).real_ends() for place in range(self.count)]
+        ends = [self.tensor(place).real_ends() for place in range(len(self.inputs))]
         return all(each is not None and each[0] >= 0 for each in ends)
 
 
 Writer = Callable[[Operator], None]
-WRITERS: dict[str, tuple[str, Writer]] = {}
-"""By the name of the operator: its options' type in the schema, "" for none, and a function."""
-
-
-def writes(*kinds: str, options: str = "") -> Callable[[Writer], Writer]:
-    """Register a function for operators; each may have one."""
-
-    def register(function: Writer) -> Writer:
-        for kind in kinds:
-            if kind in WRITERS:
-                raise ValueError(f"operator {kind} is registered twice")
-            WRITERS[kind] = (options, function)
-        return function
-
-    return register
 
 
 def number(value: float) -> Array:

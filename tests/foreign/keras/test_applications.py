@@ -42,7 +42,7 @@ def check(build: Build, side: int, options: dict[str, Any], path: Path) -> None:
     keras.utils.set_random_seed(0)
     saved = build(input_shape=(side, side, 3), weights=None, classes=5, **options)
     model, info = load_archive(save(saved, path))
-    assert info.parameters == saved.count_params()
+    assert info.network.count_params() == saved.count_params()
     images = np.random.default_rng(0).uniform(-1, 1, (2, side, side, 3)).astype(np.float32)
     expected = np.log(saved(images, training=False).numpy())
     logits = model(images).numpy()

@@ -15,6 +15,7 @@ from kextract.foreign.keras.allowed import RANDOM_LAYERS
 from kextract.hdf5.weights import model_sha256
 from kextract.models.heads import SeveralOutputsError
 from kextract.models.input_range import PIXELS, Preprocessing
+from kextract.models.statistics import batch_norm_layers
 from tests.foreign.keras import examples
 from tests.foreign.keras.examples import filled, save, user_cnn
 from tests.fuzzing.damage import members_of, packed
@@ -54,7 +55,8 @@ def test_what_is_in_the_file_is_told(tmp_path: Path) -> None:
     _, info = load_archive(save(saved, tmp_path / "x.keras"))
     assert (info.input_shape, info.classes) == ((16, 16, 1), 3)
     assert (info.head.outputs, info.head.taken_off) == ("probabilities", True)
-    assert (info.parameters, info.batch_normalizations) == (saved.count_params(), 1)
+    found = (info.network.count_params(), len(batch_norm_layers(info.network)))
+    assert found == (saved.count_params(), 1)
     assert info.keras_version == keras.__version__
     assert info.sha256 == model_sha256(saved)
 

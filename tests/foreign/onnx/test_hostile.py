@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, helper, parser
 
 from kextract.errors import CheckpointError, KextractError, UnsupportedOperatorError
-from kextract.foreign.onnx import loading, read_onnx
+from kextract.foreign.network import read_onnx
+from kextract.foreign.onnx import loading
 from kextract.foreign.onnx.registry import Registry
 from tests.foreign.onnx.networks import model
 

@@ -9,10 +9,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from kextract.errors import RequestError
-from kextract.foreign.onnx import read_onnx
+from kextract.foreign.network import read_onnx
 from kextract.models.heads import LOGITS
 from kextract.models.input_range import PIXELS
-from kextract.storage.opening import Kind
 from kextract.teachers.networks import compared, read_file
 from tests.foreign.keras.examples import save
 from tests.foreign.onnx.networks import by_onnxruntime, images, model
@@ -234,7 +233,7 @@ def test_a_network_that_its_runtime_cannot_run_is_read_and_said_not_to_be_compar
     for port in (found.graph.input[0], found.graph.output[0]):
         port.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
     onnx.save(found, tmp_path / "n.onnx")
-    (note,) = read_file(tmp_path / "n.onnx", Kind.ONNX).notes
+    (note,) = read_file(tmp_path / "n.onnx").notes
     assert "is not compared with its runtime" in note and "onnxruntime cannot" in note
 
 

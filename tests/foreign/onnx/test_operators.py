@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from kextract.foreign.keras.description import clean_model
-from kextract.foreign.onnx import read_onnx
+from kextract.foreign.network import read_onnx
 from tests.foreign.onnx.networks import by_onnxruntime, images, model
 
 IMAGE = (4, 8, 7)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kextract.foreign.tflite import read_tflite
-from kextract.foreign.tflite.writing import WRITERS
+from kextract.foreign.network import read_tflite
+from kextract.foreign.tflite.operators import WRITERS
 from tests.foreign.outputs import outputs_of
 from tests.foreign.tflite.networks import Writer, by_litert, images
 

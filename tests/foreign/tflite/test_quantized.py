@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.foreign.network import ReadNetwork
-from kextract.foreign.tflite import read_tflite
+from kextract.foreign.network import ReadNetwork, read_tflite
 from tests.foreign.outputs import outputs_of
 from tests.foreign.tflite.networks import Array, Writer, by_litert, images
 

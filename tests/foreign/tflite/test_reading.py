@@ -14,7 +14,8 @@ from kextract.errors import (
     RequestError,
     UnsupportedOperatorError,
 )
-from kextract.foreign.tflite import loading, read_tflite
+from kextract.foreign.network import read_tflite
+from kextract.foreign.tflite import loading
 from kextract.models.heads import SeveralOutputsError
 from tests.foreign.tflite.networks import Writer, packed
 
