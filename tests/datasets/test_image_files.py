@@ -273,9 +273,8 @@ def test_white_is_decided_for_all_files_together(tmp_path: Path) -> None:
         decode_files("mixed", parts, (20, 20, 1), said.append)
 
 
-@pytest.mark.parametrize("white", [200, 4095])
-def test_sixteen_bits_of_which_few_are_used_are_refused(tmp_path: Path, white: int) -> None:
-    pixels = (random_images(20, 20).astype(int) * white // 255).astype(np.uint16)
+def test_sixteen_bits_of_which_few_are_used_are_refused(tmp_path: Path) -> None:
+    pixels = random_images(20, 20).astype(np.uint16) * 16
     Image.fromarray(pixels).save(tmp_path / "0.png")
     with pytest.raises(DatasetError, match=r"expected 65535 for white .* found none above"):
         decode_files("deep", {"": [open_image(tmp_path / "0.png")]}, (20, 20, 1), print)

@@ -50,12 +50,6 @@ def test_a_file_gives_mean_and_std_of_each_channel(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.apply(WHITE), [[2.5, 3.0, 3.5]])
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_a_file_may_be_saved_by_any_editor(encoding: str, tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_bytes("range = [0, 255]\r\n".encode(encoding))
-    assert parse_input_range(str(tmp_path / "mine.toml")) == Preprocessing(0.0, 255.0)
-
-
 def test_a_file_can_ask_for_blue_first(tmp_path: Path) -> None:
     path = written(
         tmp_path, 'range = [0, 255]\nmean = [103.939, 116.779, 123.68]\nchannels = "bgr"'

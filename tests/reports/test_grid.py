@@ -21,23 +21,6 @@ def test_floats_from_minus_one_to_one_become_bytes(dtype: type[np.floating[Any]]
     assert image_grid(images, columns=1).ravel().tolist() == [0, 128, 255, 0, 255, 0]
 
 
-@pytest.mark.parametrize(
-    ("shape", "options"),
-    [
-        ((28, 28, 1), {"columns": 1}),
-        ((0, 28, 28, 1), {"columns": 1}),
-        ((1, 28, 28, 1), {"columns": 0}),
-        ((1, 28, 28, 1), {"columns": 1, "gap": -1}),
-        ((1, 28, 28, 1), {"columns": 1, "zoom": 0}),
-    ],
-)
-def test_what_cannot_be_laid_out_is_refused(
-    shape: tuple[int, ...], options: dict[str, int]
-) -> None:
-    with pytest.raises(ValueError, match=r"images must be|cannot lay out"):
-        image_grid(np.zeros(shape, np.uint8), **options)
-
-
 def test_a_class_has_a_row_and_its_first_images_are_in_it() -> None:
     images = np.array([10, 20, 30, 40, 50], np.uint8).reshape(5, 1, 1, 1)
     grid = class_grid(images, np.array([2, 0, 2, 2, 0]), classes=3, columns=2, gap=0)
