@@ -38,6 +38,8 @@ EFFICIENCY = 0.7
 """Share of a small matrix product's speed that networks reach: a ResNet 1.0, a MobileNetV2 0.5."""
 QUESTION_NUMBERS, QUESTION_BYTES = 8, 120
 """Of a question in the ledger, at about; its response is left out."""
+CANDIDATES = 12
+"""Drawn for each question at the most, unless it is said how many."""
 FAR = 4.0
 """How far a guess of the time may be off: more is refused before anything is tried."""
 NEAR = 0.25
@@ -132,8 +134,13 @@ class Work(NamedTuple):
             before += rules.warm_up * step + rules.first_images * teacher
             update += rules.generator_steps * step // rules.round_updates
         if "queries" in methods:
-            learned = queries.query_rounds * queries.scout_updates * config.batch_size
-            before += 2 * learned * 3 * student
+            # Two members as cheap as these learn in every round, and look at the candidates.
+            small = (listed_multiply_adds(name, shape) for name in ("lenet5", "tiny"))
+            member = min(student, *(cost for cost in small if cost is not None))
+            learned = 3 * queries.query_rounds * queries.scout_updates * config.batch_size
+            drawn = (queries.query_choice or CANDIDATES) * queries.query_budget
+            before += 2 * member * (learned + drawn) + queries.query_budget * teacher
+            update -= config.batch_size * teacher
         return cls(before / speed(), update / speed())
 
     def seconds(self, config: DistillConfig) -> float:
