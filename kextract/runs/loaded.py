@@ -34,23 +34,27 @@ class LoadedTeacher:
     asking: "BudgetedTeacher | None" = None
     """What puts questions to it; None for methods that need it at hand."""
 
-    def __init__(self, teacher: Teacher, config: DistillConfig, validation: Images | None) -> None:
-        """Load the network, freeze it and look at its predictions.
+    def __init__(self, teacher: Teacher, config: DistillConfig) -> None:
+        """Load the network, if there is one."""
+        self._teacher = teacher
+        self._article = config.recipe == "article"
+        if teacher.black_box is None:
+            self.whole, self.sha256 = teacher.load(config.precision)
+
+    def examine(self, validation: Images | None) -> None:
+        """Freeze the network and look at its predictions.
 
         A black box is asked nothing: its responses to validation images would be questions too.
         """
-        self._teacher = teacher
-        if teacher.black_box is None:
-            self.whole, self.sha256 = teacher.load(config.precision)
-            self._examine(self.whole, validation, article=config.recipe == "article")
-
-    def _examine(self, whole: "keras.Model", validation: Images | None, *, article: bool) -> None:
+        if self.whole is None:
+            return
         from kextract.models.batch_norm import frozen
         from kextract.models.batches import at_once
         from kextract.models.folding import folded
         from kextract.training.evaluation import Predictor, ProbeSet
         from kextract.training.sanity import check_tells_apart, diagnose_teacher
 
+        whole, article = self.whole, self._article
         path, shape = self._teacher.path, self._teacher.info.input_shape
         if validation:
             self.logits = Predictor(whole).logits(validation.x)

@@ -182,15 +182,16 @@ class StudentRun(Run):
         # The student's own; the teacher and a generator are not kept from theirs by it.
         registered = None if self.architecture == OWN_ARCHITECTURE else self.architecture
         self.precision = fastest_precision(asked.precision, registered)
-        self.loaded = loaded = LoadedTeacher(self.teacher, config, self.validation)
-        if self.ledger is not None:
-            loaded.ask(config.queries, self.ledger, self.asked.answering.access)
+        self.loaded = loaded = LoadedTeacher(self.teacher, config)
         own = self.own.network if self.own else None
         cost = cost_of(loaded.whole) if loaded.whole else None
         work = self._work(config, cost)
         if config.minutes is not None and kept is None:
             check_minutes(config.minutes, time.perf_counter() - self._began, work)
             say(str(Plan.of(config, 60 * config.minutes)))
+        loaded.examine(self.validation)
+        if self.ledger is not None:
+            loaded.ask(config.queries, self.ledger, self.asked.answering.access)
         if self.share is not None:
             images = dead_leaves(images_shown(loaded.whole), info.input_shape)
             own = pruned(loaded.whole, self.share, images)
