@@ -42,7 +42,7 @@ def test_a_dead_teacher_is_said_in_one_line_and_is_no_error(
 ) -> None:
     done = distill(lambda kernel: kernel * 0)
     assert done.code == 0, done.stderr
-    assert [line for line in done.stderr.splitlines() if "teacher" in line] == [
+    assert [line for line in done.stderr.splitlines() if DEAD in line] == [
         f"{DEAD}: it looks dead, and a student can learn nothing from it"
     ]
 
