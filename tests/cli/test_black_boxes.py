@@ -194,12 +194,12 @@ def test_nonsense_ends_the_run_in_one_line(bench: Path) -> None:
         (("python:dimness:reply", *TEACHER, *SHORT), "has no function 'reply'"),
         (
             ("python:dimness:answer", *TEACHER, *SHORT, "--method", "inversion"),
-            "--method inversion: needs the teacher's gradients, and 'python:dimness:answer' is"
-            " a black box; --method queries is for such teachers",
+            "--method inversion: 'python:dimness:answer' is a black box, of which outputs are seen"
+            " and nothing else; --method queries is for such teachers",
         ),
         (
             ("python:dimness:answer", *TEACHER, *SHORT, "--method", "shapes"),
-            "--method shapes: needs a teacher that may be asked without a limit",
+            "--method shapes: 'python:dimness:answer' is a black box",
         ),
         (
             ("python:dimness:answer", *TEACHER, *SHORT, "--mix", "shapes"),
