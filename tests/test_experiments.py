@@ -31,7 +31,7 @@ def test_every_command_of_a_study_is_one_that_the_program_takes(
     done = subprocess.run(
         ["bash", study, tmp_path / "out"],
         cwd=FOLDER.parent,
-        env={**os.environ, "KEXTRACT": str(stub), "PYTHON": "true", "JOBS": "1", "SEEDS": "0 1"},
+        env={**os.environ, "KEXTRACT": str(stub), "PYTHON": "true", "JOBS": "1", "SEEDS": "0"},
         capture_output=True,
         text=True,
         check=False,

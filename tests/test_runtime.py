@@ -222,17 +222,6 @@ def test_a_processor_computes_in_bfloat16_where_it_can(
     assert resolve_precision("auto") == precision
 
 
-def test_a_machine_that_does_not_tell_its_processor_s_abilities_uses_float32(
-    tensorflow: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def missing(self: Path) -> str:
-        raise FileNotFoundError(self)
-
-    monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda kind: [])
-    monkeypatch.setattr(Path, "read_text", missing)
-    assert resolve_precision("auto") == "float32"
-
-
 @pytest.mark.parametrize(
     ("capabilities", "precision"),
     [([(8, 0)], "bfloat16"), ([(9, 0), (7, 5)], "float32"), ([None], "float32")],

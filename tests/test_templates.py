@@ -30,18 +30,9 @@ def test_numbers_are_written_as_they_are_typed_and_nothing_as_nothing() -> None:
     assert fill("{learning_rate}{mix}", VALUES) == Path("0.001")
 
 
-def test_doubled_braces_are_braces() -> None:
-    assert fill("{{seed}}-{seed}", VALUES) == Path("{seed}-3")
-
-
 def test_an_unknown_field_is_refused_with_the_nearest_that_is_known() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'method'"):
         fill("{metod}", VALUES)
-
-
-def test_a_field_like_no_other_is_refused_with_all_that_are_known() -> None:
-    with pytest.raises(UnknownNameError, match="choose one of: teacher, student, method, mix"):
-        fill("{qqqqqq}", VALUES)
 
 
 @pytest.mark.parametrize("template", ["{", "}", "{seed", "{seed!r}", "{seed:>9999999}", "{0.real}"])

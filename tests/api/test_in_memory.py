@@ -31,20 +31,14 @@ def dense(classes: int = 10, activation: str | None = None) -> keras.Model:
     )
 
 
-EVERY_WAY = [
-    pytest.param(teacher, method, student, marks=() if shown else pytest.mark.slow)
-    for teacher, method, student, shown in (
-        ("memory", "auto", "teacher@0.5", True),
-        ("memory", "auto", "tiny", False),
-        ("memory", "random", "tiny", False),
-        ("file", "auto", "teacher@0.5", False),
-        ("file", "auto", "own", False),
-        ("file", "random", "own", True),
-    )
-]
-
-
-@pytest.mark.parametrize(("teacher", "method", "student"), EVERY_WAY)
+@pytest.mark.parametrize(
+    ("teacher", "method", "student"),
+    [
+        ("file", "random", "own"),
+        pytest.param("memory", "auto", "teacher@0.5", marks=pytest.mark.slow),
+        pytest.param("file", "auto", "own", marks=pytest.mark.slow),
+    ],
+)
 def test_whatever_is_taught_in_whatever_way_is_had_saved_exported_and_measured(
     teacher: str, method: str, student: str, tmp_path: Path
 ) -> None:
@@ -115,7 +109,7 @@ def test_what_needs_the_layers_of_a_model_with_code_of_its_own_is_refused(tmp_pa
     with pytest.raises(RequestError, match=r"code of its own, of which no copy"):
         kextract.export(teacher, tmp_path / "a.keras")
     with pytest.raises(RequestError, match=r"^student: the model .* code of its own"):
-        kextract.distill(TEACHER, of_its_own(), method="random")
+        kextract.distill(dense(), of_its_own(), method="random")
 
 
 def never_built() -> Any:
@@ -138,12 +132,9 @@ def of_two_outputs() -> Any:
     ("teacher", "says"),
     [
         (lambda: None, "^teacher: expected the path of a file or a keras.Model, found None$"),
-        (lambda: b"teacher.keras", "found bytes$"),
-        (lambda: (number for number in "12"), "found generator$"),
         (lambda: ["a.keras"], "found list$"),
         (lambda: dense, "found function$"),
         (never_built, "^teacher: the model '.*' was never built"),
-        (OfItsOwn, "^teacher: the model '.*' was never built"),
         (of_two_images, "^teacher: the model '.*' takes 2 inputs"),
         (of_two_outputs, "outputs"),
     ],
@@ -168,29 +159,16 @@ def test_a_student_that_shares_its_teacher_s_weights_is_refused() -> None:
         kextract.distill(teacher, keras.Model(pixels, teacher(pixels)), method="random")
 
 
-def test_a_student_of_ones_own_may_be_a_file_by_its_path(tmp_path: Path) -> None:
-    dense().save(tmp_path / "mine.keras")
-    run = kextract.distill(dense(), tmp_path / "mine.keras", **NOISE)
-    assert run.info.model == "keras"
-
-
 def test_the_student_of_a_run_teaches_the_next_one() -> None:
     first = kextract.distill(dense(), dense(), **NOISE | {"input_range": "-1,1"})
-    for teacher in (first.model, first.student):
-        run = kextract.distill(teacher, dense(), **NOISE | {"input_range": "-1,1"})
-        assert len(run.history) == 2
-
-
-@pytest.mark.slow
-def test_a_loaded_file_teaches() -> None:
-    run = kextract.distill(kextract.load(TEACHER), "tiny", **NOISE | {"input_range": "-1,1"})
+    run = kextract.distill(first.student, dense(), **NOISE | {"input_range": "-1,1"})
     assert len(run.history) == 2
 
 
 def test_numbers_of_numpy_are_numbers_and_its_arrays_ranges() -> None:
     run = kextract.distill(
         dense(),
-        "tiny",
+        dense(),
         **NOISE
         | {"epochs": np.int64(1), "learning_rate": np.float32(0.1)}
         | {"input_range": np.array([0, 255])},

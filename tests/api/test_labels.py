@@ -51,7 +51,7 @@ def sigmoids(model: Any = None) -> Any:
     return np.asarray((model or network())(scale(IMAGES), training=False))
 
 
-@pytest.mark.parametrize("name", ["memory", "labels.keras", "labels.onnx"])
+@pytest.mark.parametrize("name", ["memory", "labels.onnx"])
 def test_a_student_is_measured_by_label_and_exported_with_sigmoids(
     folder: Path, name: str, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.cli.program import kextract
+from tests.foreign.keras.examples import save
 
 
 def write_images(
@@ -21,6 +22,15 @@ def write_images(
         arrays[f"y_{part}"] = labels
     np.savez(path, allow_pickle=False, **arrays)
     return path
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Path:
+    """A file `own.keras` with the network for those images that takes the least time to compile."""
+    import keras
+
+    layers = [keras.Input((16, 16, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    return save(keras.Sequential(layers), tmp_path_factory.mktemp("network") / "own.keras")
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,12 @@
 """Networks for other programs, through the real program."""
 
 import json
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-import kextract as kextract_api
 from tests.cli.program import kextract
 from tests.schema import check
 
@@ -47,21 +44,6 @@ def test_the_ending_of_the_output_says_the_format_and_the_tables_what_came_of_it
     )
 
 
-@pytest.mark.slow
-def test_a_student_gives_what_its_teacher_gave(folder: Path) -> None:
-    inputs = keras.Input((16, 16, 1))
-    probabilities = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(inputs))
-    teacher = keras.Model(inputs, probabilities)
-    run = kextract_api.distill(
-        teacher, "lenet5", method="random", epochs=1, steps_per_epoch=1, input_range=(0, 255)
-    )
-    run.save(folder / "student.weights.h5")
-    for more, given in (((), "probabilities"), (("--logits",), "logits")):
-        words = ("export", "student.weights.h5", "--json", "-o", f"{given}.keras", *more)
-        report = json.loads(kextract(*words, *ONE, cwd=folder).stdout)
-        assert report["outputs"] == given
-
-
 def test_json_is_all_that_is_printed(folder: Path) -> None:
     words = ("export", "teacher.weights.h5", "--int8", "--json", "-o", "b.tflite")
     done = kextract(*words, *ONE, "--calibrate", "shades.npz", cwd=folder)
@@ -74,6 +56,7 @@ def test_json_is_all_that_is_printed(folder: Path) -> None:
     assert report["bytes"] == (folder / "b.tflite").stat().st_size
 
 
+@pytest.mark.slow
 def test_without_data_integers_are_calibrated_on_made_up_images(folder: Path) -> None:
     words = ("export", "teacher.weights.h5", "--int8", "--json", "--min-agreement", "0.5")
     done = kextract(*words, *ONE, cwd=folder)
@@ -83,39 +66,13 @@ def test_without_data_integers_are_calibrated_on_made_up_images(folder: Path) ->
     assert (report["calibration"], report["calibrated_on"]) == (512, "procedural")
 
 
-def test_what_does_not_agree_is_not_written_and_exits_with_3(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def inverted(path: Path, format: str) -> Any:
-        classifier = open_runtime(path, format)
-        return lambda pixels: -classifier(pixels)
-
-    from kextract.exports.exporting import open_runtime
-
-    monkeypatch.setattr("kextract.exports.exporting.open_runtime", inverted)
-    done = kextract("export", "teacher.weights.h5", "-o", "c.keras", *ONE, cwd=folder)
-    assert done.code == 3
-    assert "not written: the exported network agrees with the checkpoint on" in done.stderr
-    assert not (folder / "c.keras").exists()
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (("-o", "a.pb"), "--format keras|savedmodel|tflite|onnx"),
         ((), "--format: name the format"),
         (("--int8", "--float16"), "--int8, --float16: choose one"),
-        (("--int8", "--format", "onnx"), "--int8: is for --format tflite"),
-        (
-            ("--format", "onnx", "--calibrate", "shades.npz"),
-            "--calibrate shades.npz: is for --int8",
-        ),
         (("-o", "n.tflite", "--int8", "--calibrate", "no.npz"), "--calibrate: no.npz"),
         (("--format", "savedmodel", "-o", "."), "is not a SavedModel"),
-        (
-            ("-o", "teacher.keras", "--min-agreement", "2"),
-            "2.0: must be from 0 to 1",
-        ),
         (("-o", "x.keras", "--input-range", "5"), "--input-range 5"),
         (("-o", "x.keras", "--input-range", "imagenet"), "is for images of 3 channels"),
     ],
@@ -124,19 +81,3 @@ def test_what_cannot_be_is_refused_by_its_flag(
     words: tuple[str, ...], named: str, folder: Path
 ) -> None:
     assert named in kextract("export", "teacher.weights.h5", *words, cwd=folder).refusal()
-
-
-def test_what_was_exported_to_keras_is_read_as_a_teacher(folder: Path) -> None:
-    made = kextract("export", "teacher.weights.h5", "-o", "again.keras", *ONE, cwd=folder)
-    assert made.code == 0, made.stderr
-    words = ("evaluate", "--dataset", "shades.npz", "--format", "json")
-    own, read = (
-        json.loads(kextract(*words, name, cwd=folder).stdout)["cross_entropy"]
-        for name in ("teacher.weights.h5", "again.keras")
-    )
-    assert own == pytest.approx(read, rel=1e-4)
-
-
-def test_class_names_of_a_folder_of_images_are_in_the_file(folder: Path) -> None:
-    with zipfile.ZipFile(folder / "b.tflite") as file:
-        assert len(file.read("labels.txt").decode().splitlines()) == 3

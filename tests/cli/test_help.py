@@ -6,8 +6,6 @@ import pytest
 from typer.testing import CliRunner
 
 from kextract.cli.app import app
-from kextract.config.option import table
-from kextract.config.requests import REQUESTS
 from tests.cli.program import kextract
 from tests.test_docs import COMMANDS
 
@@ -34,13 +32,6 @@ def test_help_of_distill_has_what_a_first_run_needs() -> None:
     for flag in ("--student", "--method", "--epochs", "--images", "--output", "--help-all"):
         assert re.search(rf"^  .*{flag}\b", shown, re.M), flag
     assert "--noise-tolerance" not in shown
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_all_has_every_option(command: str) -> None:
-    shown = help_of(command, "--help-all")
-    for entry in table(REQUESTS[command]).values():
-        assert entry.flag in shown
 
 
 def test_help_all_lists_options_under_the_headings_of_their_panels() -> None:

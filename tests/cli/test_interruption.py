@@ -13,7 +13,6 @@ import sys
 import termios
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,11 @@ import pytest
 from kextract.records import EpochRecord
 from kextract.storage import CheckpointInfo, read_info
 from kextract.storage.resume import read_resume, resume_path
-from tests.cli.program import Finished, kextract, kextract_acted_on, kextract_process
+from tests.cli.program import Finished, kextract, kextract_acted_on
 from tests.cli.stopping import Running, epochs_of
 
 TEACH = (
-    *("train-teacher", "--dataset", "shades.npz", "--model", "lenet5", "--epochs", "6"),
+    *("train-teacher", "--dataset", "shades.npz", "--model", "own.keras", "--epochs", "6"),
     *("--batch-size", "8", "--patience", "0", "--schedule", "cosine", "--augment"),
     *("--precision", "float32", "--format", "plain"),
 )
@@ -41,8 +40,9 @@ SLOWLY = ("--epochs", "24", "--batch-size", "1")
 
 
 @pytest.fixture
-def bench(workshop: Path, tmp_path: Path) -> Path:
+def bench(workshop: Path, network: Path, tmp_path: Path) -> Path:
     """A folder of its own with the workshop's files and a folder for outputs."""
+    shutil.copy(network, tmp_path)
     for name in ("shades.npz", "teacher.weights.h5"):
         shutil.copy(workshop / name, tmp_path)
     (tmp_path / "out").mkdir()
@@ -153,31 +153,6 @@ def until(terminal: int, text: bytes, seconds: float = 120) -> bytes:
     return shown
 
 
-@pytest.mark.slow
-def test_the_terminal_is_left_as_it_was(bench: Path) -> None:
-    ours, theirs = pty.openpty()
-    before = termios.tcgetattr(theirs)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kextract", *TEACH[:-2], *SLOWLY, "-o", "out/model.weights.h5"],
-        cwd=bench,
-        env={**os.environ, "TERM": "xterm-256color"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    shown = until(ours, b"2/24")
-    assert b"\x1b[?25l" in shown, "the cursor is hidden while lines move"
-    process.send_signal(signal.SIGINT)
-    shown += until(ours, b"--resume")  # a terminal that nobody reads stops whoever writes to it
-    assert process.wait(timeout=60) == 130
-    assert termios.tcgetattr(theirs) == before
-    os.close(theirs)
-    shown += until(ours, b"")
-    os.close(ours)
-    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
-    assert b"--resume" in shown[shown.rindex(b"\x1b[?25h") :]
-
-
 STUBBORN = """
 import hashlib, sys, threading, time
 from kextract.cli import guard
@@ -216,8 +191,6 @@ def stubborn(how: str, same_press: float = 0.1) -> "subprocess.Popen[str]":
     [
         ("computing", signal.SIGINT, 130),
         ("cleaning up", signal.SIGTERM, 143),
-        pytest.param("computing", signal.SIGTERM, 143, marks=pytest.mark.slow),
-        pytest.param("cleaning up", signal.SIGINT, 130, marks=pytest.mark.slow),
     ],
 )
 def test_a_second_signal_ends_at_once(how: str, number: int, code: int) -> None:
@@ -257,16 +230,6 @@ def test_a_signal_sent_twice_at_once_is_one() -> None:
         assert process.wait(timeout=30) == 7
 
 
-def test_a_signal_that_comes_again_when_all_is_cleaned_up_is_one() -> None:
-    with stubborn("neither", same_press=1.5) as process:
-        process.send_signal(signal.SIGTERM)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "stopping\n"
-        time.sleep(0.5)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 7
-
-
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_as_if_never_killed(bench: Path) -> None:
     chance, output = random.Random(0), bench / "out" / "killed.weights.h5"
@@ -284,18 +247,3 @@ def test_a_run_killed_again_and_again_ends_as_if_never_killed(bench: Path) -> No
     kextract(*TEACH, *SLOWLY, "--output", "out/whole.weights.h5", cwd=bench)
     assert written(output).sha256 == written(bench / "out" / "whole.weights.h5").sha256
     assert names(bench / "out") == ["killed.weights.h5", "whole.weights.h5"]
-
-
-@pytest.mark.slow
-def test_twenty_runs_at_once_all_end_well(bench: Path) -> None:
-    def run(number: int) -> Finished:
-        return kextract_process(
-            *("distill", "teacher.weights.h5", "--method", "random", "--epochs", "2"),
-            *("--steps-per-epoch", "2", "--threads", "1", "-o", f"out/{number}.weights.h5"),
-            cwd=bench,
-        )
-
-    with ThreadPoolExecutor(20) as pool:
-        finished = list(pool.map(run, range(20)))
-    assert [done.code for done in finished] == [0] * 20, finished
-    assert names(bench / "out") == sorted(f"{number}.weights.h5" for number in range(20))

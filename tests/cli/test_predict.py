@@ -68,6 +68,8 @@ def test_images_in_a_folder_are_named_and_may_be_of_any_size(folder: Path) -> No
         *("image", "a.png", "b.jpg", "more/c.png")
     ]
     assert "images: 3 images used\n" in shown.stderr
+    one = kextract("predict", "mine.keras", "images/a.png", "--format", "json", cwd=folder)
+    assert json.loads(one.stdout)["image"] == "a.png"
 
 
 def test_what_is_left_out_of_a_mixture_is_counted(folder: Path, tmp_path: Path) -> None:
@@ -81,11 +83,6 @@ def test_what_is_left_out_of_a_mixture_is_counted(folder: Path, tmp_path: Path) 
     (line,) = [line for line in shown.stderr.splitlines() if "images used" in line]
     assert line.startswith(f"{tmp_path}: 4 images used; left out: 2 .heic, ")
     assert {"1 .txt", "1 hidden or of the system", "1 without an ending"} <= {*line.split(", ")}
-
-
-def test_one_image_is_enough(folder: Path) -> None:
-    shown = kextract("predict", "mine.keras", "images/a.png", "--format", "json", cwd=folder)
-    assert json.loads(shown.stdout)["image"] == "a.png"
 
 
 @pytest.mark.parametrize(

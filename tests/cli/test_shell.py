@@ -1,13 +1,10 @@
-"""What makes the program at home in a shell: completion, versions, what is installed."""
+"""What makes the program at home in a shell: completion and versions."""
 
-import json
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 
 from tests.cli.program import kextract
-from tests.schema import check
 
 
 def test_the_version_names_what_it_runs_on() -> None:
@@ -45,21 +42,3 @@ def test_names_of_methods_are_completed(shell: str) -> None:
 
 def test_commands_are_completed() -> None:
     assert "report" in completions("bash", "kextract rep").splitlines()
-
-
-def test_the_doctor_says_what_is_here_and_how_to_get_the_rest(tmp_path: Path) -> None:
-    done = kextract("doctor", "--data-dir", tmp_path, "--format", "json")
-    assert done.code == 0, done.stderr
-    findings = json.loads(done.stdout)
-    check(findings, "doctor")
-    found = {finding["what"]: finding["found"] for finding in findings}
-    assert found["keras"] == version("keras")
-    assert found["data folder"] == str(tmp_path)
-    assert "CPU:0" in found["devices"]
-
-
-def test_the_doctor_fails_where_something_is_wrong(tmp_path: Path) -> None:
-    done = kextract("doctor", "--data-dir", tmp_path / "none")
-    assert done.code == 1
-    assert "data folder: correct KEXTRACT_DATA or --data-dir" in done.stderr
-    assert "no such folder" in done.stdout

@@ -18,13 +18,14 @@ from tests.cli.program import Finished, kextract, kextract_acted_on
 from tests.cli.stopping import Running
 
 TEACH = (
-    *("train-teacher", "--dataset", "shades.npz", "--model", "lenet5", "--patience", "0"),
+    *("train-teacher", "--dataset", "shades.npz", "--model", "own.keras", "--patience", "0"),
     *("--batch-size", "2", "--precision", "float32", "--format", "plain"),
 )
 
 
 @pytest.fixture
-def bench(workshop: Path, tmp_path: Path) -> Path:
+def bench(workshop: Path, network: Path, tmp_path: Path) -> Path:
+    shutil.copy(network, tmp_path)
     shutil.copy(workshop / "shades.npz", tmp_path)
     (tmp_path / "out").mkdir()
     return tmp_path
@@ -49,7 +50,9 @@ def test_a_full_disk_ends_the_run_in_one_line_and_spares_the_old_file(bench: Pat
     (bench / "out" / "model.weights.h5").write_text("the old file")
     with files_of_at_most(30_000):
         done = kextract(
-            *(*TEACH, "--epochs", "2", "--overwrite", "-o", "out/model.weights.h5"), cwd=bench
+            *(*TEACH, "--model", "lenet5", "--epochs", "2", "--overwrite"),
+            *("-o", "out/model.weights.h5"),
+            cwd=bench,
         )
     assert done.code == 1
     assert done.stderr.splitlines()[-1] == (

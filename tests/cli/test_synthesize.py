@@ -47,29 +47,22 @@ def drawn(workshop: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 
 def test_an_archive_holds_images_requested_classes_and_answers(drawn: tuple[Path, Any]) -> None:
-    with np.load(drawn[0]) as arrays:
+    path, outcome = drawn
+    with np.load(path) as arrays:
         assert {name: (a.dtype.name, a.shape) for name, a in arrays.items()} == {
             "x": ("uint8", (12, 16, 16, 1)),
             "y": ("int64", (12,)),
             "probabilities": ("float32", (12, 3)),
         }
-        np.testing.assert_array_equal(arrays["y"], np.repeat([0, 1, 2], 4))
-        np.testing.assert_allclose(arrays["probabilities"].sum(axis=1), 1.0, rtol=1e-5)
-
-
-def test_what_is_said_of_an_archive_is_what_is_in_it(drawn: tuple[Path, Any]) -> None:
-    path, outcome = drawn
-    assert outcome["images"] == str(path)
-    with np.load(path) as arrays:
         probabilities, requested = arrays["probabilities"], arrays["y"]
+        np.testing.assert_array_equal(requested, np.repeat([0, 1, 2], 4))
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
+        # They can be given to a student.
+        images = load_transfer_images(str(path), None, (16, 16, 1))
+        np.testing.assert_array_equal(images, arrays["x"])
+    assert outcome["images"] == str(path)
     assert outcome["requested"] == pytest.approx(np.mean(probabilities.argmax(axis=1) == requested))
     assert outcome["confidence"] == pytest.approx(probabilities.max(axis=1).mean(), rel=1e-5)
-
-
-def test_drawn_images_can_be_given_to_a_student(drawn: tuple[Path, Any]) -> None:
-    with np.load(drawn[0]) as arrays:
-        images = load_transfer_images(str(drawn[0]), None, (16, 16, 1))
-        np.testing.assert_array_equal(images, arrays["x"])
 
 
 def test_a_picture_beyond_all_measure_is_refused(workshop: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from kextract.storage import read_info
@@ -15,16 +14,17 @@ from tests.datasets.images import png_bytes, random_images
 TEACH = (
     *("distill", "teacher.weights.h5", "--method", "surrogate", "--images", "pictures"),
     *("--mix", "random", "--schedule", "constant", "--steps-per-epoch", "2"),
+    *("--student", "own.keras"),
     *("--batch-size", "4", "--precision", "float32", "--format", "plain"),
 )
 
 
 @pytest.fixture(scope="module")
-def unwritten(workshop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unwritten(workshop: Path, network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run of two epochs that could not write its checkpoint in the end."""
     folder = tmp_path_factory.mktemp("unwritten")
-    for name in ("teacher.weights.h5", "shades.npz"):
-        shutil.copy(workshop / name, folder)
+    for path in (workshop / "teacher.weights.h5", workshop / "shades.npz", network):
+        shutil.copy(path, folder)
     for number, size in enumerate([(16, 16), (9, 40, 3), (31, 20)]):
         path = folder / "pictures" / "some" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,20 +107,6 @@ def test_pictures_of_an_earlier_run_are_kept(workshop: Path, tmp_path: Path) -> 
     )
     assert "model-epoch-0004.png' exists already; pass --overwrite" in refused.refusal()
     assert (tmp_path / "model-epoch-0004.png").read_text() == "precious"
-
-
-def test_images_of_an_npz_need_no_labels_and_no_data_set_of_the_teacher(
-    workshop: Path, tmp_path: Path
-) -> None:
-    np.savez(tmp_path / "images.npz", x=random_images(5, 20, 12, 3))
-    done = kextract(
-        *("distill", workshop / "teacher.weights.h5", "--method", "surrogate"),
-        *("--images", "images.npz", "--epochs", "1", "--steps-per-epoch", "1"),
-        *("--format", "quiet"),
-        cwd=tmp_path,
-    )
-    assert done.code == 0, done.stderr
-    assert done.stdout.strip() == "checkpoints/teacher-surrogate.weights.h5"
 
 
 @pytest.mark.parametrize("flag", ["--method", "--mix"])

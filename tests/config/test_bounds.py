@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError, asdict
 from typing import Any
 
@@ -19,36 +20,20 @@ ENTRIES = {
 }
 BOUNDED = [place for place, entry in ENTRIES.items() if entry.option.bounds]
 NAMED = [place for place, entry in ENTRIES.items() if names_of(entry.option.choices)]
-INTERVALS = {
-    "at least 0": {"patience", "shift", "save_images", "adversarial_after", "query_budget"},
-    "at least 2": {"synthesis_batch_size", "classes"},
-    "at least 10": {"limit"},
-    "a seed": {"seed"},
-    "positive": {
-        *("learning_rate", "minutes", "temperature", "noise_learning_rate"),
-        *("generator_learning_rate", "query_timeout"),
-    },
-    "not negative": {
-        *("weight_decay", "noise_tolerance", "class_weight", "batch_norm_weight"),
-        *("balance_weight", "tv_weight", "adversarial_weight"),
-    },
-    "within 0 and 1": {"validation_fraction", "mix_share", "first_share"},
-    "from 0 to 1": {"cutmix", "mixup", "min_accuracy", "min_agreement"},
-    "above 0, to 1": {"adversarial_share"},
-}
-"""Which numbers an option means, said again without the code; others are counts from 1."""
-MEANT = {
-    "at least 0": lambda value: value >= 0,
-    "at least 1": lambda value: value >= 1,
-    "at least 2": lambda value: value >= 2,
-    "at least 10": lambda value: value >= 10,
-    "a seed": lambda value: 0 <= value <= 4294967295,
-    "positive": lambda value: 0 < value < math.inf,
-    "not negative": lambda value: 0 <= value < math.inf,
-    "within 0 and 1": lambda value: 0 < value < 1,
+MEANT: dict[str, Callable[[float], bool]] = {
+    "a positive number": lambda value: 0 < value < math.inf,
+    "0 or a positive number": lambda value: 0 <= value < math.inf,
+    "between 0 and 1, such as 0.1": lambda value: 0 < value < 1,
     "from 0 to 1": lambda value: 0 <= value <= 1,
-    "above 0, to 1": lambda value: 0 < value <= 1,
+    "more than 0 and at most 1": lambda value: 0 < value <= 1,
+    "a whole number from 0 to 4294967295": lambda value: 0 <= value <= 4294967295,
 }
+"""What the words of a refusal mean; others are "N or more"."""
+
+
+def meant(words: str) -> Callable[[float], bool]:
+    least = re.fullmatch(r"(\d+) or more", words)
+    return MEANT[words] if least is None else lambda value: value >= int(least[1])
 
 
 def possible(entry: Entry) -> Iterator[Any]:
@@ -61,17 +46,19 @@ def make(command: str, name: str, value: Any) -> Any:
 
 
 @pytest.mark.parametrize("place", BOUNDED, ids="-".join)
-def test_an_option_takes_the_numbers_that_it_means_and_refuses_others(
+def test_an_option_takes_the_numbers_that_its_refusal_tells_of_and_no_others(
     place: tuple[str, str],
 ) -> None:
     command, name = place
-    interval = next((which for which, names in INTERVALS.items() if name in names), "at least 1")
+    bounds = ENTRIES[place].option.bounds
+    assert bounds is not None
+    is_meant = meant(bounds.text)
     for value in possible(ENTRIES[place]):
-        if MEANT[interval](value):
+        if is_meant(value):
             make(command, name, value)
         else:
             flag = "--" + name.replace("_", "-")
-            with pytest.raises(RequestError, match=f"^{flag} {value}: must be "):
+            with pytest.raises(RequestError, match=f"^{flag} {value}: must be {bounds.text}"):
                 make(command, name, value)
 
 

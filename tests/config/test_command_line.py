@@ -32,7 +32,7 @@ def values_of(entry: Entry) -> Iterator[Any]:
         bool: [True, False],
         Path: [Path(ODD), Path("a/{seed}.csv")],
         tuple: [(Path(ODD), Path("b.keras"))],
-        str: names or [ODD, "-1,1", "two words", "--flag"],
+        str: names[:2] or [ODD, "-1,1", "--flag"],
         int: [each for each in numbers if isinstance(each, int) and accepts(each)],
         float: [float(each) for each in numbers if accepts(each)],
     }

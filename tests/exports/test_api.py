@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 import kextract
-from kextract.errors import RequestError
 from tests.exports.examples import SHAPE, expected_logits, images, network, softmax
 
 
@@ -39,16 +38,3 @@ def test_a_network_of_standardized_images_becomes_a_file_that_standardizes(
     expected = model(tf.image.per_image_standardization(shown.astype(np.float32)))
     found = keras.models.load_model(path)(shown.astype(np.float32) / 127.5 - 1)
     np.testing.assert_allclose(found, expected, atol=2e-4)
-
-
-def test_an_older_file_is_replaced_only_on_request(model: keras.Model, tmp_path: Path) -> None:
-    path = tmp_path / "a.keras"
-    path.write_text("older")
-    with pytest.raises(RequestError, match="--overwrite"):
-        kextract.export(model, path)
-    assert kextract.export(model, path, overwrite=True).bytes == path.stat().st_size
-
-
-def test_an_option_of_the_command_line_alone_is_refused(model: keras.Model, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="json: is for the command line"):
-        kextract.export(model, tmp_path / "a.keras", json=True)  # type: ignore[call-arg]

@@ -70,9 +70,7 @@ def test_what_is_just_near_enough_passes(
     [
         ("float32", {"agreement": 0.98}, r"98\.0% of 4 drawn images, at least 99\.0%"),
         ("float32", {"probability_difference": 2e-3}, r"0\.002 on drawn images, at most 0\.001"),
-        ("float16", {"probability_difference": 0.2}, r"0\.2 on drawn images, at most 0\.1"),
         ("int8", {"agreement": 0.89}, r"89\.0% .*at least 90\.0%.*--calibrate"),
-        ("float32", {"agreement": float("nan")}, "nan%"),
         ("float32", {"probability_difference": float("nan")}, "nan on drawn images"),
     ],
 )

@@ -8,11 +8,16 @@ from numpy.typing import NDArray
 from kextract.foreign.network import ReadNetwork
 
 
+def softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    """Give the probabilities (n, k) of logits."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
 def outputs_of(network: ReadNetwork, images: NDArray[Any]) -> NDArray[np.float32]:
     """Give the outputs (n, k) for images, with the softmax or sigmoid that was taken off."""
     given = images.reshape(len(images), *network.model.input_shape[1:])
     logits = network.model(given, training=False).numpy()
     if network.head == "softmax":
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return softmax(logits)
     return np.asarray(1 / (1 + np.exp(-logits))) if network.head == "sigmoid" else logits

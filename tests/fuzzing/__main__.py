@@ -1,11 +1,15 @@
 """`python -m tests.fuzzing KIND --count 4000`: reads damaged files and says what became of them."""
 
 import argparse
+import faulthandler
 import sys
 import time
 
 from tests.fuzzing.families import FAMILIES
 from tests.fuzzing.running import run
+
+LONGEST = 3600
+"""Seconds after which it hangs; where a crash or a hang falls, `--first` and `--count` find out."""
 
 
 def main() -> int:
@@ -15,6 +19,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="makes other files")
     parser.add_argument("--first", type=int, default=0, help="number of the first file")
     options = parser.parse_args()
+    faulthandler.enable()
+    faulthandler.dump_traceback_later(LONGEST, exit=True)
     started = time.monotonic()
     report = run(FAMILIES[options.kind](options.seed), options.count, options.first)
     for (base, what), count in sorted(report.counts.items()):

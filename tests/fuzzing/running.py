@@ -1,10 +1,8 @@
-"""Reads damaged files by the thousand, each in a child process.
+"""Reads damaged files by the thousand.
 
-So a crash or a hang of a library in C is counted and not suffered. What is read, and how files are
-damaged, is up to a `Family`; the same seed makes the same files.
+What is read, and how files are damaged, is up to a `Family`; the same seed makes the same files.
 """
 
-import multiprocessing as mp
 import shutil
 import struct
 import tempfile
@@ -14,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -28,8 +25,6 @@ Files = dict[str, bytes]
 Change = Callable[[Files, Random], object]
 """A change of files in place."""
 
-SECONDS = 60.0
-"""Longer than this is called a hang, whatever else the machine is doing."""
 SLOW = 2.0
 """Seconds of processor time that a file may take, whatever else the machine is doing."""
 MEGABYTES = 200
@@ -47,7 +42,7 @@ UNWRITABLE = (
 
 
 class Family(ABC):
-    """Files of one kind, damaged by number; goes to the child as a pickle."""
+    """Files of one kind, damaged by number."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -115,7 +110,7 @@ class Outcome(NamedTuple):
     base: str
     change: str
     what: str
-    """Such as "refused", "identical", "crash", "hang" or the name of an exception."""
+    """Such as "refused", "identical" or the name of an exception."""
     seconds: float = 0.0
     megabytes: float = 0.0
     message: str = ""
@@ -144,15 +139,6 @@ class Report:
         return outcome.what in self.allowed(outcome.base) and fits and one_line
 
 
-def _child(connection: Connection, family: Family, folder: Path) -> None:
-    family.get_ready()
-    while True:
-        number = connection.recv()
-        made = family.make(number, folder)
-        connection.send("made")
-        connection.send(outcome_of(family, number, *made))
-
-
 def outcome_of(family: Family, number: int, base: str, change: str) -> Outcome:
     """Read the files that a family made last, and measure it."""
     forget_peak()
@@ -172,60 +158,11 @@ def megabytes(name: str) -> float:
     return int(status.partition(f"{name}:")[2].split()[0]) / 1024
 
 
-class _Reader:
-    """A child process that reads damaged files; started again when it dies."""
-
-    def __init__(self, family: Family, folder: Path) -> None:
-        self._family, self._folder = family, folder
-        self._start()
-
-    def _start(self) -> None:
-        self._ours, theirs = mp.Pipe()
-        context = mp.get_context("spawn")
-        arguments = (theirs, self._family, self._folder)
-        self._process = context.Process(target=_child, args=arguments, daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def read(self, number: int) -> Outcome:
-        self._ours.send(number)
-        try:
-            self._ours.recv()
-            if self._ours.poll(SECONDS):
-                outcome: Outcome = self._ours.recv()
-                return outcome
-            what = "hang"
-        except EOFError:
-            what = "crash"
-        self.stop()
-        self._start()
-        with tempfile.TemporaryDirectory() as name:
-            return Outcome(number, *self._family.make(number, Path(name)), what)
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._ours.close()
-
-
 def run(family: Family, count: int, first: int = 0) -> Report:
     """Read `count` damaged files and report."""
     report = Report(family.allowed)
-    with tempfile.TemporaryDirectory() as name:
-        reader = _Reader(family, Path(name))
-        try:
-            for number in range(first, first + count):
-                report.add(reader.read(number))
-        finally:
-            reader.stop()
-    return report
-
-
-def run_here(family: Family, count: int) -> Report:
-    """Read `count` damaged files that are known not to crash, without a child process."""
-    report = Report(family.allowed)
     family.get_ready()
     with tempfile.TemporaryDirectory() as name:
-        for number in range(count):
+        for number in range(first, first + count):
             report.add(outcome_of(family, number, *family.make(number, Path(name))))
     return report

@@ -1,20 +1,13 @@
-import io
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kextract.config import DistillConfig
-from kextract.config.resolve import COMMAND_LINE, Layer
-from kextract.display.formats import PlainDisplay
-from kextract.errors import RequestError
 from kextract.records import EpochRecord, Event, Progress
 from kextract.runs import fitting
 from kextract.runs.fitting import continued, fitted
-from kextract.runs.invoke import invoke
-from kextract.runs.run import Run, Say
 
 SHAPE = (32, 32, 3)
 
@@ -34,62 +27,51 @@ def _seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "time", Seconds())
 
 
-def trial(config: DistillConfig) -> Iterator[Event]:
+def teaching(config: DistillConfig, **details: float) -> Iterator[Event]:
+    """Teach with an update a second."""
+    for step in range(1, config.steps_per_epoch + 1):
+        yield Progress(1, "teaching", step, config.steps_per_epoch, step)
+    yield EpochRecord(1, details=details)
+
+
+def asking(config: DistillConfig) -> Iterator[Event]:
     """Ask 40 questions, then teach."""
     for asked in range(1, 41):
         yield Progress(1, "asking the teacher", asked, 40, asked)
-    for step in range(1, config.steps_per_epoch + 1):
-        yield Progress(1, "teaching", step, config.steps_per_epoch, step)
-    yield EpochRecord(1)
+    yield from teaching(config)
+
+
+def inverting(config: DistillConfig) -> Iterator[Event]:
+    """Warm a generator up with a step a second, then teach."""
+    steps = config.inversion.warm_up
+    for step in range(1, steps + 1):
+        yield Progress(1, "inverting", step, steps, step)
+    yield from teaching(config)
+
+
+def cutting(config: DistillConfig, at_once: int = 32) -> Iterator[Event]:
+    """Cut so many crops a second, then teach."""
+    assert config.leaves is not None
+    for cut in range(at_once, config.leaves + 1, at_once):
+        yield Progress(1, "cutting leaves", cut, config.leaves, cut)
+    yield from teaching(config)
 
 
 def test_what_a_trial_asks_is_told_now_and_then() -> None:
     told: list[str] = []
-    fitted(DistillConfig(), 10, 0.0, trial, SHAPE, told.append)
+    fitted(DistillConfig(), 10, 0.0, asking, SHAPE, told.append)
     assert told[0] == "before the minutes are fitted: asking the teacher, 1 of 40"
     assert 2 < len(told) < 10
 
 
-def test_a_run_shows_on_stderr_what_its_trial_asks(tmp_path: Path) -> None:
-    class Fitting(Run):
-        output, title = tmp_path / "student.weights.h5", "a student"
-
-        def build(self, kept: object = None, say: Say = print) -> Any:
-            fitted(DistillConfig(), 10, 0.0, trial, SHAPE, say)
-            raise RequestError("enough")
-
-        def train(self, earlier: object) -> Any: ...
-        def describe(self, history: object) -> Any: ...
-
-    given = {"teacher": "x.weights.h5", "method": "random"}
-    shown = io.StringIO()
-    with pytest.raises(RequestError, match="enough"):
-        Fitting(invoke("distill", Layer(COMMAND_LINE, given))).carry_out(
-            PlainDisplay(io.StringIO(), shown)
-        )
-    assert "asking the teacher, 1 of 40" in shown.getvalue()
-
-
 def test_time_for_questions_counts_once_because_the_run_does_not_ask_again() -> None:
     """Of 600 seconds 40 are for questions, twice 1 for the first update, 41 for the trial's."""
-    config = fitted(DistillConfig(), 10, 0.0, trial, SHAPE)
+    config = fitted(DistillConfig(), 10, 0.0, asking, SHAPE)
     assert 500 <= config.epochs * config.steps_per_epoch <= 600 - 40 - 41
 
 
 def test_a_trial_makes_a_part_of_the_warm_up_and_leaves_time_for_all_of_it() -> None:
     """Of 600 seconds the trial takes 1 for each of 20 steps and 41 updates, the warm-up 100."""
-
-    def inverting(config: DistillConfig) -> Iterator[Event]:
-        steps = config.inversion.warm_up
-        for step in range(1, steps + 1):
-            yield Progress(1, "inverting", step, steps, step)
-        yield from teaching(config)
-
-    def teaching(config: DistillConfig) -> Iterator[Event]:
-        for step in range(1, config.steps_per_epoch + 1):
-            yield Progress(1, "teaching", step, config.steps_per_epoch, step)
-        yield EpochRecord(1)
-
     config = fitted(DistillConfig(method="inversion"), 10, 0.0, inverting, SHAPE)
     assert config.inversion.warm_up == 100
     assert 420 <= config.epochs * config.steps_per_epoch <= 600 - 20 - 41 - 100
@@ -97,41 +79,24 @@ def test_a_trial_makes_a_part_of_the_warm_up_and_leaves_time_for_all_of_it() -> 
 
 def test_a_trial_cuts_a_part_of_the_leaves_and_leaves_time_for_all_of_them() -> None:
     """Of 1200 seconds a trial takes 32 for crops, 41 for updates; all crops take 9 times 31."""
+    tried: list[int | None] = []
 
-    def cutting(config: DistillConfig) -> Iterator[Event]:
-        assert config.leaves == 1024
-        for cut in range(32, config.leaves + 1, 32):
-            yield Progress(1, "cutting leaves", cut, config.leaves, cut)
-        for step in range(1, config.steps_per_epoch + 1):
-            yield Progress(1, "teaching", step, config.steps_per_epoch, step)
-        yield EpochRecord(1)
+    def trial(config: DistillConfig) -> Iterator[Event]:
+        tried.append(config.leaves)
+        yield from cutting(config)
 
-    config = fitted(DistillConfig(method="leaves", leaves=9 * 1024), 20, 0.0, cutting, SHAPE)
+    config = fitted(DistillConfig(method="leaves", leaves=9 * 1024), 20, 0.0, trial, SHAPE)
+    assert tried == [1024]
     assert config.leaves == 9 * 1024
     assert 800 <= config.epochs * config.steps_per_epoch <= 1200 - 32 - 41 - 9 * 31
 
 
 def test_every_epoch_of_a_long_schedule_has_time_to_be_measured() -> None:
     """An update takes a second, and measuring 100: 10 hours are for some 60 epochs of 500."""
-
-    def measured(config: DistillConfig) -> Iterator[Event]:
-        for step in range(1, config.steps_per_epoch + 1):
-            yield Progress(1, "teaching", step, config.steps_per_epoch, step)
-        yield EpochRecord(1, details={"evaluation_seconds": 100.0})
-
+    measured = partial(teaching, evaluation_seconds=100.0)
     config = fitted(DistillConfig(method="random"), 600, 0.0, measured, SHAPE)
     seconds = config.epochs * (config.steps_per_epoch + 100)
     assert 0.95 * 36_000 < seconds <= 36_000
-
-
-def cutting_slowly(config: DistillConfig) -> Iterator[Event]:
-    """Cut a crop a second, then teach with an update a second."""
-    assert config.leaves is not None
-    for cut in range(1, config.leaves + 1):
-        yield Progress(1, "cutting leaves", cut, config.leaves, cut)
-    for step in range(1, config.steps_per_epoch + 1):
-        yield Progress(1, "teaching", step, config.steps_per_epoch, step)
-    yield EpochRecord(1)
 
 
 def test_of_large_images_a_trial_cuts_few_leaves_and_a_run_as_many_as_there_is_time_for() -> None:
@@ -140,7 +105,7 @@ def test_of_large_images_a_trial_cuts_few_leaves_and_a_run_as_many_as_there_is_t
 
     def trial(config: DistillConfig) -> Iterator[Event]:
         tried.append(config.leaves)
-        yield from cutting_slowly(config)
+        yield from cutting(config, at_once=1)
 
     config = fitted(DistillConfig(method="leaves"), 20, 0.0, trial, (224, 224, 3), told.append)
     # As many pixels as 1,024 crops of 64x64 have.
@@ -156,10 +121,9 @@ def test_a_trial_of_slow_updates_ends_after_a_tenth_of_the_minutes() -> None:
 
     def trial(config: DistillConfig) -> Iterator[Event]:
         nonlocal made
-        for step in range(1, config.steps_per_epoch + 1):
-            made += 1
-            yield Progress(1, "teaching", step, config.steps_per_epoch, step)
-        yield EpochRecord(1)
+        for event in teaching(config):
+            made += isinstance(event, Progress)
+            yield event
 
     fitted(DistillConfig(method="random"), 2, 0.0, trial, SHAPE)
     assert 10 <= made <= 14

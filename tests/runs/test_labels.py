@@ -1,6 +1,7 @@
 """Labels meet outputs by name in every command: data in another order, or with some classes."""
 
 import re
+import shutil
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -63,12 +64,9 @@ def network(order: Sequence[int] = (0, 1, 2)) -> Any:
 
 @pytest.fixture(scope="module")
 def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same classifier with names, with numbers and with none; data with other names."""
+    """The same classifier with names and with none; data with other names."""
     root = tmp_path_factory.mktemp("pets")
     write_checkpoint(root / "pets.weights.h5", network(), OWN)
-    write_checkpoint(
-        root / "numbers.weights.h5", network(), replace(OWN, class_names=("0", "1", "2"))
-    )
     turned = replace(OWN, class_names=("cat", "ant", "bee"))
     write_checkpoint(root / "turned.weights.h5", network((2, 0, 1)), turned)
     network().save(root / "nameless.keras")
@@ -80,12 +78,11 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 for number, image in enumerate(images([label] * 6)):
                     Image.fromarray(image[..., 0]).save(folder / f"{number}.png")
     labels = np.arange(12) % 3
-    for name, first in (("from-0", 0), ("from-1", 1)):
-        halves = {"x_train": images(labels), "x_test": images(labels)}
-        np.savez(root / name, **halves, y_train=labels + first, y_test=labels + first)
+    labelled = {"x": images(labels), "y": labels}
+    halves = {f"{a}_{b}": each for b in ("train", "test") for a, each in labelled.items()}
+    np.savez(root / "from-0", **halves)
     (root / "ours.txt").write_text("ant\nbee\ncat\n")
     (root / "theirs.txt").write_text("an ant\ny bee\nx cat\n")
-    (root / "from-1.txt").write_text("1\n2\n3\n")
     return root
 
 
@@ -126,15 +123,6 @@ def test_without_names_the_place_is_taken_and_said(pets: Path) -> None:
     assert settled.data is not None and settled.data.y_test is not None
     assert settled.data.y_test.tolist() == [2] * 6 + [1] * 6
     assert settled.info.class_names == PETS
-
-
-def test_labels_from_1_are_refused_until_it_is_said_what_they_are(pets: Path) -> None:
-    path, data = pets / "numbers.weights.h5", pets / "from-1.npz"
-    with pytest.raises(DatasetError, match="labels that begin at 1 its lines are 1 to 3"):
-        kextract.evaluate(path, dataset=data)
-    with pytest.warns(UserWarning, match=r"from-1\.txt: in place of"):
-        (result,) = kextract.evaluate(path, dataset=data, class_names=pets / "from-1.txt")
-    assert result.accuracy == 1.0
 
 
 def test_a_teacher_with_another_order_of_classes_agrees(pets: Path) -> None:
@@ -209,19 +197,15 @@ def test_names_say_how_many_outputs_weights_of_another_program_have(pets: Path) 
     assert found.data.y_test.tolist() == [2] * 6 + [1] * 6
 
 
-@pytest.mark.parametrize("within", [True, False])
-def test_a_black_box_has_the_names_in_its_file_or_in_another(
-    within: bool, pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_black_box_has_the_names_in_its_file(
+    pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     teacher = SimpleNamespace(input_shape=(SIDE, SIDE, 1), classes=3, outputs="labels")
     monkeypatch.setattr("kextract.runs.opening.open_black_box", lambda *args, **more: teacher)
     (tmp_path / "saved_model.pb").touch()
     (tmp_path / "assets.extra").mkdir()
-    names = (pets / "ours.txt").read_text() if within else "ant\nbee\n"
-    (tmp_path / "assets.extra" / "labels.txt").write_text(names)
-    external = ExternalModelOptions(class_names=None if within else pets / "ours.txt")
-    data = str(pets / "two")
-    found = open_teacher(tmp_path, external, Machine(), dataset=data)
+    shutil.copy(pets / "ours.txt", tmp_path / "assets.extra" / "labels.txt")
+    found = open_teacher(tmp_path, ExternalModelOptions(), Machine(), dataset=str(pets / "two"))
     assert found.info.class_names == PETS
     assert found.data is not None and found.data.y_test is not None
     assert found.data.y_test.tolist() == [2] * 6 + [1] * 6

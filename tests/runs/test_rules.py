@@ -70,36 +70,18 @@ def test_an_option_of_another_method_is_refused(
             "--temperature 2.0: needs --distance kl, found l1; add it, or leave --temperature",
         ),
         (
-            {"recipe": "article", "temperature": 2.0},
-            "--temperature 2.0: needs --recipe corrected, found article; add it, or",
-        ),
-        (
             {"recipe": "article", "distance": "l1"},
             "--distance l1: needs --recipe corrected, found article",
         ),
         ({"method": "queries", "query_budget": 0}, "--query-budget 0: needs --ledger"),
         ({"mix_share": 0.5}, "--mix-share 0.5: needs --mix; add it, or leave --mix-share out"),
         ({"mix": "adversarial"}, "--mix adversarial: is --method already; name another method"),
-        ({"mix": "random", "recipe": "article"}, "--mix random: needs --recipe corrected"),
         ({"mix": "random", "mix_share": 0.001}, "--mix-share 0.001: leaves one of the methods"),
         (
             {"minutes": 3.0, "epochs": 2},
             "--minutes and --epochs exclude each other: --minutes fits the updates; leave one of",
         ),
-        (
-            {"extendable": True, "schedule": "cosine"},
-            "--extendable: needs --schedule constant, found cosine; add it, or leave --exten",
-        ),
-        (
-            {"skip_existing": True, "overwrite": True},
-            "--skip-existing and --overwrite exclude each other: leave one of them out",
-        ),
-        (
-            {"ledger": "x.ledger.db"},
-            "--ledger x.ledger.db: is for --method queries, not for 'adversarial'",
-        ),
         ({"method": "surrogate"}, "--method surrogate: needs --images"),
-        ({"mix": "surrogate"}, "--mix surrogate: needs --images"),
         (
             {"images": "mnist"},
             "--images mnist: is for --method queries or surrogate, not for 'adversarial'",
@@ -116,11 +98,6 @@ def test_an_option_of_another_method_is_refused(
             {"method": "queries", "match": "features"},
             "--match features: of a teacher that is asked under a budget only outputs are seen",
         ),
-        ({"recipe": "article", "match": "maps"}, "--match maps: needs --recipe corrected"),
-        (
-            {"method": "shapes", "recipe": "article"},
-            "--recipe article: is for noise, not for ",
-        ),
     ],
 )
 def test_an_option_that_another_one_makes_meaningless_is_refused(
@@ -135,13 +112,10 @@ def test_an_option_that_another_one_makes_meaningless_is_refused(
     [
         {"epochs": 1, "temperature": 2.0, "noise_iterations": 3, "recipe": "corrected"},
         {"method": "random", "mix": "inversion", "warm_up": 3, "shift": 1, "mix_share": 0.5},
-        {"method": "real", "shift": 1, "flip": True},
         {"method": "inversion", "temperature": 3.0, "preset": "fast"},
         {"method": "queries", "images": "mnist"},
         {"method": "queries", "images": "mnist", "questions": "images"},
         {"method": "queries", "questions": "leaves"},
-        {"skip_existing": True, "overwrite": False},
-        {"mix": "random", "mix_share": 0.25},
     ],
 )
 def test_what_plays_a_part_is_not(options: Mapping[str, Any]) -> None:

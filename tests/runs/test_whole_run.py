@@ -94,8 +94,17 @@ def test_a_distillation_opens_its_teacher_once_and_takes_the_calls_of_the_page(
 
     monkeypatch.setattr("kextract.training.student.train_step", watched)
     done = kextract(
-        *("distill", "x.weights.h5", "--student", "tiny", "--method", "random", "--epochs", "1"),
-        *("--steps-per-epoch", "1", "--batch-size", "4", "--output", "y.weights.h5"),
+        *("distill", "x.weights.h5", "--student", "lenet5-half", "--method", "random"),
+        *(
+            "--epochs",
+            "1",
+            "--steps-per-epoch",
+            "1",
+            "--batch-size",
+            "4",
+            "--output",
+            "y.weights.h5",
+        ),
         cwd=folder,
     )
     assert done.code == 0, done.stderr
@@ -116,7 +125,7 @@ def test_a_teacher_is_read_as_it_was_when_its_method_was_chosen(
     path = tmp_path / name
     path.write_bytes((folder / name).read_bytes())
     opened.clear()
-    given = {"teacher": path, "student": "tiny"}
+    given = {"teacher": path, "student": "lenet5-half"}
     invocation = invoke("distill", Layer(COMMAND_LINE, given))
     path.unlink()
     teacher, _ = StudentRun(invocation).teacher.load("float32")

@@ -8,7 +8,6 @@ import pytest
 from kextract.errors import TeacherError
 from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
 from kextract.teachers.ledger import Counts, Ledger, open_ledger
-from kextract.teachers.opening import EndedError
 from tests.teachers.examples import (
     SOURCE,
     Brightness,
@@ -127,15 +126,6 @@ def test_an_answer_of_the_wrong_kind_is_not_asked_for_again(tmp_path: Path, answ
     assert ask(tmp_path, Brightness(), pictures(8)) == Counts(sent=12, asked=8, answered=8)
 
 
-def test_a_function_that_ends_itself_is_not_asked_again(tmp_path: Path) -> None:
-    teacher = Brightness(faults=[EndedError("SystemExit 3")])
-    with pytest.raises(
-        TeacherError, match="and is not asked again: EndedError: SystemExit 3; 0 re"
-    ):
-        ask(tmp_path, teacher, pictures(4))
-    assert teacher.received == 4
-
-
 def test_a_teacher_that_keeps_failing_is_given_up_in_one_line_and_the_ledger_is_whole(
     tmp_path: Path,
 ) -> None:
@@ -162,8 +152,3 @@ def test_the_user_stops_a_run_at_once(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         ask(tmp_path, teacher, pictures(4))
     assert teacher.received == 4
-
-
-def test_labels_are_kept_as_labels(tmp_path: Path) -> None:
-    ask(tmp_path, Brightness("labels"), pictures(5))
-    np.testing.assert_array_equal(kept(tmp_path)[1], expected(pictures(5), "labels"))

@@ -35,21 +35,17 @@ def softmax(count: int, classes: int) -> NDArray[np.float64]:
 ROUNDED: dict[str, tuple[Callable[[NDArray[np.float64]], Any], float]] = {
     "as they are": (lambda p: p, 1e-7),
     "in half precision": (lambda p: p.astype(np.float16), 1e-3),
-    "one decimal": (lambda p: p.round(1), 0.05),
     "two decimals": (lambda p: p.round(2), 0.005),
     "two decimals in single precision": (lambda p: p.astype(np.float32).round(2), 0.005),
-    "two decimals in half precision": (lambda p: p.round(2).astype(np.float16), 0.0055),
     "two decimals, cut off": (lambda p: np.floor(p * 100) / 100, 0.01),
-    "lists of three decimals": (lambda p: p.round(3).tolist(), 0.0005),
     "percentages": (lambda p: p * 100, 1e-6),
     "whole percentages": (lambda p: (p * 100).round().astype(int), 0.005),
     "eight bits": (lambda p: (p * 255).round().astype(np.uint8), 0.5 / 255),
-    "eight bits of one": (lambda p: np.floor(p * 256) / 256, 1 / 256),
 }
 """What services return for probabilities, and how far from them each number may be."""
 
 
-@pytest.mark.parametrize("classes", [2, 3, 10, 100])
+@pytest.mark.parametrize("classes", [3, 100])
 @pytest.mark.parametrize(("returned", "error"), ROUNDED.values(), ids=ROUNDED)
 def test_rounded_probabilities_are_made_to_sum_to_one(
     returned: Callable[[NDArray[np.float64]], Any], error: float, classes: int
@@ -61,11 +57,6 @@ def test_rounded_probabilities_are_made_to_sum_to_one(
     assert np.abs(rows - exact).max() <= error + exact.max() * classes * error
     # What is told apart after rounding stays in order.
     assert (rows.argmax(axis=1) == np.asarray(returned(exact)).argmax(axis=1)).all()
-
-
-def test_a_row_that_sums_to_less_by_rounding_is_stretched() -> None:
-    rows = checked([[0.33, 0.33, 0.33]], "probabilities", 1, 3)
-    np.testing.assert_allclose(rows, [[1 / 3, 1 / 3, 1 / 3]], rtol=1e-6)
 
 
 def test_classes_that_are_not_named_share_what_the_first_few_leave() -> None:
@@ -117,12 +108,6 @@ def test_numbers_of_tensorflow_are_taken_in_every_precision(tensorflow: Any) -> 
         np.testing.assert_array_equal(checked(outputs, "probabilities", 2, 3), ROWS)
 
 
-@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16])
-def test_whole_numbers_may_be_probabilities(dtype: Any) -> None:
-    rows = checked(np.eye(3, dtype=dtype), "probabilities", 3, 3)
-    np.testing.assert_array_equal(rows, np.eye(3))
-
-
 def test_only_numbers_that_are_not_finite_may_be_others_the_next_time() -> None:
     for outputs, may_pass in (([[NAN] * 3], True), ([[0.5] * 3], False), (None, False)):
         with pytest.raises(InvalidOutputError) as caught:
@@ -141,12 +126,6 @@ def test_labels_come_out_as_int32() -> None:
     np.testing.assert_array_equal(labels, [2, 0])
 
 
-@pytest.mark.parametrize("kind", ["logits", "probabilities", "labels"])
-def test_no_answers_to_no_images_make_sense(kind: str) -> None:
-    empty = np.zeros((0,), np.int64) if kind == "labels" else np.zeros((0, 3))
-    assert len(checked(empty, kind, 0, 3)) == 0
-
-
 @pytest.mark.parametrize(
     ("outputs", "kind", "says"),
     [
@@ -158,23 +137,18 @@ def test_no_answers_to_no_images_make_sense(kind: str) -> None:
             "probabilities",
             "from -0.5 to 1.5, .*for logits pass --access full",
         ),
-        ([[9.5, 0.5, 0.0]] * 2, "probabilities", "numbers from 0 to 9.5, expected probabilities"),
         ([[0.0, 0.0, 0.0]] * 2, "probabilities", "a row that sums to 0, expected probabilities"),
-        ([[0.2, 0.0, 0.0]] * 2, "probabilities", "a row that sums to 0.2, expected probabilities"),
         ([[0.9, 0.9, 0.0]] * 2, "probabilities", "a row that sums to 1.8, expected probabilities"),
         ([[60, 30, 0], [90, 0, 90]], "probabilities", "numbers from 0 to 90, expected prob"),
         ([{"cat": 0.5}, {"cat": 0.5}], "probabilities", r"an array of dict \(2,\), expected"),
         ([[0.5, 0.5], [1.0]], "probabilities", "rows of several lengths, expected an array"),
         ([[0.5, 0.5, 0.0]] * 2 + [None], "probabilities", "rows of several lengths"),
-        ([[0.5, 0.5]] * 2, "probabilities", r"float64 \(2, 2\), expected numbers \(2, 3\)"),
         (ROWS[:1], "probabilities", r"float64 \(1, 3\), expected numbers \(2, 3\)"),
-        ([["a", "b", "c"]] * 2, "probabilities", "expected numbers"),
         (None, "probabilities", r"an array of NoneType \(\), expected numbers"),
         ([2, 0], "probabilities", "labels where probabilities were expected: pass --access labels"),
         ([[1, 0, 0]] * 2, "labels", r"int64 \(2, 3\), expected integer labels \(2,\)"),
         ([0.0, 1.0], "labels", "float64 .* expected integer labels"),
         ([0, 3], "labels", "labels from 0 to 3, expected 0 to 2"),
-        ([-1, 2], "labels", "labels from -1 to 2"),
     ],
 )
 def test_nonsense_is_told_apart(outputs: Any, kind: str, says: str) -> None:

@@ -47,15 +47,6 @@ def test_what_was_written_is_there_when_it_is_opened_again(tmp_path: Path, outpu
         assert again.counts == Counts(sent=5, asked=5, answered=5)
 
 
-def test_questions_without_answers_are_kept_and_counted_as_often_as_they_were_sent(
-    tmp_path: Path,
-) -> None:
-    with Ledger(filled(tmp_path), read_only=True) as again:
-        assert again.counts == Counts(sent=7, asked=5, answered=3)
-        np.testing.assert_array_equal(all_of(again), pictures(5))
-        np.testing.assert_array_equal(again.responses, expected(pictures(3)))
-
-
 def test_an_image_that_is_not_the_one_that_was_asked_about_is_refused(tmp_path: Path) -> None:
     """As where another machine rounds otherwise, or somebody changed the file."""
     path = filled(tmp_path)
@@ -111,11 +102,6 @@ def test_any_program_that_reads_sqlite_can_read_a_ledger(tmp_path: Path) -> None
     assert [recipe for recipe, _ in rows] == [image.tobytes() for image in pictures(5)]
     answered = [response for _, response in rows if response is not None]
     assert answered == [row.tobytes() for row in expected(pictures(3))]
-
-
-def test_a_closed_ledger_is_one_file(tmp_path: Path) -> None:
-    path = filled(tmp_path)
-    assert [each for each in tmp_path.iterdir() if not each.name.endswith(".lock")] == [path]
 
 
 def test_a_larger_budget_keeps_what_is_there(tmp_path: Path) -> None:
@@ -234,31 +220,22 @@ def test_a_ledger_is_told_from_other_files(tmp_path: Path) -> None:
     [
         ("UPDATE ledger SET version = 9", "is a ledger of version 9"),
         ("UPDATE ledger SET outputs = char(27) || '[31mrumours'", "unknown kind '.x1b.31mrumours'"),
-        ("UPDATE ledger SET height = 0", "declares images of shape"),
         (f"UPDATE ledger SET height = {1 << 40}", "declares images of shape"),
         ("UPDATE ledger SET numbers = 5", "rows are not of the size declared"),
         (f"UPDATE ledger SET numbers = {1 << 40}", "of 1099511627776 numbers each"),
-        ("UPDATE ledger SET kind = char(27) || '[31mrumours'", "that are '.x1b.31mrumours'"),
         ("UPDATE ledger SET seed = -1", "declares questions"),
-        ("UPDATE ledger SET images = NULL", "does not declare what it holds"),
-        ("UPDATE ledger SET classes = 1", "declares 1 classes"),
         ("UPDATE ledger SET classes = 4", "rows are not of the size declared"),
-        ("UPDATE ledger SET classes = 'many'", "does not declare what it holds"),
         ("UPDATE ledger SET teacher = NULL", "does not declare what it holds"),
         ("DELETE FROM ledger", "does not declare what it holds"),
         ("INSERT INTO ledger SELECT * FROM ledger", "does not declare what it holds"),
-        ("UPDATE ledger SET sent = -1", "counts -1 sent"),
         ("UPDATE ledger SET sent = 2", "2 sent"),
         ("UPDATE questions SET response = NULL WHERE place = 0", "they are not the first"),
         ("DELETE FROM questions WHERE place = 1", "they are not the first"),
         ("UPDATE questions SET place = -1 WHERE place = 4", "they are not the first"),
         ("UPDATE questions SET recipe = zeroblob(1000000) WHERE place = 4", "not of the size"),
         ("UPDATE questions SET recipe = 'a text of 16 ...' WHERE place = 4", "not of the size"),
-        ("UPDATE questions SET digest = zeroblob(15) WHERE place = 4", "not of the size"),
         ("UPDATE questions SET response = x'0000c07f0000c07f0000c07f' WHERE place = 1", "finite"),
         ("UPDATE questions SET response = x'0000803f0000803f00000000' WHERE place = 1", "sums to"),
-        ("UPDATE questions SET response = x'0000a04000000000000080c0' WHERE place = 1", "numbers"),
-        ("CREATE TRIGGER t AFTER UPDATE ON ledger BEGIN SELECT 1; END", "other tables"),
         ("CREATE TABLE more (x)", "other tables"),
         ("DROP TABLE questions", "other tables"),
         ("PRAGMA application_id = 1", "is not a ledger"),

@@ -1,4 +1,6 @@
-from collections.abc import Callable, Iterator
+import hashlib
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +35,21 @@ WAYS: dict[str, Callable[[Path], Path]] = {
     "plain.tflite": lambda path: write_tflite(path, network()),
     "five.tflite": lambda path: write_tflite(path, network("probabilities"), batch=5),
     "uint8.tflite": lambda path: write_tflite(path, network("probabilities"), "uint8"),
-    "int8.tflite": lambda path: write_tflite(path, network(), "int8"),
     "two.onnx": lambda path: write_onnx(path, two_heads()),
     "two.tflite": lambda path: write_tflite(path, two_heads()),
     "two.saved": lambda path: write_saved_model(path, two_heads()),
     "saved": lambda path: write_saved_model(path, network("probabilities")),
 }
 ONE = [name for name in WAYS if not name.startswith("two")]
-EXACT = [name for name in ONE if "int8" not in name]
 TWO = [name for name in WAYS if name.startswith("two")]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("teachers")
     for name, write in WAYS.items():
         write(made / name)
-    yield made
+    return made
 
 
 def head(name: str) -> str:
@@ -57,13 +57,21 @@ def head(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ONE)
-def test_shape_classes_and_kind_are_read_from_the_file(folder: Path, name: str) -> None:
+def test_a_file_answers_as_the_network_that_it_was_made_of(folder: Path, name: str) -> None:
+    """Seven images are a batch of five and one that is not full."""
     teacher = open_black_box(str(folder / name))
-    assert (teacher.input_shape, teacher.classes) == (SHAPE, CLASSES)
-    assert teacher.outputs == head(name)
     assert isinstance(teacher, ModelFile)
+    assert (teacher.input_shape, teacher.classes) == (SHAPE, CLASSES)
     assert (teacher.head.outputs, teacher.head.confident) == (head(name), True)
+    assert teacher.outputs == head(name)
     assert teacher.head.reason.startswith("its last operation is")
+    found, expected = teacher(images(7)), outputs_of(network(head(name)), images(7))
+    if "int8" in name:
+        assert np.abs(found - expected).max() < 0.05 * np.ptp(expected)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    if head(name) == "probabilities":
+        np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", TWO)
@@ -85,7 +93,6 @@ def test_one_of_several_outputs_has_to_be_chosen(folder: Path, name: str) -> Non
     ("outputs", "kind"),
     [
         ("logits", "logits"),
-        ("log-probabilities", "logits"),
         ("probabilities", "probabilities"),
         ("sigmoids", "sigmoids"),
     ],
@@ -104,31 +111,7 @@ def test_logits_of_labels_are_given_as_a_probability_for_each(folder: Path) -> N
     np.testing.assert_allclose(teacher(images(5)), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("count", [1, 5, 7])
-@pytest.mark.parametrize("name", EXACT)
-def test_a_file_answers_as_the_network_that_it_was_made_of(
-    folder: Path, name: str, count: int
-) -> None:
-    found = open_black_box(str(folder / name))(images(count))
-    expected = outputs_of(network(head(name)), images(count))
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["uint8.tflite", "int8.tflite"])
-def test_eight_bits_answer_nearly_as_the_network_that_they_were_made_of(
-    folder: Path, name: str
-) -> None:
-    found = open_black_box(str(folder / name))(images(50))
-    expected = outputs_of(network(head(name)), images(50))
-    assert np.abs(found - expected).max() < 0.05 * np.ptp(expected)
-
-
-def test_eight_bit_probabilities_sum_to_1(folder: Path) -> None:
-    found = open_black_box(str(folder / "uint8.tflite"))(images(50))
-    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["plain.onnx", "plain.tflite", "int8.tflite"])
+@pytest.mark.parametrize("name", ["plain.onnx", "uint8.tflite"])
 def test_a_range_of_ones_own_is_what_the_network_sees(folder: Path, name: str) -> None:
     """Pixels of 0 to 1 are those of -1 to 1 of an image that is half as bright above grey."""
     given = open_black_box(str(folder / name), FileOptions(input_range=Preprocessing(0.0, 1.0)))
@@ -139,8 +122,6 @@ def test_a_range_of_ones_own_is_what_the_network_sees(folder: Path, name: str) -
 
 
 def test_the_name_holds_the_hash_of_the_file(folder: Path) -> None:
-    import hashlib
-
     digest = hashlib.sha256((folder / "plain.onnx").read_bytes()).hexdigest()
     assert open_black_box(str(folder / "plain.onnx")).name == f"plain.onnx, SHA-256 {digest}"
     assert len(open_black_box(str(folder / "saved")).name) == len(f"saved, SHA-256 {digest}")
@@ -151,8 +132,6 @@ def test_the_name_holds_the_hash_of_the_file(folder: Path) -> None:
     [
         ("probabilities", "plain.onnx", "probabilities"),
         ("labels", "plain.onnx", "labels"),
-        ("labels", "five.tflite", "labels"),
-        ("full", "plain.onnx", "logits"),
         ("full", "five.tflite", "probabilities"),
     ],
 )
@@ -234,6 +213,6 @@ def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path, name: str) -
 def test_a_missing_runtime_is_named_with_what_installs_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str, extra: str
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, module, None)
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(RequestError, match=rf"uv sync --extra {extra}"):
         open_black_box(str(folder / name))

@@ -1,11 +1,6 @@
-"""Starts TensorFlow the way the program does, before any test of this folder imports it."""
-
 import pytest
 
-from kextract import runtime
 from tests.foreign.keras import examples
-
-runtime.start()
 
 
 @pytest.fixture(scope="session")

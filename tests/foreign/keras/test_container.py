@@ -11,7 +11,7 @@ import pytest
 
 from kextract.errors import CheckpointError
 from kextract.foreign.keras import load_archive
-from tests.foreign.keras.refusing import refusal
+from tests.foreign.refusing import refusal
 from tests.fuzzing.damage import members_of, packed
 
 Change = Callable[[bytes], bytes]
@@ -75,15 +75,11 @@ def weights_bomb(data: bytes) -> bytes:
 
 CONTAINERS: dict[str, tuple[Change, str]] = {
     "a path upwards": (instead("../metadata.json"), "has a member '../metadata.json'"),
-    "an absolute path": (instead("/etc/passwd"), "has a member '/etc/passwd'"),
     "a path of Windows": (instead("..\\metadata.json"), r"has a member"),
-    "an asset": (instead("assets/words.txt"), "has a member 'assets/words.txt'"),
     "one more": (added("extra"), "has 4 members"),
     "no description": (without("config.json"), "it has no 'config.json'"),
-    "no weights": (without("model.weights.h5"), "it has no 'model.weights.h5'"),
     "a member twice": (twice, "has 'config.json' twice"),
     "a link": (says_of_member(external_attr=0o120777 << 16), "as a link"),
-    "a folder": (says_of_member(external_attr=0o040755 << 16), "as a link or something else"),
     "encrypted": (says_of_member(flag_bits=1), "'config.json' encrypted"),
     "a hidden directory": (says_of_member(flag_bits=0x2000), "'config.json' encrypted"),
     "an odd method": (says_of_member(compress_type=12), "unusual method"),
@@ -94,9 +90,7 @@ CONTAINERS: dict[str, tuple[Change, str]] = {
     "a program before": (lambda data: b"#!/bin/sh\n" + data, "does not begin as a zip file"),
     "a zip before": (lambda data: data + data, "before its beginning"),
     "something after": (lambda data: data + b"\0", "something after its end"),
-    "half": (lambda data: data[: len(data) // 2], "is truncated"),
     "a beginning": (lambda data: data[:9], "is truncated"),
-    "nothing": (lambda data: b"", "does not begin as a zip file"),
     "HDF5": (lambda data: members_of(data)["model.weights.h5"], "does not begin as a zip file"),
 }
 

@@ -9,11 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from kextract.errors import CheckpointError
 from kextract.foreign.keras import load_archive
 from kextract.foreign.keras.description import MAX_LAYERS
 from tests.foreign.keras.examples import layer, with_config, with_weights
-from tests.foreign.keras.refusing import refusal
+from tests.foreign.refusing import refusal
 from tests.fuzzing.damage import members_of, packed
 from tests.fuzzing.running import forget_peak, megabytes
 
@@ -83,23 +82,18 @@ TRAINING = {"args": [], "kwargs": {"training": True}}
 CLASS = "which is not read"
 DESCRIPTIONS: dict[str, tuple[Change, str]] = {
     "a lambda": (set_in("flat", class_name="Lambda"), "'flat' is of class 'keras.layers.Lambda'"),
-    "another format": (set_in("flat", class_name="TFSMLayer"), "'flat' is of class"),
     "torch": (set_in("flat", class_name="TorchModuleWrapper"), "TorchModuleWrapper"),
     "a foreign class": (set_in("flat", module="os", class_name="system"), "class 'os.system'"),
-    "a foreign path": (set_in("flat", module="keras.src.utils.file_utils"), CLASS),
     "a registered name": (set_in("flat", registered_name="mine>Flat"), "class 'mine>Flat'"),
-    "a class of no module": (set_in("flat", module=None), "class 'Flatten'"),
     "a class that is a list": (set_in("flat", class_name=["Flatten"]), CLASS),
     "a foreign model": (lambda d: with_config(d, lambda c: c.update(class_name="Mine")), "Mine"),
     "a function": (set_option("conv", activation=function("eval")), "activation 'function'"),
     "an own activation": (set_option("conv", activation="mine"), "activation 'mine'"),
     "an own initializer": (set_option("conv", bias_initializer="mine"), "'bias_initializer'"),
-    "an own constraint": (set_option("conv", kernel_constraint=function("eval")), "not one of"),
     "an own regularizer": (set_option("conv", kernel_regularizer=["l2"]), "not one of"),
     "an own policy": (set_option("conv", dtype={"class_name": "Mine"}), "policy 'Mine'"),
     "quantized": (set_option("end", quantization_config={"a": 1}), "quantized"),
     "a tensor": (argument(tensor("__tensor__")), "applied to a '__tensor__'"),
-    "an array": (argument(tensor("__numpy__")), "applied to a '__numpy__'"),
     "a tensor as option": (set_option("flat", scale=tensor("__tensor__")), "'__tensor__'"),
     "training": (set_in("flat", inbound_nodes=[TRAINING]), "training=True"),
     "a huge option": (set_option("end", units=10**12), "1000000000000; at most 1048576"),
@@ -120,16 +114,13 @@ def test_what_is_not_of_keras_is_refused(name: str, sound: bytes, tmp_path: Path
 JSONS: dict[str, tuple[bytes, str]] = {
     "deep lists": (b"[" * 150_000, "not JSON"),
     "deeper lists": (b"[" * 3_000_000, "more than 200000 objects and lists"),
-    "deep objects": (b'{"a":' * 200 + b"1" + b"}" * 200, "more than 64 levels"),
     "too long": (b'{"a":"' + b"x" * (4 << 20) + b'"}', "at most 4194304 are read"),
     "many objects": (b'{"a":[' + b"{}," * 1_300_000 + b"{}]}", "more than 200000 objects"),
-    "a list": (b"[]", "not a JSON object"),
     "nothing": (b"", "not JSON"),
     "not a number": (b'{"a": NaN}', "not JSON"),
     "infinite": (b'{"a": 1e999}', "not finite"),
     "a long number": (b'{"a": ' + b"9" * 9000 + b"}", "not JSON"),
     "a name twice": (b'{"a": 1, "a": 2}', "not JSON"),
-    "no text": (b"\xff\xfe\x00", "not JSON"),
 }
 
 
@@ -191,7 +182,6 @@ def inserted(count: int, **options: Any) -> Change:
 
 SIZES: dict[str, tuple[Change, str]] = {
     "units": (set_option("end", units=1 << 20), "more weights than its file has room for"),
-    "filters": (set_option("conv", filters=1 << 20), "more weights than its file has room for"),
     "activations": (lambda d: with_config(d, upsampled), "numbers of one image in one layer"),
     "an image": (lambda d: with_config(d, large_input), "numbers of one image in one layer"),
     "means": (inserted(50), "normalizes by more than 1048576 numbers"),
@@ -236,7 +226,6 @@ def replace(path: str, value: Any) -> Callable[[Any], None]:
 WEIGHTS: dict[str, tuple[Callable[[Any], None], str]] = {
     "a NaN": (replace(KERNEL, np.full((3, 3, 1, 2), np.nan, "f4")), "holds a NaN"),
     "another shape": (replace(KERNEL, np.zeros((3, 3, 2, 1), "f4")), "has shape (3, 3, 2, 1)"),
-    "another type": (replace(KERNEL, np.zeros((3, 3, 1, 2), "f8")), "is not of type float32"),
     "a missing tensor": (replace(KERNEL, None), f"lacks '{KERNEL}'"),
     "a link": (replace(KERNEL, h5py.ExternalLink("other.h5", "x")), "is a soft or external link"),
 }
@@ -248,11 +237,6 @@ def test_weights_are_checked_as_those_of_a_checkpoint(
 ) -> None:
     change, says = WEIGHTS[name]
     assert says in refusal(tmp_path / "x.keras", with_weights(sound, change))
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no such file"):
-        load_archive(tmp_path / "x.keras")
 
 
 def test_a_model_can_be_read_after_one_that_was_refused(sound: bytes, tmp_path: Path) -> None:

@@ -1,5 +1,4 @@
 import contextlib
-import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kextract.errors import CheckpointError
 from kextract.foreign.keras import is_archive, load_archive
@@ -18,6 +18,7 @@ from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.models.statistics import batch_norm_layers
 from tests.foreign.keras import examples
 from tests.foreign.keras.examples import filled, save, user_cnn
+from tests.foreign.outputs import softmax
 from tests.fuzzing.damage import members_of, packed
 
 L = keras.layers
@@ -25,11 +26,6 @@ L = keras.layers
 
 def pixels(shape: tuple[int, ...], count: int = 5) -> Any:
     return np.random.default_rng(0).uniform(-1, 1, (count, *shape)).astype(np.float32)
-
-
-def softmax(logits: Any) -> Any:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +66,7 @@ def test_logits_are_exact_where_probabilities_are_rounded_to_0_and_1(tmp_path: P
     assert (logits[:, 1] - logits[:, 0] > 150).all()
 
 
-@pytest.mark.parametrize("input_range", [PIXELS, Preprocessing(0, 1), Preprocessing(0, 255)])
+@pytest.mark.parametrize("input_range", [PIXELS, Preprocessing(0, 255)])
 def test_a_network_sees_pixels_in_its_own_range(input_range: Preprocessing, tmp_path: Path) -> None:
     path = save(user_cnn(), tmp_path / "x.keras")
     model, _ = load_archive(path, input_range=input_range)
@@ -93,14 +89,6 @@ def averaged() -> Any:
     return examples.filled(keras.Model(x, L.Average()(ends)))
 
 
-def shared_head() -> Any:
-    x = keras.Input((16, 16, 1))
-    head = L.Dense(3, activation="softmax")
-    return examples.filled(
-        keras.Model(x, head(head(L.GlobalAveragePooling2D()(L.Conv2D(3, 3)(x)))))
-    )
-
-
 def by_operations() -> Any:
     x = keras.Input((16, 16, 1))
     logits = L.Dense(4)(L.GlobalAveragePooling2D()(L.Conv2D(3, 5)(x)))
@@ -109,15 +97,9 @@ def by_operations() -> Any:
 
 HEADS: dict[str, tuple[Callable[[], Any], bool]] = {
     "dense": (lambda: end(L.Dense(4, activation="softmax")), True),
-    "function": (lambda: end(L.Dense(4, activation=keras.ops.softmax)), True),
     "layer as activation": (lambda: end(L.Dense(4, activation=L.Softmax())), True),
-    "activation": (lambda: end(L.Dense(4), L.Activation("softmax")), True),
     "layer": (lambda: end(L.Dense(4), L.Softmax()), True),
     "operation": (by_operations, True),
-    "nested": (
-        lambda: end(keras.Sequential([keras.Input((3,)), L.Dense(4, activation="softmax")])),
-        True,
-    ),
     "nested layer": (
         lambda: end(L.Dense(4), keras.Sequential([keras.Input((4,)), L.Softmax()])),
         True,
@@ -133,7 +115,6 @@ HEADS: dict[str, tuple[Callable[[], Any], bool]] = {
         True,
     ),
     "averaged": (averaged, False),
-    "shared": (shared_head, False),
 }
 
 
@@ -150,30 +131,17 @@ def test_the_softmax_of_the_logits_are_the_networks_probabilities(
     np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        lambda: [L.Dense(4)],
-        lambda: [L.Dense(4, activation="log_softmax")],
-        lambda: [L.Dense(4), L.Dropout(0.1)],
-    ],
-)
-def test_logits_are_left_alone(layers: Callable[[], list[Any]], tmp_path: Path) -> None:
-    path = save(end(*layers()), tmp_path / "x.keras")
+def test_logits_are_left_alone(tmp_path: Path) -> None:
+    path = save(end(L.Dense(4, activation="log_softmax"), L.Dropout(0.1)), tmp_path / "x.keras")
     model, info = load_archive(path)
     assert info.head.given == "logits"
     images = pixels((16, 16, 1))
-    expected = softmax(keras.models.load_model(path)(images).numpy())
-    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-6)
+    expected = keras.models.load_model(path)(images).numpy()
+    np.testing.assert_allclose(softmax(model(images).numpy()), softmax(expected), atol=1e-6)
 
 
-@pytest.mark.parametrize("tail", ["dense", "probability"])
-def test_one_sigmoid_stands_for_two_classes(tail: str, tmp_path: Path) -> None:
-    tails = {
-        "dense": [L.Dense(1, activation="sigmoid")],
-        "probability": [L.Dense(1, activation="sigmoid"), L.Dropout(0.1)],
-    }
-    path = save(end(*tails[tail]), tmp_path / "x.keras")
+def test_one_sigmoid_stands_for_two_classes(tmp_path: Path) -> None:
+    path = save(end(L.Dense(1, activation="sigmoid"), L.Dropout(0.1)), tmp_path / "x.keras")
     model, info = load_archive(path)
     assert info.classes == 2
     images = pixels((16, 16, 1))
@@ -195,15 +163,6 @@ def test_sigmoids_of_several_labels_keep_their_logits_unless_they_are_said_to_be
     np.testing.assert_allclose(shares, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-6)
 
 
-def test_a_map_of_one_pixel_is_an_answer(tmp_path: Path) -> None:
-    image = keras.Input((16, 16, 1))
-    x = L.GlobalAveragePooling2D(keepdims=True)(image)
-    saved = keras.Model(image, L.Conv2D(4, 1, activation="softmax")(x))
-    model, info = load_archive(save(saved, tmp_path / "x.keras"))
-    assert info.classes == 4
-    assert model(pixels((16, 16, 1))).shape == (5, 4)
-
-
 def test_channels_may_come_first(tmp_path: Path) -> None:
     """A row of green pixels, which has no other place in another order of the axes."""
     first: Any = {"data_format": "channels_first"}
@@ -217,22 +176,28 @@ def test_channels_may_come_first(tmp_path: Path) -> None:
             L.Dense(5),
         )
     )
-    model, info = load_archive(save(saved, tmp_path / "x.keras"))
     images = np.zeros((1, 16, 20, 3), np.float32)
     images[0, 5, :, 1] = 1
     given = np.zeros((1, 3, 16, 20), np.float32)
     given[0, 1, 5, :] = 1
+    try:
+        expected = saved(given)
+    except tf.errors.UnimplementedError:
+        pytest.skip("TensorFlow computes with channels last only on this processor")
+    model, info = load_archive(save(saved, tmp_path / "x.keras"))
     assert info.input_shape == (16, 20, 3)
-    np.testing.assert_allclose(model(images), saved(given), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model(images), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_trained_model_is_read_without_its_optimizer(tmp_path: Path) -> None:
+def test_a_trained_model_is_read_without_its_optimizer_compressed_too(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     saved = user_cnn()
     saved.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     saved.optimizer.build(saved.trainable_variables)
-    _, info = load_archive(save(saved, tmp_path / "x.keras"))
-    assert info.sha256 == model_sha256(saved)
+    path = save(saved, tmp_path / "x.keras")
+    assert load_archive(path)[1].sha256 == model_sha256(saved)
+    path.write_bytes(packed(members_of(path.read_bytes()), zipfile.ZIP_DEFLATED))
+    assert load_archive(path)[1].sha256 == model_sha256(saved)
 
 
 def test_layers_with_whole_numbers_and_parts_of_their_own_are_read(tmp_path: Path) -> None:
@@ -247,33 +212,18 @@ def test_layers_with_whole_numbers_and_parts_of_their_own_are_read(tmp_path: Pat
     np.testing.assert_allclose(load_archive(path)[0](images).numpy(), expected, atol=1e-5)
 
 
-def test_half_precision_is_used_where_it_is_asked_for(tmp_path: Path) -> None:
-    path = save(user_cnn(), tmp_path / "x.keras")
-    model, _ = load_archive(path, precision="bfloat16")
-    exact, _ = load_archive(path)
-    images = pixels((16, 16, 1))
-    lowered, expected = model(images).numpy(), exact(images).numpy()
-    assert lowered.dtype == np.float32
-    assert np.abs(lowered - expected).max() > 0
-    np.testing.assert_allclose(lowered, expected, atol=0.05)
-
-
 def test_a_model_saved_in_half_precision_computes_in_the_wished_one(tmp_path: Path) -> None:
     keras.config.set_dtype_policy("mixed_float16")
     try:
         path = save(user_cnn(), tmp_path / "x.keras")
     finally:
         keras.config.set_dtype_policy("float32")
-    model, _ = load_archive(path)
-    (network,) = (layer for layer in model.layers if isinstance(layer, keras.Model))
-    assert {layer.compute_dtype for layer in network.layers} == {"float32"}
-
-
-def test_a_compressed_archive_is_read(tmp_path: Path) -> None:
-    path = save(user_cnn(), tmp_path / "x.keras")
-    sha256 = load_archive(path)[1].sha256
-    path.write_bytes(packed(members_of(path.read_bytes()), zipfile.ZIP_DEFLATED))
-    assert load_archive(path)[1].sha256 == sha256
+    for precision in ("float32", "bfloat16"):
+        model, _ = load_archive(path, precision=precision)
+        (network,) = (layer for layer in model.layers if isinstance(layer, keras.Model))
+        assert precision in {layer.compute_dtype for layer in network.layers}
+        assert "float16" not in {layer.compute_dtype for layer in network.layers}
+        assert model(pixels((16, 16, 1))).dtype == "float32"
 
 
 def test_a_file_is_an_archive_by_its_name_or_its_content(tmp_path: Path) -> None:
@@ -330,8 +280,7 @@ def two_heads(names: bool) -> Any:
     return examples.filled(keras.Model(x, heads if names else list(heads.values())))
 
 
-@pytest.mark.parametrize("names", [False, True])
-@pytest.mark.parametrize("chosen", ["young", "happy"])
+@pytest.mark.parametrize(("names", "chosen"), [(False, "happy"), (True, "young")])
 def test_one_of_several_outputs_is_the_classifier(names: bool, chosen: str, tmp_path: Path) -> None:
     path = save(two_heads(names), tmp_path / "x.keras")
     model, info = load_archive(path, output_name=chosen)
@@ -349,22 +298,6 @@ def test_several_outputs_are_named_with_their_sizes(asked: str | None, tmp_path:
     with pytest.raises(SeveralOutputsError, match=r"young \(4\), happy \(4\)") as refusal:
         load_archive(path, output_name=asked)
     assert "--output-name" in str(refusal.value)
-
-
-def test_what_outputs_are_can_be_said(tmp_path: Path) -> None:
-    path = save(end(L.Dense(4, activation="softmax")), tmp_path / "x.keras")
-    images = pixels((16, 16, 1))
-    expected = keras.models.load_model(path)(images)
-    np.testing.assert_allclose(load_archive(path, outputs="logits")[0](images), expected)
-    logs = load_archive(path, outputs="sigmoids")[0](images)
-    np.testing.assert_allclose(1 / (1 + np.exp(-logs)), expected, atol=1e-6)
-
-
-def test_reading_warns_of_nothing(tmp_path: Path) -> None:
-    path = save(examples.nested(), tmp_path / "x.keras")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        load_archive(path)
 
 
 def test_a_network_of_ours_is_saved_as_plain_keras_and_read_back(tmp_path: Path) -> None:

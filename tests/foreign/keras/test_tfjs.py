@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kextract.errors import CheckpointError
 from kextract.foreign.keras import load_archive
 from kextract.models.input_range import Preprocessing
 from tests.foreign.keras.tfjs import SHARDS, changed, converted
 from tests.foreign.keras.write_keras_2 import FILES
+from tests.foreign.refusing import refused
 
 FILE = FILES / "convolutions.h5"
 
@@ -53,13 +54,7 @@ def test_one_that_tensorflow_js_itself_has_saved_is_read(tmp_path: Path) -> None
     assert load_archive(path)[1].sha256 == load_archive(FILE)[1].sha256
 
 
-def refusal(path: Path) -> str:
-    with pytest.raises(CheckpointError) as caught:
-        load_archive(path)
-    line = str(caught.value)
-    assert line.startswith(f"'{path}': ")
-    assert line.isprintable()
-    return line.removeprefix(f"'{path}': ")
+refusal = partial(refused, load_archive)
 
 
 def weight(model: dict[str, Any]) -> dict[str, Any]:
@@ -76,20 +71,15 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a graph": (lambda model: model.update(format="graph-model"), "tensorflowjs_converter"),
     "no format, a graph": (lambda model: model.update(modelTopology={"node": []}), "graph model"),
     "no weights": (lambda model: model.pop("weightsManifest"), "not a model of TensorFlow.js"),
-    "no layers": (lambda model: model["modelTopology"].update(model_config=3), "no description"),
     "a shard above": (lambda model: paths(model).__setitem__(0, "../secret"), "not in its folder"),
-    "a shard anywhere": (lambda model: paths(model).__setitem__(0, "/etc/hostname"), "not in its"),
     "a shard behind a link": (lambda model: paths(model).__setitem__(0, "link"), "not in its"),
     "no shard": (lambda model: paths(model).__setitem__(0, "gone.bin"), "not in its folder"),
-    "a shard of no name": (lambda model: paths(model).__setitem__(0, "a\0b"), "not in its folder"),
-    "the folder": (lambda model: paths(model).__setitem__(0, "."), "not in its folder"),
     "a shard twice": (lambda model: paths(model).__setitem__(1, paths(model)[0]), "a shard twice"),
     "a shard too few": (lambda model: paths(model).pop(), "its tensors need"),
     "a number as path": (lambda model: paths(model).__setitem__(0, 3), "without the names"),
     "a huge shape": (lambda model: weight(model).update(shape=[1 << 31, 1 << 31]), "bytes of weig"),
     "a shape below zero": (lambda model: weight(model).update(shape=[-1]), "a few whole numbers"),
     "another shape": (lambda model: weight(model).update(shape=[1]), "more weights than its file"),
-    "texts": (lambda model: weight(model).update(dtype="string"), "is not of float32"),
     "no scale": (
         lambda model: weight(model).update(quantization={"dtype": "uint8"}),
         "is quantized by something that is not a number",
@@ -98,15 +88,8 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda model: weight(model).update(name=model["weightsManifest"][0]["weights"][1]["name"]),
         "has a tensor twice",
     ),
-    "another name": (lambda model: weight(model).update(name="\x1b[2J/kernel"), "lacks a tensor"),
     "a list as class": (
         lambda model: model["modelTopology"]["model_config"].update(class_name=[]),
-        "only Keras's own layers",
-    ),
-    "an object as class of a layer": (
-        lambda model: model["modelTopology"]["model_config"]["config"]["layers"][1].update(
-            class_name={}
-        ),
         "only Keras's own layers",
     ),
     "a Lambda": (

@@ -30,14 +30,7 @@ def logits_of(model: Any, images: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "ending"),
-    [
-        *((name, ".keras") for name in sorted(TUTORIALS)),
-        *(
-            pytest.param(name, ".h5", marks=() if name == "first_steps" else pytest.mark.slow)
-            for name in sorted(TUTORIALS)
-        ),
-    ],
+    ("name", "ending"), [*((name, ".keras") for name in sorted(TUTORIALS)), ("first_steps", ".h5")]
 )
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_a_tutorials_network_gives_the_logits_that_it_gives_in_keras(

@@ -30,21 +30,6 @@ def rows_of_pixels() -> Any:
     )
 
 
-def digits() -> Any:
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            L.Conv2D(4, (3, 3), activation="relu"),
-            L.MaxPooling2D((2, 2)),
-            L.Conv2D(8, (3, 3), activation="relu"),
-            L.MaxPooling2D((2, 2)),
-            L.Flatten(),
-            L.Dropout(0.5),
-            L.Dense(10),
-        ]
-    )
-
-
 def reshaped() -> Any:
     """Channels are added inside."""
     return keras.Sequential(
@@ -56,21 +41,6 @@ def reshaped() -> Any:
             L.GlobalMaxPooling2D(),
             L.Dense(10),
             L.Activation("softmax"),
-        ]
-    )
-
-
-def rescaled() -> Any:
-    """Pixels of 0 to 255, which the network scales itself; from the page on flowers."""
-    return keras.Sequential(
-        [
-            keras.Input((32, 32, 3)),
-            L.Rescaling(1.0 / 255),
-            L.Conv2D(4, 3, padding="same", activation="relu"),
-            L.MaxPooling2D(),
-            L.Conv2D(8, 3, padding="same", activation="relu"),
-            L.GlobalAveragePooling2D(),
-            L.Dense(5, name="outputs"),
         ]
     )
 
@@ -94,13 +64,6 @@ def augmented() -> Any:
     return keras.Model(image, L.Dense(3, activation="softmax")(x))
 
 
-def list_of_one_output() -> Any:
-    image = keras.Input((32, 32, 3))
-    x = L.Conv2D(4, 3, activation="elu")(image)
-    x = L.AveragePooling2D(2)(x)
-    return keras.Model([image], [L.Dense(4, activation="softmax")(L.Flatten()(x))])
-
-
 def dictionary_of_one_output() -> Any:
     image = keras.Input((16, 16, 1))
     x = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, activation="gelu")(image))
@@ -120,12 +83,6 @@ def cats_and_dogs() -> Any:
             L.Dense(1, activation="sigmoid"),
         ]
     )
-
-
-def several_labels() -> Any:
-    image = keras.Input((32, 32, 3))
-    x = L.Activation("swish")(L.Conv2D(4, 3, kernel_regularizer="l2")(image))
-    return keras.Model(image, L.Dense(4, "sigmoid")(L.GlobalAveragePooling2D()(x)))
 
 
 def residual() -> Any:
@@ -179,14 +136,10 @@ TUTORIALS: dict[str, Callable[[], Any]] = {
     for build in (
         first_steps,
         rows_of_pixels,
-        digits,
         reshaped,
-        rescaled,
         augmented,
-        list_of_one_output,
         dictionary_of_one_output,
         cats_and_dogs,
-        several_labels,
         residual,
         transferred,
         fine_tuned,

@@ -20,16 +20,11 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {"w": (5, 4, 3, 3)},
     ),
     "pads that differ": ("y = Conv <pads=[0,2,1,1]> (x, w)", {"w": (5, 4, 3, 3)}),
-    "dilations": ("y = Conv <dilations=[2,1], pads=[2,1,2,1]> (x, w)", {"w": (2, 4, 3, 3)}),
     "strides and dilations": (
         "y = Conv <dilations=[2,2], strides=[2,3], pads=[2,2,2,2]> (x, w)",
         {"w": (3, 4, 3, 3)},
     ),
     "groups": ("y = Conv <group=2> (x, w, b)", {"w": (6, 2, 3, 3), "b": (6,)}),
-    "a depthwise convolution": (
-        "y = Conv <group=4, pads=[1,1,1,1]> (x, w, b)",
-        {"w": (4, 1, 3, 3), "b": (4,)},
-    ),
     "two kernels a channel": (
         "y = Conv <group=4, strides=[2,1], pads=[1,1,1,1]> (x, w)",
         {"w": (8, 1, 3, 3)},
@@ -46,55 +41,29 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         'y = Conv <auto_pad="SAME_LOWER", strides=[2,2]> (x, w)',
         {"w": (3, 4, 4, 4)},
     ),
-    "auto_pad valid": ('y = Conv <auto_pad="VALID"> (x, w)', {"w": (3, 4, 2, 2)}),
     "a convolution backwards": (
         "y = ConvTranspose <strides=[2,2], pads=[1,1,1,1], output_padding=[1,1]> (x, w, b)",
         {"w": (4, 3, 3, 3), "b": (3,)},
     ),
-    "backwards with a wide stride": (
-        "y = ConvTranspose <strides=[3,3]> (x, w)",
-        {"w": (4, 2, 2, 2)},
-    ),
     "batch normalization": (
         "y = BatchNormalization <epsilon=0.01> (x, g, b, m, v)",
         {"g": (4,), "b": (4,), "m": (4,), "v": np.array([0.5, 1, 2, 3], "f")},
-    ),
-    "batch normalization of a row": (
-        "p = Flatten (x)\n y = BatchNormalization (p, g, b, m, v)",
-        {"g": (224,), "b": (224,), "m": (224,), "v": np.linspace(0.5, 2, 224, dtype="f")},
     ),
     "max pooling": ("y = MaxPool <kernel_shape=[3,3], strides=[2,2]> (x)", {}),
     "max pooling with pads of what may be negative": (
         "y = MaxPool <kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]> (x)",
         {},
     ),
-    "max pooling with pads after a ReLU": (
-        "r = Relu (x)\n y = MaxPool <kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]> (r)",
-        {},
-    ),
-    "max pooling, ceil_mode": (
-        "y = MaxPool <kernel_shape=[3,2], strides=[2,2], ceil_mode=1> (x)",
-        {},
-    ),
     "max pooling, ceil_mode and pads": (
         "y = MaxPool <kernel_shape=[2,2], strides=[2,2], pads=[1,1,1,1], ceil_mode=1> (x)",
         {},
     ),
-    "max pooling, same": (
-        'y = MaxPool <kernel_shape=[2,2], auto_pad="SAME_UPPER", strides=[2,2]> (x)',
-        {},
-    ),
-    "average pooling": ("y = AveragePool <kernel_shape=[2,2], strides=[2,2]> (x)", {}),
     "average pooling with pads that count": (
         "y = AveragePool <kernel_shape=[3,3], pads=[1,1,1,1], count_include_pad=1> (x)",
         {},
     ),
     "average pooling with pads that do not": (
         "y = AveragePool <kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]> (x)",
-        {},
-    ),
-    "average pooling, ceil_mode": (
-        "y = AveragePool <kernel_shape=[3,3], strides=[2,2], ceil_mode=1> (x)",
         {},
     ),
     "average pooling, ceil_mode and pads that count": (
@@ -104,10 +73,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "average pooling of all": ("y = AveragePool <kernel_shape=[8,7]> (x)", {}),
     "global pooling": ("a = GlobalAveragePool (x)\n b = GlobalMaxPool (x)\n y = Sub (a, b)", {}),
-    "pooling, then a convolution": (
-        "a = GlobalAveragePool (x)\n y = Conv (a, w)",
-        {"w": (6, 4, 1, 1)},
-    ),
     "a squeeze and excitation": (
         "a = GlobalAveragePool (x)\n b = Conv (a, w)\n s = HardSigmoid (b)\n y = Mul (x, s)",
         {"w": (4, 4, 1, 1)},
@@ -130,17 +95,12 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {},
     ),
     "a slope a channel": ("y = PRelu (x, s)", {"s": (4, 1, 1)}),
-    "one slope": ("y = PRelu (x, s)", {"s": (1,)}),
     "a slope a place": ("y = PRelu (x, s)", {"s": (4, 8, 7)}),
     "a hard sigmoid of PyTorch": ("y = HardSigmoid <alpha=0.16666667> (x)", {}),
     "clips": (
         "a = Clip (x, l, h)\n b = Clip (x, l)\n c = Clip (x, , z)\n d = Add (a, b)\n"
         " y = Add (d, c)",
         {"l": np.float32(-1), "h": np.float32(0.5), "z": np.float32(0)},
-    ),
-    "a ReLU up to six": (
-        "y = Clip (x, l, h)",
-        {"l": np.float32(0), "h": np.float32(0.7)},
     ),
     "clips by attributes": ("y = Clip <min=-0.5, max=0.25> (x)", {"opset": 10}),
     "a swish in parts": ("s = Sigmoid (x)\n y = Mul (s, x)", {}),
@@ -153,10 +113,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {"t": np.float32(3), "z": np.float32(0), "s": np.float32(6)},
     ),
     "a mish in parts": ("s = Softplus (x)\n t = Tanh (s)\n y = Mul (x, t)", {}),
-    "a gelu in parts": (
-        "d = Div (x, r)\n e = Erf (d)\n a = Add (e, o)\n m = Mul (x, a)\n y = Mul (m, h)",
-        {"r": np.float32(2**0.5), "o": np.float32(1), "h": np.float32(0.5)},
-    ),
     "a gelu in parts, half of x first": (
         "g = Mul (x, h)\n d = Mul (x, r)\n e = Erf (d)\n a = Add (o, e)\n y = Mul (g, a)",
         {"r": np.float32(0.5**0.5), "o": np.float32(1), "h": np.float32(0.5)},
@@ -170,10 +126,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "a = Add (x, c)\n b = Mul (a, d)\n e = Sub (c, b)\n y = Div (e, d)",
         {"c": (1, 4, 1, 1), "d": np.linspace(1, 2, 4, dtype="f").reshape(4, 1, 1)},
     ),
-    "arithmetic with many channels": (
-        "p = Conv (x, w)\n a = Mul (p, c)\n b = Add (a, c)\n y = Div (b, d)",
-        {"w": (6, 4, 1, 1), "c": (6, 1, 1), "d": np.linspace(1, 2, 6, dtype="f").reshape(6, 1, 1)},
-    ),
     "arithmetic with a number a row or a place": (
         "a = Add (x, r)\n b = Mul (a, p)\n y = Add (b, s)",
         {"r": (8, 1), "p": (4, 8, 7), "s": (1, 1, 1, 7)},
@@ -185,10 +137,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "a number a column, of as many as rows": (
         "p = Conv (x, w)\n y = Add (p, r)",
         {"w": (3, 4, 1, 2), "r": (1, 6), "image": (4, 6, 7)},
-    ),
-    "a number a column of a map of one channel": (
-        "p = Conv (x, w)\n y = Add (p, r)",
-        {"w": (1, 4, 1, 2), "r": (1, 6), "image": (4, 6, 7)},
     ),
     "a scale that is computed of a shape": (
         "s = Shape (x)\n c = Gather (s, i)\n f = Cast <to=1> (c)\n p = Pow (f, h)\n y = Mul (x, p)",
@@ -213,7 +161,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "a = Abs (x)\n b = Add (a, o)\n c = Sqrt (b)\n y = Log (c)",
         {"o": np.float32(1)},
     ),
-    "a mean of places": ("y = ReduceMean <axes=[2,3]> (x)", {}),
     "a mean by an input": ("y = ReduceMean (x, a)", {"a": np.array([-1, 2]), "opset": 18}),
     "a mean of channels": ("y = ReduceMean <axes=[1], keepdims=0> (x)", {}),
     "a mean of all": ("y = ReduceMean <axes=[1,2,3]> (x)", {}),
@@ -222,7 +169,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         " d = ReduceMin <axes=[3]> (x)\n e = Add (a, b)\n f = Add (e, c)\n y = Mul (d, f)",
         {"i": np.array([2, 3])},
     ),
-    "zeros around": ("y = Pad (x, p)", {"p": np.array([0, 0, 1, 2, 0, 0, 0, 1])}),
     "ones around": (
         "y = Pad (x, p, v)",
         {"p": np.array([0, 0, 1, 2, 0, 0, 0, 1]), "v": np.float32(1)},
@@ -235,7 +181,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {"p": np.array([0, 0, 2, 3, 0, 0, 1, 6])},
     ),
     "the edge again": ('y = Pad <mode="edge"> (x, p)', {"p": np.array([0, 0, 1, 3, 0, 0, 0, 2])}),
-    "a row": ("y = Flatten (x)", {}),
     "a row into a matrix": ("f = Flatten (x)\n y = MatMul (f, w)", {"w": (224, 3)}),
     "a dense layer": (
         "f = Flatten (x)\n y = Gemm <transB=1> (f, w, b)",
@@ -246,17 +191,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {"w": (224, 3), "b": (1, 3)},
     ),
     "a matrix on the left": ("y = MatMul (w, x)", {"w": (5, 8)}),
-    "matrices, then a bias": (
-        "p = MatMul (x, w)\n y = Add (b, p)",
-        {"w": (7, 5), "b": (5,)},
-    ),
     "one number for all columns": (
         "p = MatMul (x, w)\n y = Add (p, b)",
         {"w": (7, 5), "b": (1,)},
-    ),
-    "a bias after a convolution": (
-        "p = Conv (x, w)\n y = Add (p, b)",
-        {"w": (5, 4, 1, 1), "b": (1, 5, 1, 1)},
     ),
     "a normalization after a convolution": (
         "p = Conv <group=4> (x, w, b)\n q = Sub (p, m)\n d = Cast <to=1> (q)\n r = Div (d, v)\n"
@@ -296,10 +233,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "y = LayerNormalization (x, g, b)",
         {"g": (7,), "b": (7,)},
     ),
-    "layer normalization of two axes": (
-        "y = LayerNormalization <axis=2> (x, g)",
-        {"g": (8, 7)},
-    ),
     "layer normalization in parts": (
         "m = ReduceMean <axes=[1]> (x)\n d = Sub (x, m)\n p = Pow (d, t)\n"
         " v = ReduceMean <axes=[1]> (p)\n e = Add (v, s)\n r = Sqrt (e)\n n = Div (d, r)\n"
@@ -326,15 +259,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {},
     ),
     "rows behind each other": ("a = Relu (x)\n y = Concat <axis=-2> (a, x)", {}),
-    "a token before the others": (
-        "r = Reshape (x, s)\n t = Transpose <perm=[0,2,1]> (r)\n c = Concat <axis=1> (k, t)\n"
-        " y = Add (c, p)",
-        {"s": np.array([0, 4, -1]), "k": (1, 1, 4), "p": (1, 57, 4)},
-    ),
-    "maps of one channel behind each other": (
-        "a = ReduceMean <axes=[1]> (x)\n b = ReduceMax <axes=[1]> (x)\n y = Concat <axis=1> (a, b)",
-        {},
-    ),
     "the same again": ("y = Tile (x, r)", {"r": np.array([1, 2, 1, 3])}),
     "a convolution of what is the same for all images": (
         "c = Conv (k, w)\n y = Add (x, c)",
@@ -345,10 +269,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {"w": (3, 4, 2, 2), "o": np.ones(4, "f"), "z": np.zeros(4, "f")},
     ),
     "parts": ("a, b = Split <axis=1> (x)\n c = Relu (a)\n y = Concat <axis=1> (b, c)", {}),
-    "parts of other sizes": (
-        "a, b = Split <axis=2> (x, s)\n y = Concat <axis=2> (b, a)",
-        {"s": np.array([3, 5])},
-    ),
     "parts by an attribute": (
         "a, b = Split <axis=1, split=[1,3]> (x)\n y = Concat <axis=1> (b, a)",
         {"opset": 11},
@@ -370,31 +290,16 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "one row": ("y = Gather <axis=2> (x, i)", {"i": np.array(-1)}),
     "channels the other way round": ("y = Gather <axis=1> (x, i)", {"i": np.array([2, 1, 0])}),
     "channels in disorder": ("y = Gather <axis=1> (x, i)", {"i": np.array([2, 0, 1, 3, 3])}),
-    "a shuffle of channels": (
-        "r = Reshape (x, s)\n t = Transpose <perm=[0,2,1,3,4]> (r)\n u = Reshape (t, z)\n"
-        " y = Conv (u, w)",
-        {"s": np.array([-1, 2, 2, 8, 7]), "z": np.array([0, 4, 8, 7]), "w": (3, 4, 2, 2)},
-    ),
-    "axes in another order": ("y = Transpose <perm=[0,2,3,1]> (x)", {}),
     "all axes turned round": ("a = Transpose (x)\n y = Transpose <perm=[3,1,0,2]> (a)", {}),
     "a shape that parts no axes": ("y = Reshape (x, s)", {"s": np.array([1, 16, 14])}),
     "a shape across the axes": (
         "a = Reshape (x, s)\n b = Softmax <axis=1> (a)\n y = Mul (a, b)",
         {"s": np.array([1, 14, 16])},
     ),
-    "a convolution of what was flattened": (
-        "a = Reshape (x, s)\n y = Conv (a, w)",
-        {"s": np.array([0, 2, 16, 7]), "w": (3, 2, 3, 3)},
-    ),
     "axes of one number": (
         "a = ReduceMean <axes=[2]> (x)\n b = Squeeze (a, i)\n c = Unsqueeze (b, j)\n"
         " y = Add (c, x)",
         {"i": np.array([2]), "j": np.array([2])},
-    ),
-    "axes of one number by attributes": (
-        "a = ReduceMean <axes=[2]> (x)\n b = Squeeze <axes=[2]> (a)\n"
-        " c = Unsqueeze <axes=[2]> (b)\n y = Add (c, x)",
-        {"opset": 11},
     ),
     "depth to space": ("y = DepthToSpace <blocksize=2> (x)", {}),
     "depth to space by columns": ('y = DepthToSpace <blocksize=2, mode="CRD"> (x)', {}),
@@ -417,22 +322,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "by cubes": ('y = Resize <mode="cubic"> (x, , s)', {"s": np.array([1, 1, 1.5, 2], "f")}),
     "to the nearest": ("y = Resize (x, , s)", {"s": np.array([1, 1, 0.6, 1.7], "f")}),
-    "upsampled": (
-        'y = Upsample <mode="nearest"> (x, s)',
-        {"s": np.array([1, 1, 2, 2], "f"), "opset": 9},
-    ),
     "upsampled of old": (
         'y = Upsample <mode="linear", scales=[1.0,1.0,2.0,2.0]> (x)',
         {"opset": 7},
     ),
-    "resized of old": ("y = Resize (x, s)", {"s": np.array([1, 1, 2, 2], "f"), "opset": 10}),
     "to a larger shape": (
         "a = ReduceMean <axes=[1]> (x)\n b = Expand (a, s)\n y = Mul (b, c)",
         {"s": np.array([1, 3, 8, 7]), "c": (3, 1, 1)},
-    ),
-    "a constant that is wider": (
-        "a = ReduceMean <axes=[1]> (x)\n y = Mul (a, c)",
-        {"c": (3, 1, 1)},
     ),
     "dropout and casts": ("a = Dropout (x)\n b = Cast <to=1> (a)\n y = Relu (b)", {}),
 }

@@ -1,6 +1,7 @@
 """What is said of a file that is read, and files that are refused in one line that names them."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,13 @@ import pytest
 from tensorflow.lite.python import schema_py_generated as schema
 
 from kextract.errors import (
-    CheckpointError,
-    KextractError,
     RequestError,
     UnsupportedOperatorError,
 )
 from kextract.foreign.network import read_tflite
 from kextract.foreign.tflite import loading
 from kextract.models.heads import SeveralOutputsError
+from tests.foreign.refusing import refused
 from tests.foreign.tflite.networks import Writer, packed
 
 
@@ -33,14 +33,7 @@ def small(path: Path, change: Callable[[Any], object] | None = None) -> Path:
     return path
 
 
-def refusal(path: Path, kind: type[KextractError] = CheckpointError, **options: Any) -> str:
-    """Read a file that is to be refused; give the message without the path."""
-    with pytest.raises(kind) as caught:
-        read_tflite(path, **options)
-    message = str(caught.value)
-    assert message.startswith(f"'{path}': ")
-    assert message.isprintable()
-    return message.removeprefix(f"'{path}': ")
+refusal = partial(refused, read_tflite)
 
 
 def test_what_a_file_says_of_itself_is_given(tmp_path: Path) -> None:

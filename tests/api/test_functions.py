@@ -5,50 +5,34 @@ import inspect
 import itertools
 import logging
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kextract
 from kextract import options as options_of_functions
-from kextract import runtime
 from kextract.api import ONLY_TYPED
 from kextract.config.option import Entry, table
 from kextract.config.requests import REQUESTS
 from kextract.errors import NonFiniteError, RequestError
 from kextract.records import EpochRecord, Note, Progress
 from kextract.storage import read_info
+from tests.api.test_in_memory import TEACHER, dense
 
-ROOT = Path(__file__).parents[1]
-TEACHER = ROOT / "checkpoints" / "strokes-resnet11.weights.h5"
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("_few_strokes")
 QUICK: dict[str, Any] = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 4, "seed": 3}
-
-
-def _keras() -> Any:
-    runtime.start()
-    import keras
-
-    return keras
-
-
-def dense(classes: int = 10, activation: str | None = None) -> Any:
-    runtime.start()
-    import keras
-
-    keras.utils.set_random_seed(1)
-    layers = keras.layers
-    return keras.Sequential(
-        [keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(classes, activation=activation)],
-        name="linear",
-    )
 
 
 def test_what_is_not_there_is_said_as_python_says_it() -> None:
@@ -56,15 +40,21 @@ def test_what_is_not_there_is_said_as_python_says_it() -> None:
         kextract.destill  # noqa: B018
 
 
-def test_a_run_goes_on_while_it_is_iterated_over_and_is_silent(
-    capfd: pytest.CaptureFixture[str],
+def test_a_run_goes_on_while_it_is_iterated_over_is_silent_and_can_be_saved(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = kextract.distill(TEACHER, "lenet5", method="random", **QUICK)
+    run = kextract.distill(dense(), "lenet5-half", method="random", **QUICK)
     events = list(run)
     assert [event.epoch for event in events if isinstance(event, EpochRecord)] == [0, 1, 2]
     assert sum(isinstance(event, Progress) for event in events) == 4
     assert list(run) == []
     assert capfd.readouterr() == ("", "")
+    run.save(tmp_path / "student.weights.h5")
+    info = read_info(tmp_path / "student.weights.h5")
+    assert info is not None
+    assert (info.kind, info.model, len(info.history)) == ("student", "lenet5-half", 3)
+    with pytest.raises(RequestError, match="exists already"):
+        run.save(tmp_path / "student.weights.h5")
 
 
 def test_with_progress_a_table_grows_and_ends_in_the_verdict(
@@ -77,16 +67,6 @@ def test_with_progress_a_table_grows_and_ends_in_the_verdict(
     start = lines.index("epoch    loss  accuracy  agreement    time") + 1
     assert [line.split()[0] for line in lines[start : start + 3]] == ["0", "1", "2"]
     assert run.verdict in " ".join(lines) and shown.err == ""
-
-
-def test_a_run_that_is_only_asked_for_its_result_is_finished(tmp_path: Path) -> None:
-    run = kextract.distill(TEACHER, "lenet5", method="random", **QUICK)
-    run.save(tmp_path / "student.weights.h5")
-    info = read_info(tmp_path / "student.weights.h5")
-    assert info is not None
-    assert (info.kind, info.model, len(info.history)) == ("student", "lenet5", 3)
-    with pytest.raises(RequestError, match="exists already"):
-        run.save(tmp_path / "student.weights.h5")
 
 
 def test_a_teacher_in_memory_is_as_it_was_and_a_student_of_ones_own_learns() -> None:
@@ -105,8 +85,6 @@ def test_a_teacher_in_memory_is_as_it_was_and_a_student_of_ones_own_learns() -> 
 @pytest.mark.parametrize(("normalizes", "method"), [(True, "inversion"), (False, "leaves")])
 def test_a_method_is_chosen_by_what_the_teacher_in_memory_is(normalizes: bool, method: str) -> None:
     teacher = dense()
-    import keras
-
     if normalizes:
         teacher.add(keras.layers.BatchNormalization())
     assert kextract.distill(teacher, "lenet5").invocation.request.config.method == method
@@ -120,20 +98,15 @@ def test_what_is_worth_a_line_is_yielded_before_the_first_epoch(tmp_path: Path) 
     masks = np.random.default_rng(0).integers(0, 2, (8, 28, 28), np.uint8)
     np.savez(tmp_path / "masks.npz", allow_pickle=False, x=masks)
     images = str(tmp_path / "masks.npz")
-    run = kextract.distill(dense(), "tiny", method="surrogate", images=images, **QUICK)
+    run = kextract.distill(dense(), dense(), method="surrogate", images=images, **QUICK)
     first = [event.text for event in itertools.takewhile(_is_note, run) if isinstance(event, Note)]
     assert f"{images}: 8 images used, those of x" in first
     assert f"{images}: pixels of 0 and 1 are taken for black and white" in first
 
 
-def test_a_student_that_does_not_fit_its_teacher_is_refused() -> None:
-    with pytest.raises(RequestError, match=r"^--student: the network takes .* \(None, 7\)"):
-        kextract.distill(TEACHER, dense(classes=7), method="random")
-
-
 def test_a_run_says_what_it_is_and_where_it_stands() -> None:
-    run = kextract.distill(dense(), "tiny", method="random", dataset="strokes", **QUICK)
-    name = "student tiny of linear by random"
+    run = kextract.distill(dense(), "lenet5-half", method="random", dataset="strokes", **QUICK)
+    name = "student lenet5-half of linear by random"
     assert repr(run) == f"<kextract run: {name}, not begun>"
     records = (event for event in run if isinstance(event, EpochRecord))
     accuracy = next(record.accuracy for record in records if record.epoch == 1)
@@ -144,7 +117,7 @@ def test_a_run_says_what_it_is_and_where_it_stands() -> None:
 
 def test_what_made_a_run_fail_is_said_again_when_its_result_is_asked_for() -> None:
     options = QUICK | {"learning_rate": 1e38}
-    run = kextract.distill(dense(), "tiny", method="random", **options)
+    run = kextract.distill(dense(), "lenet5-half", method="random", **options)
     with pytest.raises(NonFiniteError) as first:
         list(run)
     with pytest.raises(NonFiniteError) as again:
@@ -154,12 +127,6 @@ def test_what_made_a_run_fail_is_said_again_when_its_result_is_asked_for() -> No
 
 
 def test_what_the_caller_shares_with_us_is_left_as_it_was() -> None:
-    import random
-    import warnings
-
-    import tensorflow as tf
-
-    keras = _keras()
     keras.config.set_dtype_policy("mixed_bfloat16")
     tf.get_logger().setLevel("WARNING")
     determinism = importlib.import_module("tensorflow.python.framework.config")
@@ -244,13 +211,9 @@ def test_the_options_are_typed_as_the_table_has_them(function: str) -> None:
     [
         ({"steps_per_epoch": np.float32(2.5)}, "steps_per_epoch=.*2.5.*: must be a whole number"),
         ({"epochs": True}, "epochs=True: must be a whole number"),
-        ({"dataset": b"mnist"}, "dataset=b'mnist': must be a text"),
-        ({"data_dir": 3}, "data_dir=3: must be the path of a file"),
         ({"flip": "maybe"}, "flip='maybe': must be true or false"),
         ({"input_range": (0, "white")}, "input_range=.*: must be a text"),
-        ({"images": np.zeros((300, 300))}, "images=array"),
         ({"epoch": 3}, "unknown option 'epoch': did you mean 'epochs'"),
-        ({"epochs": "many"}, "epochs='many': must be a whole number"),
         ({"epochs": 0}, "--epochs 0: must be 1 or more"),
         ({"output": "x"}, "output: is for the command line"),
     ],
@@ -275,8 +238,6 @@ def test_a_loaded_checkpoint_takes_pixels_and_gives_logits() -> None:
 def test_settings_of_keras_have_no_part_in_it_and_stay_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import keras
-
     monkeypatch.setenv("HOME", str(TEACHER.parent))
     keras.config.set_image_data_format("channels_first")
     try:
@@ -290,7 +251,7 @@ def test_settings_of_keras_have_no_part_in_it_and_stay_as_they_are(
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize("taken", [(0, 255), [0.0, 255.0], "0,255", "0..255"])
+@pytest.mark.parametrize("taken", [(0, 255), "0..255"])
 def test_the_range_of_pixels_is_two_numbers_or_a_text(taken: Any, tmp_path: Path) -> None:
     dense().save(tmp_path / "old.keras")
     given = np.linspace(-1, 1, 784, dtype=np.float32).reshape(1, 28, 28, 1)
@@ -309,9 +270,8 @@ SHORT = {
 """Makes the blocks of the docs short; each has to stand in them."""
 
 
-@pytest.mark.parametrize(
-    ("page", "count"), [pytest.param("docs/python.md", 4, marks=pytest.mark.slow), ("README.md", 1)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "count"), [("docs/python.md", 4), ("README.md", 1)])
 def test_every_block_of_the_docs_runs(
     page: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
