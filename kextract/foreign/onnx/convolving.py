@@ -100,8 +100,11 @@ def _conv(call: Call) -> Tensor:
     if bias is not None and bias.size != made:
         raise Refused(f"has {bias.size} biases for {made} channels")
     window = window_of(call, data.shape[1:3], sizes)
-    # Keras has no strides together with dilations: the places in between are left out afterwards.
+    depthwise = groups == channels > 1
+    # Keras has no strides together with dilations, and TensorFlow no two of a depthwise convolution
+    # on every processor: the places in between are left out afterwards.
     apart = max(window.strides) > 1 and max(window.dilations) > 1
+    apart = apart or (depthwise and len(set(window.strides)) > 1)
     padding = "same" if window.pads != _NO_PADS and window.is_same(data.shape[1:3]) else "valid"
     if apart or (padding == "valid" and window.pads != _NO_PADS):
         padding, data = "valid", _zero_padded(data, window.pads)
@@ -112,7 +115,7 @@ def _conv(call: Call) -> Tensor:
         "use_bias": bias is not None,
         "dtype": "float32",
     }
-    if groups == channels > 1:
+    if depthwise:
         layer = keras.layers.DepthwiseConv2D(
             sizes,
             depth_multiplier=made // channels,
