@@ -37,7 +37,7 @@ def test_a_full_disk_ends_in_one_line(body: str) -> None:
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
 def test_who_says_that_it_failed_is_not_told_again() -> None:
     body = """try:
-        print("row")
+        print("row", flush=True)
     except Exception as error:
         print("another row")
         sys.exit(type(error).__name__)"""
