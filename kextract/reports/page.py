@@ -104,11 +104,12 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One checkpoint on the page."""
+    """One run on the page."""
 
     run: Run
     info: "CheckpointInfo"
-    file_bytes: int
+    file_bytes: int | None = None
+    """None for a run that is not in a file."""
     configuration: str = ""
     """The options of the command, as TOML."""
     picture: Path | None = None
@@ -270,7 +271,7 @@ def _facts(entry: Entry) -> dict[str, str]:
         "taught by": f"{run.method} from {info.teacher}" if run.method else "labelled images",
         "parameters": "" if run.parameters is None else f"{run.parameters:,}",
         "multiply-adds per image": "" if adds is None else f"{adds:,}",
-        "file size": f"{entry.file_bytes / 1e6:,.2f} MB",
+        "file size": "" if entry.file_bytes is None else f"{entry.file_bytes / 1e6:,.2f} MB",
         "epochs": str(run.history[-1].epoch) if run.history else "",
         "time": duration(sum(record.seconds for record in run.history)),
         "seed": str(run.seed),

@@ -81,13 +81,11 @@ def write_report(request: ReportRequest, say: Callable[[str], object] = lambda t
     Raises RequestError, CheckpointError, StorageError.
     """
     path = request.output
-    if path.suffix.lower() not in SUFFIXES:
-        raise RequestError(f"--output: '{path}' must end in .html")
+    check_page(path, request.overwrite)
     for name in ("dataset", "class_names"):
         value = getattr(request, name)
         if value is not None and not request.measure:
             raise RequestError(f"{flag(name)} {value}: is for --measure; pass that too")
-    check_place(path, request.overwrite)
     paths = expanded(request.checkpoints)
     paths += _teachers(paths)
     entries = [_entry(checkpoint) for checkpoint in paths]
@@ -97,10 +95,21 @@ def write_report(request: ReportRequest, say: Callable[[str], object] = lambda t
     names = words(request.columns)
     metrics = find_metrics(names, runs) if names else None
     groups = grouped(runs, request.group_by)
-    page = report_page(entries, request.title or "", groups, metrics)
-    with atomic_write(path, request.overwrite) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(path, report_page(entries, request.title or "", groups, metrics), request.overwrite)
     return path
+
+
+def check_page(path: Path, overwrite: bool) -> None:
+    """Refuse a file that no page can be written to. Raises RequestError."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise RequestError(f"--output: '{path}' must end in .html")
+    check_place(path, overwrite)
+
+
+def write_page(path: Path, page: str, overwrite: bool) -> None:
+    """Write a page, whole or not at all. Raises StorageError."""
+    with atomic_write(path, overwrite) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def _entry(path: Path) -> Entry:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from kextract import runtime
 from kextract.columns import column
 from kextract.config.option import as_path
-from kextract.config.resolve import Invocation, program
+from kextract.config.resolve import Invocation, program, settings_of_checkpoint
 from kextract.config.shared import Output
 from kextract.datasets.dataset import Dataset
 from kextract.display import Display, RunHeader
@@ -41,6 +41,9 @@ from kextract.text import one_line, words
 
 if TYPE_CHECKING:
     import keras
+    from matplotlib.figure import Figure
+
+    from kextract import reports
 
 T = TypeVar("T")
 Say = Callable[[str], object]
@@ -197,6 +200,40 @@ class Run(ABC):
         info = self.info
         with runtime.as_guest(self._numbers):
             write_checkpoint(place, self.model, info, overwrite=overwrite)
+
+    def plot(self) -> "Figure":
+        """Draw loss and accuracy by epoch, as a figure of matplotlib.
+
+        Raises RequestError where no epoch was validated, and without the extra `plots`.
+        """
+        from kextract.reports import single
+        from kextract.reports.plots import curves
+
+        return curves(single([self._finished()]))
+
+    def report(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write a page about the run (.html), whole or not at all.
+
+        Raises RequestError for another ending and for a file that exists.
+        """
+        from kextract.reports.page import Entry, Measured, report_page
+        from kextract.runs.reporting import check_page, write_page
+
+        place = as_path(path)
+        check_page(place, overwrite)
+        entry = Entry(
+            self._finished(),
+            self.info,
+            configuration=settings_of_checkpoint(self.info),
+            measured=Measured(self.sizes.own.multiply_adds),
+            verdict=self.verdict,
+        )
+        write_page(place, report_page([entry]), overwrite)
+
+    def _finished(self) -> "reports.Run":
+        from kextract import reports
+
+        return reports.Run.of("", self.info, self.sizes.own.parameters)
 
     def events(self, earlier: Snapshot | None = None) -> Iterator[Event]:
         """Train what was built: notes, the records of an `earlier` part, and what happens."""

@@ -231,6 +231,23 @@ def test_a_teacher_of_ones_own_architecture_is_trained() -> None:
     assert run.info.model == "keras"
 
 
+def test_a_run_is_drawn_by_epoch_and_reported_on_a_page(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra plots")
+    run = kextract.train_teacher("strokes", dense(), epochs=2, limit=50)
+    _, accuracies = run.plot().axes
+    (line,) = (line for line in accuracies.lines if np.size(line.get_xdata()) == 3)
+    shown = [100 * epoch.accuracy for epoch in run.history if epoch.accuracy is not None]
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), shown)
+    run.report(tmp_path / "run.html")
+    page = (tmp_path / "run.html").read_text()
+    assert "7,850" in page, "parameters of a dense layer from 784 pixels to 10 classes"
+    assert "<svg" in page
+    with pytest.raises(RequestError, match=r"must end in \.html"):
+        run.report(tmp_path / "run.txt")
+    with pytest.raises(RequestError, match="exists already"):
+        run.report(tmp_path / "run.html")
+
+
 def test_a_loaded_checkpoint_takes_pixels_and_gives_logits() -> None:
     model = kextract.load(TEACHER)
     assert model(np.zeros((2, 28, 28, 1), np.float32)).shape == (2, 10)
