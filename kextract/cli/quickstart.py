@@ -131,12 +131,15 @@ def _write_picture(run: "StudentRun", output: Path) -> tuple[int, int]:
     assert digits is not None and digits.x_test is not None and digits.y_test is not None
     read = Predictor(run.network).logits(digits.x_test).argmax(axis=-1)
     right = read == digits.y_test
-    taught, known = (
-        image_grid(images[:SHOWN], COLUMNS, zoom=ZOOM)
-        for images in (run.source.samples(SHOWN), digits.x_test[right])
-    )
-    margin = np.full((len(taught), MARGIN, 1), 255, np.uint8)
-    write_picture(output, np.concatenate([taught, margin, known], axis=1), overwrite=True)
+    shown = run.source.samples(SHOWN), digits.x_test[right][:SHOWN]
+    grids = [image_grid(images, COLUMNS, zoom=ZOOM) for images in shown if len(images)]
+    # A student may read too few to fill its side.
+    height = max(map(len, grids))
+    parts = [
+        np.pad(grid, ((0, height - len(grid)), (0, MARGIN), (0, 0)), constant_values=255)
+        for grid in grids
+    ]
+    write_picture(output, np.concatenate(parts, axis=1)[:, :-MARGIN], overwrite=True)
     return int(right.sum()), len(right)
 
 
