@@ -29,6 +29,7 @@ from kextract.models import MODELS
 
 if TYPE_CHECKING:
     from kextract.reports import EvaluationResult, Table
+    from kextract.runs.student import StudentRun
 
 
 LONGEST_NAME, LONGEST_VALUE = 80, 2000
@@ -62,14 +63,16 @@ def train_teacher(invocation: Invocation[TrainRequest]) -> None:
         TeacherRun(invocation).carry_out(display)
 
 
-def distill(invocation: Invocation[DistillRequest]) -> None:
+def distill(invocation: Invocation[DistillRequest]) -> "StudentRun":
     """Teach a student to predict like TEACHER, on images that are made up."""
     from kextract.display import make_display
     from kextract.runs.student import StudentRun
 
     with make_display(invocation.request.format) as display:
         display.busy("starting TensorFlow ...")
-        StudentRun(invocation).carry_out(display)
+        run = StudentRun(invocation)
+        run.carry_out(display)
+    return run
 
 
 def synthesize(invocation: Invocation[SynthesizeRequest]) -> None:

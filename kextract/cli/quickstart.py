@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kextract.cli.commands import compare, train_teacher
+from kextract.cli.commands import compare, distill, train_teacher
 from kextract.config.option import table
-from kextract.config.requests import REQUESTS, DistillRequest, QuickstartRequest
+from kextract.config.requests import REQUESTS, QuickstartRequest
 from kextract.config.resolve import COMMAND_LINE, Invocation, Layer, environment_layer, program
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
-    """Teach four students to read digits that they never see, in about a minute.
+    """Teach four students to read digits that they never see, in a few minutes.
 
     Trains a small teacher on generated digits, and students on random noise, on noise of which the
     teacher is sure, on random shapes, and on images that are synthesized from the teacher; ends in
@@ -41,7 +41,7 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
 
     def student(title: str, output: Path, **options: Any) -> "StudentRun":
         given = {"teacher": teacher, **options, "output": output, **shared}
-        return _act(title, "distill", _distill, given)
+        return _act(title, "distill", distill, given)
 
     _act(
         "1/6  Train a teacher on 6,000 generated digits, twice over.",
@@ -102,18 +102,6 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
     _say(f"  {program()} evaluate {shapes} --against {teacher}")
     _say(f"  {program()} export {shapes} --int8 -o {folder / 'digits.tflite'}")
     _say(f"  {program()} distill {teacher} --student lenet5 --minutes 2")
-
-
-def _distill(invocation: Invocation[DistillRequest]) -> "StudentRun":
-    """Teach a student as the command does, and keep it."""
-    from kextract.display import make_display
-    from kextract.runs.student import StudentRun
-
-    with make_display(invocation.request.format) as display:
-        display.busy("making the student ...")
-        run = StudentRun(invocation)
-        run.carry_out(display)
-    return run
 
 
 def _write_picture(run: "StudentRun", output: Path) -> tuple[int, int]:
