@@ -21,7 +21,7 @@ def crafting(precision: str, *, together: int, compiled: bool = True) -> Timed:
     from kextract.methods.noise import Crafter, CraftingRules, clipped_noise
     from kextract.models.batch_norm import frozen
     from kextract.models.build import build_model
-    from kextract.models.folding import folded
+    from kextract.models.cloning import folded
 
     network = build_model("resnet11", SHAPE, 10, precision=precision)
     teacher = frozen(folded(network) if compiled else network, batch_statistics=False)

@@ -25,7 +25,7 @@ from kextract.methods.stored import StoredImages
 from kextract.models import batch_norm
 from kextract.models.batch_norm import frozen
 from kextract.models.build import build_model, fastest_precision
-from kextract.models.folding import folded
+from kextract.models.cloning import folded
 from kextract.records import Progress
 from kextract.training.student import distill
 

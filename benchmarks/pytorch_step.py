@@ -25,7 +25,7 @@ def normalized(channels: int) -> nn.Module:
 
 
 class Block(nn.Module):
-    """A bottleneck of the ResNet-v2 of `kextract.models.resnet`."""
+    """A bottleneck of the ResNet-v2 of `kextract.models.architectures`."""
 
     def __init__(self, given: int, channels: int, made: int, stride: int, *, first: bool) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ from kextract.methods.base import Batch, MethodContext
 from kextract.methods.stored import StoredImages, sample
 from kextract.models.batch_norm import frozen
 from kextract.models.build import build_model, fastest_precision
-from kextract.models.folding import folded
+from kextract.models.cloning import folded
 from kextract.optimizers import make_optimizer
 from kextract.records import Progress
 from kextract.training.student import _compile_update as compile_update

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kextract.errors import RequestError, UnknownNameError
-from kextract.templates import fill, is_template
+from kextract.runs.outputs import fill, is_template
 
 VALUES = {
     "teacher": Path("checkpoints/mnist-resnet11.weights.h5"),

@@ -15,15 +15,18 @@ from rich.console import Console
 from kextract.columns import BARS
 from kextract.display.base import (
     FILES,
+    GAP,
     Display,
+    EpochRows,
     Outcome,
     RunHeader,
     can_show,
+    closing_lines,
     is_terminal,
+    last_lines,
     write_line,
 )
 from kextract.display.live import LiveDisplay
-from kextract.display.rows import GAP, EpochRows, closing_lines, last_lines
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord, best_epoch
 from kextract.stdout import results

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from kextract.datasets.images import scale
 from kextract.errors import KextractError
-from kextract.exports.class_names import write_names
-from kextract.exports.formats import ExportTarget
+from kextract.exports.formats import ExportTarget, write_names
 from kextract.models.cloning import plain
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.runtime import native_stderr_held

@@ -24,8 +24,7 @@ from kextract.models.channels import (
     rebuilt,
 )
 from kextract.models.classifier_head import ending_of
-from kextract.models.cloning import code_of_its_own, copied, in_float32
-from kextract.models.folding import folded
+from kextract.models.cloning import code_of_its_own, copied, folded, in_float32
 from kextract.models.reconstruction import Reconstruction, fit, look
 from kextract.models.registry import SHARES
 from kextract.models.spec import cost_of

@@ -5,9 +5,14 @@ from dataclasses import replace
 from functools import partial
 
 from kextract.errors import RequestError, UnknownNameError
-from kextract.models.lenet import LENET5, LENET5_HALF
-from kextract.models.mobile import MOBILE, TINY
-from kextract.models.resnet import resnet_spec, wide_resnet_spec
+from kextract.models.architectures import (
+    LENET5,
+    LENET5_HALF,
+    MOBILE,
+    TINY,
+    resnet_spec,
+    wide_resnet_spec,
+)
 from kextract.models.spec import ARTICLE_POOL, POOLINGS, Cost, ModelSpec
 
 MINIMUM_SIDE = 16

@@ -162,7 +162,7 @@ def _surroundings() -> list[Finding]:
 
 
 def _data(data_dir: Path | None) -> list[Finding]:
-    from kextract.datasets.download import cache_folder
+    from kextract.datasets.loading import cache_folder
 
     findings = []
     if data_dir is None:

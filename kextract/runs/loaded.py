@@ -50,7 +50,7 @@ class LoadedTeacher:
             return
         from kextract.models.batch_norm import frozen
         from kextract.models.batches import at_once
-        from kextract.models.folding import folded
+        from kextract.models.cloning import folded
         from kextract.training.evaluation import Predictor, ProbeSet
         from kextract.training.sanity import check_tells_apart, diagnose_teacher
 

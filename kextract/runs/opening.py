@@ -19,7 +19,7 @@ from kextract.datasets.class_names import are_names, read_class_names
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError, RequestError, TeacherError, UnknownNameError
-from kextract.exports.class_names import read_names
+from kextract.exports.formats import read_names
 from kextract.foreign.keras import load_archive
 from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.models import check_input_shape, model_pooling

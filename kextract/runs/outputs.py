@@ -1,7 +1,9 @@
-"""The one place that names output files."""
+"""The one place that names output files; a name may have options in braces, as `{method}`."""
 
 import glob
 import os
+import re
+import string
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,55 @@ from typing import Any
 from kextract.config import DistillConfig
 from kextract.config.shared import FOLDER, Output
 from kextract.display.metrics_file import check_ending as check_metrics
-from kextract.errors import RequestError
+from kextract.errors import RequestError, UnknownNameError
 from kextract.exports.formats import format_spec
 from kextract.storage.atomic import check_ending, check_new
 from kextract.teachers.black_box import FUNCTION
-from kextract.templates import fill, is_template
+
+_LONGEST_VALUE = 100
+# What a name must not hold on Linux, macOS or Windows, and what would lead to another folder.
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+
+
+def is_template(text: str) -> bool:
+    """Tell whether a file's name has fields to fill in."""
+    return "{" in text or "}" in text
+
+
+def fill(template: str, values: Mapping[str, Any], flag: str = "--output") -> Path:
+    """Fill `{field}` in a path with a run's own values; `{{` and `}}` stand for braces.
+
+    A value that is None fills in nothing, a path fills in its name without folder and endings, and
+    characters that a file's name must not hold become `_`. Raises UnknownNameError for a field that
+    is none of `values`, RequestError for a template that is none.
+    """
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise RequestError(
+            f"{flag}: '{template}' is not a template ({error}); write {{{{ and }}}} for braces"
+        ) from error
+    text = ""
+    for literal, field, format, conversion in parts:
+        text += literal
+        if field is None:
+            continue
+        if format or conversion:
+            raise RequestError(f"{flag}: '{template}': write {{{field}}} without ':' and '!'")
+        if field not in values:
+            raise UnknownNameError(f"field ({flag})", field, values)
+        text += _text(values[field])
+    return Path(text)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Path):
+        value = value.name.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras")
+    text = _FORBIDDEN.sub("_", str(value))[:_LONGEST_VALUE]
+    # "." and ".." are folders.
+    return text if text.strip(".") else "_" * len(text)
 
 
 def output_path(requested: Path | None, name: str, values: Mapping[str, Any] | None = None) -> Path:

@@ -31,12 +31,12 @@ from kextract.mistakes import shared_mistakes
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.replicas import Cluster, cluster_of
 from kextract.runs.opening import Teacher
+from kextract.runs.outputs import fill
 from kextract.runs.plan import Plan
 from kextract.runs.resume_store import earlier_run, reserved
 from kextract.runs.verdict import Files, Sizes, Verdict, verdict
 from kextract.storage import CheckpointInfo, check_place, write_checkpoint
 from kextract.storage.resume import Request, resume_path
-from kextract.templates import fill
 from kextract.text import one_line, words
 
 if TYPE_CHECKING:

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from kextract.datasets import download
-from kextract.datasets.download import exclusive
+from kextract.datasets.loading import exclusive
 
 # Stands for a download: whoever finds no file writes it slowly, in pieces, and notes that he did.
 FETCH = """
 import errno, fcntl, os, sys, time
 from pathlib import Path
-from kextract.datasets import download
+from kextract.datasets.loading import exclusive
 folder = Path(sys.argv[1])
 if sys.argv[2] == "without":
     def flock(handle, operation):
@@ -21,7 +20,7 @@ if sys.argv[2] == "without":
     fcntl.flock = flock
 
 def fetch():
-    with download.exclusive(folder / "deep" / "cache.lock"):
+    with exclusive(folder / "deep" / "cache.lock"):
         if "die" in sys.argv:
             os._exit(9)
         if not (folder / "data").exists():
@@ -84,7 +83,7 @@ def test_a_lock_that_no_system_watches_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    monkeypatch.setattr(download, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("kextract.datasets.loading.PATIENCE_SECONDS", 0.1)
     (tmp_path / "lock.owned").write_text("1\na machine that is not here\n")
     with exclusive(tmp_path / "lock"):
         assert (tmp_path / "lock.owned").exists()

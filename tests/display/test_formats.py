@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kextract.display import FORMATS, RunHeader, make_display
-from kextract.display.rows import fitting
+from kextract.display.base import fitting
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord, Note, Progress
 

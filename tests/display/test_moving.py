@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import pytest
 from rich.console import Console
 
-from kextract.display.moving import MovingLines
+from kextract.display.live import MovingLines
 from kextract.records import EpochRecord, Progress
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kextract.exports.class_names import read_names
+from kextract.exports.formats import read_names
 
 NAMES = ("ant", "bee", "c\u00e4t")
 

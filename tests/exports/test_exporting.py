@@ -12,9 +12,8 @@ import pytest
 import tensorflow as tf
 
 from kextract.errors import GateError, RequestError
-from kextract.exports.class_names import read_names
 from kextract.exports.exporting import CheckImages, export_model, open_runtime
-from kextract.exports.formats import ExportTarget
+from kextract.exports.formats import ExportTarget, read_names
 from kextract.exports.report import ExportReport
 from kextract.models.build import precision_policy
 from kextract.models.input_range import Preprocessing

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kextract.models.batch_norm import BatchNormalization
 from kextract.models.build import build_model
-from kextract.models.folding import folded
+from kextract.models.cloning import folded
 from kextract.models.statistics import batch_norm_layers
 from tests.models.examples import images, stirred
 

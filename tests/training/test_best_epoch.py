@@ -11,8 +11,8 @@ from kextract.datasets.images import scale
 from kextract.errors import CheckpointError
 from kextract.models.batch_norm import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot
-from kextract.training.best_epoch import CHOSEN, BestEpoch
 from kextract.training.evaluation import Predictor
+from kextract.training.state import CHOSEN, BestEpoch
 from kextract.training.student import distill
 from tests.training.examples import Album, easy_images, records, snapshot, tiny_network
 

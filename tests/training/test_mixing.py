@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from kextract.errors import RequestError
 from kextract.methods.base import Batch
-from kextract.training.mixing import CutMix, rectangles
+from kextract.training.student import CutMix, rectangles
 
 COUNT, SHAPE = 400, (8, 6, 2)
 

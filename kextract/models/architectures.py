@@ -1,0 +1,250 @@
+"""Architectures, each with the function that builds it: what `registry` lists by name.
+
+Residual networks: the seed article's is the `resnet_v2` of Keras's CIFAR-10 example (2020) with
+bottleneck blocks, after He et al. 2016, "Identity mappings in deep residual networks", section 4;
+its "ResNet 12" is depth 11 plus a classifier. WRN-depth-width, the field's network on CIFAR-10, is
+that of Zagoruyko & Komodakis 2016, "Wide residual networks", section 2, without dropout.
+
+LeNet-5 and its half, the pair on which the field compares itself on MNIST: LeCun et al. 1998,
+section II.B, as used by DAFL (Chen et al. 2019, section 4.1), with ReLU, max pooling and a full
+second convolution.
+
+Networks for phones and microcontrollers, with depthwise separable convolutions throughout: Howard
+et al. 2017, "MobileNets", section 3.1, with shortcuts where the shape stays, after Sandler et al.
+2018, "MobileNetV2", section 3.3; `tiny` after Zhang et al. 2017, "Hello edge", section 4.2
+(DS-CNN).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kextract.models.spec import ARTICLE_POOL, POOLINGS, Cost, ModelSpec, scaled
+
+if TYPE_CHECKING:
+    import keras
+
+    from kextract.models.blocks import Blocks
+
+
+def resnet_spec(depth: int, note: str = "", cost: Cost | None = None) -> ModelSpec:
+    """Describe the network of this depth, 9n + 2."""
+    return ModelSpec(
+        f"ResNet-v2 of depth {depth}{note}", partial(resnet, depth), poolings=POOLINGS, cost=cost
+    )
+
+
+def resnet(
+    depth: int,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    pooling: str,
+    weight_decay: float,
+    width: float = 1.0,
+) -> "keras.Model":
+    """Build the network: float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
+
+    `pooling` is `global`, `article` (8x8 averages) or `none`. `weight_decay` is the L2 penalty on
+    convolution kernels.
+    """
+    import keras
+
+    from kextract.models.blocks import Blocks
+
+    blocks = Blocks(weight_decay, bias=True)
+    inputs = keras.Input(input_shape)
+    channels = scaled(16, width)
+    x = blocks.normalized(blocks.convolution(inputs, channels, 3))
+
+    for stage in range(3):
+        channels_out = channels * (4 if stage == 0 else 2)
+        for block in range((depth - 2) // 9):
+            first = block == 0
+            stride = 2 if first and stage > 0 else 1
+            # The network's first block follows an activation, so it does not begin with another.
+            branch = x if first and stage == 0 else blocks.normalized(x)
+            branch = blocks.convolution(branch, channels, 1, stride)
+            branch = blocks.convolution(blocks.normalized(branch), channels, 3)
+            branch = blocks.convolution(blocks.normalized(branch), channels_out, 1)
+            shortcut = blocks.convolution(x, channels_out, 1, stride) if first else x
+            x = blocks.sum(shortcut, branch)
+        channels = channels_out
+
+    x = _pool(blocks.normalized(x), pooling)
+    return keras.Model(inputs, blocks.logits(x, classes), name=f"resnet{depth}")
+
+
+def _pool(x: "keras.KerasTensor", pooling: str) -> "keras.KerasTensor":
+    import keras
+
+    if pooling == "global":
+        return keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+    if pooling == "article":
+        x = keras.layers.AveragePooling2D(ARTICLE_POOL, name="pooling")(x)
+    return keras.layers.Flatten(name="flatten")(x)
+
+
+def wide_resnet_spec(depth: int, widening: int, cost: Cost | None = None) -> ModelSpec:
+    """Describe the network of this depth, 6n + 4, and widening factor."""
+    build = partial(wide_resnet, depth, widening)
+    return ModelSpec(f"wide ResNet of depth {depth}, width {widening}", build, cost=cost)
+
+
+def wide_resnet(
+    depth: int,
+    widening: int,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    weight_decay: float,
+    width: float = 1.0,
+) -> "keras.Model":
+    """Build the network: float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
+
+    `depth` is 6n + 4: three groups of n blocks of two 3x3 convolutions. Convolutions have no bias.
+    """
+    import keras
+
+    from kextract.models.blocks import Blocks
+
+    blocks = Blocks(weight_decay)
+    inputs = keras.Input(input_shape)
+    x = blocks.convolution(inputs, scaled(16, width), 3)
+    for group in range(3):
+        filters = scaled(16 * widening * 2**group, width)
+        for block in range((depth - 4) // 6):
+            stride = 2 if block == 0 and group > 0 else 1
+            entry = blocks.normalized(x)
+            branch = blocks.normalized(blocks.convolution(entry, filters, 3, stride))
+            branch = blocks.convolution(branch, filters, 3)
+            # Where the width changes, the shortcut is a convolution of the activated entry.
+            same_shape = x.shape[-1] == filters and stride == 1
+            shortcut = x if same_shape else blocks.convolution(entry, filters, 1, stride)
+            x = blocks.sum(shortcut, branch)
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(blocks.normalized(x))
+    return keras.Model(inputs, blocks.logits(x, classes), name=f"wrn-{depth}-{widening}")
+
+
+def lenet5(
+    scale: float,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    weight_decay: float,
+    width: float = 1.0,
+) -> "keras.Model":
+    """Build the network: float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
+
+    `scale` and `width` multiply all widths. The first convolution pads 28x28 images as if they were
+    32x32, and the third, which sees a whole 5x5 map, is a dense layer so that other sizes fit.
+    """
+    import keras
+
+    penalty = keras.regularizers.L2(weight_decay)
+    inputs = keras.Input(input_shape)
+    x = inputs
+    for index, (filters, padding) in enumerate(((6, "same"), (16, "valid"))):
+        x = keras.layers.Conv2D(
+            scaled(filters, scale * width),
+            5,
+            padding=padding,
+            activation="relu",
+            kernel_regularizer=penalty,
+            name=f"conv2d_{index}",
+        )(x)
+        x = keras.layers.MaxPooling2D(name=f"pooling_{index}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    for index, units in enumerate((120, 84)):
+        x = keras.layers.Dense(
+            scaled(units, scale * width),
+            activation="relu",
+            kernel_regularizer=penalty,
+            name=f"dense_{index}",
+        )(x)
+    logits = keras.layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits, name="lenet5" if scale == 1 else "lenet5-half")
+
+
+LENET5 = ModelSpec(
+    "LeNet-5 with ReLU, 62k parameters on MNIST",
+    partial(lenet5, 1.0),
+    poolings=("none",),
+    normalizes=False,
+    cost=Cost(83_126, 886_440),
+)
+LENET5_HALF = ModelSpec(
+    "LeNet-5 at half width, 16k parameters",
+    partial(lenet5, 0.5),
+    poolings=("none",),
+    normalizes=False,
+    cost=Cost(21_168, 337_020),
+)
+
+
+LARGE_IMAGE = 48
+"""Longest side of an image that the first convolution does not halve."""
+CHANNELS_TOGETHER = 4
+"""Widths are multiples of it: the integer kernels of small processors take four at once."""
+
+Stage = tuple[int, int, int]
+"""Channels, how many blocks have them, and the stride of the first of these."""
+
+
+def separable(
+    name: str,
+    stem: int,
+    stages: Sequence[Stage],
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    weight_decay: float,
+    width: float = 1.0,
+) -> "keras.Model":
+    """Build the network: float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
+
+    A convolution to `stem` channels, the stages, and a classifier of their mean. Images of more
+    than 48 pixels a side are halved by the first convolution, so that the last map of a small image
+    is not a single place.
+    """
+    import keras
+
+    from kextract.models.blocks import Blocks
+
+    blocks = Blocks(weight_decay)
+    inputs = keras.Input(input_shape)
+    stride = 2 if max(input_shape[:2]) > LARGE_IMAGE else 1
+    x = blocks.normalized(blocks.convolution(inputs, _channels(stem, width), 3, stride))
+    for filters, count, first_stride in stages:
+        for block in range(count):
+            x = _block(blocks, x, _channels(filters, width), first_stride if block == 0 else 1)
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+    return keras.Model(inputs, blocks.logits(x, classes), name=name)
+
+
+def _block(
+    blocks: "Blocks", x: "keras.KerasTensor", filters: int, stride: int
+) -> "keras.KerasTensor":
+    branch = blocks.normalized(blocks.depthwise(x, stride))
+    branch = blocks.normalization(blocks.convolution(branch, filters, 1))
+    same_shape = x.shape[-1] == filters and stride == 1
+    return blocks.activation(blocks.sum(x, branch) if same_shape else branch)
+
+
+def _channels(full: int, width: float) -> int:
+    """Scale a width to the nearest multiple of `CHANNELS_TOGETHER`, at least one of these."""
+    return CHANNELS_TOGETHER * scaled(full // CHANNELS_TOGETHER, width)
+
+
+MOBILE = ModelSpec(
+    "MobileNet-like, for phones",
+    partial(separable, "mobile", 32, ((64, 1, 1), (128, 2, 2), (256, 3, 2))),
+    cost=Cost(209_610, 20_867_584),
+    fast_in_bfloat16=False,
+)
+TINY = ModelSpec(
+    "the same in small, for microcontrollers: less than 50 KB as int8",
+    partial(separable, "tiny", 16, ((24, 1, 2), (48, 2, 2), (64, 2, 1))),
+    cost=Cost(15_746, 1_364_096),
+    fast_in_bfloat16=False,
+)
