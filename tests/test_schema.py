@@ -4,7 +4,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from kextract.display.metrics_file import MetricsFile
+from kextract.display.files import MetricsFile
 from kextract.records import EpochRecord
 from tests.schema import SCHEMAS, check
 

@@ -56,7 +56,7 @@ def matched(
             f"{subject} has no images of {len(missing)} of the {classes} classes of {classifier}:"
             f" {listed([names[output] for output in missing])}{counted}"
         )
-    labels = [None if half is None else outputs[half] for half in (data.y_train, data.y_test)]
+    labels = [None if split is None else outputs[split] for split in (data.y_train, data.y_test)]
     data = replace(data, y_train=labels[0], y_test=labels[1], class_names=names, notes=tuple(notes))
     return data, found.names
 
@@ -213,7 +213,7 @@ def spelled(name: str) -> str:
     return _number(name) or _LEFT_OUT.sub("", plain) or name
 
 
-def _used(*halves: Labels | None) -> list[int]:
+def _used(*splits: Labels | None) -> list[int]:
     """List the classes that have images."""
-    found = [np.unique(labels) for labels in halves if labels is not None]
+    found = [np.unique(labels) for labels in splits if labels is not None]
     return [int(label) for label in np.unique(np.concatenate(found))] if found else []

@@ -13,7 +13,7 @@ from kextract.seeds import Stream, random_generator
 from kextract.text import one_line
 
 Arrays = tuple[Pixels | None, Labels | None, Pixels | None, Labels | None]
-"""x_train, y_train, x_test, y_test; None for a half that is not there."""
+"""x_train, y_train, x_test, y_test; None for a split that is not there."""
 
 MIN_SIDE = 16
 """Smallest height and width that the models can take, pixels."""
@@ -33,7 +33,7 @@ class Dataset:
 
     Images are uint8 (n, h, w, c) with c 1 or 3 and at least 16x16 pixels, as whoever reads them
     makes sure; labels int64 (n,) from 0 to `classes` - 1. Raises DatasetError for other labels and
-    for halves that differ; the message begins with `source` (the file or folder), or else with the
+    for splits that differ; the message begins with `source` (the file or folder), or else with the
     data set's name.
     """
 
@@ -116,14 +116,14 @@ def check_image_shape(where: str, shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_labels(where: str, half: str, labels: Labels | None, classes: int) -> None:
+def _check_labels(where: str, split: str, labels: Labels | None, classes: int) -> None:
     if labels is None:
         return
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         from_1 = "; labels that begin at 1 are one too high" if (low, high) == (1, classes) else ""
         raise DatasetError(
-            f"{where}: expected labels from 0 to {classes - 1} in y_{half}, "
+            f"{where}: expected labels from 0 to {classes - 1} in y_{split}, "
             f"found {low if low < 0 else high}{from_1}"
         )
 

@@ -43,7 +43,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Halves:
+class Splits:
     """The folders of a data set that is divided into parts."""
 
     train: Path | None
@@ -108,7 +108,7 @@ def subfolders(folder: Path) -> list[Path]:
     )
 
 
-def find_halves(root: Path) -> Halves | None:
+def find_splits(root: Path) -> Splits | None:
     """Find the training and the test images of a data set by the names of their folders.
 
     Any case and the names that programs give will do; validation images serve as test images where
@@ -137,7 +137,7 @@ def find_halves(root: Path) -> Halves | None:
             )
     chosen = [*parts[TRAIN], *tests]
     unused = [folder for folder in known if folder not in chosen and _holds_images(folder)]
-    return Halves(next(iter(parts[TRAIN]), None), next(iter(tests), None), (*unused, *others))
+    return Splits(next(iter(parts[TRAIN]), None), next(iter(tests), None), (*unused, *others))
 
 
 def is_hidden(name: str) -> bool:
@@ -167,7 +167,7 @@ def _unreadable(where: object, error: OSError) -> DatasetError:
 
 
 @dataclass(slots=True)
-class _Half:
+class _Split:
     """The labelled images of one split, and what lies among them."""
 
     images: list[ImageFile] = field(default_factory=list)
@@ -184,7 +184,7 @@ def read_folder(
     """Read `ROOT/train/CLASS/*.png` and `ROOT/test/CLASS/*.png`, and name the classes.
 
     Images of the kinds that `image_files` knows are read, those in sub-folders of a class too;
-    `find_halves` says what the two folders may be called. Without a test folder, or where the class
+    `find_splits` says what the two folders may be called. Without a test folder, or where the class
     folders are directly in ROOT, a sixth of the images, always the same ones, is set aside as the
     test split. Classes are numbered by the sorted names of the training folders; the test folder
     may lack some. `say` is given how many images there are and what was left out.
@@ -193,29 +193,31 @@ def read_folder(
     grayscale only if all of them are. Raises DatasetError naming the file or folder for images that
     cannot be decoded, or are too large.
     """
-    halves = find_halves(root) or Halves(root, None, ())
-    if not (halves.train and halves.test) and len(halves.others) > 1:
-        one = halves.train or halves.test or root
+    splits = find_splits(root) or Splits(root, None, ())
+    if not (splits.train and splits.test) and len(splits.others) > 1:
+        one = splits.train or splits.test or root
         raise DatasetError(
             f"{one_line(one)}: is it a class beside"
-            f" {listed([other.name for other in halves.others])}, or are its folders the classes?"
+            f" {listed([other.name for other in splits.others])}, or are its folders the classes?"
             " Name it alone, or call it something else"
         )
-    names = _class_folders(halves.train or halves.test or root)
-    train = _half(halves.train, names) if halves.train else None
-    test = _half(halves.test, names, complete=train is None) if halves.test else None
+    names = _class_folders(splits.train or splits.test or root)
+    train = _split(splits.train, names) if splits.train else None
+    test = _split(splits.test, names, complete=train is None) if splits.test else None
     parts = {"train": train, "test": test}
-    files = {name: half.images for name, half in parts.items() if half is not None}
+    files = {name: split.images for name, split in parts.items() if split is not None}
     shape = _common_shape(root, [image for images in files.values() for image in images])
-    left_out = sum((half.left_out for half in parts.values() if half is not None), Counter[str]())
-    if root not in (halves.train, halves.test):
+    left_out = Counter[str]()
+    for split in parts.values():
+        left_out += split.left_out if split else Counter()
+    if root not in (splits.train, splits.test):
         left_out += strays(root)
-    for folder in halves.others:
+    for folder in splits.others:
         left_out[f"in {folder.name}/"] += len(list_images(folder).paths)
-    say(_count(root, halves, train, test, len(names)) + said(left_out))
+    say(_count(root, splits, train, test, len(names)) + said(left_out))
     missing = [name for label, name in enumerate(names) if test and label not in test.labels]
     if missing:
-        say(f"{one_line(halves.test)}: has no image of {listed(missing)}")
+        say(f"{one_line(splits.test)}: has no image of {listed(missing)}")
     images = decode_files(one_line(root), files, shape, say)
     labels = tuple(one_line(name) for name in names)
     if test is None:
@@ -227,14 +229,14 @@ def read_folder(
 
 
 def _count(
-    root: Path, halves: Halves, train: _Half | None, test: _Half | None, classes: int
+    root: Path, splits: Splits, train: _Split | None, test: _Split | None, classes: int
 ) -> str:
     """Say how many images of how many classes there are."""
-    known = ((train, "training", halves.train), (test, "test", halves.test))
+    known = ((train, "training", splits.train), (test, "test", splits.test))
     parts = [
-        f"{counted(len(half.images), f'{kind} image')} of {folder.name}/"
-        for half, kind, folder in known
-        if half is not None and folder not in (None, root)
+        f"{counted(len(split.images), f'{kind} image')} of {folder.name}/"
+        for split, kind, folder in known
+        if split is not None and folder not in (None, root)
     ]
     if test is None and train is not None:
         whole = parts[0] if parts else counted(len(train.images), "image")
@@ -254,27 +256,27 @@ def _class_folders(folder: Path) -> list[str]:
     return [each.name for each in folders]
 
 
-def _half(folder: Path, names: list[str], *, complete: bool = True) -> _Half:
-    """List the images of each class in a half; where it is `complete`, all classes have some."""
+def _split(folder: Path, names: list[str], *, complete: bool = True) -> _Split:
+    """List the images of each class in a split; where it is `complete`, all classes have some."""
     present = _by_class(folder, names)
-    half = _Half(left_out=strays(folder))
+    split = _Split(left_out=strays(folder))
     for label, name in enumerate(names):
         if name not in present and not complete:
             continue
         found = (images_below if complete else list_images)(present[name])
-        half.images += map(open_image, found.paths)
-        half.labels += [label] * len(found.paths)
-        half.left_out += found.left_out
-    if not half.images:
+        split.images += map(open_image, found.paths)
+        split.labels += [label] * len(found.paths)
+        split.left_out += found.left_out
+    if not split.images:
         raise DatasetError(
             f"{one_line(folder)}: expected one folder of images per class, found no images in"
-            f" folders{said(half.left_out)}"
+            f" folders{said(split.left_out)}"
         )
-    return half
+    return split
 
 
 def _by_class(folder: Path, names: list[str]) -> dict[str, Path]:
-    """Return the class folders in a half by the names of the classes, spelled alike or the same."""
+    """Return the folders of a split by the names of the classes, spelled alike or the same."""
     alike = {spelled(name): name for name in names}
     present: dict[str, Path] = {}
     for each in subfolders(folder):

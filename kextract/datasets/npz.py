@@ -50,7 +50,7 @@ _DAMAGE = (
 )  # fmt: skip
 """What zipfile and NumPy raise at damaged, encrypted or senseless files."""
 MAX_CLASSES = 100_000
-_HALVES = ("train", "test")
+_SPLITS = ("train", "test")
 _KINDS = {
     "x_train": "uifb",
     "y_train": "uifb",
@@ -155,20 +155,20 @@ def read_npz(
     """
     where = one_line(path)
     with open_npz(path, _KINDS) as npz:
-        halves = [half for half in _HALVES if _has(where, npz, half)]
-        if not halves:
+        splits = [split for split in _SPLITS if _has(where, npz, split)]
+        if not splits:
             raise DatasetError(
                 f"{where}: expected the arrays x_train, y_train, x_test, y_test "
                 f"(or only one of the two splits), found {_listed(npz)}"
             )
-        for half in halves:
-            _check_headers(where, half, npz.headers[f"x_{half}"], npz.headers[f"y_{half}"])
-        labels = {half: _labels(f"{where}: y_{half}", npz.read(f"y_{half}")) for half in halves}
+        for split in splits:
+            _check_headers(where, split, npz.headers[f"x_{split}"], npz.headers[f"y_{split}"])
+        labels = {split: _labels(f"{where}: y_{split}", npz.read(f"y_{split}")) for split in splits}
         # Rows of one-hot labels say how many classes there are, also of those without images.
-        columns = max(npz.headers[f"y_{half}"].shape[1:] or (1,) for half in halves)[0]
+        columns = max(npz.headers[f"y_{split}"].shape[1:] or (1,) for split in splits)[0]
         names = _class_names(where, npz) or (numerals(columns) if columns > 1 else None)
-        images = _images(where, {half: npz.read(f"x_{half}") for half in halves}, say)
-    if halves == ["train"]:
+        images = _images(where, {split: npz.read(f"x_{split}") for split in splits}, say)
+    if splits == ["train"]:
         return hold_out_test(where, images["train"], labels["train"]), names
     arrays = images.get("train"), labels.get("train"), images["test"], labels["test"]
     return arrays, names
@@ -209,9 +209,9 @@ def read_images(path: Path, say: Callable[[str], object] = lambda text: None) ->
         # White is the same number in both splits, of which either may be too dark to tell.
         pair = [name, "x_test"] if name == "x_train" else [name]
         raw = {
-            half: npz.read(half) for half in pair if npz.headers.get(half, _NONE).shape[:1] > (0,)
+            each: npz.read(each) for each in pair if npz.headers.get(each, _NONE).shape[:1] > (0,)
         }
-    scale, notes = pixel_scale(file, {half: range_of(images) for half, images in raw.items()})
+    scale, notes = pixel_scale(file, {split: range_of(images) for split, images in raw.items()})
     say(f"{file}: {counted(len(raw[name]), 'image')} used, those of {name}")
     for note in notes:
         say(note)
@@ -230,27 +230,27 @@ def _listed(npz: NpzFile) -> str:
     return ", ".join(one_line(name)[:40] for name in npz.names[:6]) or "nothing"
 
 
-def _has(where: str, npz: NpzFile, half: str) -> bool:
-    pair = (f"x_{half}", f"y_{half}")
+def _has(where: str, npz: NpzFile, split: str) -> bool:
+    pair = (f"x_{split}", f"y_{split}")
     missing = [name for name in pair if name not in npz.headers]
     if len(missing) == 1:
         raise DatasetError(f"{where}: expected both {pair[0]} and {pair[1]}, found no {missing[0]}")
     return not missing
 
 
-def _check_headers(where: str, half: str, images: Header, labels: Header) -> None:
+def _check_headers(where: str, split: str, images: Header, labels: Header) -> None:
     """Refuse what cannot become images and labels before reading any of it."""
     if len(images.shape) not in (3, 4):
         raise DatasetError(
-            f"{where}: expected x_{half} of shape (n, h, w) or (n, h, w, c), found {images.shape}"
+            f"{where}: expected x_{split} of shape (n, h, w) or (n, h, w, c), found {images.shape}"
         )
-    check_image_shape(f"{where}: x_{half}", (*images.shape[1:], 1)[:3])
+    check_image_shape(f"{where}: x_{split}", (*images.shape[1:], 1)[:3])
     if not images.shape[0]:
-        raise DatasetError(f"{where}: expected at least one image in x_{half}, found none")
+        raise DatasetError(f"{where}: expected at least one image in x_{split}, found none")
     columns = labels.shape[1:] or (1,)
     if labels.shape[:1] != images.shape[:1] or len(columns) > 1 or not columns[0]:
         raise DatasetError(
-            f"{where}: expected y_{half} with {images.shape[0]} labels, one for each image, "
+            f"{where}: expected y_{split} with {images.shape[0]} labels, one for each image, "
             f"found shape {labels.shape}"
         )
 
@@ -260,11 +260,11 @@ def _images(
 ) -> dict[str, Pixels]:
     """Bring both splits to uint8 (n, h, w, c), by the same rule."""
     scale, notes = pixel_scale(
-        where, {f"x_{half}": range_of(images) for half, images in raw.items()}
+        where, {f"x_{split}": range_of(images) for split, images in raw.items()}
     )
     for note in notes:
         say(note)
-    return {half: scale.to_uint8(_with_channels(images)) for half, images in raw.items()}
+    return {split: scale.to_uint8(_with_channels(images)) for split, images in raw.items()}
 
 
 def _with_channels(images: NDArray[Any]) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from kextract.datasets.image_files import (
     decode_files,
     open_image,
 )
-from kextract.datasets.image_folders import find_halves, images_below, list_images, said, strays
+from kextract.datasets.image_folders import find_splits, images_below, list_images, said, strays
 from kextract.datasets.images import Pixels, fitted
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.npz import MAX_BYTES, read_images
@@ -66,7 +66,7 @@ def load_transfer_images(
 
     `reference` is the name of a data set, of which the training images are taken; an `.npz` with
     the images as `x_train`, `x`, `images` or `x_test`; or a folder with images in it and in its
-    sub-folders: all of them, or of a data set that is divided (see `find_halves`) the training
+    sub-folders: all of them, or of a data set that is divided (see `find_splits`) the training
     images. Labels are never looked at. `say` is given how many images are used and what was left
     out. See `fitted` for what is done to them. Raises DatasetError, naming the flag, for what
     cannot be used.
@@ -172,16 +172,16 @@ def read_folder_images(folder: Path, say: Say) -> list[Path]:
 
 def _training_images(folder: Path, say: Say) -> list[Path]:
     """List the images in a folder; of one with training and test images, the training ones."""
-    halves = find_halves(folder)
-    if halves is None or halves.train is None or halves.test is None:
+    splits = find_splits(folder)
+    if splits is None or splits.train is None or splits.test is None:
         return read_folder_images(folder, say)
-    found = images_below(halves.train)
+    found = images_below(splits.train)
     left_out = found.left_out + strays(folder)
-    for other in (halves.test, *halves.others):
+    for other in (splits.test, *splits.others):
         left_out[f"in {other.name}/"] += len(list_images(other).paths)
     say(
         f"{one_line(folder)}: {counted(len(found.paths), 'image')} used, those of"
-        f" {one_line(halves.train.name)}/{said(left_out)}"
+        f" {one_line(splits.train.name)}/{said(left_out)}"
     )
     return found.paths
 

@@ -21,9 +21,7 @@ from kextract.models.cloning import in_float32
 from kextract.models.spec import cost_of
 from kextract.storage.atomic import atomic_folder, atomic_write
 from kextract.teachers.model_file import Network
-from kextract.teachers.onnx_file import open_onnx
-from kextract.teachers.saved_model import open_saved_model
-from kextract.teachers.tflite_file import open_tflite
+from kextract.teachers.runtimes import open_onnx, open_saved_model, open_tflite
 
 CHECKED_AT_ONCE = 256
 """Images per call of a file that is checked, at the most."""

@@ -168,7 +168,7 @@ def summary(
     for metric in chosen:
         columns.append(metric.header)
         if several and separate:
-            columns.append(f"{metric.header} deviation")
+            columns.append(f"{metric.header} std")
     rows = []
     for group in groups:
         cells = _heads(group)
@@ -194,7 +194,7 @@ def epochs(groups: Sequence[Group], *, separate: bool = False) -> Table:
         for metric in _OF_EPOCHS:
             columns.append(f"{name} {metric}")
             if separated:
-                columns.append(f"{name} {metric} deviation")
+                columns.append(f"{name} {metric} std")
             cells += _epoch_columns(group, metric, numbers, separate=separated)
     heads = [figure_cell(number, COLUMNS["epoch"].write) for number in numbers]
     title = "epochs (loss: cross-entropy and L2 penalty, as in the article)"
@@ -223,11 +223,11 @@ def _spread_cells(
     if found is None:
         return [figure_cell(None, write)] * (2 if separate else 1)
     if separate:
-        return [figure_cell(found.mean, write), figure_cell(found.deviation, write)]
+        return [figure_cell(found.mean, write), figure_cell(found.std, write)]
     text = write(found.mean)
     # Sizes do not spread from seed to seed, and are whole numbers.
-    if found.deviation is not None and write(found.deviation) != "0":
-        text = f"{text} ± {write(found.deviation)}"
+    if found.std is not None and write(found.std) != "0":
+        text = f"{text} ± {write(found.std)}"
     return [Cell(found.mean, text, bold)]
 
 

@@ -142,8 +142,8 @@ def _against_accuracy(
         axes.margins(y=0.12)
         titled(axes, what, "test accuracy (%)")
         log_counts(axes)
-        spreads = [found.deviation for line in lines for _, found in line.points]
-        several = any(deviation is not None for deviation in spreads)
+        spreads = [found.std for line in lines for _, found in line.points]
+        several = any(std is not None for std in spreads)
         legend(figure, axes, "bars: ± 1 standard deviation" if several else "")
     return figure
 
@@ -179,8 +179,8 @@ def _draw_line(axes: "Axes", group: Group, metric: str, index: int) -> None:
         markeredgecolor="white",
         label=shown(group),
     )
-    if any(found.deviation is not None for found in spreads.values()):
-        width = [(found.deviation or 0.0) * scale for found in spreads.values()]
+    if any(found.std is not None for found in spreads.values()):
+        width = [(found.std or 0.0) * scale for found in spreads.values()]
         low = [m - w for m, w in zip(mean, width, strict=True)]
         high = [m + w for m, w in zip(mean, width, strict=True)]
         axes.fill_between(x, low, high, color=style["color"], alpha=_BAND, linewidth=0)
@@ -244,11 +244,11 @@ def _budget_lines(groups: Sequence[Group]) -> list[list[Group]]:
 
 def _draw_points(axes: "Axes", line: Line, index: int) -> None:
     if line.points:
-        deviations = [100 * (found.deviation or 0.0) for _, found in line.points]
+        stds = [100 * (found.std or 0.0) for _, found in line.points]
         axes.errorbar(
             [cost for cost, _ in line.points],
             [100 * found.mean for _, found in line.points],
-            yerr=deviations if any(deviations) else None,
+            yerr=stds if any(stds) else None,
             **look(index),
             markersize=10,
             capsize=5,

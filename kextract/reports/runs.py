@@ -224,7 +224,7 @@ class Spread:
     """What several runs gave for one metric."""
 
     mean: float
-    deviation: float | None
+    std: float | None
     """The sample standard deviation (n - 1); None for a single run."""
     count: int
     """Runs that have the metric."""
@@ -235,5 +235,5 @@ def spread(values: Iterable[float | None]) -> Spread | None:
     measured = [value for value in values if value is not None and math.isfinite(value)]
     if not measured:
         return None
-    deviation = stdev(measured) if len(measured) > 1 else None
-    return Spread(fmean(measured), deviation, len(measured))
+    std = stdev(measured) if len(measured) > 1 else None
+    return Spread(fmean(measured), std, len(measured))

@@ -10,7 +10,7 @@ from typing import Any
 
 from kextract.config import DistillConfig
 from kextract.config.shared import FOLDER, Output
-from kextract.display.metrics_file import check_ending as check_metrics
+from kextract.display.files import check_ending as check_metrics
 from kextract.errors import RequestError, UnknownNameError
 from kextract.exports.formats import format_spec
 from kextract.storage.atomic import check_ending, check_new

@@ -24,8 +24,7 @@ from kextract.config.shared import Output
 from kextract.datasets.dataset import Dataset
 from kextract.display import Display, RunHeader
 from kextract.display.base import NEXT, VERDICT, Tee
-from kextract.display.metrics_file import MetricsFile
-from kextract.display.tensorboard import TensorBoard
+from kextract.display.files import MetricsFile, TensorBoard
 from kextract.errors import WorkerError
 from kextract.mistakes import shared_mistakes
 from kextract.records import EpochRecord, Event, Note, Snapshot

@@ -24,9 +24,7 @@ from kextract.models.heads import SeveralOutputsError
 from kextract.storage.opening import Identified, Kind, examine
 from kextract.teachers.black_box import FileOptions
 from kextract.teachers.model_file import ModelFile, sha256_of
-from kextract.teachers.onnx_file import open_onnx
-from kextract.teachers.saved_model import open_saved_model
-from kextract.teachers.tflite_file import open_tflite
+from kextract.teachers.runtimes import open_onnx, open_saved_model, open_tflite
 
 SECONDS, SECONDS_PER_MIB = 5, 2
 """Processor time for opening a file and asking it about a few images, on one thread."""

@@ -126,15 +126,15 @@ def test_labels_that_begin_at_1_are_told_from_unknown_ones() -> None:
 
 
 def data(names: tuple[str, ...], train: list[int] | None, test: list[int] | None = None) -> Dataset:
-    def half(labels: list[int] | None) -> tuple[Any, Any]:
+    def split(labels: list[int] | None) -> tuple[Any, Any]:
         if labels is None:
             return None, None
         return np.zeros((len(labels), 16, 16, 1), np.uint8), np.array(labels, np.int64)
 
-    return Dataset("mine", *half(train), *half(test), names)
+    return Dataset("mine", *split(train), *split(test), names)
 
 
-def test_labels_of_both_halves_become_outputs_and_a_half_may_lack_a_class() -> None:
+def test_labels_of_both_splits_become_outputs_and_a_split_may_lack_a_class() -> None:
     found, names = matched(data(("cat", "bee"), [0, 1, 1], [0]), "'a.keras'", PETS, 3)
     assert found.y_train is not None and found.y_test is not None
     assert (found.y_train.tolist(), found.y_test.tolist()) == ([2, 1, 1], [2])

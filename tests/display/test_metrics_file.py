@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kextract.display import RunHeader
-from kextract.display.metrics_file import MetricsFile
+from kextract.display.files import MetricsFile
 from kextract.errors import RequestError, StorageError
 from kextract.records import EpochRecord
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kextract.display import RunHeader
-from kextract.display.tensorboard import TensorBoard
+from kextract.display.files import TensorBoard
 from kextract.errors import RequestError, StorageError
 from kextract.records import EpochRecord, Picture
 

@@ -370,8 +370,8 @@ def read_data_set(path: Path) -> str:
     from kextract.datasets.loading import load_dataset
 
     data = load_dataset(str(path))
-    halves = ((data.x_train, data.y_train), (data.x_test, data.y_test))
-    given = [(x, y) for x, y in halves if x is not None and y is not None]
+    splits = ((data.x_train, data.y_train), (data.x_test, data.y_test))
+    given = [(x, y) for x, y in splits if x is not None and y is not None]
     fits = all(
         (x.dtype.name, x.ndim, y.dtype.name, y.shape) == ("uint8", 4, "int64", x.shape[:1])
         and x.shape[3] in (1, 3)

@@ -114,7 +114,7 @@ def test_a_group_s_row_has_mean_and_sample_deviation() -> None:
     ).to_objects()
     assert row["runs"] == 3
     assert row["test_accuracy"] == pytest.approx(statistics.mean(values), abs=1e-12)
-    assert row["test_accuracy_deviation"] == pytest.approx(statistics.stdev(values), abs=1e-12)
+    assert row["test_accuracy_std"] == pytest.approx(statistics.stdev(values), abs=1e-12)
 
 
 def test_people_see_the_deviation_beside_its_mean() -> None:
@@ -125,7 +125,7 @@ def test_people_see_the_deviation_beside_its_mean() -> None:
 def test_a_spread_leaves_out_what_was_not_measured() -> None:
     found = spread([1.0, None, float("nan"), 3.0])
     assert found is not None
-    assert (found.mean, found.deviation, found.count) == (2.0, statistics.stdev([1, 3]), 2)
+    assert (found.mean, found.std, found.count) == (2.0, statistics.stdev([1, 3]), 2)
     assert spread([None]) is None
 
 
@@ -136,7 +136,7 @@ def test_epochs_of_a_group_are_means_over_its_runs() -> None:
     assert row["strokes-inversion_accuracy"] == pytest.approx(
         statistics.mean(value for value in accuracies if value is not None)
     )
-    assert "strokes-inversion_accuracy_deviation" in row
+    assert "strokes-inversion_accuracy_std" in row
 
 
 def test_metrics_of_epochs_details_tests_and_teachers_are_found_by_name() -> None:
