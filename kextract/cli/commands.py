@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from kextract.methods import METHODS
 from kextract.models import MODELS
 
 if TYPE_CHECKING:
+    from kextract.display import Display
     from kextract.reports import EvaluationResult, Table
     from kextract.runs.student import StudentRun
 
@@ -53,23 +55,29 @@ def say(text: str) -> None:
     print(one_line(text), file=sys.stderr)
 
 
+@contextmanager
+def shown(format: str) -> "Iterator[Display]":
+    """Show a run in this format, and at once that it has begun."""
+    from kextract.display import make_display
+
+    with make_display(format) as display:
+        display.busy("starting TensorFlow ...")
+        yield display
+
+
 def train_teacher(invocation: Invocation[TrainRequest]) -> None:
     """Train a teacher on labelled images; the defaults are the article's."""
-    from kextract.display import make_display
     from kextract.runs.teacher import TeacherRun
 
-    with make_display(invocation.request.format) as display:
-        display.busy("starting TensorFlow ...")
+    with shown(invocation.request.format) as display:
         TeacherRun(invocation).carry_out(display)
 
 
 def distill(invocation: Invocation[DistillRequest]) -> "StudentRun":
     """Teach a student to predict like TEACHER, on images that are made up."""
-    from kextract.display import make_display
     from kextract.runs.student import StudentRun
 
-    with make_display(invocation.request.format) as display:
-        display.busy("starting TensorFlow ...")
+    with shown(invocation.request.format) as display:
         run = StudentRun(invocation)
         run.carry_out(display)
     return run
@@ -81,11 +89,9 @@ def synthesize(invocation: Invocation[SynthesizeRequest]) -> None:
     A generator is trained against the teacher, as distill --method inversion does. The picture has
     a row for each class.
     """
-    from kextract.display import make_display
     from kextract.runs.synthesis import run_synthesis
 
-    with make_display(invocation.request.format) as display:
-        display.busy("starting TensorFlow ...")
+    with shown(invocation.request.format) as display:
         run_synthesis(invocation, display)
 
 
@@ -142,14 +148,12 @@ def export(invocation: Invocation[ExportRequest]) -> None:
     The file's own runtime runs it at once, and it is written only if it agrees with the checkpoint.
     --int8 needs no data: it is calibrated on images that are made up.
     """
-    from kextract.display import make_display
     from kextract.reports.results import export_comparisons, export_summary
     from kextract.runs.export import run_export
     from kextract.text import json_text
 
     request = invocation.request
-    with make_display("quiet" if request.json else "auto") as display:
-        display.busy("starting TensorFlow ...")
+    with shown("quiet" if request.json else "auto") as display:
         report = run_export(invocation, display)
     if request.json:
         print(json_text(report.to_dict()))

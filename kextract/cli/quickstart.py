@@ -13,10 +13,6 @@ from kextract.config.resolve import COMMAND_LINE, Invocation, Layer, environment
 if TYPE_CHECKING:
     from kextract.runs.student import StudentRun
 
-SHOWN, COLUMNS = 60, 10
-"""Images in each half of the picture; of those that a student is taught with a batch is kept."""
-MARGIN = 48
-"""Pixels between the two halves of the picture."""
 T = TypeVar("T")
 
 
@@ -92,8 +88,10 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
             "columns": "test_accuracy,test_agreement,minutes",
         },
     )
+    from kextract.runs.synthesis import write_what_was_learned
+
     picture = folder / "quickstart.png"
-    right, digits = _write_picture(looked_at, picture)
+    right, digits = write_what_was_learned(looked_at, picture)
     _say(
         f"\nShown nothing but the images on the left of '{picture}', a student reads"
         f" {right:,} of {digits:,} digits right, such as those on the right."
@@ -102,33 +100,6 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
     _say(f"  {program()} evaluate {shapes} --against {teacher}")
     _say(f"  {program()} export {shapes} --int8 -o {folder / 'digits.tflite'}")
     _say(f"  {program()} distill {teacher} --student lenet5 --minutes 2")
-
-
-def _write_picture(run: "StudentRun", output: Path) -> tuple[int, int]:
-    """Put images that a student was taught with beside test digits that it reads right.
-
-    Returns how many of how many it reads right.
-    """
-    import numpy as np
-
-    from kextract.reports import image_grid
-    from kextract.runs.synthesis import ZOOM, write_picture
-    from kextract.training.evaluation import Predictor
-
-    digits = run.teacher.data
-    assert digits is not None and digits.x_test is not None and digits.y_test is not None
-    read = Predictor(run.network).logits(digits.x_test).argmax(axis=-1)
-    right = read == digits.y_test
-    shown = run.source.samples(SHOWN), digits.x_test[right][:SHOWN]
-    grids = [image_grid(images, COLUMNS, zoom=ZOOM) for images in shown if len(images)]
-    # A student may read too few to fill its side.
-    height = max(map(len, grids))
-    parts = [
-        np.pad(grid, ((0, height - len(grid)), (0, MARGIN), (0, 0)), constant_values=255)
-        for grid in grids
-    ]
-    write_picture(output, np.concatenate(parts, axis=1)[:, :-MARGIN], overwrite=True)
-    return int(right.sum()), len(right)
 
 
 def _act(

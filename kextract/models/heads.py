@@ -89,6 +89,21 @@ class Head:
             return self.outputs
         return "probabilities" if self.outputs in ("probabilities", "sigmoids") else "logits"
 
+    def notes(self, path: object) -> tuple[str, ...]:
+        """Say what outputs are taken for where that is not sure, or an image may have several."""
+        if self.confident and self.by_label:
+            return (
+                f"'{path}' says of each of its {self.numbers} labels on its own whether an image"
+                f" has it: {self.reason}; --outputs probabilities takes them for classes, one per"
+                " image",
+            )
+        if self.confident:
+            return ()
+        return (
+            f"the outputs of '{path}' are taken for {self.outputs}: {self.reason}; --outputs says"
+            " otherwise",
+        )
+
 
 LOGITS = Head("logits")
 

@@ -1,6 +1,7 @@
 """Which pixel values an external network takes for black and white; nothing here needs Keras."""
 
 import math
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kextract.errors import RequestError
-from kextract.text import decoded
+from kextract.text import decoded, one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -158,6 +159,35 @@ class RangeGuess:
     """Whether it may be used without a warning."""
     rival: Preprocessing | None = None
     """A range that fits nearly as well."""
+
+    def notes(self, path: Path, requested: Preprocessing | None) -> tuple[str, ...]:
+        """Say which pixels a network is given by default, or why others look right."""
+        found = self.preprocessing
+        if requested is None and found is None:
+            return (
+                f"'{path}' is given pixels as {PIXELS}, as {self.reason}; --input-range says which"
+                " it takes",
+            )
+        if requested is None and self.rival is None:
+            doubt = "" if self.confident else "; --input-range says otherwise"
+            return (f"'{path}' is given pixels as {found}: {self.reason}{doubt}",)
+        if self.confident and found != requested:
+            return (
+                f"--input-range {requested}: '{path}' looks as if it takes {found}: {self.reason}",
+            )
+        return ()
+
+    def doubts(self, path: Path, requested: Preprocessing | None) -> tuple[str, ...]:
+        """Say that two ranges are close, with the two commands that settle which one it is."""
+        found, rival = self.preprocessing, self.rival
+        if requested is not None or found is None or rival is None:
+            return ()
+        command = f"kextract evaluate {shlex.quote(one_line(path))} -d DATA --input-range"
+        return (
+            f"'{path}' may be given the wrong pixels: {self.reason}, and {rival} nearly as well;"
+            f" {found} is taken. Labelled images of its kind settle it: {command}{found.typed} and"
+            f" {command}{rival.typed}",
+        )
 
 
 def parse_input_range(text: str) -> Preprocessing:

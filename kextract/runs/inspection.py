@@ -9,7 +9,8 @@ from kextract.config.requests import InspectRequest
 from kextract.config.resolve import settings_of_checkpoint
 from kextract.config.shared import NetworkOptions
 from kextract.errors import RequestError
-from kextract.foreign.keras import ArchiveInfo, load_archive
+from kextract.foreign import ExternalNetwork
+from kextract.foreign.keras import load_archive
 from kextract.methods.auto import Facts, choose_method
 from kextract.models.heads import Head, SeveralOutputsError
 from kextract.models.input_range import NAMED, RangeGuess
@@ -17,7 +18,7 @@ from kextract.storage.checkpoint import count_parameters
 from kextract.storage.info import CheckpointInfo
 from kextract.storage.opening import OTHERS, Identified, Kind, identify
 from kextract.teachers.ledger import Ledger, is_ledger
-from kextract.teachers.networks import NotANetworkError, ReadFile, read_file
+from kextract.teachers.networks import NotANetworkError, read_file
 
 COMPARED = 64
 """Images that a file's own runtime is asked about too: more than where it is used."""
@@ -102,14 +103,8 @@ def _facts_of(found: Identified, request: InspectRequest) -> dict[str, Any]:
 
 
 def _of_model(found: Identified, external: NetworkOptions) -> dict[str, Any]:
-    _, about = load_archive(found.where, outputs=external.outputs, output_name=external.output_name)
-    return {
-        "name": about.name,
-        "format": about.format,
-        "keras_version": about.keras_version,
-        **_of_network(about),
-        "sha256": about.sha256,
-    }
+    about = load_archive(found.where, outputs=external.outputs, output_name=external.output_name)
+    return {**about.about, **_of_network(about), "sha256": about.sha256}
 
 
 def _of_file(identified: Identified, external: NetworkOptions) -> dict[str, Any]:
@@ -125,10 +120,10 @@ def _of_file(identified: Identified, external: NetworkOptions) -> dict[str, Any]
     except NotANetworkError as reason:
         about = _of_answers(identified, external)
         return {"read_as": "a black box", **about, "hint": str(reason)}
-    return {"read_as": "a network", "compared": found.compared, **_of_network(found)}
+    return {"read_as": "a network", **found.about, **_of_network(found)}
 
 
-def _of_network(about: ArchiveInfo | ReadFile) -> dict[str, Any]:
+def _of_network(about: ExternalNetwork) -> dict[str, Any]:
     """Describe a network of another program; layers are those of models inside too, inputs not."""
     from kextract.models.spec import cost_of
     from kextract.models.statistics import batch_norm_layers, layers_within

@@ -189,10 +189,10 @@ def own_network(
 
 def _trained(where: "Path | keras.Model", precision: str) -> OwnNetwork:
     if isinstance(where, Path):
-        return OwnNetwork(load_archive(where, precision=precision)[0])
+        return OwnNetwork(load_archive(where, precision=precision).model)
     from kextract.foreign.keras.classifier import in_memory
 
     found = in_memory(where)
     if found.head.given == "logits" and found.network is where:
         return OwnNetwork(where)
-    return OwnNetwork(found.classifier, found.network, where if found.is_copy else None)
+    return OwnNetwork(found.model, found.network, where if found.head.taken_off else None)

@@ -20,12 +20,12 @@ from kextract.datasets.dataset import Dataset
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError, RequestError, TeacherError, UnknownNameError
 from kextract.exports.formats import read_names
+from kextract.foreign import ExternalNetwork
 from kextract.foreign.keras import load_archive
 from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.models import check_input_shape, model_pooling
 from kextract.models.heads import LOGITS, PER_LABEL
 from kextract.models.input_range import PIXELS, Preprocessing
-from kextract.runs.doubts import about_outputs, with_doubts
 from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
 from kextract.storage.checkpoint import load_model
@@ -234,35 +234,54 @@ def _archive(
     found: Identified, external: ExternalModelOptions, taken: Preprocessing | None, precision: str
 ) -> Teacher:
     """Read a whole Keras model."""
-    network, about = load_archive(
+    network = load_archive(
         found.where,
         input_range=taken,
         precision=precision,
         outputs=external.outputs,
         output_name=external.output_name,
     )
-    given = taken or about.guess.preprocessing or PIXELS
-    opened = _whole(found.path, network, about.sha256, about.input_shape, about.classes, given)
-    return with_doubts(opened, taken, about.guess, about.head)
+    return _external(found.path, network, taken)
 
 
 def _read(
     identified: Identified, external: ExternalModelOptions, input_range: Preprocessing | None
 ) -> Teacher:
     """Read a file of another program as a network. Raises NotANetworkError."""
-    found = read_file(
+    network = read_file(
         identified,
         input_shape=external.shape,
         input_range=input_range,
         outputs=external.outputs,
         output_name=external.output_name,
     )
-    digest = model_sha256(found.network)
-    shape, classes = found.input_shape, found.classes
-    opened = _whole(identified.path, found.network, digest, shape, classes, found.input_range)
-    info = replace(opened.info, class_names=_names_in(identified, classes))
-    opened = replace(opened, info=info, notes=found.notes)
-    return with_doubts(opened, input_range, found.guess, found.head)
+    opened = _external(identified.path, network, input_range)
+    names = _names_in(identified, network.classes)
+    return replace(opened, info=replace(opened.info, class_names=names))
+
+
+def _external(path: Path, found: ExternalNetwork, requested: Preprocessing | None) -> Teacher:
+    """Make a teacher of a network of another program; `requested` is what pixels it takes."""
+    guess, head = found.guess, found.head
+    return Teacher(
+        path,
+        info_without_architecture(found.input_shape, found.classes),
+        missing=str(_nameless(path)),
+        input_range=found.input_range,
+        network=(found.model, found.sha256 or _sha256(found.model)),
+        notes=(*found.notes, *guess.notes(path, requested), *head.notes(path)),
+        doubts=guess.doubts(path, requested),
+        outputs=head.given,
+    )
+
+
+def _sha256(model: "keras.Model") -> str:
+    try:
+        return model_sha256(model)
+    except ValueError:
+        # A custom layer may save whatever it likes.
+        weights = model.get_weights()
+        return sha256_of_tensors({str(place): value for place, value in enumerate(weights)})
 
 
 def _asked(
@@ -293,7 +312,7 @@ def _asked(
         path,
         replace(info, class_names=_names_in(found, black_box.classes)),
         missing=f"name them with --dataset; '{path}' is a black box",
-        notes=about_outputs(path, getattr(black_box, "head", LOGITS)),
+        notes=getattr(black_box, "head", LOGITS).notes(path),
         black_box=black_box,
         outputs="probabilities" if black_box.outputs == "labels" else black_box.outputs,
     )
@@ -367,45 +386,14 @@ def _in_memory(
 ) -> Teacher:
     """Take a classifier that was built or loaded in Python; it is never changed."""
     from kextract.foreign.keras.classifier import in_memory
-    from kextract.models.infer_range import guess_input_range
 
-    path, chosen = Path(model.name), taken or PIXELS
     found = in_memory(
         model,
-        input_range=chosen,
+        input_range=taken or PIXELS,
         outputs=external.outputs,
         output_name=external.output_name,
     )
-    shape = found.classifier.input_shape[1:]
-    guess = guess_input_range(found.network, shape)
-    try:
-        digest = model_sha256(found.classifier)
-    except ValueError:
-        # A custom layer may save whatever it likes.
-        weights = found.classifier.get_weights()
-        digest = sha256_of_tensors({str(place): value for place, value in enumerate(weights)})
-    classes = int(found.classifier.output_shape[-1])
-    opened = _whole(path, found.classifier, digest, shape, classes, chosen)
-    return with_doubts(opened, chosen, guess, found.head)
-
-
-def _whole(
-    path: Path,
-    network: "keras.Model",
-    digest: str,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    input_range: Preprocessing,
-) -> Teacher:
-    """Describe a network whose architecture is not of our registry."""
-    info = info_without_architecture(input_shape, classes)
-    return Teacher(
-        path,
-        info,
-        missing=str(_nameless(path)),
-        input_range=input_range,
-        network=(network, digest),
-    )
+    return _external(Path(model.name), found, found.input_range)
 
 
 def info_without_architecture(input_shape: tuple[int, int, int], classes: int) -> CheckpointInfo:

@@ -18,7 +18,7 @@ from kextract.datasets.images import scale
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
 from kextract.records import EpochRecord, Event, Picture
-from kextract.reports import class_grid
+from kextract.reports import class_grid, image_grid
 from kextract.runs.opening import Teacher, check_options_are_used, look, open_teacher
 from kextract.runs.outputs import drawn_file, output_path, picture_file
 from kextract.runs.run import shown
@@ -29,6 +29,7 @@ from kextract.text import counted
 if TYPE_CHECKING:
     from kextract.methods.base import Classifier, Method
     from kextract.methods.synthesis import Synthesized
+    from kextract.runs.student import StudentRun
 
 MAX_PIXELS = 1 << 28
 """Most pixels of a picture."""
@@ -39,6 +40,8 @@ COLUMNS = 10
 LOOKED_AT = 1024
 """Images that those are chosen from."""
 ZOOM = 2
+SHOWN, MARGIN = 60, 48
+"""Images on each side of a picture of what was learned, and pixels between the sides."""
 
 
 def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -> None:
@@ -193,3 +196,26 @@ def with_pictures(
                 write_picture(picture_file(output, event.epoch), grid, overwrite=True)
             yield Picture(event.epoch, grid)
         yield event
+
+
+def write_what_was_learned(run: "StudentRun", output: Path) -> tuple[int, int]:
+    """Put images that a student was taught with beside test images that it predicts right.
+
+    Returns how many of how many those are.
+    """
+    from kextract.training.evaluation import Predictor
+
+    data = run.teacher.data
+    assert data is not None and data.x_test is not None and data.y_test is not None
+    predicted = Predictor(run.network).logits(data.x_test).argmax(axis=-1)
+    right = predicted == data.y_test
+    sides = run.source.samples(SHOWN), data.x_test[right][:SHOWN]
+    grids = [image_grid(images, COLUMNS, zoom=ZOOM) for images in sides if len(images)]
+    # A student may know too few to fill its side.
+    height = max(map(len, grids))
+    parts = [
+        np.pad(grid, ((0, height - len(grid)), (0, MARGIN), (0, 0)), constant_values=255)
+        for grid in grids
+    ]
+    write_picture(output, np.concatenate(parts, axis=1)[:, :-MARGIN], overwrite=True)
+    return int(right.sum()), len(right)

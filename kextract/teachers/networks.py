@@ -4,8 +4,6 @@ What is read is compared with the file's own runtime before anything is done wit
 installed. What cannot be read, or does not compute the same, stays a black box.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +12,7 @@ import numpy as np
 from kextract import runtime
 from kextract.datasets.images import scale, unscale
 from kextract.errors import MissingExtraError, RequestError, UnsupportedOperatorError
+from kextract.foreign import ExternalNetwork
 from kextract.foreign.network import read_onnx, read_tflite
 from kextract.models.axes import Shape
 from kextract.models.heads import Head, decide
@@ -31,24 +30,6 @@ FARTHEST, LEAST_AGREEMENT = 0.05, 0.9
 noise, that both put into the same class."""
 LEAST_WITH_INTEGERS = 0.5
 """The same share where the file's features are integers, which made-up images may saturate."""
-
-
-@dataclass(frozen=True)
-class ReadFile:
-    """A network read from a file of another program."""
-
-    network: "keras.Model"
-    """Maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, k)."""
-    input_shape: Shape
-    classes: int
-    head: Head
-    outputs: Mapping[str, str]
-    """The sizes of all outputs by name."""
-    input_range: Preprocessing
-    guess: RangeGuess
-    compared: str
-    """How it compares with the file's own runtime."""
-    notes: tuple[str, ...]
 
 
 _READINGS = {
@@ -73,7 +54,7 @@ def read_file(
     outputs: str | None = None,
     output_name: str | None = None,
     images: int = 16,
-) -> ReadFile:
+) -> ExternalNetwork:
     """Read an .onnx or .tflite file as a network and compare it with the file's own runtime.
 
     That is on so many made-up `images`.
@@ -121,16 +102,16 @@ def read_file(
             raise NotANetworkError(
                 f"'{path}': the network that was read {words}: only its outputs are seen"
             )
-    return ReadFile(
-        network,
-        found.input_shape,
-        int(network.output_shape[-1]),
-        head,
-        {found.output_name: str(found.classes)},
-        taken,
-        guess,
-        words,
-        tuple(f"'{path}': {note}" for note in notes),
+    return ExternalNetwork(
+        model=network,
+        network=model,
+        input_shape=found.input_shape,
+        head=head,
+        outputs={found.output_name: str(found.classes)},
+        input_range=taken,
+        guess=guess,
+        about={"compared": words},
+        notes=tuple(f"'{path}': {note}" for note in notes),
     )
 
 

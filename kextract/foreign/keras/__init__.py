@@ -2,10 +2,9 @@
 
 from kextract.foreign.keras.container import is_archive
 from kextract.foreign.keras.loading import (
-    ArchiveInfo,
     build_described,
     facts_of_archive,
     load_archive,
 )
 
-__all__ = ["ArchiveInfo", "build_described", "facts_of_archive", "is_archive", "load_archive"]
+__all__ = ["build_described", "facts_of_archive", "is_archive", "load_archive"]

@@ -4,7 +4,6 @@ The same for networks out of files and for those that Python has in memory.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import Refused
+from kextract.foreign import ExternalNetwork
 from kextract.foreign.keras.description import Json, only_end
 from kextract.foreign.keras.graph import OutputOperation, ending, ends_by_name, take_off
 from kextract.models.adapter import adapt, outputs_by_name, shape_of_images
@@ -19,6 +19,7 @@ from kextract.models.axes import Shape, arranged
 from kextract.models.batches import in_batches
 from kextract.models.build import weights_drawn_by
 from kextract.models.heads import Head, choose_output, decide, size_text
+from kextract.models.infer_range import guess_input_range
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.models.made_up_images import of_all_kinds
 from kextract.models.statistics import layers_within
@@ -70,35 +71,22 @@ def head_of(
     return decide(few, many, end.operation if end else None, requested)
 
 
-@dataclass(frozen=True)
-class InMemory:
-    """A network that Python has in memory, as a file with it would be read."""
-
-    classifier: keras.Model
-    """Images (n, h, w, c) in [-1, 1] to logits."""
-    network: keras.Model
-    """What is inside, as far as the chosen output."""
-    head: Head
-    is_copy: bool
-    """The weights are copies of the network's that was given: their last operation is gone."""
-
-
 def in_memory(
     model: keras.Model,
     *,
     input_range: Preprocessing = PIXELS,
     outputs: str | None = None,
     output_name: str | None = None,
-) -> InMemory:
-    """Take a network as a classifier; it is not changed.
+) -> ExternalNetwork:
+    """Take a network that Python has in memory as a classifier; it is not changed.
 
     Where its logits can be had exactly, by leaving out the softmax or sigmoid that it ends in, they
-    are those of a copy. Raises RequestError for a network that takes no images, and
-    SeveralOutputsError where an output has to be chosen.
+    are those of a copy: its head is `taken_off`. Raises RequestError for a network that takes no
+    images, and SeveralOutputsError where an output has to be chosen.
     """
     shape = shape_of_images(model)
     input_range.check_fits(shape)
-    network, _ = cut_at(model, model.name, output_name)
+    network, sizes = cut_at(model, model.name, output_name)
     described = _described(network)
     end = None if described is None else ending(described)
     taken_off = end is not None and take_off(end, outputs)
@@ -106,8 +94,15 @@ def in_memory(
     seen = copy or network
     few = np.asarray(seen(_seen(network, of_all_kinds(shape)[:_FEW], input_range), training=False))
     head = head_of(seen, shape, input_range, few, end, copy is not None, outputs)
-    classifier = adapt(seen, shape, head=head, input_range=input_range)
-    return InMemory(classifier, seen, head, copy is not None)
+    return ExternalNetwork(
+        model=adapt(seen, shape, head=head, input_range=input_range),
+        network=seen,
+        input_shape=shape,
+        head=head,
+        outputs=sizes,
+        input_range=input_range,
+        guess=guess_input_range(seen, shape),
+    )
 
 
 def _described(network: keras.Model) -> Json | None:

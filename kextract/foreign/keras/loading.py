@@ -3,7 +3,7 @@
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kextract import runtime
 from kextract.errors import Refused
+from kextract.foreign import ExternalNetwork
 from kextract.foreign.keras.container import (
     CONFIG,
     LIMITS,
@@ -35,8 +36,8 @@ from kextract.foreign.keras.tfjs import ENDING, read_tfjs
 from kextract.foreign.keras.upgrading import upgrade
 from kextract.hdf5.safe_hdf5 import OpenFile, open_checked, opened, path_of, refusing
 from kextract.models.axes import Shape
-from kextract.models.heads import MAX_CLASSES, Head
-from kextract.models.input_range import PIXELS, Preprocessing, RangeGuess
+from kextract.models.heads import MAX_CLASSES
+from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.text import printable
 
 if TYPE_CHECKING:
@@ -53,31 +54,6 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class ArchiveInfo:
-    """What a file with a whole Keras model holds."""
-
-    name: str
-    """Of the model, as its author called it."""
-    format: str
-    """`keras`, the zip file of Keras 3, `hdf5`, that of Keras 2 and 3, or `tfjs`, a `model.json` of
-    TensorFlow.js with shards beside it."""
-    keras_version: str
-    input_shape: tuple[int, int, int]
-    """Height, width and channels of one image."""
-    classes: int
-    head: Head
-    """What the network's outputs are."""
-    outputs: Mapping[str, str]
-    """The sizes of all outputs by name; the first is the one that classifies."""
-    network: "keras.Model"
-    """What is inside, which takes pixels as the file does."""
-    guess: RangeGuess
-    """Which pixels the network takes, as far as the file says it."""
-    sha256: str
-    """Over the tensors, see `sha256_of_tensors`."""
-
-
 def load_archive(
     where: Path | OpenFile,
     *,
@@ -85,14 +61,13 @@ def load_archive(
     precision: str = "float32",
     outputs: str | None = None,
     output_name: str | None = None,
-) -> "tuple[keras.Model, ArchiveInfo]":
+) -> ExternalNetwork:
     """Read a classifier that Keras or TensorFlow.js saved; nothing of the file is run or trusted.
 
-    The model maps float32 images (n, h, w, c) in [-1, 1] to float32 logits (n, classes); the
-    network inside sees pixels as `input_range` says; where that is None, as the file lets guess.
-    `outputs` says what its outputs are, one of `kextract.models.heads.OUTPUTS`, and `output_name`
-    which of several is meant. Raises CheckpointError for a file that is missing, damaged, unsafe or
-    no classifier of images, RequestError for an `input_range` of other channels, and
+    It takes pixels as `input_range` says; where that is None, as the file lets guess. `outputs`
+    says what its outputs are, one of `kextract.models.heads.OUTPUTS`, and `output_name` which of
+    several is meant. Raises CheckpointError for a file that is missing, damaged, unsafe or no
+    classifier of images, RequestError for an `input_range` of other channels, and
     SeveralOutputsError where an output has to be chosen.
     """
     path = path_of(where)
@@ -126,19 +101,22 @@ def load_archive(
         taken = input_range or guess.preprocessing or PIXELS
         with _refused(path):
             head = head_of(network, shape, taken, tried, end, taken_off, outputs)
-        info = ArchiveInfo(
-            name=printable(network.name),
-            format=source.format,
-            keras_version=printable(source.keras_version),
+        _check_classes(network.output_shape)
+        return ExternalNetwork(
+            model=adapt(network, shape, head=head, input_range=taken),
+            network=network,
             input_shape=shape,
-            classes=_classes(network.output_shape),
             head=head,
             outputs=sizes,
-            network=network,
+            input_range=taken,
             guess=guess,
             sha256=digest,
+            about={
+                "name": printable(network.name),
+                "format": source.format,
+                "keras_version": printable(source.keras_version),
+            },
         )
-        return adapt(network, shape, head=head, input_range=taken), info
 
 
 def facts_of_archive(where: Path | OpenFile) -> tuple[Shape, bool]:
@@ -216,15 +194,14 @@ def _extracted(path: Path, container: Container) -> Iterator[Tensors]:
             yield TensorsByPath(file)
 
 
-def _classes(shape: Any) -> int:
-    """Say how many classes a network of this output shape (None, ..., k) tells apart."""
+def _check_classes(shape: Any) -> None:
+    """Raise Refused for a network whose output (None, ..., k) is not a number per class."""
     if not isinstance(shape, tuple) or len(shape) < 2 or any(size != 1 for size in shape[1:-1]):
         raise Refused(f"gives images a tensor of shape {shape}, not a number per class")
     if not 1 <= shape[-1] <= MAX_CLASSES:
         raise Refused(
             f"gives {shape[-1]} numbers per image; at most {MAX_CLASSES} classes are read"
         )
-    return max(2, int(shape[-1]))
 
 
 def _refused(path: Path) -> AbstractContextManager[None]:

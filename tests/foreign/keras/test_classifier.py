@@ -50,8 +50,8 @@ def test_a_softmax_in_memory_is_taken_off_and_the_given_network_keeps_it(end: An
     expected = given(IMAGES).numpy()
     found = in_memory(given)
     assert found.head.outputs == "probabilities"
-    assert found.head.taken_off and found.is_copy
-    logits = found.classifier(IMAGES, training=False).numpy()
+    assert found.head.taken_off
+    logits = found.model(IMAGES, training=False).numpy()
     np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
     assert logits.min() < -1e-3
     np.testing.assert_array_equal(given(IMAGES), expected)
@@ -60,8 +60,8 @@ def test_a_softmax_in_memory_is_taken_off_and_the_given_network_keeps_it(end: An
 def test_a_network_of_logits_is_used_as_it_is() -> None:
     given = network(L.Dense(3))
     found = in_memory(given)
-    assert found.network is given and not found.is_copy
-    np.testing.assert_allclose(found.classifier(IMAGES), given(IMAGES), atol=1e-6)
+    assert found.network is given and not found.head.taken_off
+    np.testing.assert_allclose(found.model(IMAGES), given(IMAGES), atol=1e-6)
 
 
 def test_a_network_of_code_is_judged_by_its_numbers() -> None:
@@ -70,8 +70,8 @@ def test_a_network_of_code_is_judged_by_its_numbers() -> None:
     x = keras.Input(SHAPE)
     wrapped = keras.Model(x, given(x))
     found = in_memory(wrapped)
-    assert (found.head.outputs, found.is_copy) == ("probabilities", False)
-    np.testing.assert_allclose(softmax(found.classifier(IMAGES).numpy()), given(IMAGES), atol=1e-6)
+    assert (found.head.outputs, found.head.taken_off) == ("probabilities", False)
+    np.testing.assert_allclose(softmax(found.model(IMAGES).numpy()), given(IMAGES), atol=1e-6)
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -83,4 +83,4 @@ def test_one_of_several_outputs_in_memory_is_chosen_by_its_name(named: bool) -> 
         in_memory(given)
     found = in_memory(given, output_name="happy")
     expected = given(IMAGES)["happy" if named else 1]
-    np.testing.assert_allclose(softmax(found.classifier(IMAGES).numpy()), expected, atol=1e-6)
+    np.testing.assert_allclose(softmax(found.model(IMAGES).numpy()), expected, atol=1e-6)

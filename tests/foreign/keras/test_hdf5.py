@@ -33,8 +33,9 @@ def test_a_file_of_2017_gives_the_logits_of_the_network_in_it(name: str, tmp_pat
     keras.utils.clear_session()
     saved = filled(TUTORIALS[name]())
     path = rewritten(save(saved, tmp_path / "x.h5"))
-    model, info = load_archive(path, input_range=Preprocessing(0, 255))
-    assert (info.format, info.keras_version) == ("hdf5", VERSION)
+    info = load_archive(path, input_range=Preprocessing(0, 255))
+    model = info.model
+    assert (info.about["format"], info.about["keras_version"]) == ("hdf5", VERSION)
     images = np.random.default_rng(0).uniform(-1, 1, (3, *info.input_shape)).astype(np.float32)
     expected = logits_of(saved, (images + 1) * 127.5)
     np.testing.assert_allclose(model(images).numpy(), expected, rtol=1e-4, atol=1e-3)
@@ -44,7 +45,8 @@ def test_a_file_of_2017_gives_the_logits_of_the_network_in_it(name: str, tmp_pat
 def test_a_real_file_of_2017_answers_as_it_does_in_keras() -> None:
     if not REAL.exists():
         pytest.skip("needs fer-emotion.hdf5 in KEXTRACT_DATA")
-    model, info = load_archive(REAL)
+    info = load_archive(REAL)
+    model = info.model
     assert (info.input_shape, info.classes, info.head.taken_off) == ((64, 64, 1), 7, True)
     found = (info.network.count_params(), len(batch_norm_layers(info.network)))
     assert found == (58_423, 14)
@@ -55,7 +57,7 @@ def test_a_real_file_of_2017_answers_as_it_does_in_keras() -> None:
 
 def test_either_kind_of_file_holds_the_same_tensors(tmp_path: Path) -> None:
     saved = examples.nested()
-    infos = [load_archive(save(saved, tmp_path / name))[1] for name in ("x.keras", "x.h5")]
+    infos = [load_archive(save(saved, tmp_path / name)) for name in ("x.keras", "x.h5")]
     assert {info.sha256 for info in infos} == {model_sha256(saved)}
 
 
@@ -79,7 +81,7 @@ def test_tensors_of_a_partly_frozen_network_find_their_layers(scopes: str, tmp_p
     path = save(saved, tmp_path / "x.h5")
     if scopes == "renamed":
         rewritten(path)
-    _, info = load_archive(path)
+    info = load_archive(path)
     assert info.sha256 == model_sha256(saved)
 
 

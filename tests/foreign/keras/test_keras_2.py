@@ -16,14 +16,14 @@ from tests.foreign.keras.write_keras_2 import EXPECTED, FILES, SHAPE, WRITTEN, p
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_file_of_keras_2_answers_as_it_did_there(name: str) -> None:
-    model, info = load_archive(FILES / name, input_range=Preprocessing(0, 255))
+    info = load_archive(FILES / name, input_range=Preprocessing(0, 255))
+    model = info.model
     found = model(pixels() / np.float32(127.5) - 1).numpy()
     if info.head.taken_off:
         found = np.exp(found) / np.exp(found).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found, np.load(EXPECTED)[name], rtol=1e-4, atol=1e-5)
-    assert (
-        info.keras_version == {"tf_keras": "2.20.1", "tensorflow.keras": "2.15.0"}[WRITTEN[name][0]]
-    )
+    written = {"tf_keras": "2.20.1", "tensorflow.keras": "2.15.0"}[WRITTEN[name][0]]
+    assert info.about["keras_version"] == written
     assert (info.input_shape, info.classes) == (SHAPE, 3)
 
 
@@ -39,7 +39,7 @@ def test_any_printable_name_of_a_layer_is_read(name: str, ending: str, tmp_path:
     saved = keras.Model(image, keras.layers.Dense(3, name=f"{name} 2")(x))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
-        model, _ = load_archive(save(saved, tmp_path / f"x{ending}"))
+        model = load_archive(save(saved, tmp_path / f"x{ending}")).model
     images = np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 1)).astype(np.float32)
     np.testing.assert_allclose(model(images), saved(images), rtol=1e-4, atol=1e-5)
 

@@ -36,7 +36,8 @@ def test_a_saved_classifier_answers_as_it_does_in_keras(
     build: Callable[[], Any], tmp_path: Path
 ) -> None:
     path = save(build(), tmp_path / "x.keras")
-    model, info = load_archive(path)
+    info = load_archive(path)
+    model = info.model
     theirs = keras.models.load_model(path)
     images = pixels(info.input_shape)
     logits = model(images, training=False).numpy()
@@ -48,19 +49,19 @@ def test_a_saved_classifier_answers_as_it_does_in_keras(
 
 def test_what_is_in_the_file_is_told(tmp_path: Path) -> None:
     saved = user_cnn()
-    _, info = load_archive(save(saved, tmp_path / "x.keras"))
+    info = load_archive(save(saved, tmp_path / "x.keras"))
     assert (info.input_shape, info.classes) == ((16, 16, 1), 3)
     assert (info.head.outputs, info.head.taken_off) == ("probabilities", True)
     found = (info.network.count_params(), len(batch_norm_layers(info.network)))
     assert found == (saved.count_params(), 1)
-    assert info.keras_version == keras.__version__
+    assert info.about["keras_version"] == keras.__version__
     assert info.sha256 == model_sha256(saved)
 
 
 def test_logits_are_exact_where_probabilities_are_rounded_to_0_and_1(tmp_path: Path) -> None:
     saved = user_cnn()
     saved.layers[-1].bias.assign([0.0, 200.0, 500.0])
-    model, _ = load_archive(save(saved, tmp_path / "x.keras"))
+    model = load_archive(save(saved, tmp_path / "x.keras")).model
     logits = model(pixels((16, 16, 1))).numpy()
     assert np.isfinite(logits).all()
     assert (logits[:, 1] - logits[:, 0] > 150).all()
@@ -69,7 +70,7 @@ def test_logits_are_exact_where_probabilities_are_rounded_to_0_and_1(tmp_path: P
 @pytest.mark.parametrize("input_range", [PIXELS, Preprocessing(0, 255)])
 def test_a_network_sees_pixels_in_its_own_range(input_range: Preprocessing, tmp_path: Path) -> None:
     path = save(user_cnn(), tmp_path / "x.keras")
-    model, _ = load_archive(path, input_range=input_range)
+    model = load_archive(path, input_range=input_range).model
     images = pixels((16, 16, 1))
     low, high = float(str(input_range.low)), float(str(input_range.high))
     theirs = (images + 1) / 2 * (high - low) + low
@@ -124,7 +125,8 @@ def test_the_softmax_of_the_logits_are_the_networks_probabilities(
 ) -> None:
     build, taken_off = HEADS[name]
     path = save(build(), tmp_path / "x.keras")
-    model, info = load_archive(path)
+    info = load_archive(path)
+    model = info.model
     assert (info.head.outputs, info.head.taken_off) == ("probabilities", taken_off)
     images = pixels((16, 16, 1))
     expected = keras.models.load_model(path)(images).numpy()
@@ -133,7 +135,8 @@ def test_the_softmax_of_the_logits_are_the_networks_probabilities(
 
 def test_logits_are_left_alone(tmp_path: Path) -> None:
     path = save(end(L.Dense(4, activation="log_softmax"), L.Dropout(0.1)), tmp_path / "x.keras")
-    model, info = load_archive(path)
+    info = load_archive(path)
+    model = info.model
     assert info.head.given == "logits"
     images = pixels((16, 16, 1))
     expected = keras.models.load_model(path)(images).numpy()
@@ -142,7 +145,8 @@ def test_logits_are_left_alone(tmp_path: Path) -> None:
 
 def test_one_sigmoid_stands_for_two_classes(tmp_path: Path) -> None:
     path = save(end(L.Dense(1, activation="sigmoid"), L.Dropout(0.1)), tmp_path / "x.keras")
-    model, info = load_archive(path)
+    info = load_archive(path)
+    model = info.model
     assert info.classes == 2
     images = pixels((16, 16, 1))
     second = keras.models.load_model(path)(images).numpy()[:, 0]
@@ -156,10 +160,11 @@ def test_sigmoids_of_several_labels_keep_their_logits_unless_they_are_said_to_be
     path = save(end(L.Dense(4, activation="sigmoid")), tmp_path / "x.keras")
     images = pixels((16, 16, 1))
     theirs = keras.models.load_model(path)(images).numpy()
-    model, info = load_archive(path)
+    info = load_archive(path)
+    model = info.model
     assert info.head.by_label
     np.testing.assert_allclose(1 / (1 + np.exp(-model(images).numpy())), theirs, atol=1e-6)
-    shares = softmax(load_archive(path, outputs="probabilities")[0](images).numpy())
+    shares = softmax(load_archive(path, outputs="probabilities").model(images).numpy())
     np.testing.assert_allclose(shares, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-6)
 
 
@@ -184,7 +189,8 @@ def test_channels_may_come_first(tmp_path: Path) -> None:
         expected = saved(given)
     except tf.errors.UnimplementedError:
         pytest.skip("TensorFlow computes with channels last only on this processor")
-    model, info = load_archive(save(saved, tmp_path / "x.keras"))
+    info = load_archive(save(saved, tmp_path / "x.keras"))
+    model = info.model
     assert info.input_shape == (16, 20, 3)
     np.testing.assert_allclose(model(images), expected, rtol=1e-5, atol=1e-6)
 
@@ -195,9 +201,9 @@ def test_a_trained_model_is_read_without_its_optimizer_compressed_too(tmp_path: 
     saved.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     saved.optimizer.build(saved.trainable_variables)
     path = save(saved, tmp_path / "x.keras")
-    assert load_archive(path)[1].sha256 == model_sha256(saved)
+    assert load_archive(path).sha256 == model_sha256(saved)
     path.write_bytes(packed(members_of(path.read_bytes()), zipfile.ZIP_DEFLATED))
-    assert load_archive(path)[1].sha256 == model_sha256(saved)
+    assert load_archive(path).sha256 == model_sha256(saved)
 
 
 def test_layers_with_whole_numbers_and_parts_of_their_own_are_read(tmp_path: Path) -> None:
@@ -209,7 +215,7 @@ def test_layers_with_whole_numbers_and_parts_of_their_own_are_read(tmp_path: Pat
     path = save(examples.filled(saved), tmp_path / "x.keras")
     images = pixels((16, 16, 1))
     expected = keras.models.load_model(path)(images).numpy()
-    np.testing.assert_allclose(load_archive(path)[0](images).numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(load_archive(path).model(images).numpy(), expected, atol=1e-5)
 
 
 def test_a_model_saved_in_half_precision_computes_in_the_wished_one(tmp_path: Path) -> None:
@@ -219,7 +225,7 @@ def test_a_model_saved_in_half_precision_computes_in_the_wished_one(tmp_path: Pa
     finally:
         keras.config.set_dtype_policy("float32")
     for precision in ("float32", "bfloat16"):
-        model, _ = load_archive(path, precision=precision)
+        model = load_archive(path, precision=precision).model
         (network,) = (layer for layer in model.layers if isinstance(layer, keras.Model))
         assert precision in {layer.compute_dtype for layer in network.layers}
         assert "float16" not in {layer.compute_dtype for layer in network.layers}
@@ -283,7 +289,8 @@ def two_heads(names: bool) -> Any:
 @pytest.mark.parametrize(("names", "chosen"), [(False, "happy"), (True, "young")])
 def test_one_of_several_outputs_is_the_classifier(names: bool, chosen: str, tmp_path: Path) -> None:
     path = save(two_heads(names), tmp_path / "x.keras")
-    model, info = load_archive(path, output_name=chosen)
+    info = load_archive(path, output_name=chosen)
+    model = info.model
     images = pixels((16, 16, 1))
     theirs = keras.models.load_model(path)(images)
     expected = theirs[chosen] if names else theirs[["young", "happy"].index(chosen)]
@@ -311,21 +318,21 @@ def test_a_network_of_ours_is_saved_as_plain_keras_and_read_back(tmp_path: Path)
     expected = saved(images, training=False).numpy()
     plain = keras.models.load_model(path)
     scale = np.abs(expected).max()
-    for model in (plain, load_archive(path)[0]):
+    for model in (plain, load_archive(path).model):
         found = model(images, training=False).numpy()
         np.testing.assert_allclose(found / scale, expected / scale, atol=1e-5)
 
 
 def test_a_network_that_an_earlier_kextract_saved_is_read(tmp_path: Path) -> None:
     path = save(examples.small(), tmp_path / "x.keras")
-    expected = load_archive(path)[1].sha256
+    expected = load_archive(path).sha256
 
     def as_ours(config: Any) -> None:
         own = {"module": "kextract.models.batch_norm", "registered_name": "BatchNormalization"}
         examples.layer(config, "norm").update(own)
 
     path.write_bytes(examples.with_config(path.read_bytes(), as_ours))
-    assert load_archive(path)[1].sha256 == expected
+    assert load_archive(path).sha256 == expected
 
 
 def some(name: str) -> Any:
@@ -344,5 +351,5 @@ def test_layers_that_work_in_training_only_are_left_out(tmp_path: Path) -> None:
         x = some(name)(x)
     saved = examples.filled(keras.Model(image, L.Dense(3)(L.Flatten()(x))))
     images = np.abs(pixels((16, 16, 3)))
-    found = load_archive(save(saved, tmp_path / "x.keras"))[0](images).numpy()
+    found = load_archive(save(saved, tmp_path / "x.keras")).model(images).numpy()
     np.testing.assert_allclose(found, saved(images, training=False).numpy(), atol=1e-4)

@@ -88,7 +88,7 @@ def test_a_network_saved_as_keras_is_read_again(tmp_path: Path) -> None:
 
     network = read_onnx(FILES / "cnn-with-batch-norm.onnx").model
     save(network, tmp_path / "network.keras")
-    again, _ = load_archive(tmp_path / "network.keras", input_range=PIXELS)
+    again = load_archive(tmp_path / "network.keras", input_range=PIXELS).model
     given = images(16, 16, 3)
     np.testing.assert_allclose(
         again.predict_on_batch(given), network.predict_on_batch(given), atol=1e-6
