@@ -11,7 +11,6 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -21,20 +20,22 @@ from kextract.columns import column
 from kextract.config.option import as_path
 from kextract.config.resolve import Invocation, program, settings_of_checkpoint
 from kextract.config.shared import Output
-from kextract.datasets.dataset import Dataset
 from kextract.display import Display, RunHeader
 from kextract.display.base import NEXT, VERDICT, Tee
 from kextract.display.files import MetricsFile, TensorBoard
 from kextract.errors import WorkerError
-from kextract.mistakes import shared_mistakes
+from kextract.models.axes import Shape
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.replicas import Cluster, cluster_of
+from kextract.runs.memory import OwnNetwork, own_network
 from kextract.runs.opening import Teacher
 from kextract.runs.outputs import fill
 from kextract.runs.plan import Plan
 from kextract.runs.resume_store import earlier_run, reserved
 from kextract.runs.verdict import Files, Sizes, Verdict, verdict
 from kextract.storage import CheckpointInfo, check_place, write_checkpoint
+from kextract.storage.info import OWN_ARCHITECTURE
+from kextract.storage.opening import names_model
 from kextract.storage.resume import Request, resume_path
 from kextract.text import one_line, words
 
@@ -76,6 +77,11 @@ class Run(ABC):
     """What it will take, which is the first of the notes too."""
     network: "keras.Model"
     """What is trained, in place."""
+    own: OwnNetwork | None = None
+    """Where that is a network of the user's: what was given; else it is made by `make`."""
+    architecture = OWN_ARCHITECTURE
+    """Its name, where it is one of the registry, and its pooling."""
+    pooling = "none"
     sizes: Sizes
     """What it costs, and what its teacher does."""
     request: Request
@@ -101,6 +107,39 @@ class Run(ABC):
         """Let a display follow the run while it is iterated over, or its result asked for."""
         self._display = display
         return self
+
+    def take(
+        self, given: "keras.Model | None", named: str | None, flag: str, shape: Shape, classes: int
+    ) -> bool:
+        """Take the network to train that the user gave, in memory or as a file, if there is one.
+
+        It is for images of this shape and so many classes. Raises RequestError, by `flag`.
+        """
+        where: Path | keras.Model | None = given
+        if given is None and named is not None and names_model(named):
+            where = Path(named)
+        if where is not None:
+            precision = self.invocation.request.config.precision
+            self.own = own_network(where, flag, shape, classes, precision)
+        return where is not None
+
+    def make(
+        self, own: "keras.Model | None", shape: Shape, classes: int, **about: Any
+    ) -> "keras.Model":
+        """Make the network to train: `own`, or a new one of the architecture."""
+        from kextract.models.build import build_model
+        from kextract.models.tf_workarounds import safe_to_train
+
+        if own is None:
+            own = build_model(self.architecture, shape, classes, pooling=self.pooling, **about)
+        return safe_to_train(own)
+
+    def fastest(self, precision: str) -> str:
+        """Say in which precision the network to train is fastest, where that is `auto`."""
+        from kextract.models.build import fastest_precision
+
+        listed = self.architecture != OWN_ARCHITECTURE
+        return fastest_precision(precision, self.architecture if listed else None)
 
     @abstractmethod
     def build(self, kept: Request | None = None, say: Say = lambda text: None) -> None:
@@ -429,37 +468,6 @@ def follow(
             result: T = end.value
             return result
         see(event)
-
-
-def final_scores(
-    model: "keras.Model",
-    data: Dataset | None,
-    teacher: "keras.Model | None" = None,
-    *,
-    by_label: bool = False,
-) -> dict[str, float]:
-    """Measure a finished model on the test images, which nothing else has seen; nothing without.
-
-    Beside a teacher: its accuracy too, and how many of its mistakes both make.
-    """
-    from kextract.training.evaluation import Predictor, score
-
-    if data is None or data.x_test is None or data.y_test is None:
-        return {}
-    predictor, labels = Predictor(model), data.y_test
-    logits = predictor.logits(data.x_test)
-    target = None if teacher is None else Predictor(teacher).logits(data.x_test)
-    scores = score(logits, labels, penalty=predictor.penalty(), teacher=target, by_label=by_label)
-    found = {name: value for name, value in asdict(scores).items() if value is not None}
-    found["images"] = float(len(labels))
-    if target is not None:
-        found["teacher_accuracy"] = score(target, labels, by_label=by_label).accuracy
-    if target is not None and not by_label:
-        shared = shared_mistakes(logits.argmax(axis=-1), target.argmax(axis=-1), labels)
-        if shared is not None:
-            found["mistakes_repeated"] = shared.repeated
-            found["mistakes_by_chance"] = shared.by_chance
-    return found
 
 
 def requested_columns(text: str | None) -> tuple[str, ...]:

@@ -33,7 +33,6 @@ from kextract.runs.invoke import (
     for_black_box,
 )
 from kextract.runs.loaded import LoadedTeacher
-from kextract.runs.memory import own_network
 from kextract.runs.opening import (
     RESTRICTED,
     Teacher,
@@ -51,12 +50,11 @@ from kextract.runs.parts import (
 )
 from kextract.runs.plan import Plan, Work, check_minutes, listed_multiply_adds, plan_of
 from kextract.runs.resume_store import comparable, images_sha256
-from kextract.runs.run import Run, Say, final_scores
+from kextract.runs.run import Run, Say
 from kextract.runs.synthesis import check_pictures, with_pictures
 from kextract.runs.verdict import Sizes
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
-from kextract.storage.opening import names_model
 from kextract.storage.resume import Request
 from kextract.text import counted
 
@@ -112,21 +110,13 @@ class StudentRun(Run):
         if info.model == OWN_ARCHITECTURE:
             check_architecture(teacher.path, request, student)
         check_shift(config.shift, info.input_shape)
-        given: Path | keras.Model | None = student
-        if student is None and request.student and names_model(request.student):
-            given = Path(request.student)
-        self.own = None
-        if given is not None:
-            self.own = own_network(
-                given, "--student", info.input_shape, info.classes, config.precision
-            )
-        self.share = share_of_teacher(request.student or "") if given is None else None
+        own = self.take(student, request.student, "--student", info.input_shape, info.classes)
+        self.share = None if own else share_of_teacher(request.student or "")
         hidden = teacher.black_box is not None or request.answering.access in RESTRICTED
         if self.share is not None and hidden:
             advice = "name an architecture, such as --student lenet5"
             raise only_outputs(f"--student {request.student}", teacher.path, advice)
-        self.architecture, self.pooling = OWN_ARCHITECTURE, "none"
-        if self.own is None and self.share is None:
+        if not own and self.share is None:
             self.architecture = request.student or info.model
             self.pooling = _pooling(info, self.architecture, request.external.pooling)
         self.holdout = holdout_of(info.config)
@@ -165,7 +155,6 @@ class StudentRun(Run):
         runtime.start()
         from kextract.methods.canvases import dead_leaves
         from kextract.methods.making import make_method
-        from kextract.models.build import fastest_precision
         from kextract.models.pruning import images_shown, pruned
         from kextract.models.spec import cost_of
         from kextract.training.matching import matching_for
@@ -180,8 +169,7 @@ class StudentRun(Run):
             else shift_of_questions(info.input_shape),
         )
         # The student's own; the teacher and a generator are not kept from theirs by it.
-        registered = None if self.architecture == OWN_ARCHITECTURE else self.architecture
-        self.precision = fastest_precision(asked.precision, registered)
+        self.precision = self.fastest(asked.precision)
         self.loaded = loaded = LoadedTeacher(self.teacher, config)
         own = self.own.network if self.own else None
         cost = cost_of(loaded.whole) if loaded.whole else None
@@ -259,20 +247,11 @@ class StudentRun(Run):
         )
 
     def _student(self, own: "keras.Model | None", config: DistillConfig) -> "keras.Model":
-        from kextract.models.build import build_model, student_seed
-        from kextract.models.tf_workarounds import safe_to_train
+        from kextract.models.build import student_seed
 
-        return safe_to_train(
-            own
-            or build_model(
-                self.architecture,
-                self.teacher.info.input_shape,
-                self.teacher.info.classes,
-                pooling=self.pooling,
-                precision=self.precision,
-                seed=student_seed(config.seed),
-            )
-        )
+        shape, classes = self.teacher.info.input_shape, self.teacher.info.classes
+        seed = student_seed(config.seed)
+        return self.make(own, shape, classes, precision=self.precision, seed=seed)
 
     def _trial(self, own: "keras.Model | None", config: DistillConfig) -> Iterator[Event]:
         """Teach a student who is thrown away."""
@@ -358,6 +337,8 @@ class StudentRun(Run):
 
     def describe(self, history: tuple[EpochRecord, ...]) -> CheckpointInfo:
         """Measure the student on the test images and say what it was taught by."""
+        from kextract.training.evaluation import final_scores
+
         config, request = self.config, self.asked
         has_pooling = (
             self.architecture != OWN_ARCHITECTURE and model_spec(self.architecture).has_pooling

@@ -16,16 +16,13 @@ from kextract.display import RunHeader
 from kextract.models import check_input_shape, model_pooling
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
-from kextract.runs.memory import own_network
 from kextract.runs.outputs import check_is_new, output_path, stem, teacher_file
 from kextract.runs.parts import check_shift, classes_left_out, cut, too_few_to_judge
 from kextract.runs.plan import Plan, memory_of, speed
 from kextract.runs.resume_store import comparable, images_sha256
-from kextract.runs.run import Run, Say, final_scores
+from kextract.runs.run import Run, Say
 from kextract.runs.verdict import Sizes
 from kextract.storage import CheckpointInfo
-from kextract.storage.info import OWN_ARCHITECTURE
-from kextract.storage.opening import names_model
 from kextract.storage.resume import Request
 from kextract.text import counted
 
@@ -56,13 +53,7 @@ class TeacherRun(Run):
         self.data = data = load_dataset(request.dataset, request.machine.data_dir)
         check_input_shape(data.input_shape)
         check_shift(request.config.shift, data.input_shape)
-        given = Path(request.model) if network is None and names_model(request.model) else network
-        self.own = None
-        self.architecture, self.pooling = OWN_ARCHITECTURE, "none"
-        if given is not None:
-            precision = request.config.precision
-            self.own = own_network(given, "--model", data.input_shape, data.classes, precision)
-        else:
+        if not self.take(network, request.model, "--model", data.input_shape, data.classes):
             self.architecture = request.model
             self.pooling = model_pooling(request.model, data.input_shape, request.pooling)
         model = Path(request.model)
@@ -79,25 +70,17 @@ class TeacherRun(Run):
             cut(data, part, self.holdout) for part in ("train", "validation")
         )
         runtime.start()
-        from kextract.models.build import build_model, fastest_precision
         from kextract.models.spec import cost_of
-        from kextract.models.tf_workarounds import safe_to_train
 
-        registered = None if self.own is not None else self.architecture
-        precision = fastest_precision(request.config.precision, registered)
+        precision = self.fastest(request.config.precision)
         self.config = config = replace(request.config, precision=precision)
-        self.network = safe_to_train(
-            self.own.network
-            if self.own
-            else build_model(
-                self.architecture,
-                data.input_shape,
-                data.classes,
-                pooling=self.pooling,
-                weight_decay=config.weight_decay,
-                precision=precision,
-                seed=config.seed,
-            )
+        self.network = self.make(
+            self.own.network if self.own else None,
+            data.input_shape,
+            data.classes,
+            weight_decay=config.weight_decay,
+            precision=precision,
+            seed=config.seed,
         )
         self.sizes = Sizes(cost_of(self.network))
         self.request = {
@@ -150,6 +133,8 @@ class TeacherRun(Run):
 
     def describe(self, history: tuple[EpochRecord, ...]) -> CheckpointInfo:
         """Measure the network on the test images and say what it was trained on."""
+        from kextract.training.evaluation import final_scores
+
         data, config = self.data, self.config
         settings = self.invocation.settings(
             pooling=self.pooling if self.own is None else None, precision=config.precision

@@ -1,17 +1,19 @@
 """How good a model is on labelled images, and how like its teacher, on those or made-up ones."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import scale, unscale
 from kextract.graph import compiled
 from kextract.methods.base import Classifier
 from kextract.methods.leaves import class_balanced
+from kextract.mistakes import shared_mistakes
 from kextract.models.batches import SMALL, at_once, in_batches, parts
 from kextract.models.made_up_images import drawings, photographs
 from kextract.seeds import Stream, random_generator
@@ -120,6 +122,35 @@ def class_accuracies(
     right = logits.argmax(axis=-1) == labels
     members = [labels == index for index in range(classes)]
     return [(int(m.sum()), float(right[m].mean()) if m.any() else None) for m in members]
+
+
+def final_scores(
+    model: keras.Model,
+    data: Dataset | None,
+    teacher: keras.Model | None = None,
+    *,
+    by_label: bool = False,
+) -> dict[str, float]:
+    """Measure a finished model on the test images, which nothing else has seen; nothing without.
+
+    Beside a teacher: its accuracy too, and how many of its mistakes both make.
+    """
+    if data is None or data.x_test is None or data.y_test is None:
+        return {}
+    predictor, labels = Predictor(model), data.y_test
+    logits = predictor.logits(data.x_test)
+    target = None if teacher is None else Predictor(teacher).logits(data.x_test)
+    scores = score(logits, labels, penalty=predictor.penalty(), teacher=target, by_label=by_label)
+    found = {name: value for name, value in asdict(scores).items() if value is not None}
+    found["images"] = float(len(labels))
+    if target is not None:
+        found["teacher_accuracy"] = score(target, labels, by_label=by_label).accuracy
+    if target is not None and not by_label:
+        shared = shared_mistakes(logits.argmax(axis=-1), target.argmax(axis=-1), labels)
+        if shared is not None:
+            found["mistakes_repeated"] = shared.repeated
+            found["mistakes_by_chance"] = shared.by_chance
+    return found
 
 
 class ProbeSet:
