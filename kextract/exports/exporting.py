@@ -16,9 +16,8 @@ from kextract.exports.formats import ExportTarget, check_installed, format_spec
 from kextract.exports.report import Comparison, ExportReport, check_agreement, compare
 from kextract.exports.writing import drop_in, quiet, with_extremes, write_model
 from kextract.graph import compiled
-from kextract.models.batches import at_once, in_batches
 from kextract.models.cloning import in_float32
-from kextract.models.spec import cost_of
+from kextract.models.cost import at_once, cost_of, in_batches
 from kextract.storage.atomic import atomic_folder, atomic_write
 from kextract.teachers.model_file import Network
 from kextract.teachers.runtimes import open_onnx, open_saved_model, open_tflite

@@ -14,8 +14,8 @@ from kextract.graph import compiled
 from kextract.methods.base import MethodContext
 from kextract.models.axes import Shape
 from kextract.models.batch_norm import BatchNormalization, batch_moments
-from kextract.models.batches import at_once
 from kextract.models.build import precision_policy, weights_drawn_by
+from kextract.models.cost import at_once
 from kextract.models.statistics import Normalized, logits_and_inputs
 from kextract.optimizers import Adam
 from kextract.seeds import Stream, seed_number, seed_sequence

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kextract.datasets.images import Pixels, scale
 from kextract.graph import compiled
-from kextract.models.batches import at_once, in_batches
+from kextract.models.cost import at_once, in_batches
 from kextract.seeds import Stream, random_generator
 
 LOOKED_AT = 500

@@ -26,7 +26,7 @@ from kextract.methods.canvases import (
 )
 from kextract.methods.health import class_shares, entropy
 from kextract.methods.stored import sample
-from kextract.models.batches import at_once
+from kextract.models.cost import at_once
 from kextract.records import Event, Note, Progress
 from kextract.seeds import Stream, random_generator
 

@@ -22,7 +22,7 @@ from kextract.methods.committee import (
     target_logits,
 )
 from kextract.methods.health import class_shares, entropy
-from kextract.models.batches import parts
+from kextract.models.cost import parts
 from kextract.records import Event, Note, Progress
 from kextract.seeds import Stream, random_generator
 from kextract.teachers.black_box import predictions

@@ -17,7 +17,7 @@ from kextract.graph import compiled
 from kextract.methods.auto import LEAVES_BYTES
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.stored import sample
-from kextract.models.batches import at_once
+from kextract.models.cost import at_once
 from kextract.records import Event, Progress
 from kextract.seeds import Stream, seed_sequence
 

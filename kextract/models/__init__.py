@@ -1,5 +1,7 @@
 """Architectures: images in [-1, 1] in, logits out; `models.build` makes them."""
 
+from kextract.models.architectures import POOLINGS, ModelSpec
+from kextract.models.cost import Cost
 from kextract.models.registry import (
     MODELS,
     TEACHER,
@@ -8,7 +10,6 @@ from kextract.models.registry import (
     model_spec,
     share_of_teacher,
 )
-from kextract.models.spec import POOLINGS, Cost, ModelSpec
 
 __all__ = [
     "MODELS",

@@ -15,16 +15,55 @@ et al. 2017, "MobileNets", section 3.1, with shortcuts where the shape stays, af
 (DS-CNN).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kextract.models.spec import ARTICLE_POOL, POOLINGS, Cost, ModelSpec, scaled
+from kextract.models.cost import Cost
 
 if TYPE_CHECKING:
     import keras
 
     from kextract.models.blocks import Blocks
+
+POOLINGS = ("article", "global", "none")
+ARTICLE_POOL = 8
+"""Side of the article's average pooling: all of the last feature map of a 32x32 image."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One architecture: how it is described and built."""
+
+    description: str
+    build: Callable[..., Any]
+    """Takes (input_shape, classes, width=..., weight_decay=...) and makes a `keras.Model`.
+
+    `width` multiplies the channels of every hidden layer. It takes pooling=... where `has_pooling`.
+    It imports Keras when it is called and not before.
+    """
+    poolings: tuple[str, ...] = ("global",)
+    """What may come before the classifier: all of `POOLINGS`, or what the architecture has."""
+    cost: Cost | None = None
+    """For images of 32x32x3 and ten classes; None for one that is not listed."""
+
+    normalizes: bool = True
+    """Whether it has batch normalizations."""
+
+    fast_in_bfloat16: bool = True
+    """Whether it is faster in bfloat16 where that is native; depthwise convolutions take twice as
+    long, and those of few channels up to twice."""
+
+    @property
+    def has_pooling(self) -> bool:
+        """Whether the pooling before the classifier can be chosen."""
+        return len(self.poolings) > 1
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return this many channels times a width, at least one."""
+    return max(1, round(channels * width))
 
 
 def resnet_spec(depth: int, note: str = "", cost: Cost | None = None) -> ModelSpec:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import RequestError
-from kextract.models.batches import at_once
 from kextract.models.channels import (
     Channels,
     Description,
@@ -25,9 +24,9 @@ from kextract.models.channels import (
 )
 from kextract.models.classifier_head import ending_of
 from kextract.models.cloning import code_of_its_own, copied, folded, in_float32
+from kextract.models.cost import at_once, cost_of
 from kextract.models.reconstruction import Reconstruction, fit, look
 from kextract.models.registry import SHARES
-from kextract.models.spec import cost_of
 from kextract.models.statistics import batch_norm_layers
 
 Floats = NDArray[np.float64]

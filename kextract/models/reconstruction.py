@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.models.batches import MEMORY, at_once, in_batches, parts
 from kextract.models.channels import Mask, Use, mixing_kernel, run
+from kextract.models.cost import MEMORY, at_once, in_batches, parts
 
 Floats = NDArray[np.float64]
 BATCH = 32

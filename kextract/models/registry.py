@@ -6,14 +6,17 @@ from functools import partial
 
 from kextract.errors import RequestError, UnknownNameError
 from kextract.models.architectures import (
+    ARTICLE_POOL,
     LENET5,
     LENET5_HALF,
     MOBILE,
+    POOLINGS,
     TINY,
+    ModelSpec,
     resnet_spec,
     wide_resnet_spec,
 )
-from kextract.models.spec import ARTICLE_POOL, POOLINGS, Cost, ModelSpec
+from kextract.models.cost import Cost
 
 MINIMUM_SIDE = 16
 WIDTHS = (0.1, 4.0)

@@ -125,7 +125,7 @@ def _of_file(identified: Identified, external: NetworkOptions) -> dict[str, Any]
 
 def _of_network(about: ExternalNetwork) -> dict[str, Any]:
     """Describe a network of another program; layers are those of models inside too, inputs not."""
-    from kextract.models.spec import cost_of
+    from kextract.models.cost import cost_of
     from kextract.models.statistics import batch_norm_layers, layers_within
 
     network = about.network

@@ -49,8 +49,8 @@ class LoadedTeacher:
         if self.whole is None:
             return
         from kextract.models.batch_norm import frozen
-        from kextract.models.batches import at_once
         from kextract.models.cloning import folded
+        from kextract.models.cost import at_once
         from kextract.training.evaluation import Predictor, ProbeSet
         from kextract.training.sanity import check_tells_apart, diagnose_teacher
 

@@ -326,7 +326,7 @@ def _names_in(found: Identified, classes: int) -> tuple[str, ...]:
 
 def _logits_of(black_box: "BlackBox", images: "Pixels") -> "FloatArray":
     from kextract.methods.committee import target_logits
-    from kextract.models.batches import in_batches
+    from kextract.models.cost import in_batches
     from kextract.teachers.checking import checked
 
     def ask(part: "Pixels") -> NDArray[Any]:

@@ -18,7 +18,7 @@ from kextract.errors import RequestError
 from kextract.methods.auto import LEAST_EPOCHS, most_leaves, too_few
 from kextract.models import MODELS, share_of_teacher
 from kextract.models.axes import Shape
-from kextract.models.batches import feature_bytes
+from kextract.models.cost import feature_bytes
 from kextract.teachers.ledger import bytes_of
 from kextract.teachers.questions import Source
 from kextract.text import counted

@@ -10,7 +10,7 @@ from kextract.config.requests import CompareRequest, ReportRequest
 from kextract.config.resolve import settings_of_checkpoint
 from kextract.config.shared import FOLDER, ExternalModelOptions
 from kextract.errors import CheckpointError, RequestError
-from kextract.models.spec import Cost
+from kextract.models.cost import Cost
 from kextract.reports import Group, Run, by_fields, by_seed, find_metrics, single
 from kextract.reports.page import Confusion, Entry, Measured, report_page
 from kextract.runs.opening import open_teacher
@@ -171,7 +171,7 @@ def _measured(
     for note in dict.fromkeys(told):
         say(note)
     runtime.start()
-    from kextract.models.spec import cost_of
+    from kextract.models.cost import cost_of
     from kextract.training.evaluation import Predictor
 
     measured = []

@@ -21,8 +21,8 @@ from kextract.methods import method_spec, method_specs
 from kextract.methods.auto import shift_of_questions
 from kextract.methods.registry import shown_columns
 from kextract.models import model_pooling, model_spec, share_of_teacher
+from kextract.models.cost import Cost
 from kextract.models.input_range import PIXELS
-from kextract.models.spec import Cost
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
 from kextract.runs.fitting import continued, fitted
@@ -155,8 +155,8 @@ class StudentRun(Run):
         runtime.start()
         from kextract.methods.canvases import dead_leaves
         from kextract.methods.making import make_method
+        from kextract.models.cost import cost_of
         from kextract.models.pruning import images_shown, pruned
-        from kextract.models.spec import cost_of
         from kextract.training.matching import matching_for
 
         asked, info = self.asked.config, self.teacher.info
@@ -216,7 +216,7 @@ class StudentRun(Run):
 
     def _work(self, config: DistillConfig, teacher: Cost | None) -> Work:
         """Guess what the run computes, by what an image costs teacher and student."""
-        from kextract.models.spec import cost_of
+        from kextract.models.cost import cost_of
 
         shape = self.teacher.info.input_shape
         asked = teacher.multiply_adds if teacher else 0

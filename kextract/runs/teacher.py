@@ -70,7 +70,7 @@ class TeacherRun(Run):
             cut(data, part, self.holdout) for part in ("train", "validation")
         )
         runtime.start()
-        from kextract.models.spec import cost_of
+        from kextract.models.cost import cost_of
 
         precision = self.fastest(request.config.precision)
         self.config = config = replace(request.config, precision=precision)

@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass
 
 from kextract.config.resolve import program
-from kextract.models.spec import Cost
+from kextract.models.cost import Cost
 from kextract.records import best_epoch
 from kextract.storage import CheckpointInfo
 

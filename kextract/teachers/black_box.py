@@ -155,7 +155,7 @@ def of_network(network: "keras.Model", name: str, *, by_label: bool) -> BlackBox
 
     from kextract.datasets.images import scale
     from kextract.graph import compiled
-    from kextract.models.batches import at_once, in_batches
+    from kextract.models.cost import at_once, in_batches
 
     def forward(images: tf.Tensor) -> tf.Tensor:
         logits = network(images, training=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kextract.datasets.images import scale
 from kextract.errors import Refused, RequestError
 from kextract.models.axes import Dims, Layout, arranged, layouts
-from kextract.models.batches import at_once, in_batches
+from kextract.models.cost import at_once, in_batches
 from kextract.models.heads import decide
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.models.made_up_images import of_all_kinds

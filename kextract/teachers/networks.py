@@ -164,7 +164,7 @@ def compared(
     labels at 0.5. Raises NotANetworkError for other outputs, and RequestError where the runtime is
     not installed or cannot run the file.
     """
-    from kextract.models.batches import at_once, in_batches
+    from kextract.models.cost import at_once, in_batches
     from kextract.models.made_up_images import drawings, photographs
     from kextract.teachers.black_box import FileOptions
     from kextract.teachers.trial import open_model_file

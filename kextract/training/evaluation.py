@@ -14,7 +14,7 @@ from kextract.graph import compiled
 from kextract.methods.base import Classifier
 from kextract.methods.leaves import class_balanced
 from kextract.mistakes import shared_mistakes
-from kextract.models.batches import SMALL, at_once, in_batches, parts
+from kextract.models.cost import SMALL, at_once, in_batches, parts
 from kextract.models.made_up_images import drawings, photographs
 from kextract.seeds import Stream, random_generator
 from kextract.teachers.black_box import marks, pairs

@@ -9,7 +9,7 @@ import tensorflow as tf
 from kextract.datasets.images import ENOUGH_IMAGES, Images, scale
 from kextract.errors import CheckpointError
 from kextract.methods.base import Classifier
-from kextract.models.batches import in_batches
+from kextract.models.cost import in_batches
 from kextract.models.input_range import NAMED
 from kextract.models.made_up_images import drawings, photographs, probe_images
 from kextract.teachers.black_box import pairs

@@ -1,8 +1,8 @@
 import keras
 import numpy as np
 
-from kextract.models import batches
-from kextract.models.batches import at_once, in_batches, parts
+from kextract.models import cost
+from kextract.models.cost import at_once, in_batches, parts
 
 
 def network(side: int, channels: int = 8) -> keras.Model:
@@ -21,8 +21,8 @@ def test_small_images_come_in_batches_of_the_usual_size() -> None:
 def test_of_large_images_there_are_as_many_as_there_is_memory_for() -> None:
     # Per image: the input, two features, their means and two logits, in float32.
     largest = 4 * (100 * 100 * (3 + 2 * 64) + 64)
-    assert at_once(network(100, 64), 500) == batches.MEMORY // largest
-    assert at_once(network(100, 64), 500, all_held=True) == batches.MEMORY // (largest + 8)
+    assert at_once(network(100, 64), 500) == cost.MEMORY // largest
+    assert at_once(network(100, 64), 500, all_held=True) == cost.MEMORY // (largest + 8)
     assert at_once(network(100, 64), 10) == 10
 
 

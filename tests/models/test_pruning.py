@@ -10,8 +10,8 @@ import pytest
 
 from kextract.errors import RequestError
 from kextract.models.batch_norm import BatchNormalization
+from kextract.models.cost import cost_of
 from kextract.models.pruning import pruned
-from kextract.models.spec import cost_of
 from kextract.models.statistics import batch_norm_layers, layers_within
 from tests.models.examples import images, stirred
 

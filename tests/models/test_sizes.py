@@ -8,7 +8,7 @@ import pytest
 from kextract.models import MODELS
 from kextract.models.axes import Shape
 from kextract.models.build import build_model
-from kextract.models.spec import Cost, cost_of
+from kextract.models.cost import Cost, cost_of
 
 DEEP = {"resnet20", "resnet29", "wrn-16-2", "wrn-40-2"}
 """Networks of the blocks that shallower or narrower ones are made of."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kextract.models.spec import Cost
+from kextract.models.cost import Cost
 from kextract.records import EpochRecord
 from kextract.runs.verdict import Files, Sizes, kilobytes, percent, verdict
 from tests.storage.examples import INFO
