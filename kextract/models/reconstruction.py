@@ -137,12 +137,12 @@ def fit(
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         copy, use = layers[id(layer)], fitted.get(id(layer))
+        made = keras.tree.flatten(layer(*_only("network", args), **_only("network", kwargs)))
         if use is not None:
-            _fit_layer(layer, copy, args[0], kept[use.made], random)
-        made, of_copy = (
-            keras.tree.flatten(one(*_only(side, args), **_only(side, kwargs)))
-            for side, one in (("network", layer), ("copy", copy))
-        )
+            linear = layer.activation is keras.activations.linear
+            wanted = made[0] if linear else _before_activation(layer, args[0].network)
+            _fit_layer(copy, args[0].copy, wanted, kept[use.made], random)
+        of_copy = keras.tree.flatten(copy(*_only("copy", args), **_only("copy", kwargs)))
         return [_Both(*both) for both in zip(made, of_copy, strict=True)]
 
     run(network, [_Both(tf.constant(images), tf.constant(images))], call)
@@ -155,22 +155,23 @@ def _only(side: str, arguments: Any) -> Any:
 
 
 def _fit_layer(
-    layer: Any, copy: Any, given: _Both, made: Mask, random: np.random.Generator
+    copy: Any, given: tf.Tensor, wanted: tf.Tensor, made: Mask, random: np.random.Generator
 ) -> None:
-    """Correct a kernel of the copy by the least squares, with `RIDGE` for the correction."""
+    """Correct a kernel of the copy by the least squares, with `RIDGE` for the correction.
+
+    Of what the network's layer makes, (n, ..., c), the copy is to make the channels `made`.
+    """
     kernel = mixing_kernel(copy).numpy()
     matrix = kernel.reshape(-1, kernel.shape[-1])
     if len(matrix) > LARGEST:
         return
-    wanted = _before_activation(layer, given.network)
     wanted = tf.reshape(wanted, (len(wanted), -1, wanted.shape[-1]))
     places = random.permutation(wanted.shape[1])[:PLACES]
-    wanted = tf.gather(tf.boolean_mask(wanted, made, axis=2), places, axis=1)
+    outputs = tf.gather(wanted, places, axis=1).numpy()[..., made].reshape(-1, made.sum())
     size = max(1, MEMORY // (4 * wanted.shape[1] * len(matrix)))
     inputs = in_batches(
-        lambda part: tf.gather(_inputs(copy, part), places, axis=1), given.copy.numpy(), size
-    )
-    inputs, outputs = inputs.reshape(-1, len(matrix)), wanted.numpy().reshape(-1, made.sum())
+        lambda part: tf.gather(_inputs(copy, part), places, axis=1), given.numpy(), size
+    ).reshape(-1, len(matrix))
     means = inputs.mean(axis=0), outputs.mean(axis=0)
     inputs, outputs = inputs - means[0], outputs - means[1]
     products = inputs.T @ inputs

@@ -48,6 +48,9 @@ class LoadedTeacher:
         """
         if self.whole is None:
             return
+        import tensorflow as tf
+
+        from kextract.graph import compiled
         from kextract.models.batch_norm import frozen
         from kextract.models.cloning import folded
         from kextract.models.cost import at_once
@@ -62,17 +65,19 @@ class LoadedTeacher:
         # Statistics of a batch are not known before, so nothing can be folded by them.
         classifier = frozen(whole if article else self.folded, batch_statistics=article)
         self.classifier = classifier
-        size = at_once(whole, 16, all_held=True)
+        # Layer by layer Keras takes longer than a network of large images itself.
+        traced = compiled(classifier, input_signature=[tf.TensorSpec((None, *shape), tf.float32)])
+        size = at_once(whole, 16)
         # How many labels an image of one class should have is not known.
         by_label = self._teacher.by_label
         judged = None if by_label else validation
-        self.doubt = diagnose_teacher(classifier, path, shape, judged, self.logits, size=size)
+        self.doubt = diagnose_teacher(traced, path, shape, judged, self.logits, size=size)
         if validation is None:
             if self._teacher.input_range is not None:
                 taken = str(self._teacher.input_range)
-                check_tells_apart(classifier, path, shape, taken, size=size, by_label=by_label)
-            size = at_once(whole, 64, all_held=True)
-            self.unseen = ProbeSet(classifier, shape, size=size, by_label=by_label)
+                check_tells_apart(traced, path, shape, taken, size=size, by_label=by_label)
+            size = at_once(whole, 64)
+            self.unseen = ProbeSet(traced, shape, size=size, by_label=by_label)
 
     def ask(self, rules: QueryConfig, ledger: Path, access: str | None) -> None:
         """Let it be asked under a budget, and keep its responses. Raises RequestError.

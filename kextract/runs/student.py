@@ -182,7 +182,7 @@ class StudentRun(Run):
             loaded.ask(config.queries, self.ledger, self.asked.answering.access)
         if self.share is not None:
             images = dead_leaves(images_shown(loaded.whole), info.input_shape)
-            own = pruned(loaded.whole, self.share, images)
+            own = pruned(loaded.folded, self.share, images)
         if config.minutes is not None and kept is not None:
             config = continued(config, kept)
         elif config.minutes is not None:
@@ -383,12 +383,11 @@ class StudentRun(Run):
 
     def _beside_teacher(self) -> str:
         """Say how fast a smaller copy of the teacher is."""
-        from kextract.exports.exporting import milliseconds
-        from kextract.models.batch_norm import frozen
+        from kextract.exports.exporting import classifier_of, milliseconds
 
         image = np.zeros((1, *self.teacher.info.input_shape), np.float32)
-        both = self.network, self.loaded.whole
-        time, whole = (milliseconds(frozen(each, batch_statistics=False), image) for each in both)
+        both = self.network, self.loaded.folded
+        time, whole = (milliseconds(classifier_of(each), image) for each in both)
         return (
             f"{self.called} takes {time:.3g} ms an image here, the teacher {whole:.3g}"
             f" ({100 * time / whole:.0f} %)"
