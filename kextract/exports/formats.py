@@ -177,10 +177,15 @@ def _write_behind_tflite(path: Path, class_names: Sequence[str]) -> None:
 
 
 def _write_into_onnx(path: Path, class_names: Sequence[str]) -> None:
+    add_property(path, PROPERTY, json.dumps(list(class_names)))
+
+
+def add_property(path: Path, name: str, value: str) -> None:
+    """Add a metadata property to an ONNX file."""
     import onnx
 
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, {PROPERTY: json.dumps(list(class_names))})
+    model.metadata_props.add(key=name, value=value)
     onnx.save(model, path)
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from kextract.datasets.images import scale
 from kextract.errors import KextractError
-from kextract.exports.formats import ExportTarget, write_names
+from kextract.exports.formats import ExportTarget, add_property, write_names
+from kextract.foreign.onnx.loading import INPUT_RANGE
 from kextract.models.cloning import plain
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.runtime import native_stderr_held
@@ -33,9 +34,9 @@ def write_model(
 ) -> None:
     """Write a model of Keras's own layers, float32 images (n, h, w, c) in, (n, k) out, as it is.
 
-    `calibration` is for int8: uint8 images (m, h, w, c). Class names go where
-    `FORMATS` says. Raises KextractError for a network that the format has no operations for, and
-    OSError.
+    `calibration` is for int8: uint8 images (m, h, w, c). Class names go where `FORMATS` says, and
+    an ONNX file says which pixels it takes. Raises KextractError for a network that the format has
+    no operations for, and OSError.
     """
     with quiet():
         try:
@@ -52,6 +53,8 @@ def write_model(
                 f"--format {target.format}: this network cannot be converted:"
                 f" {error_line(error, 200)}"
             ) from error
+        if target.format == "onnx":
+            add_property(path, INPUT_RANGE, target.input_range.recorded)
         if target.class_names:
             write_names(path, target.format, target.class_names)
 

@@ -21,6 +21,7 @@ from kextract.foreign.tflite.loading import load_graph as load_tflite
 from kextract.hdf5.safe_hdf5 import OpenFile, opened, path_of
 from kextract.models.axes import Dims, Layout, Shape, layouts
 from kextract.models.heads import SeveralOutputsError
+from kextract.models.input_range import Preprocessing
 
 if TYPE_CHECKING:
     import keras
@@ -44,6 +45,8 @@ class ReadNetwork:
     """What the model takes for the least and the largest integer, where those of the file's input
     have a scale: black and white, if nothing else is said. None where numbers stand for
     themselves."""
+    input_range: Preprocessing | None = None
+    """What the file's metadata says of its pixels; only files that kextract wrote do."""
     head: str
     """What the file's network ends in: `softmax` or `sigmoid`, which the model has not; `logits`;
     or `unknown`, where outputs have to tell."""
@@ -104,6 +107,7 @@ def _read(
             input_shape=layout.shape,
             numbers=graph.numbers,
             input_ends=graph.input_ends,
+            input_range=graph.input_range,
             head=head,
             classes=int(model.output_shape[-1]),
             output_name=graph.output_name,

@@ -1,10 +1,11 @@
 """Which pixel values an external network takes for black and white; nothing here needs Keras."""
 
+import json
 import math
 import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,11 @@ class Preprocessing:
                 f"{_FLAG} {self}: is for images of {needed} channels, but the network takes"
                 f" {input_shape[2]}"
             )
+
+    @property
+    def recorded(self) -> str:
+        """The range as text for the metadata of a file, to be read by `recorded_range`."""
+        return json.dumps(asdict(self))
 
     @property
     def typed(self) -> str:
@@ -209,6 +215,25 @@ def parse_input_range(text: str) -> Preprocessing:
             f" one of {', '.join(NAMED)}; or a file NAME.toml"
         )
     return Preprocessing(low, high)
+
+
+def recorded_range(text: str) -> Preprocessing | None:
+    """Read what `Preprocessing.recorded` wrote, in an untrusted file; None for anything else."""
+    try:
+        fields = json.loads(text)
+        low, high = (_ends(fields.pop(name)) for name in ("low", "high"))
+        found = Preprocessing(low, high, **fields)
+        scales = found.scale if isinstance(found.scale, tuple) else (found.scale,)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        return None
+    if not all(type(value) is bool for value in (found.reverse, found.per_image)):
+        return None
+    rising = all(math.isfinite(scale) and scale > 0 for scale in scales)
+    return found if rising and len(scales) in (1, 3) else None
+
+
+def _ends(value: Any) -> Channels:
+    return tuple(map(float, value)) if isinstance(value, list) else float(value)
 
 
 def _from_file(path: Path) -> Preprocessing:

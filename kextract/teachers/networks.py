@@ -73,11 +73,12 @@ def read_file(
     from kextract.models.infer_range import guess_input_range
 
     ends = found.input_ends or _ENDS.get(found.numbers)
-    guess = (
-        RangeGuess(Preprocessing(*ends), f"it takes {found.numbers}", True)
-        if ends is not None
-        else guess_input_range(found.model, found.input_shape)
-    )
+    if found.input_range is not None:
+        guess = RangeGuess(found.input_range, "its file says so", True)
+    elif ends is not None:
+        guess = RangeGuess(Preprocessing(*ends), f"it takes {found.numbers}", True)
+    else:
+        guess = guess_input_range(found.model, found.input_shape)
     taken = input_range or guess.preprocessing or PIXELS
     taken.check_fits(found.input_shape)
     model, head = _head(path, found.model, found.input_shape, found.head, outputs)

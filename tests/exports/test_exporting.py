@@ -15,6 +15,7 @@ from kextract.errors import GateError, RequestError
 from kextract.exports.exporting import CheckImages, export_model, open_runtime
 from kextract.exports.formats import ExportTarget, read_names
 from kextract.exports.report import ExportReport
+from kextract.foreign.network import read_onnx
 from kextract.models.build import precision_policy
 from kextract.models.input_range import Preprocessing
 from tests.exports.examples import CLASSES, NAMES, expected_logits, images, network, softmax
@@ -126,6 +127,11 @@ def test_class_names_are_where_others_look_for_them(exported: Exported) -> None:
 @pytest.mark.parametrize("format", ["savedmodel", "tflite", "onnx"])
 def test_class_names_in_a_file_are_read_again(format: str, exported: Exported) -> None:
     assert read_names(exported(format)[0]) == NAMES
+
+
+def test_an_onnx_file_says_which_pixels_it_takes(exported: Exported) -> None:
+    path, _ = exported("onnx")
+    assert read_onnx(path).input_range == Preprocessing(0.0, 255.0)
 
 
 def test_a_keras_file_has_no_place_for_class_names(exported: Exported) -> None:

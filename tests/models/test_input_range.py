@@ -9,6 +9,7 @@ from kextract.models.input_range import (
     PIXELS,
     Preprocessing,
     parse_input_range,
+    recorded_range,
 )
 
 BLACK, WHITE = -np.ones((1, 3)), np.ones((1, 3))
@@ -36,6 +37,23 @@ def test_caffe_takes_blue_first_and_less_the_mean() -> None:
     red = np.array([[1.0, -1.0, -1.0]])
     expected = [[-103.939, -116.779, 255 - 123.68]]
     np.testing.assert_allclose(NAMED["caffe"].apply(red), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("taken", [*NAMED.values(), Preprocessing(-1 / 3, 7.1)])
+def test_what_a_file_says_of_its_pixels_is_read_as_it_was_written(taken: Preprocessing) -> None:
+    assert recorded_range(taken.recorded) == taken
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "0..255", "[]", "[" * 100_000, '{"low": 0}', '{"low": 0, "high": NaN}'),
+        *('{"low": 1, "high": 0}', '{"low": [0, 0], "high": [1, 1, 1]}', '{"low": [], "high": []}'),
+        *('{"low": 0, "high": 1, "more": 2}', '{"low": 0, "high": 1, "reverse": "yes"}'),
+    ],
+)
+def test_what_an_untrusted_file_says_wrongly_of_its_pixels_is_not_believed(text: str) -> None:
+    assert recorded_range(text) is None
 
 
 def written(tmp_path: Path, text: str) -> str:

@@ -18,6 +18,7 @@ from kextract.foreign.onnx.registry import FLOATS, Graph, Node, Port
 from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.models.axes import CHANNELS
 from kextract.models.heads import SeveralOutputsError, size_text
+from kextract.models.input_range import Preprocessing, recorded_range
 from kextract.text import printable
 
 OPSETS = range(7, 24)
@@ -36,7 +37,8 @@ _BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 1
 _FLOAT16, _STRING = 10, 8
 NUMBERS = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 10: "float16", 11: "double"}
 """What an image may consist of, by the number of its type."""
-
+INPUT_RANGE = "input_range"
+"""The metadata property in which `kextract export` says which pixels a file takes."""
 
 _NUMBER_BY_NUMBER = frozenset(
     {"Add", "Sub", "Mul", "Div", "Cast", "Identity", "Clip", "Neg", "Pad", "Relu"}
@@ -99,9 +101,14 @@ class _Reader:
             opset=opset,
             output_name=output.name,
             numbers=NUMBERS[image.kind],
+            input_range=self._input_range(),
             channels_first=_has_channels_first(image, nodes),
             notes=("computes in float16; read in float32",) if image.kind == _FLOAT16 else (),
         )
+
+    def _input_range(self) -> Preprocessing | None:
+        recorded = {entry.key: entry.value for entry in self._model.metadata_props}
+        return recorded_range(recorded.get(INPUT_RANGE, ""))
 
     def _opset(self) -> int:
         versions = [

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import NotRead, Refused
 from kextract.models.axes import Dims
+from kextract.models.input_range import Preprocessing
 from kextract.text import printable
 
 FLOATS = (1, 10, 11, 16)
@@ -58,6 +59,8 @@ class Graph:
     """What an image consists of, such as `uint8`."""
     input_ends: tuple[float, float] | None = None
     """What the least and the largest integer of an image stand for, where they have a scale."""
+    input_range: Preprocessing | None = None
+    """What the file's metadata says that images are."""
     channels_first: bool = False
     """Whether that is the order of an image's axes."""
     notes: tuple[str, ...] = ()
