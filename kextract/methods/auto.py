@@ -16,6 +16,8 @@ LEAST_EPOCHS = 6
 """Epochs of a fitted schedule, so that progress shows and a stopped run loses little."""
 LEAVES, LEAVES_BYTES = 32768, 512 << 20
 """Crops in a pool of dead leaves, and the most bytes of them, unless a number is requested."""
+SHAPES, SHAPES_UPDATES = 16384, 500
+"""Random shapes in a pool, and updates of the student before there are new ones."""
 ANSWER_PASSES, LABEL_PASSES, LEAST_ANSWER_UPDATES = 1.25, 0.8, 250
 """How often an epoch shows each answer of a black box, and the fewest updates of an epoch.
 
@@ -72,6 +74,11 @@ def choose_method(facts: Facts) -> Choice:
 def most_leaves(shape: tuple[int, int, int]) -> int:
     """Return how many crops of dead leaves are enough: fewer of large images, for the memory."""
     return min(LEAVES, LEAVES_BYTES // math.prod(shape))
+
+
+def most_shapes(shape: tuple[int, int, int]) -> int:
+    """Return how many random shapes are in a pool: fewer of large images, for the memory."""
+    return min(SHAPES, LEAVES_BYTES // math.prod(shape))
 
 
 def shift_of_questions(shape: tuple[int, int, int]) -> int:

@@ -20,16 +20,14 @@ from kextract.methods.auto import are_drawings
 from kextract.methods.canvases import (
     CANVAS_SIDE,
     CROP_PARAMETERS,
+    CROPS_OF_A_CANVAS,
+    MOST_CANVASES,
     SMALLEST_AREA,
     CropParameters,
     Cutter,
     canvas,
 )
-from kextract.methods.leaves import (
-    CROPS_OF_A_CANVAS,
-    MOST_CANVASES,
-    like_missing_classes,
-)
+from kextract.methods.leaves import like_missing_classes
 from kextract.methods.shapes import draw_shapes
 from kextract.models.axes import Shape
 from kextract.records import Event, Progress

@@ -38,6 +38,7 @@ LARGEST, SMALLEST = 0.5, 0.012
 """Radii of leaves as shares of the canvas's side."""
 CANVAS_SIDE, FEW = 512, 4
 """Pixels of a side, and canvases that are enough for a few hundred crops."""
+MOST_CANVASES, CROPS_OF_A_CANVAS = 48, 512
 TEXTURES = 6
 """Textures of a canvas, which its leaves are cut out of."""
 CROP_PARAMETERS = 12
@@ -69,6 +70,11 @@ def canvas(random: np.random.Generator, side: int, channels: int) -> Floats:
         pixels = np.repeat(pixels.mean(axis=-1, keepdims=True), channels, axis=-1)
     painted: Floats = pixels.astype(np.float32)
     return painted
+
+
+def canvases_for(crops: int) -> int:
+    """Return how many canvases are painted to cut so many crops out of."""
+    return min(MOST_CANVASES, -(-crops // CROPS_OF_A_CANVAS))
 
 
 def dead_leaves(count: int, shape: tuple[int, int, int]) -> Floats:

@@ -22,6 +22,7 @@ from kextract.methods.canvases import (
     CropParameters,
     Cutter,
     canvas,
+    canvases_for,
     perturb,
 )
 from kextract.methods.health import class_shares, entropy
@@ -30,8 +31,6 @@ from kextract.models.cost import at_once
 from kextract.records import Event, Note, Progress
 from kextract.seeds import Stream, random_generator
 
-MOST_CANVASES = 48
-CROPS_OF_A_CANVAS = 512
 PREDICTED_AT_ONCE = 256
 SEARCHES = 4
 """How many times crops of missing classes are searched for."""
@@ -102,7 +101,7 @@ def paint_canvases(
     random: np.random.Generator, crops: int, channels: int, epoch: int
 ) -> Generator[Event, None, Pixels]:
     """Paint canvases for so many crops and return them, uint8 (n, side, side, channels)."""
-    count = min(MOST_CANVASES, -(-crops // CROPS_OF_A_CANVAS))
+    count = canvases_for(crops)
     canvases = []
     for number in range(count):
         canvases.append(unscale(canvas(random, CANVAS_SIDE, channels)))

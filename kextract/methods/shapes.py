@@ -5,7 +5,6 @@ Noise has neither. Source of the idea: Baradad et al. 2021, "Learning to see by 
 which learns features from such images; here a teacher labels them.
 """
 
-import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from kextract.datasets.images import unscale
 from kextract.graph import compiled
-from kextract.methods.auto import LEAVES_BYTES
+from kextract.methods.auto import SHAPES_UPDATES, most_shapes
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.stored import sample
 from kextract.models.cost import at_once
@@ -24,10 +23,6 @@ from kextract.seeds import Stream, seed_sequence
 GRIDS = (3, 4, 5, 6, 7, 8, 10, 14)
 """Sides of the noise that is enlarged to the image: from a few large shapes to many small ones."""
 DRAWN_AT_ONCE = 1024
-POOL = 16 * DRAWN_AT_ONCE
-"""Shapes to draw batches from; of large images as many as `LEAVES_BYTES` hold."""
-POOL_UPDATES = 500
-"""Updates of the student before there are new ones."""
 
 
 class RandomShapes(Method):
@@ -41,14 +36,14 @@ class RandomShapes(Method):
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)
         self._at_once = drawn_at_once(context)
-        self._parts = -(-min(POOL, LEAVES_BYTES // math.prod(context.input_shape)) // self._at_once)
+        self._parts = -(-most_shapes(context.input_shape) // self._at_once)
         self._draw = _compile_draw(context, self._at_once)
         self._pool = np.zeros((0, *context.input_shape), np.uint8)
         self._number = -1
 
     def _prepare(self, epoch: int, step: int) -> Iterator[Event]:
         """Draw a new pool, if it is time."""
-        number = ((epoch - 1) * self._config.steps_per_epoch + step) // POOL_UPDATES
+        number = ((epoch - 1) * self._config.steps_per_epoch + step) // SHAPES_UPDATES
         if number == self._number:
             return
         parts = []

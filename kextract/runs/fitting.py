@@ -19,9 +19,9 @@ LEAVES_TRIED = 1024
 """Crops of dead leaves in the pool of a trial, to know how long all of them take."""
 LEAST_LEAVES, SMALL_PIXELS = 64, 64 * 64
 """The fewest of them, and pixels of images from which on there are fewer."""
-LEAVES_SHARE = 0.3
-"""Share of the time that is left after a trial in which leaves may be painted and cut."""
-TRIAL_SHARE, LEAST_TRIED = 0.1, 4
+LEAVES_SHARE = 0.09
+"""Of the time left after a trial, for painting and cutting leaves: a tenth of what teaching has."""
+TRIAL_SHARE, LEAST_TRIED = 0.1, 2
 """Share of the minutes after which a trial ends early, with as many updates at least."""
 SHOWN_EVERY = 10.0
 """Seconds between two lines about what a trial does before it teaches."""
@@ -34,12 +34,15 @@ def fitted(
     trial: Callable[[DistillConfig], Iterator[Event]],
     shape: tuple[int, int, int],
     say: Callable[[str], object] = lambda text: None,
+    *,
+    measured_last: float = 0.0,
 ) -> DistillConfig:
     """Return the configuration with as many updates as fit, and with as many leaves.
 
     `trial` teaches a student of its own with images of `shape`, who is thrown away. `began`, a time
     of `time.perf_counter`, is when the minutes began to count; `say` is given a line now and then
-    about a trial that takes long. Raises RequestError where not one update fits, as soon as that is
+    about a trial that takes long. What is measured in the end takes `measured_last` times as long
+    as after an epoch. Raises RequestError where not one update fits, as soon as that is
     known.
     """
     started = time.perf_counter()
@@ -97,7 +100,7 @@ def fitted(
     epochs, steps = fit_schedule(
         per_update + evaluation / EPOCH_UPDATES,
         minutes,
-        other_seconds=spent + first + LEAST_EPOCHS * evaluation,
+        other_seconds=spent + first + (LEAST_EPOCHS + measured_last) * evaluation,
     )
     return replace(config, epochs=epochs, steps_per_epoch=steps)
 

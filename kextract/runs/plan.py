@@ -15,7 +15,14 @@ from kextract.config import DistillConfig
 from kextract.config.requests import DistillRequest
 from kextract.config.resolve import Invocation
 from kextract.errors import RequestError
-from kextract.methods.auto import LEAST_EPOCHS, most_leaves, too_few
+from kextract.methods.auto import (
+    LEAST_EPOCHS,
+    SHAPES_UPDATES,
+    most_leaves,
+    most_shapes,
+    too_few,
+)
+from kextract.methods.canvases import canvases_for
 from kextract.models import MODELS, share_of_teacher
 from kextract.models.axes import Shape
 from kextract.models.cost import feature_bytes
@@ -36,6 +43,9 @@ COPIES = 5
 """Of a student's parameters: its own, their gradients, an optimizer's, a snapshot's."""
 EFFICIENCY = 0.7
 """Share of a small matrix product's speed that networks reach: a ResNet 1.0, a MobileNetV2 0.5."""
+DRAWN, CUT, PAINTED = 400, 1100, 2_500_000_000
+"""Multiply-adds that take as long as a pixel of a random shape, a pixel of a crop, and a canvas of
+leaves to cut it out of; measured for images of 28 to 320 pixels, in colour."""
 QUESTION_NUMBERS, QUESTION_BYTES = 8, 120
 """Of a question in the ledger, at about; its response is left out."""
 CANDIDATES = 12
@@ -127,8 +137,15 @@ class Work(NamedTuple):
         methods, rules, queries = (config.method, config.mix), config.inversion, config.queries
         if "adversarial" in methods:
             update += config.batch_size * config.noise_iterations * 3 * teacher
+        pixels = math.prod(shape[:2])
+        if "shapes" in methods:
+            asked = teacher if config.candidates > 1 else 0
+            drawn = config.candidates * most_shapes(shape)
+            update += drawn * (DRAWN * pixels + asked) // SHAPES_UPDATES
         if "leaves" in methods:
-            before += 3 * (config.leaves or most_leaves(shape)) * teacher
+            leaves = config.leaves or most_leaves(shape)
+            # The teacher chooses out of three times as many; what is chosen is cut once more.
+            before += leaves * (3 * teacher + 4 * CUT * pixels) + canvases_for(leaves) * PAINTED
         if "inversion" in methods:
             step = (rules.synthesis_batch_size or 128) * 3 * teacher
             before += rules.warm_up * step + rules.first_images * teacher

@@ -173,7 +173,8 @@ class StudentRun(Run):
         self.loaded = loaded = LoadedTeacher(self.teacher, config)
         own = self.own.network if self.own else None
         cost = cost_of(loaded.whole) if loaded.whole else None
-        work = self._work(config, cost)
+        self._costs = self._multiply_adds(cost)
+        work = Work.of(config, info.input_shape, *self._costs)
         if config.minutes is not None and kept is None:
             check_minutes(config.minutes, time.perf_counter() - self._began, work)
             say(str(Plan.of(config, 60 * config.minutes)))
@@ -186,6 +187,7 @@ class StudentRun(Run):
         if config.minutes is not None and kept is not None:
             config = continued(config, kept)
         elif config.minutes is not None:
+            check_minutes(config.minutes, time.perf_counter() - self._began, work)
             config = fitted(
                 config,
                 config.minutes,
@@ -193,6 +195,7 @@ class StudentRun(Run):
                 lambda tried: self._trial(own, tried),
                 info.input_shape,
                 say,
+                measured_last=self._measured_last(),
             )
         self.network = self._student(own, config)
         self.sizes = Sizes(cost_of(self.network), cost)
@@ -214,19 +217,30 @@ class StudentRun(Run):
         notes += [None if self.teacher.data else missing, loaded.doubt]
         self.notes = tuple(note for note in notes if note)
 
-    def _work(self, config: DistillConfig, teacher: Cost | None) -> Work:
-        """Guess what the run computes, by what an image costs teacher and student."""
+    def _multiply_adds(self, teacher: Cost | None) -> tuple[int, int]:
+        """Say what an image costs teacher and student, as far as that is known already."""
         from kextract.models.cost import cost_of
 
-        shape = self.teacher.info.input_shape
         asked = teacher.multiply_adds if teacher else 0
         if self.share is not None:
             taught = int(self.share * asked)
         elif self.own is not None:
             taught = cost_of(self.own.network).multiply_adds
         else:
-            taught = listed_multiply_adds(self.architecture, shape) or asked
-        return Work.of(config, shape, asked, taught)
+            taught = listed_multiply_adds(self.architecture, self.teacher.info.input_shape) or asked
+        return asked, taught
+
+    def _measured_last(self) -> float:
+        """Return how many times as long as after an epoch is measured in the end.
+
+        Those are the test images, which both networks are shown.
+        """
+        data, unseen = self.teacher.data, self.loaded.unseen
+        count = len(self.validation.x) if self.validation else len(unseen) if unseen else 0
+        if data is None or data.x_test is None or not count:
+            return 0.0
+        teacher, student = self._costs
+        return len(data.x_test) / count * (1 + teacher / student)
 
     def epoch_seconds(self, first: EpochRecord) -> float:
         """Return what an epoch takes, without the images that only the first one makes."""
@@ -284,6 +298,7 @@ class StudentRun(Run):
             self.validation,
             self.loaded.logits,
             match=match,
+            unseen=self.loaded.unseen,
             by_label=self.teacher.by_label,
             strategy=runtime.strategy(self.asked.strategy),
             **more,
@@ -298,7 +313,10 @@ class StudentRun(Run):
             self._began = time.perf_counter() - sum(record.seconds for record in earlier.history)
         minutes = self.config.minutes
         self._pace = pace = Pace(
-            self.config.steps_per_epoch, minutes and 60 * minutes, began=self._began
+            self.config.steps_per_epoch,
+            minutes and 60 * minutes,
+            began=self._began,
+            measured_last=self._measured_last(),
         )
         begins = None if self.own is None and self.share is None else self.share is not None
         running = self._teach(
@@ -306,7 +324,6 @@ class StudentRun(Run):
             self.source,
             self.config,
             self.match,
-            unseen=self.loaded.unseen,
             begins_as_teacher=begins,
             pace=pace,
             resume=earlier,

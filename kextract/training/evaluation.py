@@ -181,6 +181,10 @@ class ProbeSet:
         chosen = class_balanced(random, np.exp(log_softmax(logits)).astype(np.float32), count)
         self._images, self._logits = images[chosen], logits[chosen]
 
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self._images)
+
     def measure(self, predictor: Predictor) -> dict[str, float]:
         """Return how a student's predictions agree with the teacher's, as details of an epoch."""
         agreement, kl = agreement_and_kl(

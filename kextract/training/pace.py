@@ -15,8 +15,6 @@ LATE, EARLY = 0.03, 0.12
 """Shares of the time by which a run may be late, or early, before its plan is changed."""
 LEAST_SHARE = 1 / 8
 """Of the planned updates of an epoch: a process that was halted for a while goes on teaching."""
-MEASURED_LAST = 4
-"""How often as much as after an epoch is measured in the end: test images, by both networks."""
 
 
 class Pace:
@@ -31,11 +29,16 @@ class Pace:
         seconds: float | None = None,
         *,
         began: float = 0.0,
+        measured_last: float = 0.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Plan `updates` per epoch; a run that began at this time of the `clock` has `seconds`."""
+        """Plan `updates` per epoch; a run that began at this time of the `clock` has `seconds`.
+
+        What is measured in the end takes `measured_last` times as long as after an epoch.
+        """
         self.updates = self._planned = updates
         self._seconds, self._began, self._clock = seconds, began, clock
+        self._measured_last = measured_last
         self._ticks: list[float] = []
         self._at = tf.Variable(0.0)
         self._place = tf.Variable(0.0)
@@ -75,7 +78,7 @@ class Pace:
         if self._seconds is None or epochs_left < 1 or len(self._ticks) < 2:
             return False
         per_update = self.per_update
-        left = self._seconds - (self._clock() - self._began) - MEASURED_LAST * evaluation
+        left = self._seconds - (self._clock() - self._began) - self._measured_last * evaluation
         needed = epochs_left * (self.updates * per_update + evaluation)
         if -LATE * self._seconds <= left - needed <= EARLY * self._seconds:
             return False

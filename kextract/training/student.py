@@ -287,12 +287,12 @@ class _Examiner:
     ) -> EpochRecord:
         """Make the record of an epoch that began at this `perf_counter` time."""
         details = details or {}
-        if self._validation is None:
-            if self._unseen is not None:
-                details = {**details, **self._unseen.measure(self._predictor)}
-            seconds = time.perf_counter() - began
-            return EpochRecord(epoch, train_loss=train_loss, seconds=seconds, details=details)
         evaluation_began = time.perf_counter()
+        if self._validation is None:
+            measured = self._unseen.measure(self._predictor) if self._unseen else {}
+            now = time.perf_counter()
+            details = {**details, **measured, "evaluation_seconds": now - evaluation_began}
+            return EpochRecord(epoch, train_loss=train_loss, seconds=now - began, details=details)
         scores = score(
             self._predictor.logits(self._validation.x),
             self._validation.y,

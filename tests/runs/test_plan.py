@@ -33,11 +33,24 @@ def test_times_are_as_exact_as_plans_are(seconds: float, text: str) -> None:
 
 def test_a_gradient_costs_as_much_as_two_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "speed", lambda: 1e9)
-    config = DistillConfig(method="shapes", epochs=2, steps_per_epoch=10, batch_size=100)
+    config = DistillConfig(method="random", epochs=2, steps_per_epoch=10, batch_size=100)
     work = Work.of(config, (32, 32, 3), teacher=4_000_000, student=2_000_000)
     assert work.before == 0
     assert work.update == pytest.approx(1.0)
     assert work.seconds(config) == pytest.approx(20.0)
+
+
+def test_making_images_costs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1024 pixels: 1000 crops are cut four times and shown three times, from two canvases."""
+    monkeypatch.setattr(plan, "speed", lambda: 1e9)
+    leaves = DistillConfig(method="leaves", leaves=1000, batch_size=1)
+    crops = 1000 * (4 * 1100 * 1024 + 3 * 7_000_000)
+    work = Work.of(leaves, (32, 32, 3), teacher=7_000_000, student=0)
+    assert work.before == pytest.approx((crops + 2 * 2.5e9) / 1e9)
+    shapes = DistillConfig(method="shapes", candidates=2, batch_size=1)
+    work = Work.of(shapes, (32, 32, 3), teacher=7_000_000, student=0)
+    drawn = 2 * 16384 / 500 * (400 * 1024 + 7_000_000)
+    assert work.update == pytest.approx((drawn + 7_000_000) / 1e9)
 
 
 @pytest.mark.parametrize(("left", "said"), [(90.0, False), (110.0, False), (200.0, True)])
