@@ -147,11 +147,10 @@ def add_command(
 
             invocation = invoke(name, *_layers(name, entries, given))
         if given["dry_run"]:
-            print(invocation.toml(), end="")
-            if name == "distill":
-                from kextract.runs.plan import dry_plan
+            from kextract.runs.plan import dry_plan
 
-                print(f"# {dry_plan(invocation)}")
+            plan = dry_plan(invocation)
+            print(invocation.toml(), end=f"# {plan}\n" if plan else "")
         else:
             run(invocation)
 

@@ -6,14 +6,15 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from kextract import runtime
-from kextract.config import DistillConfig
-from kextract.config.requests import DistillRequest
+from kextract.config import DistillConfig, TeacherConfig
+from kextract.config.requests import DistillRequest, TrainRequest
 from kextract.config.resolve import Invocation
+from kextract.datasets.registry import DATASETS
 from kextract.errors import RequestError
 from kextract.methods.auto import (
     LEAST_EPOCHS,
@@ -66,10 +67,17 @@ class Plan:
     batch_size: int
     seconds: float | None = None
     """None where the networks are not known yet."""
-    memory: int | None = None
-    """Bytes at the highest."""
+    memory: int = 0
+    """Bytes at the highest; 0 where the networks are not known yet."""
     disk: int = 0
     """Bytes of the ledger of questions."""
+
+    @classmethod
+    def of_teacher(cls, config: TeacherConfig, images: int, adds: int, memory: int = 0) -> Self:
+        """Plan a training with so many images, each of which costs `adds` multiply-adds."""
+        updates = -(-images // config.batch_size)
+        passes = 3 * config.epochs * updates * config.batch_size
+        return cls(config.epochs, updates, config.batch_size, passes * adds / speed(), memory)
 
     @classmethod
     def of(cls, config: DistillConfig, seconds: float | None, disk: int = 0) -> Self:
@@ -85,7 +93,7 @@ class Plan:
         parts = [images if updates else f"updates of {counted(self.batch_size, 'image')}"]
         if self.seconds is not None:
             parts.append(f"about {duration(self.seconds)}")
-        if self.memory is not None:
+        if self.memory:
             parts.append(f"{self.memory / 1e9:.1f} GB of memory")
         if self.disk:
             parts.append(f"{max(1, round(self.disk / 1e6)):,} MB of disk for the ledger")
@@ -232,9 +240,30 @@ def plan_of(
     return Plan(config.epochs, config.steps_per_epoch, config.batch_size, seconds, memory, disk)
 
 
-def dry_plan(invocation: Invocation[DistillRequest]) -> Plan:
-    """Plan a distillation by what the file of its teacher tells, without TensorFlow."""
-    config, student = invocation.request.config, invocation.request.student
+def dry_plan(invocation: Invocation[Any]) -> Plan | None:
+    """Plan a training without TensorFlow; None where too little is known, or nothing is trained."""
+    request = invocation.request
+    if isinstance(request, DistillRequest):
+        return _student_plan(request, invocation)
+    return _teacher_plan(request) if isinstance(request, TrainRequest) else None
+
+
+def _teacher_plan(request: TrainRequest) -> Plan | None:
+    """Plan by what is listed; a file or folder of images would have to be read."""
+    known = DATASETS.get(request.dataset)
+    if known is None:
+        return None
+    adds = listed_multiply_adds(request.model, known.input_shape)
+    if adds is None:
+        return None
+    used = min(known.train, request.limit or known.train)
+    images = used - round(used * request.config.validation_fraction)
+    return Plan.of_teacher(request.config, images, adds)
+
+
+def _student_plan(request: DistillRequest, invocation: Invocation[Any]) -> Plan:
+    """Plan by what the file of the teacher tells."""
+    config, student = request.config, request.student
     info = invocation.seen.info if invocation.seen is not None else None
     seconds, disk = None if config.minutes is None else 60 * config.minutes, 0
     if info is not None:

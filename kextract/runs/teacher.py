@@ -18,7 +18,7 @@ from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
 from kextract.runs.outputs import check_is_new, output_path, stem, teacher_file
 from kextract.runs.parts import check_shift, classes_left_out, cut, too_few_to_judge
-from kextract.runs.plan import Plan, memory_of, speed
+from kextract.runs.plan import Plan, memory_of
 from kextract.runs.resume_store import comparable, images_sha256
 from kextract.runs.run import Run, Say
 from kextract.runs.verdict import Sizes
@@ -99,10 +99,9 @@ class TeacherRun(Run):
             *note_unseen(data),
         )
         shape = "x".join(map(str, data.input_shape))
-        updates = -(-len(self.training.x) // config.batch_size)
-        made = config.epochs * updates * config.batch_size * 3 * self.sizes.own.multiply_adds
         memory = memory_of(self.network, config.batch_size, data.nbytes)
-        self.plan = Plan(config.epochs, updates, config.batch_size, made / speed(), memory)
+        adds = self.sizes.own.multiply_adds
+        self.plan = Plan.of_teacher(config, len(self.training.x), adds, memory)
         self.notes = (str(self.plan), *self.notes)
         self.header = RunHeader(
             title=self.title,

@@ -68,6 +68,8 @@ def open_onnx(
         session = ort.InferenceSession(
             content, options, providers=["CPUExecutionProvider"], enable_fallback=False
         )
+        # It keeps the whole file beside what it made of it, for a fallback that there is not.
+        vars(session).pop("_model_bytes", None)
         inputs, outputs = session.get_inputs(), session.get_outputs()
         producers, others = _onnx_producers(content), dict[str, NDArray[Any]]()
         if len(inputs) > 1 and not _BRANCHING & {operation for operation, _ in producers.values()}:

@@ -83,3 +83,17 @@ def test_a_dry_run_ends_with_the_plan(tmp_path: Path) -> None:
     done = kextract("distill", TEACHER, "--epochs", "3", "--dry-run", cwd=tmp_path)
     *_, last = done.stdout.splitlines()
     assert last.startswith("# plan: 3 epochs of 100 updates, 19,200 images, about ")
+
+
+def test_a_dry_run_of_a_teacher_ends_with_the_plan(tmp_path: Path) -> None:
+    """Of 12,000 images a tenth is held out, and 338 batches of 32 are made of the others."""
+    done = kextract("train-teacher", "--epochs", "2", "--dry-run", cwd=tmp_path)
+    *_, last = done.stdout.splitlines()
+    assert last.startswith("# plan: 2 epochs of 338 updates, 21,632 images, about ")
+
+
+@pytest.mark.parametrize("words", [("train-teacher", "--dataset", "./mine"), ("list",)])
+def test_what_cannot_be_planned_has_no_plan(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = kextract(*words, "--dry-run", cwd=tmp_path)
+    assert done.code == 0
+    assert "plan:" not in done.stdout

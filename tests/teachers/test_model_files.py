@@ -1,10 +1,12 @@
 import hashlib
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from kextract.datasets.images import scale
@@ -13,6 +15,7 @@ from kextract.models.heads import SeveralOutputsError
 from kextract.models.input_range import Preprocessing
 from kextract.teachers import FileOptions, open_black_box
 from kextract.teachers.model_file import ModelFile
+from kextract.teachers.runtimes import open_onnx
 from tests.teachers.networks import (
     CLASSES,
     SHAPE,
@@ -216,3 +219,19 @@ def test_a_missing_runtime_is_named_with_what_installs_it(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(RequestError, match=rf"uv sync --extra {extra}"):
         open_black_box(str(folder / name))
+
+
+def test_an_onnx_file_is_not_kept_beside_what_its_runtime_made_of_it(
+    folder: Path, tmp_path: Path
+) -> None:
+    content, size = onnx.load(folder / "plain.onnx"), 4 << 20
+    content.doc_string = "x" * size
+    onnx.save(content, tmp_path / "long.onnx")
+    del content
+    tracemalloc.start()
+    try:
+        opened = open_onnx(tmp_path / "long.onnx")
+        assert tracemalloc.get_traced_memory()[0] < size
+    finally:
+        tracemalloc.stop()
+    assert opened.run(scale(images(2))).shape == (2, CLASSES)
