@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kextract.mistakes import agreement_by_confidence, shared_mistakes
+from kextract.training.evaluation import agreement_by_confidence, shared_mistakes
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 TEACHER = np.array([0, 0, 1, 2, 1, 1, 0, 0])

@@ -17,10 +17,10 @@ from kextract.datasets.images import Pixels, scale
 from kextract.graph import compiled
 from kextract.losses import distance
 from kextract.models.architectures import LENET5, TINY
+from kextract.models.blocks import safe_to_train
 from kextract.models.build import precision_policy, weights_drawn_by
 from kextract.models.cost import at_once, cost_of, in_batches
 from kextract.models.registry import MINIMUM_SIDE
-from kextract.models.tf_workarounds import safe_to_train
 from kextract.optimizers import make_optimizer
 from kextract.seeds import Stream, random_generator, seed_number
 from kextract.teachers.questions import Questions

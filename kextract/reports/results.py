@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kextract.columns import COLUMNS
 from kextract.exports.report import ExportReport
-from kextract.mistakes import SharedMistakes
 from kextract.reports.table import Cell, Table, figure_cell, name_cell
 from kextract.text import decimals, json_value, shortened
+
+if TYPE_CHECKING:
+    from kextract.training.evaluation import SharedMistakes
 
 _LONGEST_NAME = 80
 _count = partial(decimals, digits=0, width=12)
@@ -42,7 +44,7 @@ class EvaluationResult:
     """The same on the half of the images that `against` is less sure of."""
     agreement_sure: float | None = None
     """On the other half."""
-    mistakes: SharedMistakes | None = None
+    mistakes: "SharedMistakes | None" = None
     """How alike both err; None without labels, or where `against` makes no mistake."""
     against: str | None = None
     """The checkpoint that is compared with."""
@@ -83,7 +85,7 @@ def evaluation_mistakes(results: Sequence[EvaluationResult]) -> Table:
     return Table("mistakes shared", columns, tuple(rows))
 
 
-def _mistakes(found: SharedMistakes | None) -> tuple[Cell, ...]:
+def _mistakes(found: "SharedMistakes | None") -> tuple[Cell, ...]:
     if found is None:
         return (figure_cell(0, _count), *[figure_cell(None, _share)] * 3)
     return (

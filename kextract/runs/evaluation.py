@@ -23,13 +23,13 @@ from kextract.datasets.transfer_images import (
     read_folder_images,
 )
 from kextract.errors import DatasetError, RequestError
-from kextract.mistakes import agreement_by_confidence, shared_mistakes
 from kextract.reports import EvaluationResult, Prediction
 from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
 from kextract.runs.parts import cut, holdout_of
 from kextract.runs.resume_store import images_sha256
 from kextract.teachers.black_box import FUNCTION
 from kextract.text import one_line
+from kextract.training.evaluation import agreement_by_confidence, shared_mistakes
 
 if TYPE_CHECKING:
     from kextract.training.evaluation import FloatArray

@@ -127,8 +127,8 @@ class Run(ABC):
         self, own: "keras.Model | None", shape: Shape, classes: int, **about: Any
     ) -> "keras.Model":
         """Make the network to train: `own`, or a new one of the architecture."""
+        from kextract.models.blocks import safe_to_train
         from kextract.models.build import build_model
-        from kextract.models.tf_workarounds import safe_to_train
 
         if own is None:
             own = build_model(self.architecture, shape, classes, pooling=self.pooling, **about)

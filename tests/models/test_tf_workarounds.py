@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kextract.models.blocks import Blocks
-from kextract.models.tf_workarounds import NARROW, Add, ReLU, safe_to_train
+from kextract.models.blocks import NARROW, Add, Blocks, ReLU, safe_to_train
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (2, 9, 8, 3)).astype(np.float32)
 

@@ -1,7 +1,6 @@
 import math
 from dataclasses import replace
 
-from kextract.mistakes import SharedMistakes
 from kextract.reports import (
     EvaluationResult,
     evaluation_classes,
@@ -9,6 +8,7 @@ from kextract.reports import (
     evaluation_mistakes,
     evaluation_summary,
 )
+from kextract.training.evaluation import SharedMistakes
 
 PLAIN = EvaluationResult("a.h5", "mnist", "test", 10_000, 0.125, 0.96875, 0.0625)
 COMPARED = EvaluationResult(
