@@ -27,12 +27,10 @@ from kextract.display.base import (
     write_line,
 )
 from kextract.display.live import LiveDisplay
-from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord, best_epoch
 from kextract.stdout import results
 from kextract.text import json_text, one_line
 
-FORMATS = ("auto", "live", "plain", "json", "quiet")
 _DUMB = ("", "dumb", "unknown")
 
 
@@ -130,25 +128,17 @@ def make_display(
     """Make the display of that name; "auto" is live on a terminal and plain elsewhere.
 
     Where "live" is asked for and cannot be, the display is plain and a note says why. The streams
-    are the process's own by default. Raises UnknownNameError for another name.
+    are the process's own by default.
     """
     out = results() if stdout is None else stdout
     err = sys.stderr if stderr is None else stderr
-    match format:
-        case "auto":
-            return LiveDisplay(out, err) if _can_move(out) else PlainDisplay(out, err)
-        case "live":
-            if _can_move(out):
-                return LiveDisplay(out, err)
+    if format in ("auto", "live"):
+        if _can_move(out):
+            return LiveDisplay(out, err)
+        if format == "live":
             write_line(err, "stdout is not a terminal that can redraw lines: showing plain rows")
-            return PlainDisplay(out, err)
-        case "plain":
-            return PlainDisplay(out, err)
-        case "json":
-            return JsonLinesDisplay(out, err)
-        case "quiet":
-            return QuietDisplay(out, err)
-    raise UnknownNameError("format", format, FORMATS)
+    kinds = {"json": JsonLinesDisplay, "quiet": QuietDisplay}
+    return kinds.get(format, PlainDisplay)(out, err)
 
 
 def _can_move(stream: TextIO) -> bool:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.images import scale
-from kextract.exports.formats import ExportTarget, check_installed, format_spec
+from kextract.exports.formats import FORMATS, ExportTarget, check_installed
 from kextract.exports.report import Comparison, ExportReport, check_agreement, compare
 from kextract.exports.writing import drop_in, quiet, with_extremes, write_model
 from kextract.graph import compiled
@@ -64,14 +64,9 @@ def export_model(
     `TOLERANCES`; KextractError for a network that cannot be converted; StorageError.
     """
     check_installed(target.format)
-    spec = format_spec(target.format)
+    spec = FORMATS[target.format]
     publish = atomic_folder if spec.is_folder else atomic_write
-    if target.arithmetic == "int8":
-        if calibration is None or not len(calibration):
-            raise ValueError("int8 needs images to calibrate on")
-        seen = with_extremes(calibration)
-    else:
-        seen = None
+    seen = None if calibration is None else with_extremes(calibration)
     with publish(path, overwrite) as temporary:
         copy = drop_in(model, input_range=target.input_range, outputs=target.outputs)
         # The file is of float32: how a network of bfloat16 rounds is not a fault of the file.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kextract.datasets.class_names import LONGEST_FILE, parse_names
-from kextract.errors import MissingExtraError, RequestError, UnknownNameError
+from kextract.errors import MissingExtraError, RequestError
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.storage.opening import Identified, Kind, examine
 
@@ -81,21 +81,10 @@ class ExportTarget:
     """Whether the network says of each label on its own whether an image has it."""
 
     def __post_init__(self) -> None:
-        spec = format_spec(self.format)
-        if self.arithmetic not in spec.arithmetics:
+        if self.arithmetic not in FORMATS[self.format].arithmetics:
             raise RequestError(
                 f"--{self.arithmetic}: is for --format tflite, not for --format {self.format}"
             )
-        least = self.least_agreement
-        if least is not None and not 0 <= least <= 1:
-            raise RequestError(f"--min-agreement {least}: must lie between 0 and 1, such as 0.9")
-
-
-def format_spec(name: str) -> FormatSpec:
-    """Look a format up; raises UnknownNameError."""
-    if name not in FORMATS:
-        raise UnknownNameError("format (--format)", name, FORMATS)
-    return FORMATS[name]
 
 
 def format_of(path: Path) -> str:
@@ -110,7 +99,7 @@ def format_of(path: Path) -> str:
 
 def check_installed(name: str) -> None:
     """Raise RequestError for a format whose runtime is not installed; nothing is imported."""
-    spec = format_spec(name)
+    spec = FORMATS[name]
     missing = [module for module in spec.modules if importlib.util.find_spec(module) is None]
     if missing:
         raise MissingExtraError(f"--format {name} needs {', '.join(missing)}", spec.extra)

@@ -115,8 +115,6 @@ def fit_schedule(
     takes besides: start-up, filling a bank or pool, measuring. Epochs are alike, because the
     learning rate follows the whole schedule. Raises RequestError where not one update fits.
     """
-    if not seconds_per_update > 0:
-        raise ValueError(f"seconds_per_update: expected more than 0, found {seconds_per_update}")
     updates = int((60 * minutes - other_seconds) / seconds_per_update)
     if updates < 1:
         raise too_few(minutes, other_seconds + LEAST_EPOCHS * seconds_per_update)

@@ -10,7 +10,6 @@ from kextract.models.architectures import (
     LENET5,
     LENET5_HALF,
     MOBILE,
-    POOLINGS,
     TINY,
     ModelSpec,
     resnet_spec,
@@ -111,8 +110,6 @@ def model_pooling(name: str, input_shape: tuple[int, int, int], requested: str |
     fits = min(-(-side // 4) for side in input_shape[:2]) >= ARTICLE_POOL
     if requested is None:
         return "article" if fits else "none"
-    if requested not in POOLINGS:
-        raise UnknownNameError("pooling (--pooling)", requested, POOLINGS)
     if requested == "article" and not fits:
         height, width, _ = input_shape
         raise RequestError(

@@ -15,7 +15,7 @@ from kextract.config.resolve import OPTIONS, Invocation
 from kextract.datasets.transfer_images import check_is_there, load_transfer_images
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
-from kextract.exports.formats import ExportTarget, check_installed, format_of, format_spec
+from kextract.exports.formats import FORMATS, ExportTarget, check_installed, format_of
 from kextract.exports.report import ExportReport
 from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
 from kextract.records import Event, Note
@@ -74,7 +74,7 @@ def prepare_export(request: ExportRequest, opened: Teacher | None = None) -> Exp
     runtime.limit_threads(request.machine.threads)
     seen = look(request.checkpoint) if opened is None else None
     output = request.output or export_file(request.checkpoint, format, arithmetic)
-    if format_spec(format).is_folder:
+    if FORMATS[format].is_folder:
         check_folder(output, request.overwrite)
     else:
         check_place(output, request.overwrite)

@@ -12,7 +12,7 @@ from kextract.config import DistillConfig
 from kextract.config.shared import FOLDER, Output
 from kextract.display.files import check_ending as check_metrics
 from kextract.errors import RequestError, UnknownNameError
-from kextract.exports.formats import format_spec
+from kextract.exports.formats import FORMATS
 from kextract.storage.atomic import check_ending, check_new
 from kextract.teachers.black_box import FUNCTION
 
@@ -147,7 +147,7 @@ def latest_picture(checkpoint: Path) -> Path | None:
 
 def export_file(checkpoint: Path, format: str, arithmetic: str) -> Path:
     """Name the file of a network for other programs, or the folder of a SavedModel."""
-    spec = format_spec(format)
+    spec = FORMATS[format]
     smaller = "" if arithmetic == "float32" else f"-{arithmetic}"
     return FOLDER / f"{stem(checkpoint)}{smaller}{spec.ending or '-' + format}"
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.config.shared import ACCESS
-from kextract.errors import RequestError, UnknownNameError
+from kextract.errors import RequestError
 from kextract.models.axes import Shape
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.stdout import results_alone
@@ -40,8 +39,6 @@ def open_black_box(
     per call; its `outputs` may be said to be `sigmoids`. Raises RequestError for what cannot be
     opened, naming the flag that is missing.
     """
-    if access is not None and access not in ACCESS:
-        raise UnknownNameError("access (--access)", access, ACCESS)
     if isinstance(where, str) and where.startswith(FUNCTION):
         return _function(where, options, access, timeout)
     from kextract.teachers.trial import open_model_file

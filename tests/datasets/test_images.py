@@ -74,12 +74,6 @@ def test_it_works_in_a_graph_of_unknown_batch_size_and_in_bfloat16() -> None:
     np.testing.assert_array_equal(tf.cast(graph(batch), tf.float32), tf.cast(expected, tf.float32))
 
 
-@pytest.mark.parametrize("shift", [-1, 8])
-def test_a_shift_that_the_image_cannot_fill_is_refused(shift: int) -> None:
-    with pytest.raises(ValueError, match="0 to 7 pixels"):
-        augment(tf.constant(images(1)), shift=shift, flip=False, seed=tf.constant(SEED))
-
-
 def weights(before: int, after: int) -> Any:
     """What each old pixel counts in each new one, (after, before).
 

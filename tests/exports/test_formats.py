@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from kextract.config import requests
-from kextract.errors import RequestError, UnknownNameError
+from kextract.errors import RequestError
 from kextract.exports.formats import FORMATS, ExportTarget, check_installed, format_of
 
 
@@ -25,11 +25,6 @@ def test_a_file_s_ending_says_its_format(name: str, format: str) -> None:
 def test_an_ending_of_no_format_is_answered_with_the_formats(name: str) -> None:
     with pytest.raises(RequestError, match=rf"'{name}'.*--format keras\|savedmodel\|tflite\|onnx"):
         format_of(Path(name))
-
-
-def test_an_unknown_format_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(UnknownNameError, match=r"--format.*'tflight': did you mean 'tflite'"):
-        ExportTarget("tflight")
 
 
 @pytest.mark.parametrize(("format", "arithmetic"), [("keras", "float16"), ("onnx", "int8")])
