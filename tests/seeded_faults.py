@@ -80,13 +80,13 @@ FAULTS = (
         "CutMix pastes an image into itself",
         "tf.roll(images, 1, axis=0)",
         "images",
-        "tests/training/test_mixing.py",
+        "tests/training/test_student.py",
     ),
     Fault(
         "an epoch that agrees as much is the best whatever its divergence",
         "found[1] < before[1] and best.epoch > 0",
         "best.epoch > 0",
-        "tests/training/test_best_epoch.py",
+        "tests/training/test_state.py",
     ),
     Fault(
         "patience is one epoch too long",
@@ -140,7 +140,7 @@ FAULTS = (
         "a folded bias forgets the mean",
         "scale * ((linear.bias.numpy() if linear.use_bias else 0) - mean)",
         "scale * (linear.bias.numpy() if linear.use_bias else 0)",
-        "tests/models/test_folding.py",
+        "tests/models/test_cloning.py",
     ),
     Fault(
         "the largest channel goes, not the one that the others can replace",

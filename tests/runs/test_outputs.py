@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from kextract.errors import RequestError
-from kextract.runs.outputs import expanded
+from kextract.errors import RequestError, UnknownNameError
+from kextract.runs.outputs import expanded, fill, is_template
 
 FILES = (
     *("run[1]/a.h5", "run[1]/b.h5", "run1/a.h5", "x1.h5", "x2.h5", "x[3]-1.h5", "x[3]-2.h5"),
@@ -46,3 +46,50 @@ def test_a_pattern_stands_for_files_and_a_name_for_itself(
 def test_a_pattern_that_no_file_matches_is_refused(folder: Path) -> None:
     with pytest.raises(RequestError, match="no file matches"):
         expanded([Path("run[1]/*.csv")])
+
+
+VALUES = {
+    "teacher": Path("checkpoints/mnist-resnet11.weights.h5"),
+    "student": "lenet5",
+    "method": "inversion",
+    "mix": None,
+    "seed": 3,
+    "learning_rate": 1e-3,
+}
+
+
+def test_fields_are_filled_with_the_values_of_the_run() -> None:
+    template = "out/{teacher}-{student}-{method}-s{seed}.weights.h5"
+    assert fill(template, VALUES) == Path("out/mnist-resnet11-lenet5-inversion-s3.weights.h5")
+
+
+def test_a_path_without_fields_stays_as_it_is() -> None:
+    assert fill("out/a.weights.h5", VALUES) == Path("out/a.weights.h5")
+    assert not is_template("out/a.weights.h5")
+    assert is_template("out/{seed}.weights.h5")
+
+
+def test_numbers_are_written_as_they_are_typed_and_nothing_as_nothing() -> None:
+    assert fill("{learning_rate}{mix}", VALUES) == Path("0.001")
+
+
+def test_an_unknown_field_is_refused_with_the_nearest_that_is_known() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'method'"):
+        fill("{metod}", VALUES)
+
+
+@pytest.mark.parametrize("template", ["{", "}", "{seed", "{seed!r}", "{seed:>9999999}", "{0.real}"])
+def test_what_is_no_template_is_refused(template: str) -> None:
+    with pytest.raises(RequestError, match="--output"):
+        fill(template, VALUES)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "..", "a\x00b", 'x"<>|:*?', "\x1b[2J"])
+def test_a_value_never_leads_to_another_folder(name: str) -> None:
+    filled = fill("out/{student}.h5", {"student": name})
+    assert filled.parent == Path("out")
+    assert all(character.isprintable() for character in filled.name)
+
+
+def test_a_long_value_is_cut_so_that_the_name_fits() -> None:
+    assert len(fill("{student}", {"student": "x" * 5000}).name) == 100
