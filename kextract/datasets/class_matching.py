@@ -23,7 +23,7 @@ _MOST_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Matching:
+class MatchedClasses:
     """Where classes are among the outputs of a classifier."""
 
     outputs: tuple[int, ...]
@@ -81,7 +81,7 @@ def match_classes(
     subject: str,
     names: Sequence[str],
     used: Collection[int],
-) -> Matching:
+) -> MatchedClasses:
     """Find the outputs of the classes called `names`, of which those at `used` have images.
 
     `known` are the names of the `classes` outputs, or nothing; the numbers from 0 on stand for
@@ -95,7 +95,7 @@ def match_classes(
     """
     known, names = tuple(known), tuple(names)
     if names == known:
-        return Matching(tuple(range(classes)), known)
+        return MatchedClasses(tuple(range(classes)), known)
     candidates, by_place = _candidates(known, classes, names, used)
     unknown = [names[place] for place in used if not candidates[place]]
     if unknown:
@@ -108,12 +108,14 @@ def match_classes(
     complete = all(output in by_output for output in range(classes))
     called = known or (tuple(by_output[output] for output in range(classes)) if complete else ())
     if not by_place:
-        return Matching(outputs, called)
+        return MatchedClasses(outputs, called)
     if known and _are_numbers(names[place] for place in used):
         nameless, pairs = subject, [(int(names[at]), known[outputs[at]]) for at in used]
     else:
         nameless, pairs = classifier, [(outputs[at], names[at]) for at in used]
-    return Matching(outputs, called, f"{nameless} has no class names: {_taken(pairs)}; {SETTLES}")
+    return MatchedClasses(
+        outputs, called, f"{nameless} has no class names: {_taken(pairs)}; {SETTLES}"
+    )
 
 
 def _candidates(

@@ -10,7 +10,7 @@ import numpy as np
 
 from kextract import runtime
 from kextract.config.requests import EvaluateRequest, PredictRequest
-from kextract.datasets.class_matching import Matching, match_classes
+from kextract.datasets.class_matching import MatchedClasses, match_classes
 from kextract.datasets.class_names import numerals
 from kextract.datasets.image_files import is_image_name
 from kextract.datasets.image_folders import KINDS
@@ -124,7 +124,7 @@ def _against(opened: Teacher, teacher: Teacher) -> Teacher:
     return replace(opened, notes=(*opened.notes, *teacher.notes, *([note] if note else [])))
 
 
-def _same_classes(opened: Teacher, teacher: Teacher) -> Matching:
+def _same_classes(opened: Teacher, teacher: Teacher) -> MatchedClasses:
     """Find the teacher's classes among the outputs of a classifier."""
     classes = teacher.info.classes
     names = teacher.info.class_names or numerals(classes)

@@ -29,7 +29,7 @@ def take(group: str, variables: Variables) -> dict[str, NDArray[Any]]:
     }
 
 
-def matching(tensors: Tensors, group: str, variables: Variables) -> list[NDArray[Any]]:
+def values_of(tensors: Tensors, group: str, variables: Variables) -> list[NDArray[Any]]:
     """Return a group's arrays in the order of the variables.
 
     Raises CheckpointError unless they are as many, and each has its variable's shape and dtype.
@@ -44,7 +44,7 @@ def matching(tensors: Tensors, group: str, variables: Variables) -> list[NDArray
 
 def put_back(tensors: Tensors, group: str, variables: Variables) -> None:
     """Assign a group's arrays to the variables. Raises CheckpointError where they do not fit."""
-    for variable, value in zip(variables, matching(tensors, group, variables), strict=True):
+    for variable, value in zip(variables, values_of(tensors, group, variables), strict=True):
         variable.assign(value)
 
 
@@ -131,7 +131,7 @@ class BestEpoch:
         self._best = snapshot.history[epoch]
         self._tensors = take("best", self._student.variables)
         if epoch != last:
-            matching(snapshot.tensors, "best", self._student.variables)
+            values_of(snapshot.tensors, "best", self._student.variables)
             self._tensors = {name: snapshot.tensors[name] for name in self._tensors}
 
     def take_back(self, last: EpochRecord) -> Note | None:

@@ -18,7 +18,7 @@ from kextract.optimizers import Adam
 from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_epoch
 from kextract.seeds import Stream, random_generator
 from kextract.training.evaluation import Predictor, score
-from kextract.training.state import matching, put_back, take
+from kextract.training.state import put_back, take, values_of
 from kextract.training.updating import reporting_lost_workers, synchronize, train_step
 
 Update = Callable[[np.ndarray, np.ndarray], tf.Tensor]
@@ -191,7 +191,7 @@ def _put_back(
     if best_epoch(history) in (history[-1], None):
         weights: list[NDArray[Any]] = model.get_weights()
         return weights
-    return matching(tensors, "best", model.weights)
+    return values_of(tensors, "best", model.weights)
 
 
 def _validate(

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.datasets.class_matching import Matching, match_classes, matched, note_unseen
+from kextract.datasets.class_matching import MatchedClasses, match_classes, matched, note_unseen
 from kextract.datasets.dataset import Dataset
 from kextract.errors import DatasetError
 
@@ -22,7 +22,7 @@ def match(
     names: tuple[str, ...],
     used: list[int] | None = None,
     classes: int | None = None,
-) -> Matching:
+) -> MatchedClasses:
     places = list(range(len(names))) if used is None else used
     return match_classes(
         "'a.keras'", known, classes or len(known), "data set 'mine'", names, places
@@ -47,7 +47,7 @@ def match(
 def test_names_meet_names_and_numbers_count_by_value(
     known: tuple[str, ...], names: tuple[str, ...], outputs: tuple[int, ...]
 ) -> None:
-    assert match(known, names) == Matching(outputs, known, None)
+    assert match(known, names) == MatchedClasses(outputs, known, None)
 
 
 def test_a_class_without_images_need_not_be_known() -> None:

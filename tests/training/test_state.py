@@ -19,7 +19,7 @@ from kextract.models.batch_norm import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.training.evaluation import Predictor
 from kextract.training.matching import matching_for
-from kextract.training.state import CHOSEN, BestEpoch, matching, take
+from kextract.training.state import CHOSEN, BestEpoch, take, values_of
 from kextract.training.student import distill
 from kextract.training.teacher import train_teacher
 from tests.training.examples import (
@@ -184,7 +184,7 @@ def test_arrays_of_another_model_are_refused_and_named(problem: str) -> None:
     else:
         kept["model/1"] = kept["model/1"].astype(np.float64)
     with pytest.raises(CheckpointError, match=r"--resume.*'model/(1|99)'"):
-        matching(kept, "model", model.variables)
+        values_of(kept, "model", model.variables)
 
 
 def test_the_snapshot_of_another_method_is_refused() -> None:
