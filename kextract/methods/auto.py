@@ -16,6 +16,8 @@ LEAST_EPOCHS = 6
 """Epochs of a fitted schedule, so that progress shows and a stopped run loses little."""
 LEAVES, LEAVES_BYTES = 32768, 512 << 20
 """Crops in a pool of dead leaves, and the most bytes of them, unless a number is requested."""
+LEAVES_TRIED, LEAST_LEAVES, SMALL_PIXELS = 1024, 64, 64 * 64
+"""Crops in the pool of a trial; the fewest of them, and pixels from which on there are fewer."""
 SHAPES, SHAPES_UPDATES = 16384, 500
 """Random shapes in a pool, and updates of the student before there are new ones."""
 ANSWER_PASSES, LABEL_PASSES, LEAST_ANSWER_UPDATES = 1.25, 0.8, 250
@@ -74,6 +76,12 @@ def choose_method(facts: Facts) -> Choice:
 def most_leaves(shape: tuple[int, int, int]) -> int:
     """Return how many crops of dead leaves are enough: fewer of large images, for the memory."""
     return min(LEAVES, LEAVES_BYTES // math.prod(shape))
+
+
+def fewest_leaves(shape: tuple[int, int, int]) -> int:
+    """Return how many crops of dead leaves a run has that has time for no more."""
+    pixels = math.prod(shape[:2])
+    return max(LEAST_LEAVES, LEAVES_TRIED * SMALL_PIXELS // max(SMALL_PIXELS, pixels))
 
 
 def most_shapes(shape: tuple[int, int, int]) -> int:

@@ -7,7 +7,14 @@ from dataclasses import replace
 from kextract.config import DistillConfig
 from kextract.config.option import flag
 from kextract.errors import RequestError
-from kextract.methods.auto import EPOCH_UPDATES, LEAST_EPOCHS, fit_schedule, most_leaves, too_few
+from kextract.methods.auto import (
+    EPOCH_UPDATES,
+    LEAST_EPOCHS,
+    fewest_leaves,
+    fit_schedule,
+    most_leaves,
+    too_few,
+)
 from kextract.records import EpochRecord, Event, Progress
 from kextract.storage.resume import Request
 
@@ -15,10 +22,6 @@ TRIAL_UPDATES = 41
 """Enough for two rounds of a generator at its default, after the first update."""
 WARM_UP_TRIED = 20
 """Steps of a generator's warm-up that a trial makes, to know how long all of them take."""
-LEAVES_TRIED = 1024
-"""Crops of dead leaves in the pool of a trial, to know how long all of them take."""
-LEAST_LEAVES, SMALL_PIXELS = 64, 64 * 64
-"""The fewest of them, and pixels of images from which on there are fewer."""
 LEAVES_SHARE = 0.09
 """Of the time left after a trial, for painting and cutting leaves: a tenth of what teaching has."""
 TRIAL_SHARE, LEAST_TRIED = 0.1, 2
@@ -48,9 +51,8 @@ def fitted(
     started = time.perf_counter()
     warm_up = config.inversion.warm_up
     inversion = replace(config.inversion, warm_up=min(warm_up, WARM_UP_TRIED))
-    most, height, width = config.leaves or most_leaves(shape), *shape[:2]
-    few = max(LEAST_LEAVES, LEAVES_TRIED * SMALL_PIXELS // max(SMALL_PIXELS, height * width))
-    leaves = min(most, few)
+    most = config.leaves or most_leaves(shape)
+    leaves = min(most, fewest_leaves(shape))
     tried = replace(
         config, epochs=1, steps_per_epoch=TRIAL_UPDATES, inversion=inversion, leaves=leaves
     )

@@ -19,6 +19,7 @@ from kextract.errors import RequestError
 from kextract.methods.auto import (
     LEAST_EPOCHS,
     SHAPES_UPDATES,
+    fewest_leaves,
     most_leaves,
     most_shapes,
     too_few,
@@ -151,7 +152,9 @@ class Work(NamedTuple):
             drawn = config.candidates * most_shapes(shape)
             update += drawn * (DRAWN * pixels + asked) // SHAPES_UPDATES
         if "leaves" in methods:
-            leaves = config.leaves or most_leaves(shape)
+            # Of minutes, leaves take what is left.
+            usual = most_leaves if config.minutes is None else fewest_leaves
+            leaves = config.leaves or usual(shape)
             # The teacher chooses out of three times as many; what is chosen is cut once more.
             before += leaves * (3 * teacher + 4 * CUT * pixels) + canvases_for(leaves) * PAINTED
         if "inversion" in methods:

@@ -53,6 +53,18 @@ def test_making_images_costs_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert work.update == pytest.approx((drawn + 7_000_000) / 1e9)
 
 
+def test_few_minutes_are_not_refused_for_leaves_that_they_need_not_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 224 pixels 83 leaves are enough for a trial, and 3,566 are usual."""
+    monkeypatch.setattr(plan, "speed", lambda: 1e9)
+    usual, fitted = (
+        Work.of(DistillConfig(method="leaves", minutes=minutes), (224, 224, 3), 10**8, 10**8)
+        for minutes in (None, 3)
+    )
+    assert fitted.before < usual.before / 10
+
+
 @pytest.mark.parametrize(("left", "said"), [(90.0, False), (110.0, False), (200.0, True)])
 def test_what_the_first_epoch_tells_is_said_where_it_is_news(left: float, said: bool) -> None:
     assert bool(Plan(5, 9, 8, seconds=100.0).corrected(10.0, left)) == said
