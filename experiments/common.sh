@@ -4,10 +4,11 @@
 run() { # run NAME SUBCOMMAND ARGUMENT...: makes $OUT/NAME.weights.h5, or continues it
     local name=$1
     shift
-    echo "$name"
+    # All of it is in the log; results are shown too, each line with the run's name before it.
     # shellcheck disable=SC2086 # KEXTRACT is a list of words
     $KEXTRACT "$@" --skip-existing --threads "${THREADS:-1}" --format plain \
-        --output "$OUT/$name.weights.h5" >>"$OUT/$name.log" 2>&1 </dev/null
+        --output "$OUT/$name.weights.h5" 2>>"$OUT/$name.log" </dev/null |
+        tee -a "$OUT/$name.log" | sed -u "s|^|$name  |"
 }
 export -f run
 

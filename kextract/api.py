@@ -198,12 +198,13 @@ def evaluate(
 
 
 def _display(progress: bool) -> "Display | None":
-    """Make the display of a run in Python: rows on stdout, where a notebook shows them."""
+    """Make the display of a run in Python: a place in a notebook's cell, or rows on stdout."""
     if not progress:
         return None
     from kextract.display import make_display
+    from kextract.display.notebook import NotebookDisplay, in_notebook
 
-    return make_display("auto", stderr=sys.stdout)
+    return NotebookDisplay() if in_notebook() else make_display("auto", stderr=sys.stdout)
 
 
 def _opened(model: Any, what: str, values: Mapping[str, Any]) -> "Teacher | None":

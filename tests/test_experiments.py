@@ -84,6 +84,17 @@ def test_a_sweep_makes_one_student_for_each_configuration_and_seed(tmp_path: Pat
     assert len({words[-1] for words in students}) == 4
 
 
+def test_what_a_run_of_a_sweep_prints_comes_with_its_name_and_is_in_its_log(tmp_path: Path) -> None:
+    done, _ = swept(tmp_path, KEXTRACT="echo", SEEDS="3")
+    first = next(line for line in done.stdout.splitlines() if line.startswith("a-s3  "))
+    assert first.split()[1] == "distill"
+    assert (tmp_path / "out" / "a-s3.log").read_text() == first.removeprefix("a-s3  ") + "\n"
+
+
+def test_a_sweep_in_which_a_run_fails_fails(tmp_path: Path) -> None:
+    assert swept(tmp_path, KEXTRACT="false")[0].returncode != 0
+
+
 def test_a_task_of_a_slurm_array_makes_the_student_of_its_number(tmp_path: Path) -> None:
     copy = Path(shutil.copy(FOLDER / "sweep.sh", tmp_path / "slurm_script"))
     done, (student,) = swept(

@@ -40,11 +40,11 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
         return _act(title, "distill", distill, given)
 
     _act(
-        "1/6  Train a teacher on 6,000 generated digits, twice over.",
+        "1/6  Train a teacher on 5,000 generated digits, twice over.",
         "train-teacher",
         train_teacher,
         {
-            **{"dataset": "strokes", "model": "resnet11@0.5", "limit": 6000, "epochs": 2},
+            **{"dataset": "strokes", "model": "resnet11@0.35", "limit": 5000, "epochs": 2},
             **{"batch_size": 32, "schedule": "cosine", "learning_rate": 2e-3},
             **{"output": teacher, **shared},
         },
@@ -54,13 +54,14 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
         random,
         method="random",
         epochs=2,
+        steps_per_epoch=10,
     )
     student(
         "3/6  Teach a student with noise that is changed until the teacher is sure of a class.",
         adversarial,
         method="adversarial",
         epochs=2,
-        steps_per_epoch=4,
+        steps_per_epoch=2,
         learning_rate=1e-3,
     )
     looked_at = student(
@@ -69,13 +70,16 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
         method="shapes",
         epochs=3,
         steps_per_epoch=60,
+        batch_size=32,
     )
     student(
         "5/6  Teach a student with images of a generator that is trained against the teacher.",
         inversion,
         method="inversion",
         epochs=2,
-        steps_per_epoch=60,
+        steps_per_epoch=80,
+        batch_size=32,
+        synthesis_batch_size=64,
         warm_up=40,
         generator_steps=2,
     )

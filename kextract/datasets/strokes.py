@@ -18,6 +18,7 @@ and the next begins, so that both move with it. A stroke that ends where it bega
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,11 +193,17 @@ def load_strokes() -> tuple[Pixels, Labels, Pixels, Labels]:
     """Draw the whole data set: x_train, y_train, x_test, y_test.
 
     Images are uint8 (12000, 28, 28, 1) and (2000, 28, 28, 1), light ink on dark ground; labels are
-    int64, every digit equally often. Training and test images come from different seeds.
+    int64, every digit equally often. Training and test images come from different seeds. They are
+    drawn once in a process and cannot be changed.
     """
-    x_train, y_train = draw_digits(TRAIN_COUNT, _TRAIN_SEED)
-    x_test, y_test = draw_digits(TEST_COUNT, _TEST_SEED)
-    return x_train, y_train, x_test, y_test
+    return *_drawn_once(TRAIN_COUNT, _TRAIN_SEED), *_drawn_once(TEST_COUNT, _TEST_SEED)
+
+
+@cache
+def _drawn_once(count: int, seed: int) -> tuple[Pixels, Labels]:
+    images, labels = draw_digits(count, seed)
+    images.flags.writeable = labels.flags.writeable = False
+    return images, labels
 
 
 def draw_digits(count: int, seed: int) -> tuple[Pixels, Labels]:

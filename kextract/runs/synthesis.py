@@ -40,7 +40,7 @@ COLUMNS = 10
 LOOKED_AT = 1024
 """Images that those are chosen from."""
 ZOOM = 2
-SHOWN, MARGIN = 60, 48
+SHOWN, MARGIN = 30, 48
 """Images on each side of a picture of what was learned, and pixels between the sides."""
 
 
