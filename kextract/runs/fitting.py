@@ -38,14 +38,14 @@ def fitted(
     shape: tuple[int, int, int],
     say: Callable[[str], object] = lambda text: None,
     *,
-    measured_last: float = 0.0,
+    measured_last: Callable[[float], float] = lambda evaluation: 0.0,
 ) -> DistillConfig:
     """Return the configuration with as many updates as fit, and with as many leaves.
 
     `trial` teaches a student of its own with images of `shape`, who is thrown away. `began`, a time
     of `time.perf_counter`, is when the minutes began to count; `say` is given a line now and then
-    about a trial that takes long. What is measured in the end takes `measured_last` times as long
-    as after an epoch. Raises RequestError where not one update fits, as soon as that is
+    about a trial that takes long. `measured_last` says how long is measured in the end, by how
+    long after an epoch, seconds. Raises RequestError where not one update fits, as soon as that is
     known.
     """
     started = time.perf_counter()
@@ -102,7 +102,7 @@ def fitted(
     epochs, steps = fit_schedule(
         per_update + evaluation / EPOCH_UPDATES,
         minutes,
-        other_seconds=spent + first + (LEAST_EPOCHS + measured_last) * evaluation,
+        other_seconds=spent + first + LEAST_EPOCHS * evaluation + measured_last(evaluation),
     )
     return replace(config, epochs=epochs, steps_per_epoch=steps)
 

@@ -1,5 +1,6 @@
 """A teacher with its network in memory, as a distillation needs it: frozen, looked at, or asked."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ class LoadedTeacher:
     """The network as a function that never changes it."""
     logits: "FloatArray | None" = None
     """Its logits (n, k) on the validation images; None also without such."""
+    seconds: float = 0.0
+    """How long it took for the logits of the validation images."""
     unseen: "ProbeSet | None" = None
     """What the student is measured on without validation images."""
     doubt: str | None = None
@@ -60,7 +63,9 @@ class LoadedTeacher:
         whole, article = self.whole, self._article
         path, shape = self._teacher.path, self._teacher.info.input_shape
         if validation:
+            began = time.perf_counter()
             self.logits = Predictor(whole).logits(validation.x)
+            self.seconds = time.perf_counter() - began
         self.folded = folded(whole)
         # Statistics of a batch are not known before, so nothing can be folded by them.
         classifier = frozen(whole if article else self.folded, batch_statistics=article)

@@ -173,8 +173,7 @@ class StudentRun(Run):
         self.loaded = loaded = LoadedTeacher(self.teacher, config)
         own = self.own.network if self.own else None
         cost = cost_of(loaded.whole) if loaded.whole else None
-        self._costs = self._multiply_adds(cost)
-        work = Work.of(config, info.input_shape, *self._costs)
+        work = Work.of(config, info.input_shape, *self._multiply_adds(cost))
         if config.minutes is not None and kept is None:
             check_minutes(config.minutes, time.perf_counter() - self._began, work)
             say(str(Plan.of(config, 60 * config.minutes)))
@@ -195,7 +194,7 @@ class StudentRun(Run):
                 lambda tried: self._trial(own, tried),
                 info.input_shape,
                 say,
-                measured_last=self._measured_last(),
+                measured_last=self._measured_last,
             )
         self.network = self._student(own, config)
         self.sizes = Sizes(cost_of(self.network), cost)
@@ -230,17 +229,16 @@ class StudentRun(Run):
             taught = listed_multiply_adds(self.architecture, self.teacher.info.input_shape) or asked
         return asked, taught
 
-    def _measured_last(self) -> float:
-        """Return how many times as long as after an epoch is measured in the end.
+    def _measured_last(self, evaluation: float) -> float:
+        """Return the seconds that the test images take in the end, both networks together.
 
-        Those are the test images, which both networks are shown.
+        `evaluation` is what the student's measuring takes after an epoch.
         """
         data, unseen = self.teacher.data, self.loaded.unseen
         count = len(self.validation.x) if self.validation else len(unseen) if unseen else 0
         if data is None or data.x_test is None or not count:
             return 0.0
-        teacher, student = self._costs
-        return len(data.x_test) / count * (1 + teacher / student)
+        return len(data.x_test) / count * (evaluation + self.loaded.seconds)
 
     def epoch_seconds(self, first: EpochRecord) -> float:
         """Return what an epoch takes, without the images that only the first one makes."""
@@ -316,7 +314,7 @@ class StudentRun(Run):
             self.config.steps_per_epoch,
             minutes and 60 * minutes,
             began=self._began,
-            measured_last=self._measured_last(),
+            measured_last=self._measured_last,
         )
         begins = None if self.own is None and self.share is None else self.share is not None
         running = self._teach(

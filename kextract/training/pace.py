@@ -29,12 +29,12 @@ class Pace:
         seconds: float | None = None,
         *,
         began: float = 0.0,
-        measured_last: float = 0.0,
+        measured_last: Callable[[float], float] = lambda evaluation: 0.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Plan `updates` per epoch; a run that began at this time of the `clock` has `seconds`.
 
-        What is measured in the end takes `measured_last` times as long as after an epoch.
+        `measured_last` says how long is measured in the end, by how long after an epoch, seconds.
         """
         self.updates = self._planned = updates
         self._seconds, self._began, self._clock = seconds, began, clock
@@ -78,7 +78,7 @@ class Pace:
         if self._seconds is None or epochs_left < 1 or len(self._ticks) < 2:
             return False
         per_update = self.per_update
-        left = self._seconds - (self._clock() - self._began) - self._measured_last * evaluation
+        left = self._seconds - (self._clock() - self._began) - self._measured_last(evaluation)
         needed = epochs_left * (self.updates * per_update + evaluation)
         if -LATE * self._seconds <= left - needed <= EARLY * self._seconds:
             return False

@@ -102,7 +102,8 @@ def test_every_epoch_of_a_long_schedule_has_time_to_be_measured() -> None:
 def test_the_measuring_in_the_end_has_time_too() -> None:
     """Of 3600 seconds 41 are for the trial, 700 for six epochs, 2000 for what is measured last."""
     measured = partial(teaching, evaluation_seconds=100.0)
-    config = fitted(DistillConfig(method="random"), 60, 0.0, measured, SHAPE, measured_last=20.0)
+    last = {"measured_last": lambda evaluation: 20 * evaluation}
+    config = fitted(DistillConfig(method="random"), 60, 0.0, measured, SHAPE, **last)
     assert 600 < config.epochs * config.steps_per_epoch <= 3600 - 2000 - 600 - 41
 
 

@@ -66,7 +66,7 @@ def test_a_machine_that_becomes_faster_makes_more_updates() -> None:
 def test_measuring_the_student_counts() -> None:
     """Of 100 seconds the first epoch leaves 90, and three epochs of 1 and 20 seconds take 63."""
     clock = Clock()
-    pace = Pace(UPDATES, 100.0, clock=clock, measured_last=4.0)
+    pace = Pace(UPDATES, 100.0, clock=clock, measured_last=lambda each: 4 * each)
     pace.begin(1, 0)
     for _ in range(UPDATES):
         clock.now += 1.0
