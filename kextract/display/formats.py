@@ -5,6 +5,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -26,11 +27,13 @@ from kextract.display.base import (
     last_lines,
     write_line,
 )
-from kextract.display.live import LiveDisplay
-from kextract.records import EpochRecord, best_epoch
+from kextract.display.live import COUNTED, LiveDisplay
+from kextract.records import EpochRecord, Progress, best_epoch
 from kextract.stdout import results
 from kextract.text import json_text, one_line
 
+SILENCE = 10.0
+"""Seconds after which a log is told how far work is."""
 _DUMB = ("", "dumb", "unknown")
 
 
@@ -40,14 +43,23 @@ class PlainDisplay(Display):
     _rows: EpochRows
     _written = False
     """Whether the column names are: what is said before the first epoch stands above them."""
+    _said = 0.0
 
     def start(self, header: RunHeader) -> None:
         """Say what runs on stderr."""
+        self._said = time.monotonic()
         for line in (header.title, *header.networks, header.subtitle):
             if line:
                 self.note(line)
         self._rows = EpochRows(header.columns, ascii_only=not can_show(self.stdout, BARS))
         self._written = False
+
+    def progress(self, progress: Progress) -> None:
+        """Say now and then on stderr how far work is of which no row comes."""
+        now = time.monotonic()
+        if progress.phase not in COUNTED and now - self._said >= SILENCE:
+            self._said = now
+            self.note(f"{progress.phase} {progress.done}/{progress.total}")
 
     def epoch(self, record: EpochRecord) -> None:
         """Write the epoch's row, below the column names where it is the first."""

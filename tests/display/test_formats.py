@@ -53,6 +53,21 @@ def test_json_writes_null_for_what_is_no_finite_number(value: float) -> None:
     assert (event["loss"], event["details"]) == (None, {"confidence": None})
 
 
+def test_a_log_is_told_how_far_work_is_of_which_no_row_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stdout, stderr = io.StringIO(), io.StringIO()
+    display = make_display("plain", stdout, stderr)
+    display.start(HEADER)
+    display.show(Progress(1, "drawing", 1, 9, 1))
+    assert "drawing" not in stderr.getvalue()
+    monkeypatch.setattr("kextract.display.formats.SILENCE", 0)
+    display.show(Progress(1, "drawing", 2, 9, 2))
+    display.show(Progress(1, "teaching", 2, 9, 2))
+    assert stderr.getvalue().splitlines()[-1] == "drawing 2/9"
+    assert stdout.getvalue() == ""
+
+
 @pytest.mark.parametrize("format", DISPLAYS)
 def test_every_format_writes_notes_to_stderr_only(format: str) -> None:
     stdout, stderr = io.StringIO(), io.StringIO()
