@@ -30,7 +30,7 @@ from kextract.options import (
 )
 from kextract.records import Note
 from kextract.runs.invoke import invoke
-from kextract.runs.run import Run, follow
+from kextract.runs.run import Run
 from kextract.text import one_line
 
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ def load(path: AnyPath, **options: Unpack[LoadOptions]) -> "keras.Model":
     Nothing in the file is trusted or executed. Raises CheckpointError for a file that is missing,
     damaged or unsafe.
     """
-    from kextract.runs.synthesis import prepare_synthesis
+    from kextract.runs.synthesis import Synthesis
 
-    request = _invocation("synthesize", _values("synthesize", {"teacher": path, **options})).request
-    opened = prepare_synthesis(request)
+    values = _values("synthesize", {"teacher": path, **options})
+    teacher = Synthesis(_invocation("synthesize", values)).teacher
     runtime.start()
-    return opened.load("float32")[0]
+    return teacher.load("float32")[0]
 
 
 @runtime.as_guest()
@@ -128,11 +128,11 @@ def synthesize(
     Returns `images`, uint8 (n, h, w, c), the `classes` requested of them, int (n,), and what the
     teacher says of them.
     """
-    from kextract.runs.synthesis import draw, prepare_synthesis
+    from kextract.runs.synthesis import Synthesis
 
     values = _values("synthesize", {"teacher": _name(teacher), **options})
-    request = _invocation("synthesize", values).request
-    return follow(draw(request, prepare_synthesis(request, _opened(teacher, "teacher", values))))
+    opened = _opened(teacher, "teacher", values)
+    return Synthesis(_invocation("synthesize", values), opened).result()
 
 
 @runtime.as_guest()
@@ -150,16 +150,16 @@ def export(
     by default the ending of `path` says it. Raises GateError, with nothing written, where the file
     does not answer as the network does.
     """
-    from kextract.runs.export import prepare_export, write
+    from kextract.runs.export import Export
 
     values = _values("export", {"checkpoint": _name(model), **options})
     output = _converted("export", "output", path, "path")
-    request = _invocation("export", values).request
-    request = replace(request, output=output, format=format, overwrite=overwrite)
+    asked = _invocation("export", values)
+    request = replace(asked.request, output=output, format=format, overwrite=overwrite)
+    work = Export(replace(asked, request=request), _opened(model, "model", values))
     notes: list[str] = []
-    work = write(request, prepare_export(request, _opened(model, "model", values)))
-    report = follow(
-        work, lambda event: notes.extend([event.text] if isinstance(event, Note) else [])
+    report = work.result(
+        lambda event: notes.extend([event.text] if isinstance(event, Note) else [])
     )
     for text in notes:
         warnings.warn(one_line(text), stacklevel=3)

@@ -149,12 +149,15 @@ def export(invocation: Invocation[ExportRequest]) -> None:
     --int8 needs no data: it is calibrated on images that are made up.
     """
     from kextract.reports.results import export_comparisons, export_summary
-    from kextract.runs.export import run_export
+    from kextract.runs.export import Export
     from kextract.text import json_text
 
     request = invocation.request
     with shown("quiet" if request.json else "auto") as display:
-        report = run_export(invocation, display)
+        work = Export(invocation)
+        with display:
+            report = work.shown(display)
+            display.finish((), {})
     if request.json:
         print(json_text(report.to_dict()))
     else:

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 POOLINGS = ("article", "global", "none")
 ARTICLE_POOL = 8
 """Side of the article's average pooling: all of the last feature map of a 32x32 image."""
+LARGE_IMAGE = 48
+"""Longest side of an image that the first convolution does not halve."""
+CHANNELS_TOGETHER = 4
+"""Widths are multiples of it: the integer kernels of small processors take four at once."""
+
+Stage = tuple[int, int, int]
+"""Channels, how many blocks have them, and the stride of the first of these."""
 
 
 @dataclass(frozen=True)
@@ -219,15 +226,6 @@ LENET5_HALF = ModelSpec(
     normalizes=False,
     cost=Cost(21_168, 337_020),
 )
-
-
-LARGE_IMAGE = 48
-"""Longest side of an image that the first convolution does not halve."""
-CHANNELS_TOGETHER = 4
-"""Widths are multiples of it: the integer kernels of small processors take four at once."""
-
-Stage = tuple[int, int, int]
-"""Channels, how many blocks have them, and the stride of the first of these."""
 
 
 def separable(

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from kextract import runtime
 from kextract.columns import column
@@ -21,7 +21,7 @@ from kextract.config.option import as_path
 from kextract.config.resolve import Invocation, program, settings_of_checkpoint
 from kextract.config.shared import Output
 from kextract.display import Display, RunHeader
-from kextract.display.base import NEXT, VERDICT, Tee
+from kextract.display.base import Tee
 from kextract.display.files import MetricsFile, TensorBoard
 from kextract.errors import WorkerError
 from kextract.models.axes import Shape
@@ -32,7 +32,7 @@ from kextract.runs.opening import Teacher
 from kextract.runs.outputs import fill
 from kextract.runs.plan import Plan
 from kextract.runs.resume_store import earlier_run, reserved
-from kextract.runs.verdict import Files, Sizes, Verdict, verdict
+from kextract.runs.verdict import Files, Sizes, outcome, said, verdict
 from kextract.storage import CheckpointInfo, check_place, write_checkpoint
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
@@ -439,31 +439,48 @@ class Run(ABC):
         return f"{self._ended} at {place}" if self._ended else place
 
 
-def shown(
-    work: Generator[Event, None, T], display: Display, header: RunHeader, teacher: Teacher
-) -> T:
-    """Do work with a teacher that has a result, and show it; return the result.
+class Work(ABC, Generic[T]):
+    """What is done with a teacher and has a result, such as images that are synthesized from it.
 
-    What may make all of it worthless is said before anything else, and once more at the end.
+    Made of an invocation, as a `Run` is, and refuses what can be refused without TensorFlow.
     """
-    for text in teacher.doubts:
-        display.note(text)
-    display.start(header)
-    for text in teacher.notes:
-        display.note(text)
-    result = follow(work, display.show)
-    for text in teacher.doubts:
-        display.note(text)
-    return result
+
+    teacher: Teacher
+
+    @property
+    @abstractmethod
+    def header(self) -> RunHeader:
+        """What a display says of it when it has begun."""
+
+    @abstractmethod
+    def events(self) -> Generator[Event, None, T]:
+        """Do it: yield what happens, and return the result."""
+
+    def result(self, see: Callable[[Event], object] = lambda event: None) -> T:
+        """Do it and return the result; `see` is given what happens on the way."""
+        return _followed(self.events(), see)
+
+    def shown(self, display: Display) -> T:
+        """Do it, show it, and return the result.
+
+        What may make all of it worthless is said before anything else, and once more at the end.
+        """
+        events = self.events()
+        for text in self.teacher.doubts:
+            display.note(text)
+        display.start(self.header)
+        for text in self.teacher.notes:
+            display.note(text)
+        result = _followed(events, display.show)
+        for text in self.teacher.doubts:
+            display.note(text)
+        return result
 
 
-def follow(
-    work: Generator[Event, None, T], see: Callable[[Event], object] = lambda event: None
-) -> T:
-    """Do work that has a result, and return that; `see` is given what happens on the way."""
+def _followed(events: Generator[Event, None, T], see: Callable[[Event], object]) -> T:
     while True:
         try:
-            event = next(work)
+            event = next(events)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -476,21 +493,6 @@ def requested_columns(text: str | None) -> tuple[str, ...]:
     for name in names:
         column(name, "column (--columns)")
     return names
-
-
-def outcome(path: Path, test: Mapping[str, float], judged: Verdict) -> dict[str, Any]:
-    """Say where a finished model is, how good it is on the test images, and what to do next."""
-    shown = ("loss", "accuracy", "agreement")
-    return {
-        "checkpoint": str(path),
-        **{f"test_{name}": test[name] for name in shown if name in test},
-        **said(judged),
-    }
-
-
-def said(judged: Verdict) -> dict[str, str]:
-    """Name what is said of a run as displays know it."""
-    return {VERDICT: judged.text, **({NEXT: judged.command} if judged.command else {})}
 
 
 def _listed(cluster: Cluster) -> str:

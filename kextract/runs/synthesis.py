@@ -21,7 +21,7 @@ from kextract.records import EpochRecord, Event, Picture
 from kextract.reports import class_grid, image_grid
 from kextract.runs.opening import Teacher, check_options_are_used, look, open_teacher
 from kextract.runs.outputs import drawn_file, output_path, picture_file
-from kextract.runs.run import shown
+from kextract.runs.run import Work
 from kextract.storage import CheckpointInfo, atomic_write, check_place
 from kextract.storage.opening import Identified
 from kextract.text import counted
@@ -57,13 +57,12 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
         raise RequestError(f"--output: '{path}' must end in .png, for a picture, or in .npz")
     seen = look(request.teacher)
     check_place(path, request.overwrite)
-    opened = prepare_synthesis(request, seen)
-    info = opened.info
+    work = Synthesis(invocation, seen)
+    info = work.teacher.info
     if path.suffix.lower() == ".png":
         _check_pixels(info, request.synthesis)
-    drawing = draw(request, opened)
     with display:
-        drawn = shown(drawing, display, _header(invocation, info), opened)
+        drawn = work.shown(display)
         if request.generator.class_weight and drawn.metrics.requested < FOLLOWED:
             display.note(
                 f"only {drawn.metrics.requested:.0%} of the images are predicted as requested, and"
@@ -77,41 +76,63 @@ def run_synthesis(invocation: Invocation[SynthesizeRequest], display: Display) -
         display.finish((), {"images": str(path), **metrics})
 
 
-def prepare_synthesis(
-    request: SynthesizeRequest, teacher: Teacher | Identified | None = None
-) -> Teacher:
-    """Open the teacher, unless Python has it in memory. Raises RequestError."""
-    runtime.limit_threads(request.machine.threads)
-    if not isinstance(teacher, Teacher):
-        teacher = open_teacher(
-            teacher or request.teacher,
-            request.external,
-            request.machine,
-            dataset=request.dataset,
-            precision=request.precision,
+class Synthesis(Work["Synthesized"]):
+    """Images of every class, synthesized from a teacher."""
+
+    def __init__(
+        self,
+        invocation: Invocation[SynthesizeRequest],
+        teacher: Teacher | Identified | None = None,
+    ) -> None:
+        """Open the teacher, unless Python has it in memory. Raises RequestError."""
+        self._invocation = invocation
+        self._request = request = invocation.request
+        runtime.limit_threads(request.machine.threads)
+        if not isinstance(teacher, Teacher):
+            teacher = open_teacher(
+                teacher or request.teacher,
+                request.external,
+                request.machine,
+                dataset=request.dataset,
+                precision=request.precision,
+            )
+            check_options_are_used(request.external, teacher)
+        self.teacher = teacher
+
+    @property
+    def header(self) -> RunHeader:
+        """Say of whom, and how many."""
+        request = self._request
+        size, batch = request.synthesis, request.generator.synthesis_batch_size
+        of_images = f" of {counted(batch, 'image')}" if batch else ""
+        return RunHeader(
+            title=f"images synthesized from {request.teacher.name}",
+            subtitle=f"{size.per_class} of each of {self.teacher.info.classes} classes,"
+            f" {size.steps} steps{of_images}, {runtime.resolve_precision(request.precision)},"
+            f" seed {request.seed}",
+            epochs=0,
+            columns=(),
+            command=self._invocation.command_line(),
         )
-        check_options_are_used(request.external, teacher)
-    return teacher
 
+    def events(self) -> "Generator[Event, None, Synthesized]":
+        """Refuse a teacher that nothing can be synthesized from; then return what draws images."""
+        runtime.start()
+        from kextract.methods.base import MethodContext
+        from kextract.methods.synthesis import check_losses, synthesize_classes
+        from kextract.models.batch_norm import frozen
 
-def draw(request: SynthesizeRequest, teacher: Teacher) -> "Generator[Event, None, Synthesized]":
-    """Refuse a teacher that nothing can be synthesized from; then return what draws images."""
-    runtime.start()
-    from kextract.methods.base import MethodContext
-    from kextract.methods.synthesis import check_losses, synthesize_classes
-    from kextract.models.batch_norm import frozen
-
-    config = DistillConfig(
-        method="inversion",
-        inversion=InversionConfig(**asdict(request.generator)),
-        seed=request.seed,
-        precision=runtime.resolve_precision(request.precision),
-    )
-    network, _ = teacher.load(config.precision)
-    context = MethodContext(frozen(network, batch_statistics=False), network, None, config)
-    check_losses(context)
-    size = request.synthesis
-    return synthesize_classes(context, size.steps, size.per_class)
+        request = self._request
+        config = DistillConfig(
+            method="inversion",
+            inversion=InversionConfig(**asdict(request.generator)),
+            seed=request.seed,
+            precision=runtime.resolve_precision(request.precision),
+        )
+        network, _ = self.teacher.load(config.precision)
+        context = MethodContext(frozen(network, batch_statistics=False), network, None, config)
+        check_losses(context)
+        return synthesize_classes(context, request.synthesis.steps, request.synthesis.per_class)
 
 
 def _check_pixels(info: CheckpointInfo, size: SynthesisConfig) -> None:
@@ -145,20 +166,6 @@ def _write(
             y=drawn.classes,
             probabilities=drawn.probabilities,
         )
-
-
-def _header(invocation: Invocation[SynthesizeRequest], info: CheckpointInfo) -> RunHeader:
-    request = invocation.request
-    size, batch = request.synthesis, request.generator.synthesis_batch_size
-    of_images = f" of {counted(batch, 'image')}" if batch else ""
-    return RunHeader(
-        title=f"images synthesized from {request.teacher.name}",
-        subtitle=f"{size.per_class} of each of {info.classes} classes, {size.steps} steps"
-        f"{of_images}, {runtime.resolve_precision(request.precision)}, seed {request.seed}",
-        epochs=0,
-        columns=(),
-        command=invocation.command_line(),
-    )
 
 
 def write_picture(path: Path, grid: NDArray[np.uint8], *, overwrite: bool) -> None:

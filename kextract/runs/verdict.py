@@ -5,9 +5,13 @@ so, with the likeliest cause.
 """
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from kextract.config.resolve import program
+from kextract.display.base import NEXT, VERDICT
 from kextract.models.cost import Cost
 from kextract.records import best_epoch
 from kextract.storage import CheckpointInfo
@@ -227,6 +231,21 @@ def _is_like_chance(share: float, classes: int, above: float) -> bool:
 
 def _test_images(count: int) -> str:
     return f"{count:,} test images" if count else "the test images"
+
+
+def outcome(path: Path, test: Mapping[str, float], judged: Verdict) -> dict[str, Any]:
+    """Say where a finished model is, how good it is on the test images, and what to do next."""
+    shown = ("loss", "accuracy", "agreement")
+    return {
+        "checkpoint": str(path),
+        **{f"test_{name}": test[name] for name in shown if name in test},
+        **said(judged),
+    }
+
+
+def said(judged: Verdict) -> dict[str, str]:
+    """Name what is said of a run as displays know it."""
+    return {VERDICT: judged.text, **({NEXT: judged.command} if judged.command else {})}
 
 
 def percent(share: float, count: int | None = None) -> str:
