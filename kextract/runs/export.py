@@ -17,7 +17,7 @@ from kextract.errors import RequestError
 from kextract.exports.formats import FORMATS, ExportTarget, check_installed, format_of
 from kextract.exports.report import ExportReport
 from kextract.models.input_range import PIXELS, Preprocessing, parse_input_range
-from kextract.records import Event, Note
+from kextract.records import Event, Note, Progress
 from kextract.runs.opening import Teacher, check_options_are_used, look, open_teacher, with_its_data
 from kextract.runs.outputs import export_file
 from kextract.runs.run import Work
@@ -124,6 +124,7 @@ class Export(Work[ExportReport]):
             yield Note(text)
         shown, calibration, kind = yield from self._images()
         checks = [CheckImages(kind, shown), *_test_images(self.teacher)]
+        yield Progress(1, "converting", 0, 1, 0)
         return export_model(
             network,
             self._output,
