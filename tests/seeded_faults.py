@@ -80,13 +80,14 @@ FAULTS = (
         "CutMix pastes an image into itself",
         "tf.roll(images, 1, axis=0)",
         "images",
-        "tests/training/test_student.py",
+        "tests/training/test_student.py::test_the_share_of_images_is_mixed_that_was_asked_for",
     ),
     Fault(
         "an epoch that agrees as much is the best whatever its divergence",
         "found[1] < before[1] and best.epoch > 0",
         "best.epoch > 0",
-        "tests/training/test_state.py",
+        "tests/training/test_state.py"
+        "::test_an_epoch_is_better_that_agrees_more_or_as_much_at_a_lower_divergence",
     ),
     Fault(
         "patience is one epoch too long",
@@ -140,7 +141,7 @@ FAULTS = (
         "a folded bias forgets the mean",
         "scale * ((linear.bias.numpy() if linear.use_bias else 0) - mean)",
         "scale * (linear.bias.numpy() if linear.use_bias else 0)",
-        "tests/models/test_cloning.py",
+        "tests/models/test_cloning.py::test_a_linear_layer_takes_its_normalization_in",
     ),
     Fault(
         "the largest channel goes, not the one that the others can replace",
