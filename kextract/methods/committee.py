@@ -16,6 +16,7 @@ from kextract.config import DistillConfig
 from kextract.datasets.images import Pixels, scale
 from kextract.graph import compiled
 from kextract.losses import distance
+from kextract.methods.auto import committee_updates
 from kextract.models.architectures import LENET5, TINY
 from kextract.models.blocks import safe_to_train
 from kextract.models.build import precision_policy, weights_drawn_by
@@ -27,8 +28,6 @@ from kextract.teachers.questions import Questions
 
 MEMBERS = 2
 PREDICTED_AT_ONCE = 512
-PASSES = 16
-"""How often a member sees each answer in a round, at the most."""
 SMOOTHING = 0.1
 """Probability that a label leaves to all classes together."""
 LEAST = 1e-6
@@ -83,7 +82,7 @@ class Committee:
         """
         config, count = self._config, len(logits)
         likely = sampling(logits.argmax(axis=1), kind)
-        updates = updates_for(count, config)
+        updates = committee_updates(count, config.batch_size, config.queries.scout_updates)
         self._updates.assign(updates)
         self._rising.assign(max(1, updates // 10))
         for member, start in enumerate(self._starts):
@@ -137,12 +136,6 @@ def _values(variables: Iterable[keras.Variable]) -> list[NDArray[Any]]:
 def _assign(variables: Iterable[keras.Variable], values: Iterable[NDArray[Any]]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def updates_for(answered: int, config: DistillConfig) -> int:
-    """Return how many updates a member gets in a round: no more than what is known is good for."""
-    passes = -(-PASSES * answered // config.batch_size)
-    return min(config.queries.scout_updates, passes)
 
 
 def disagreement(one: Floats, other: Floats) -> Floats:

@@ -12,6 +12,7 @@ from kextract.datasets.image_files import StreamedImages
 from kextract.datasets.images import Pixels, augment
 from kextract.errors import CheckpointError, TeacherError
 from kextract.graph import compiled
+from kextract.methods.auto import round_ends
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.candidates import make_candidates
 from kextract.methods.committee import (
@@ -208,12 +209,6 @@ class Queries(Method):
                 yield Note(f"nothing new was found to ask after {len(known):,} questions")
                 break
         return known[place:]
-
-
-def round_ends(budget: int, first_share: float, rounds: int) -> list[int]:
-    """Return at which question each round ends: the first one's share, then equal parts."""
-    first = max(1, round(budget * first_share))
-    return [first + (budget - first) * number // rounds for number in range(rounds + 1)]
 
 
 # Traced for every size of images: relaxed ones would leave `augment` without their height.

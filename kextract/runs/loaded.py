@@ -51,6 +51,7 @@ class LoadedTeacher:
         """
         if self.whole is None:
             return
+        import numpy as np
         import tensorflow as tf
 
         from kextract.graph import compiled
@@ -58,7 +59,7 @@ class LoadedTeacher:
         from kextract.models.cloning import folded
         from kextract.models.cost import at_once
         from kextract.training.evaluation import Predictor, ProbeSet
-        from kextract.training.sanity import check_tells_apart, diagnose_teacher
+        from kextract.training.sanity import check_tells_apart, diagnose_teacher, probe_logits
 
         whole, article = self.whole, self._article
         path, shape = self._teacher.path, self._teacher.info.input_shape
@@ -72,17 +73,18 @@ class LoadedTeacher:
         self.classifier = classifier
         # Layer by layer Keras takes longer than a network of large images itself.
         traced = compiled(classifier, input_signature=[tf.TensorSpec((None, *shape), tf.float32)])
-        size = at_once(whole, 16)
+        logits = probe_logits(traced, shape, at_once(whole, 16))
         # How many labels an image of one class should have is not known.
         by_label = self._teacher.by_label
         judged = None if by_label else validation
-        self.doubt = diagnose_teacher(traced, path, shape, judged, self.logits, size=size)
+        self.doubt = diagnose_teacher(logits, path, judged, self.logits)
         if validation is None:
-            if self._teacher.input_range is not None:
-                taken = str(self._teacher.input_range)
-                check_tells_apart(traced, path, shape, taken, size=size, by_label=by_label)
             size = at_once(whole, 64)
             self.unseen = ProbeSet(traced, shape, size=size, by_label=by_label)
+            if self._teacher.input_range is not None:
+                taken = str(self._teacher.input_range)
+                seen = np.concatenate([logits, self.unseen.drawn])
+                check_tells_apart(seen, path, shape[-1], taken, by_label=by_label)
 
     def ask(self, rules: QueryConfig, ledger: Path, access: str | None) -> None:
         """Let it be asked under a budget, and keep its responses. Raises RequestError.

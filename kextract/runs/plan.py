@@ -19,9 +19,11 @@ from kextract.errors import RequestError
 from kextract.methods.auto import (
     LEAST_EPOCHS,
     SHAPES_UPDATES,
+    committee_updates,
     fewest_leaves,
     most_leaves,
     most_shapes,
+    round_ends,
     too_few,
 )
 from kextract.methods.canvases import canvases_for
@@ -165,9 +167,13 @@ class Work(NamedTuple):
             # Two members as cheap as these learn in every round, and look at the candidates.
             small = (listed_multiply_adds(name, shape) for name in ("lenet5", "tiny"))
             member = min(student, *(cost for cost in small if cost is not None))
-            learned = 3 * queries.query_rounds * queries.scout_updates * config.batch_size
-            drawn = (queries.query_choice or CANDIDATES) * queries.query_budget
-            before += 2 * member * (learned + drawn) + queries.query_budget * teacher
+            *begun, budget = round_ends(
+                queries.query_budget, queries.first_share, queries.query_rounds
+            )
+            size, most = config.batch_size, queries.scout_updates
+            learned = 3 * size * sum(committee_updates(answers, size, most) for answers in begun)
+            drawn = (queries.query_choice or CANDIDATES) * budget
+            before += 2 * member * (learned + drawn) + CUT * pixels * drawn + budget * teacher
             update -= config.batch_size * teacher
         return cls(before / speed(), update / speed())
 

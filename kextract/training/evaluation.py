@@ -27,6 +27,8 @@ EVALUATION_BATCH = 100
 """Few enough that most of what a layer makes is still in the processor's cache for the next."""
 PROBES, LEAST_PROBES = 256, 64
 """Images of a probe set: fewer of more than `SMALL` pixels, of which each takes longer."""
+DRAWN = 32
+"""Of photographs and of drawings, how many are kept that are not chosen by their classes."""
 CANDIDATES = 4
 """Images that are made up for each one that is kept, so that all classes are among them."""
 
@@ -182,6 +184,8 @@ class ProbeSet:
         random = random_generator(Stream.UNSEEN, 0)
         chosen = class_balanced(random, np.exp(log_softmax(logits)).astype(np.float32), count)
         self._images, self._logits = images[chosen], logits[chosen]
+        self.drawn = np.concatenate([logits[:DRAWN], logits[half:][:DRAWN]])
+        """What the teacher says of some photographs and drawings, whatever their classes (n, k)."""
 
     def __len__(self) -> int:
         """Count the images."""

@@ -11,7 +11,7 @@ from kextract.errors import CheckpointError
 from kextract.methods.base import Classifier
 from kextract.models.cost import in_batches
 from kextract.models.input_range import NAMED
-from kextract.models.made_up_images import drawings, photographs, probe_images
+from kextract.models.made_up_images import probe_images
 from kextract.teachers.black_box import pairs
 from kextract.training.evaluation import FloatArray, log_softmax
 
@@ -26,28 +26,32 @@ LEAST_INFORMATION = 0.02
 Networks that get pixels 100 times too small tell 0.015 and less, those that get the right ones 0.25
 and more.
 """
-_EACH = 32
 
 
-def diagnose_teacher(
-    teacher: Classifier,
-    path: Path,
-    input_shape: tuple[int, int, int],
-    validation: Images | None,
-    teacher_logits: FloatArray | None,
-    *,
-    size: int = 16,
-) -> str | None:
-    """Say in one line why a student cannot learn from this teacher; None for a sound one.
+def probe_logits(
+    teacher: Classifier, input_shape: tuple[int, int, int], size: int = 16
+) -> FloatArray:
+    """Return what a teacher of images (n, h, w, c) says, (n, k), of flat images and squares.
 
-    `teacher` maps images (n, h, w, c) to logits (n, k); `teacher_logits` are those on the
-    validation images, where there are any; it is given `size` images at a time. Raises
-    CheckpointError, naming the file at `path`, where an answer is not finite, as of weights so
-    large that they overflow.
+    It is given `size` images at a time.
     """
     probes = probe_images(input_shape)
     logits = in_batches(lambda part: teacher(tf.constant(scale(part))), probes, size)
-    logits = logits.astype(np.float64)
+    return logits.astype(np.float64)
+
+
+def diagnose_teacher(
+    logits: FloatArray,
+    path: Path,
+    validation: Images | None,
+    teacher_logits: FloatArray | None,
+) -> str | None:
+    """Say in one line why a student cannot learn from this teacher; None for a sound one.
+
+    `logits` (n, k) are its `probe_logits`, `teacher_logits` those on the validation images, where
+    there are any. Raises CheckpointError, naming the file at `path`, where an answer is not finite,
+    as of weights so large that they overflow.
+    """
     for found in (logits, teacher_logits):
         if found is not None and not np.isfinite(found).all():
             raise CheckpointError(
@@ -91,33 +95,18 @@ def _doubt_by_images(logits: FloatArray, labels: npt.NDArray[np.integer]) -> str
 
 
 def check_tells_apart(
-    teacher: Classifier,
-    path: Path,
-    input_shape: tuple[int, int, int],
-    taken: str,
-    *,
-    size: int = 16,
-    by_label: bool = False,
+    logits: FloatArray, path: Path, channels: int, taken: str, *, by_label: bool = False
 ) -> None:
     """Raise CheckpointError for a teacher whose predictions are nearly alike for all images.
 
-    `teacher` maps images (n, h, w, c) in [-1, 1], `size` at a time, to logits (n, k), and `taken`
-    is what it is given in place of them, as `--input-range` has it. Images are flat ones, squares,
-    made-up photographs and drawings.
+    `logits` (n, k) are those of images of many kinds with so many channels, and `taken` is what it
+    is given in place of their pixels, as `--input-range` has it.
     """
-    images = np.concatenate(
-        [
-            scale(probe_images(input_shape)),
-            2 * photographs(_EACH, input_shape) - 1,
-            2 * drawings(_EACH, input_shape) - 1,
-        ]
-    ).astype(np.float32)
-    logits = in_batches(lambda part: teacher(tf.constant(part)), images, size).astype(np.float64)
     if by_label:
         logits = pairs(logits)
     if information(logits) >= LEAST_INFORMATION:
         return
-    fitting = (name for name, known in NAMED.items() if known.channels in (None, input_shape[2]))
+    fitting = (name for name, known in NAMED.items() if known.channels in (None, channels))
     others = ", ".join(name for name in fitting if name != taken)
     sure = float(np.exp(log_softmax(logits)).max(axis=-1).mean())
     raise CheckpointError(

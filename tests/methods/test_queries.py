@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from kextract.config import DistillConfig, QueryConfig
 from kextract.datasets.images import unscale
 from kextract.errors import CheckpointError
+from kextract.methods.auto import round_ends
 from kextract.methods.base import MethodContext
 from kextract.methods.committee import target_logits
-from kextract.methods.queries import Queries, round_ends
+from kextract.methods.queries import Queries
 from kextract.records import Note, Progress
 from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
 from kextract.teachers.ledger import Ledger, open_ledger

@@ -9,7 +9,6 @@ from kextract.config import DistillConfig
 from kextract.models.build import build_model
 from kextract.runs.loaded import LoadedTeacher
 from kextract.runs.opening import Teacher, info_without_architecture
-from kextract.training import sanity
 
 SHAPE = (28, 28, 1)
 
@@ -25,10 +24,6 @@ def test_a_teacher_is_looked_at_as_one_graph_which_is_faster_than_layer_by_layer
         eager.append(tf.executing_eagerly())
         return call(*args, **kwargs)
 
-    def diagnosed(teacher: object, *args: object, **kwargs: object) -> None:
-        teacher(tf.zeros((3, *SHAPE)))  # type: ignore[operator]
-
-    monkeypatch.setattr(sanity, "diagnose_teacher", diagnosed)
     loaded = LoadedTeacher(
         Teacher(Path("x"), info_without_architecture(SHAPE, 2), network=(network, "")),
         DistillConfig(),

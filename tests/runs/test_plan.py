@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kextract.config import DistillConfig
+from kextract.config import DistillConfig, QueryConfig
 from kextract.errors import RequestError
 from kextract.runs import plan
 from kextract.runs.plan import Plan, Work, check_disk, check_memory, check_minutes, duration
@@ -51,6 +51,18 @@ def test_making_images_costs_too(monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work.of(shapes, (32, 32, 3), teacher=7_000_000, student=0)
     drawn = 2 * 16384 / 500 * (400 * 1024 + 7_000_000)
     assert work.update == pytest.approx((drawn + 7_000_000) / 1e9)
+
+
+def test_a_committee_learns_as_long_as_its_answers_are_good_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 10 questions one is asked first; of 1 and 5 answers it learns 16 times, by two members."""
+    monkeypatch.setattr(plan, "speed", lambda: 1e9)
+    rules = QueryConfig(query_budget=10, first_share=0.1, query_rounds=2, query_choice=1)
+    config = DistillConfig(method="queries", batch_size=1, queries=rules)
+    work = Work.of(config, (32, 32, 3), teacher=7_000_000, student=1_000)
+    member = 2 * 1_000 * (3 * 16 * (1 + 5) + 10)
+    assert work.before == pytest.approx((member + 10 * 1100 * 1024 + 10 * 7_000_000) / 1e9)
 
 
 def test_few_minutes_are_not_refused_for_leaves_that_they_need_not_have(
