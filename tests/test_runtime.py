@@ -16,7 +16,7 @@ SLOWEST_HELP = 1.0
 """Processor seconds, which other programs do not lengthen; TensorFlow alone takes more."""
 CHILDREN = (2, 3)
 """Where `os.times` has the user and system seconds of finished child processes."""
-SET_BY_START = ("TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND")
+SET_BY_START = ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")
 
 
 OURS = ["channels_last", "float32", 1e-7, "float32", "channels_last"]
@@ -66,6 +66,7 @@ with runtime.as_guest():
     except RuntimeError:
         found["refuses chance without a seed"] = True
 found["backend of other programs"] = os.environ["KERAS_BACKEND"]
+found["oneDNN on every processor"] = os.environ["TF_ENABLE_ONEDNN_OPTS"]
 found["settings of the caller"] = settings()
 with runtime.as_guest():
     found["settings again"] = settings()
@@ -88,6 +89,7 @@ def test_starting_writes_nothing_to_stderr(started: subprocess.CompletedProcess[
         ("backend", "tensorflow"),
         ("refuses chance without a seed", True),
         ("backend of other programs", "jax"),
+        ("oneDNN on every processor", "1"),
         ("settings", OURS),
         ("settings of the caller", THEIRS),
         ("settings again", OURS),

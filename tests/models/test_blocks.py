@@ -51,7 +51,7 @@ def added_up() -> keras.Model:
     """Twice three convolutions, each three with the same gradient of their biases."""
     x = inputs = keras.Input((16, 16, 1))
     for _ in range(2):
-        x = keras.layers.add([keras.layers.Conv2D(4, size, 2, "same")(x) for size in (3, 1, 5)])
+        x = keras.layers.add([keras.layers.Conv2D(4, size, 2, "same")(x) for size in (3, 2, 5)])
         x = keras.layers.Activation("tanh")(x)
     return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
 
