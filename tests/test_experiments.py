@@ -40,7 +40,7 @@ def test_every_command_of_a_study_is_one_that_the_program_takes(
     assert done.returncode == 0, done.stderr
 
     commands = [shlex.split(line) for line in (tmp_path / "commands").read_text().splitlines()]
-    assert any(words[0] == "compare" for words in commands)
+    assert any(words[0] in {"compare", "evaluate"} for words in commands)
     for words in commands:
         parsed = kextract(*words, "--dry-run", cwd=tmp_path)
         assert parsed.code == 0, (words, parsed.stderr)
