@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from kextract.config import DistillConfig
 from kextract.config.option import flag
@@ -30,6 +30,27 @@ SHOWN_EVERY = 10.0
 """Seconds between two lines about what a trial does before it teaches."""
 
 
+@dataclass(slots=True)
+class Timings:
+    """When things were done in a trial, in seconds of `time.perf_counter`."""
+
+    asked: float
+    """The last question; the start, where none is asked."""
+    updates: list[float] = field(default_factory=list)
+    generator_steps: list[float] = field(default_factory=list)
+    crops: list[float] = field(default_factory=list)
+    evaluation: float = 0.0
+    """How long it took to measure the student after the epoch, seconds."""
+
+    @property
+    def first_update(self) -> float:
+        """What has to be done before the first update, without asking, seconds.
+
+        What was asked is in the ledger: the run itself will not ask again.
+        """
+        return self.updates[0] - self.asked
+
+
 def fitted(
     config: DistillConfig,
     minutes: float,
@@ -48,7 +69,6 @@ def fitted(
     long after an epoch, seconds. Raises RequestError where not one update fits, as soon as that is
     known.
     """
-    started = time.perf_counter()
     warm_up = config.inversion.warm_up
     inversion = replace(config.inversion, warm_up=min(warm_up, WARM_UP_TRIED))
     most = config.leaves or most_leaves(shape)
@@ -56,42 +76,11 @@ def fitted(
     tried = replace(
         config, epochs=1, steps_per_epoch=TRIAL_UPDATES, inversion=inversion, leaves=leaves
     )
-    updates: list[float] = []
-    generator_steps: list[float] = []
-    crops: list[float] = []
-    evaluation = 0.0
-    phase, phase_began = "", started
-    shown, asked = float("-inf"), started
-    for event in trial(tried):
-        if isinstance(event, EpochRecord):
-            evaluation = event.details.get("evaluation_seconds", 0.0)
-        elif isinstance(event, Progress) and event.phase == "teaching":
-            updates.append(time.perf_counter())
-            long = updates[-1] - asked > TRIAL_SHARE * 60 * minutes
-            if long and len(updates) >= LEAST_TRIED and not generator_steps:
-                break
-        elif isinstance(event, Progress):
-            now = time.perf_counter()
-            if event.phase != phase:
-                phase, phase_began = event.phase, now
-            needed = (now - phase_began) * event.total / max(1, event.done) + phase_began - began
-            if now - started > TRIAL_SHARE * 60 * minutes and needed > 60 * minutes:
-                raise too_few(minutes, needed)
-            if event.phase == "asking the teacher":
-                asked = now
-            if event.phase == "inverting":
-                generator_steps.append(now)
-            if event.phase in ("painting leaves", "cutting leaves"):
-                crops.append(now)
-            if now - shown >= SHOWN_EVERY:
-                shown = now
-                say(f"before the minutes are fitted: {event.phase}, {event.done} of {event.total}")
-    per_update = _mean_gap(updates)
-    # What was asked is in the ledger: the run itself will not ask again.
-    first = updates[0] - asked + (warm_up - inversion.warm_up) * _mean_gap(generator_steps)
+    found = _timed(trial(tried), minutes, began, say)
     spent = time.perf_counter() - began
+    first = found.first_update + (warm_up - inversion.warm_up) * _mean_gap(found.generator_steps)
     if "leaves" in (config.method, config.mix):
-        seconds = (crops[-1] - crops[0]) / leaves
+        seconds = (found.crops[-1] - found.crops[0]) / leaves
         if config.leaves is None:
             room = LEAVES_SHARE * (60 * minutes - spent)
             config = replace(config, leaves=max(leaves, min(most, int(room / seconds))))
@@ -99,12 +88,52 @@ def fitted(
                 say(f"{config.leaves:,} crops of dead leaves fit {minutes:g} minutes (--leaves)")
         first += ((config.leaves or most) - leaves) * seconds
     # The student is measured after every epoch, of which there are some at least.
+    evaluation = found.evaluation
     epochs, steps = fit_schedule(
-        per_update + evaluation / EPOCH_UPDATES,
+        _mean_gap(found.updates) + evaluation / EPOCH_UPDATES,
         minutes,
         other_seconds=spent + first + LEAST_EPOCHS * evaluation + measured_last(evaluation),
     )
     return replace(config, epochs=epochs, steps_per_epoch=steps)
+
+
+def _timed(
+    trial: Iterator[Event], minutes: float, began: float, say: Callable[[str], object]
+) -> Timings:
+    """Note when things are done in a trial, until it ends or has taken its share of the minutes.
+
+    Raises RequestError where what comes before the first update takes longer than all of them.
+    """
+    started, allowed = time.perf_counter(), 60 * minutes
+    found = Timings(asked=started)
+    phase, phase_began, shown = "", started, float("-inf")
+    for event in trial:
+        now = time.perf_counter()
+        if isinstance(event, EpochRecord):
+            found.evaluation = event.details.get("evaluation_seconds", 0.0)
+        if not isinstance(event, Progress):
+            continue
+        if event.phase == "teaching":
+            found.updates.append(now)
+            long = now - found.asked > TRIAL_SHARE * allowed
+            if long and len(found.updates) >= LEAST_TRIED and not found.generator_steps:
+                break
+            continue
+        if event.phase != phase:
+            phase, phase_began = event.phase, now
+        needed = (now - phase_began) * event.total / max(1, event.done) + phase_began - began
+        if now - started > TRIAL_SHARE * allowed and needed > allowed:
+            raise too_few(minutes, needed)
+        if event.phase == "asking the teacher":
+            found.asked = now
+        elif event.phase == "inverting":
+            found.generator_steps.append(now)
+        elif event.phase in ("painting leaves", "cutting leaves"):
+            found.crops.append(now)
+        if now - shown >= SHOWN_EVERY:
+            shown = now
+            say(f"before the minutes are fitted: {event.phase}, {event.done} of {event.total}")
+    return found
 
 
 def _mean_gap(times: Sequence[float]) -> float:
