@@ -2,7 +2,7 @@
 
     python experiments/article_question.py half DATASET HALF.npz
     python experiments/article_question.py known DATASET CHECKPOINT...
-    python experiments/article_question.py show MISTAKES.json KNOWN.json PICTURE.png
+    python experiments/article_question.py show MISTAKES.json KNOWN.json PICTURE
 
 `half` writes the images of the first half of the classes. `known` prints, for networks that were
 taught these, one line of JSON each: how well a linear classifier on their features tells the other
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract import load
+from kextract import load, runtime
 from kextract.datasets.dataset import Dataset
 from kextract.datasets.images import Labels, Pixels, scale
 from kextract.datasets.loading import load_dataset
@@ -63,6 +63,7 @@ def splits_of(data: Dataset) -> tuple[tuple[str, Pixels, Labels], tuple[str, Pix
 
 def print_what_is_known(name: str, checkpoints: list[str]) -> None:
     """Print accuracies on the classes that networks were not taught, and those of bare pixels."""
+    runtime.start()
     data = labelled(name)
     print(json.dumps({"network": "pixels", **accuracies(data, flat)}))
     for checkpoint in checkpoints:
@@ -142,10 +143,13 @@ def by_kind(rows: list[dict[str, Any]], name: str) -> dict[str, list[dict[str, A
     return groups
 
 
-def spread(values: list[float]) -> str:
-    """Write percentages as mean and standard deviation."""
-    mean, std = np.mean(values) * 100, np.std(values, ddof=1) * 100 if len(values) > 1 else 0
-    return f"{mean:.1f} ± {std:.1f}" if len(values) > 1 else f"{mean:.1f}"
+def spread(values: list[float], unit: str = " %") -> str:
+    """Write shares as a mean and, of several, a standard deviation: in percent, or as they are."""
+    scale, digits = (100, 1) if unit else (1, 2)
+    mean = f"{np.mean(values) * scale:.{digits}f}"
+    if len(values) > 1:
+        mean += f" ± {np.std(values, ddof=1) * scale:.{digits}f}"
+    return mean + unit
 
 
 def table(heads: list[str], rows: Iterator[list[str]]) -> None:
@@ -161,7 +165,6 @@ def show(mistakes: Path, known: Path, picture: Path) -> None:
         by_kind([json.loads(line) for line in file.read_text().splitlines()], name)
         for file, name in ((mistakes, "checkpoint"), (known, "network"))
     )
-    of_mistakes = ("repeated", "by_chance", "kappa")
     table(
         ["network", "seeds", "accuracy", "agreement", "mistakes repeated", "by chance", "kappa"],
         (
@@ -169,7 +172,11 @@ def show(mistakes: Path, known: Path, picture: Path) -> None:
                 kind,
                 str(len(rows)),
                 *(spread([row[each] for row in rows]) for each in ("accuracy", "agreement")),
-                *(spread([row["mistakes"][each] for row in rows]) for each in of_mistakes),
+                *(
+                    spread([row["mistakes"][each] for row in rows])
+                    for each in ("repeated", "by_chance")
+                ),
+                spread([row["mistakes"]["kappa"] for row in rows], unit=""),
             ]
             for kind, rows in shared.items()
         ),
@@ -190,7 +197,7 @@ def draw(shared: dict[str, list[dict[str, Any]]], picture: Path) -> None:
     with styled():
         from matplotlib.figure import Figure
 
-        figure = Figure(layout="constrained")
+        figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
         for kind, rows in shared.items():
             repeated = [row["mistakes"]["repeated"] * 100 for row in rows]
@@ -206,7 +213,7 @@ def draw(shared: dict[str, list[dict[str, Any]]], picture: Path) -> None:
             )
         axes.set(
             xlabel="test accuracy, %",
-            ylabel="the teacher's mistakes made again, with the same wrong class, %",
+            ylabel="teacher's mistakes repeated, %",
         )
         axes.legend()
         figure.savefig(picture)

@@ -16,7 +16,7 @@
 # PYTHON    how to call Python                          (default: uv run python)
 #
 # `second` are networks that were trained as the teacher was, from other seeds: what two networks
-# share that know of each other nothing. Makes mistakes.json, known.json, two tables and a picture.
+# share that know nothing of each other. Makes mistakes.json, known.json, two tables and a picture.
 set -euo pipefail
 
 export OUT=${1:-results/article-question}
@@ -59,4 +59,4 @@ done | side_by_side student
 $KEXTRACT evaluate "$OUT"/all-*-[0-9]*.weights.h5 --against "$OUT/all-teacher.weights.h5" \
     --dataset "$DATASET" --format json >"$OUT/mistakes.json"
 $STUDY known "$DATASET" "$OUT/half-teacher.weights.h5" "$OUT"/half-*-[0-9]*.weights.h5 >"$OUT/known.json"
-$STUDY show "$OUT/mistakes.json" "$OUT/known.json" "$OUT/mistakes.png"
+$STUDY show "$OUT/mistakes.json" "$OUT/known.json" "$OUT/mistakes.svg"
