@@ -158,7 +158,6 @@ def test_access_shows_less_of_the_same_answers(
             "--input-shape 9,8,3 .*: it takes 8 x 8 x 3",
         ),
         ("plain.onnx", {"options": FileOptions(classes=5)}, "--classes 5: '.*plain.onnx' has 4"),
-        ("plain.onnx", {"access": "some"}, r"unknown access \(--access\) 'some'"),
         ("missing.onnx", {}, "missing.onnx': no such file"),
     ],
 )
