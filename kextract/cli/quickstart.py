@@ -53,11 +53,12 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
         "2/6  Teach a student with random noise: the teacher has little to say about it.",
         random,
         method="random",
-        epochs=2,
-        steps_per_epoch=10,
+        epochs=3,
+        steps_per_epoch=60,
     )
     student(
-        "3/6  Teach a student with noise that is changed until the teacher is sure of a class.",
+        "3/6  Teach a student with noise that is changed until the teacher is sure of a class. Each"
+        " update takes up to 100 changes, so there are four.",
         adversarial,
         method="adversarial",
         epochs=2,
