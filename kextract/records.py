@@ -61,6 +61,13 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierKept(Note):
+    """The trained network has the weights of an epoch before the last."""
+
+    epoch: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """The images that a student is taught with, as a grid to be looked at."""

@@ -41,9 +41,15 @@ class Cost:
         parameters, adds = f"{self.parameters:,} parameters", f"{self.multiply_adds / 1e6:.3g}"
         adds += " million multiply-adds"
         if beside is not None and beside != self and beside.multiply_adds:
-            parameters += f" ({100 * self.parameters / beside.parameters:.0f} %)"
-            adds += f" ({100 * self.multiply_adds / beside.multiply_adds:.0f} %)"
+            parameters += f" ({relative(self.parameters, beside.parameters)})"
+            adds += f" ({relative(self.multiply_adds, beside.multiply_adds)})"
         return f"{counted(self.layers, 'layer')}, {parameters}, {adds}"
+
+
+def relative(number: int, other: int) -> str:
+    """Say how large a number is beside another: "47 %" or, from ten times on, "960 times"."""
+    share = number / other
+    return f"{share:,.0f} times" if share >= 10 else f"{100 * share:.0f} %"
 
 
 def cost_of(model: "keras.Model") -> Cost:

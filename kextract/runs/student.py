@@ -23,7 +23,7 @@ from kextract.methods.registry import shown_columns
 from kextract.models import model_pooling, model_spec, share_of_teacher
 from kextract.models.cost import Cost
 from kextract.models.input_range import PIXELS
-from kextract.records import EpochRecord, Event, Snapshot
+from kextract.records import EarlierKept, EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
 from kextract.runs.fitting import continued, fitted
 from kextract.runs.invoke import (
@@ -52,7 +52,7 @@ from kextract.runs.plan import Plan, Work, check_minutes, listed_multiply_adds, 
 from kextract.runs.resume_store import comparable, images_sha256
 from kextract.runs.run import Run, Say
 from kextract.runs.synthesis import check_pictures, with_pictures
-from kextract.runs.verdict import Sizes
+from kextract.runs.verdict import KEPT_EPOCH, Sizes
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.resume import Request
@@ -152,6 +152,7 @@ class StudentRun(Run):
     def build(self, kept: Request | None = None, say: Say = lambda text: None) -> None:
         """Make the teacher, the student and the source of its images."""
         self._began = time.perf_counter() - self._opening
+        self._kept: dict[str, int] = {}
         runtime.start()
         from kextract.methods.canvases import dead_leaves
         from kextract.methods.making import make_method
@@ -337,7 +338,10 @@ class StudentRun(Run):
         if self.own is not None:
             running = self.own.following(running)
         with self.loaded.asking.ledger if self.loaded.asking else nullcontext():
-            yield from running
+            for event in running:
+                if isinstance(event, EarlierKept):
+                    self._kept = {KEPT_EPOCH: event.epoch}
+                yield event
 
     def last_words(self, last: EpochRecord) -> Iterable[str]:
         """Say that a generator collapsed, and how much was asked."""
@@ -386,6 +390,7 @@ class StudentRun(Run):
                 "holdout": asdict(self.holdout),
                 "command": self.invocation.command_line(),
                 OPTIONS: settings,
+                **self._kept,
                 **({"ledger": self.loaded.asking.ledger.summary()} if self.loaded.asking else {}),
             },
             history=history,

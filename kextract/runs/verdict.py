@@ -12,8 +12,8 @@ from typing import Any
 
 from kextract.config.resolve import program
 from kextract.display.base import NEXT, VERDICT
-from kextract.models.cost import Cost
-from kextract.records import best_epoch
+from kextract.models.cost import Cost, relative
+from kextract.records import EpochRecord, best_epoch
 from kextract.storage import CheckpointInfo
 
 AS_GOOD, POOR = 0.95, 0.7
@@ -26,6 +26,8 @@ FEW_CLASSES = 0.6
 """Evenness of a student's images below which most are of a few classes."""
 LEAST_ERROR = 0.01
 """Standard error of a share below which it is written with a decimal."""
+KEPT_EPOCH = "kept_epoch"
+"""In the configuration: the epoch whose weights the student has, where that is not the last."""
 NOISE = frozenset({"random", "adversarial"})
 
 
@@ -111,7 +113,7 @@ class _Measured:
 
 def _measured(info: CheckpointInfo) -> _Measured | None:
     """Take the test images' metrics or, without such, the validation images'."""
-    test, last = info.test, info.history[-1]
+    test, last = info.test, _kept(info)
     if "accuracy" in test:
         count = int(test.get("images", 0))
         teacher, agreement = test.get("teacher_accuracy"), test.get("agreement")
@@ -119,6 +121,12 @@ def _measured(info: CheckpointInfo) -> _Measured | None:
     if last.accuracy is not None:
         return _Measured("the validation images", 0, last.agreement, last.accuracy, None)
     return None
+
+
+def _kept(info: CheckpointInfo) -> EpochRecord:
+    """Return the epoch whose weights the student has."""
+    epoch = info.config.get(KEPT_EPOCH)
+    return next((each for each in info.history if each.epoch == epoch), info.history[-1])
 
 
 def _student(info: CheckpointInfo, found: _Measured, files: Files) -> tuple[str, Verdict]:
@@ -151,7 +159,7 @@ def _advice(info: CheckpointInfo, found: _Measured, share: float, files: Files) 
 
 def _unmeasured(info: CheckpointInfo, files: Files) -> tuple[str, Verdict]:
     """Say what the probe set says, how far to trust it, and what labelled images would add."""
-    found = info.history[-1].details.get("unseen_agreement")
+    found = _kept(info).details.get("unseen_agreement")
     said = "How good the student is cannot be said without images to measure it on."
     remedy = ""
     if found is not None:
@@ -213,10 +221,15 @@ def _cost(sizes: Sizes) -> str:
     size = f"about {kilobytes(own.parameters)} of weights as int8"
     if teacher is None or own == teacher:
         return f"It has {own.parameters:,} parameters, {size}."
-    shares = f"{percent(own.parameters / teacher.parameters)} of its teacher's parameters"
+    shares = f"{_of(own.parameters, teacher.parameters)} its teacher's parameters"
     if teacher.multiply_adds:
-        shares += f" and {percent(own.multiply_adds / teacher.multiply_adds)} of the multiply-adds"
+        shares += f" and {_of(own.multiply_adds, teacher.multiply_adds)} the multiply-adds"
     return f"It has {shares}, {size}."
+
+
+def _of(number: int, other: int) -> str:
+    share = relative(number, other)
+    return f"{share} of" if share.endswith("%") else share
 
 
 def _next(command: str, *words: str) -> Verdict:

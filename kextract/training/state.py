@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kextract.errors import CheckpointError
 from kextract.methods.base import Method, within
-from kextract.records import EpochRecord, Note, Snapshot
+from kextract.records import EarlierKept, EpochRecord, Snapshot
 
 Tensors = Mapping[str, NDArray[Any]]
 Variables = Sequence[keras.Variable]
@@ -134,7 +134,7 @@ class BestEpoch:
             values_of(snapshot.tensors, "best", self._student.variables)
             self._tensors = {name: snapshot.tensors[name] for name in self._tensors}
 
-    def take_back(self, last: EpochRecord) -> Note | None:
+    def take_back(self, last: EpochRecord) -> EarlierKept | None:
         """Give the student its best weights after the last epoch, and say so where that is news."""
         if not self._keeps or self._best is last:
             return None
@@ -142,10 +142,11 @@ class BestEpoch:
         found, final = (_measured(record) for record in (self._best, last))
         assert found is not None and final is not None, "every epoch is measured alike"
         began = ", with which it began," if self._best.epoch == 0 else ""
-        return Note(
+        return EarlierKept(
             f"the student has the weights of epoch {self._best.epoch}{began} which agree with the"
             f" teacher most: on {found[0]:.1%} of images that it was not taught with, after epoch"
-            f" {last.epoch} on {final[0]:.1%}"
+            f" {last.epoch} on {final[0]:.1%}",
+            self._best.epoch,
         )
 
 

@@ -52,6 +52,28 @@ def test_without_labels_it_says_how_far_to_trust_that_and_what_50_images_would_a
     )
 
 
+def test_a_student_larger_than_its_teacher_is_so_many_times_as_large() -> None:
+    sizes = Sizes(Cost(15_356, 16_700_000), Cost(16, 12))
+    assert "It has 960 times its teacher's parameters and 1,391,667 times the" in said(
+        GOOD, sizes=sizes
+    )
+    assert sizes.teacher is not None
+    assert "(960 times), 16.7 million multiply-adds (1,391,667 times)" in sizes.own.described(
+        sizes.teacher
+    )
+
+
+def test_it_is_about_the_epoch_whose_weights_the_student_has() -> None:
+    history = tuple(
+        EpochRecord(epoch, details={"unseen_agreement": agreement})
+        for epoch, agreement in enumerate((0.84, 0.7, 0.56))
+    )
+    info = replace(
+        INFO, kind="student", classes=2, history=history, config={"kept_epoch": 0}, test={}
+    )
+    assert "agrees with its teacher on 84 % of made-up images" in str(verdict(info, SMALLER))
+
+
 POOR = {"accuracy": 0.2, "agreement": 0.2, "teacher_accuracy": 0.99, "images": 1000.0}
 
 
