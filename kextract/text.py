@@ -10,6 +10,7 @@ from typing import Any
 MISSING = "-"
 """Stands for a number that there is not."""
 _LONGEST_NAME = 80
+_UNITS = (1e9, "GB"), (1e6, "MB"), (1e3, "KB")
 
 
 def one_line(text: object) -> str:
@@ -96,6 +97,13 @@ def time_left(seconds: float) -> str:
         return f"{minutes // 60}h{minutes % 60:02d}m"
     hours = round(seconds / 3600)
     return f"{hours // 24}d{hours % 24:02d}h"
+
+
+def size_text(count: float) -> str:
+    """Write a number of bytes in at most three digits: 0.42 KB, 35.4 KB, 138 MB, 1.2 GB."""
+    # What would be rounded to 1,000 of a unit is 1 of the next.
+    unit, name = next((each for each in _UNITS if count >= 0.9995 * each[0]), _UNITS[-1])
+    return f"{count / unit:.3g} {name}"
 
 
 def json_text(value: Any) -> str:

@@ -9,8 +9,25 @@ from kextract.text import (
     listed,
     one_line,
     printable,
+    size_text,
     time_left,
 )
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (420, "0.42 KB"),
+        (35_400, "35.4 KB"),
+        (299_178, "299 KB"),
+        (999_600, "1 MB"),
+        (2_249_000, "2.25 MB"),
+        (138_357_544, "138 MB"),
+        (21e9, "21 GB"),
+    ],
+)
+def test_bytes_have_the_unit_and_the_digits_that_one_reads(count: float, text: str) -> None:
+    assert size_text(count) == text
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from kextract.seeds import Stream, random_generator
 from kextract.teachers.black_box import predictions
 from kextract.teachers.ledger import bytes_of
 from kextract.teachers.questions import Recipes, digests_of
+from kextract.text import size_text
 
 SELECTED_AT_ONCE = 512
 """Questions that are selected from one drawing of candidates, at the most."""
@@ -147,9 +148,9 @@ class Queries(Method):
         rules, place = self._rules, 0
         ledger = self._asking.ledger
         if self._asking.left:
-            size = bytes_of(ledger.heading, ledger.source, rules.query_budget) / 1e6
+            size = bytes_of(ledger.heading, ledger.source, rules.query_budget)
             yield Note(
-                f"{rules.query_budget:,} questions will take about {size:,.2f} MB,"
+                f"{rules.query_budget:,} questions will take about {size_text(size)},"
                 f" in '{ledger.path}'"
             )
         ends = round_ends(rules.query_budget, rules.first_share, rules.query_rounds)

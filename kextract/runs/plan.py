@@ -106,7 +106,7 @@ class Plan:
         """Say in a line how many seconds are left after the first epoch, where that is news."""
         if self.seconds is None or abs(spent + left - self.seconds) <= NEAR * self.seconds:
             return ()
-        return (f"plan: by the first epoch about {duration(left)} are left",)
+        return (f"plan: about {duration(left)} left, by the first epoch",)
 
 
 def duration(seconds: float) -> str:

@@ -15,6 +15,7 @@ from kextract.display.base import NEXT, VERDICT
 from kextract.models.cost import Cost, relative
 from kextract.records import EpochRecord, best_epoch
 from kextract.storage import CheckpointInfo
+from kextract.text import size_text
 
 AS_GOOD, POOR = 0.95, 0.7
 """Shares of what its teacher has above chance: from here on a student is as good, below it poor."""
@@ -218,7 +219,7 @@ def _cause(info: CheckpointInfo) -> tuple[str, str]:
 def _cost(sizes: Sizes) -> str:
     """Say how large a network is, beside its teacher where that is another one."""
     own, teacher = sizes.own, sizes.teacher
-    size = f"about {kilobytes(own.parameters)} of weights as int8"
+    size = f"about {size_text(own.parameters)} of weights as int8"
     if teacher is None or own == teacher:
         return f"It has {own.parameters:,} parameters, {size}."
     shares = f"{_of(own.parameters, teacher.parameters)} its teacher's parameters"
@@ -265,8 +266,3 @@ def percent(share: float, count: int | None = None) -> str:
     """Write a share, with a decimal where it is one of so many images that it deserves one."""
     digits = 1 if count and share * (1 - share) < count * LEAST_ERROR**2 else 0
     return f"{100 * share:.{digits}f} %"
-
-
-def kilobytes(count: float) -> str:
-    """Write a number of bytes in two or three digits: 35.4 KB, 1.2 MB."""
-    return f"{count / 1e6:.2g} MB" if count >= 1e6 else f"{count / 1e3:.3g} KB"

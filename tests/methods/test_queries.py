@@ -244,5 +244,5 @@ def test_the_size_of_the_ledger_is_said_before_anything_is_asked(tmp_path: Path)
     with ledger:
         first = next(iter(method.refresh(1, 0)))
         assert isinstance(first, Note)
-        assert first.text.startswith("24 questions will take about 0.00 MB, in ")
+        assert first.text.startswith("24 questions will take about 1.44 KB, in ")
         assert ledger.counts.sent == 0

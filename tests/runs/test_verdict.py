@@ -6,7 +6,7 @@ import pytest
 
 from kextract.models.cost import Cost
 from kextract.records import EpochRecord
-from kextract.runs.verdict import Files, Sizes, kilobytes, percent, verdict
+from kextract.runs.verdict import Files, Sizes, percent, verdict
 from tests.storage.examples import INFO
 
 SMALLER = Sizes(Cost(35_000, 220_000), Cost(175_000, 1_000_000))
@@ -145,11 +145,3 @@ def test_a_share_has_the_digits_that_so_many_images_deserve(
     share: float, count: int, text: str
 ) -> None:
     assert percent(share, count) == text
-
-
-def test_bytes_have_two_or_three_digits() -> None:
-    assert [kilobytes(count) for count in (35_400, 299_178, 2_249_000)] == [
-        "35.4 KB",
-        "299 KB",
-        "2.2 MB",
-    ]
