@@ -1,11 +1,13 @@
 """The studies are bash; what they would run is what the program takes."""
 
+import importlib.util
 import os
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.program import kextract
@@ -115,3 +117,17 @@ def test_two_configurations_of_the_same_name_are_refused(tmp_path: Path) -> None
     done, students = swept(tmp_path, configs=("a.toml", "other/a.toml"))
     assert (done.returncode, students) == (1, [])
     assert "two configurations are called a.toml" in done.stderr
+
+
+def test_a_linear_probe_tells_apart_what_a_line_separates_and_no_more() -> None:
+    spec = importlib.util.spec_from_file_location("study", FOLDER / "article_question.py")
+    assert spec is not None and spec.loader is not None
+    study = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(study)
+    random = np.random.default_rng(0)
+    labels = np.repeat([5, 7, 9], 40)
+    apart = random.normal(size=(120, 4)) + 6 * np.eye(4)[(labels - 5) // 2]
+    alike = random.normal(size=(120, 4))
+    for features, low, high in ((apart, 0.95, 1.0), (alike, 0.1, 0.6)):
+        predicted = study.ridge(features[::2], labels[::2], features[1::2])
+        assert low <= (predicted == labels[1::2]).mean() <= high
