@@ -19,8 +19,8 @@ def crafting(precision: str, *, together: int, compiled: bool = True) -> Timed:
     import tensorflow as tf
 
     from kextract.methods.noise import Crafter, CraftingRules, clipped_noise
+    from kextract.models.architectures import build_model
     from kextract.models.batch_norm import frozen
-    from kextract.models.build import build_model
     from kextract.models.cloning import folded
 
     network = build_model("resnet11", SHAPE, 10, precision=precision)

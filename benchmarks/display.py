@@ -25,8 +25,8 @@ def epochs(name: str, count: int, *, live: bool) -> Timed:
     from kextract.display.live import LiveDisplay
     from kextract.methods.base import MethodContext
     from kextract.methods.noise import RandomNoise
+    from kextract.models.architectures import build_model, fastest_precision
     from kextract.models.batch_norm import frozen
-    from kextract.models.build import build_model, fastest_precision
     from kextract.records import EpochRecord, Event
     from kextract.training.evaluation import Predictor
     from kextract.training.student import distill

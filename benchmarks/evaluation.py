@@ -44,7 +44,7 @@ def kextract(*arguments: str, folder: Path, threads: int | None) -> Timed:
 
 def forward_passes(pixels: np.ndarray) -> Timed:
     """Ask a resnet11 about all images."""
-    from kextract.models.build import build_model
+    from kextract.models.architectures import build_model
     from kextract.training.evaluation import Predictor
 
     predictor = Predictor(build_model("resnet11", SHAPE, 10))

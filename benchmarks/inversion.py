@@ -23,8 +23,8 @@ from kextract.methods.generator import Synthesizer
 from kextract.methods.inversion import Inversion
 from kextract.methods.stored import StoredImages
 from kextract.models import batch_norm
+from kextract.models.architectures import build_model, fastest_precision
 from kextract.models.batch_norm import frozen
-from kextract.models.build import build_model, fastest_precision
 from kextract.models.cloning import folded
 from kextract.records import Progress
 from kextract.training.student import distill

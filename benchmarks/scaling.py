@@ -70,8 +70,8 @@ def _updating(case: Case, clock: Callable[[], float]) -> float:
     from kextract.config.training import InversionConfig
     from kextract.methods.base import MethodContext
     from kextract.methods.inversion import Inversion
+    from kextract.models.architectures import build_model, fastest_precision
     from kextract.models.batch_norm import frozen
-    from kextract.models.build import build_model, fastest_precision
     from kextract.records import Progress
     from kextract.training.student import distill
 
@@ -119,7 +119,7 @@ def _asking(case: Case, clock: Callable[[], float]) -> float:
     from kextract.config.training import QueryConfig
     from kextract.methods.base import MethodContext
     from kextract.methods.making import make_method
-    from kextract.models.build import build_model
+    from kextract.models.architectures import build_model
     from kextract.records import Progress
     from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
     from kextract.teachers.ledger import open_ledger

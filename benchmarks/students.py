@@ -16,8 +16,8 @@ from benchmarks.timing import Timed, begin, compare
 from kextract.config import DistillConfig
 from kextract.methods.base import Batch, MethodContext
 from kextract.methods.stored import StoredImages, sample
+from kextract.models.architectures import build_model, fastest_precision
 from kextract.models.batch_norm import frozen
-from kextract.models.build import build_model, fastest_precision
 from kextract.models.cloning import folded
 from kextract.optimizers import make_optimizer
 from kextract.records import Progress

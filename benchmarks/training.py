@@ -39,7 +39,7 @@ def network(precision: str, ours: tuple[str, ...] = OURS) -> "keras.Model":  # t
     import keras
 
     from kextract.models import blocks
-    from kextract.models.build import build_model
+    from kextract.models.architectures import build_model
 
     layers = {name: getattr(keras.layers if name not in ours else blocks, name) for name in OURS}
     with patch.multiple(blocks, **layers):
@@ -66,11 +66,11 @@ def step(precision: str, ours: tuple[str, ...] = OURS) -> Timed:
     """Train by our own step."""
     from kextract.config import TeacherConfig
     from kextract.datasets.images import Images
-    from kextract.training.teacher import compile_update
+    from kextract.training.teacher import compile_update, make_optimizer
 
-    update = compile_update(
-        network(precision, ours), Images(*images()), TeacherConfig(), STEPS, flip=False
-    )
+    model, config = network(precision, ours), TeacherConfig()
+    optimizer = make_optimizer(model, config, STEPS)
+    update = compile_update(model, Images(*images()), config, optimizer, flip=False)
     order = np.arange(BATCH * STEPS, dtype=np.int32).reshape(STEPS, BATCH)
 
     def run() -> None:

@@ -48,7 +48,8 @@ done | side_by_side chain
 
 # The tables of docs/results.md: losses and accuracies, then what the noise was like.
 for dataset in $DATASETS; do
-    $KEXTRACT compare "$OUT/$dataset-*.weights.h5" --group-by name --format markdown
+    $KEXTRACT compare "$OUT/$dataset-*.weights.h5" --group-by name --format markdown --columns \
+        starting_loss,starting_accuracy,best_loss,best_accuracy,last_loss,last_accuracy,test_accuracy
 done
 $KEXTRACT compare "$OUT/*-random-*.weights.h5" "$OUT/*-adversarial-*.weights.h5" --group-by name \
     --columns mean_iterations,mean_confidence,last_transfer_agreement,last_agreement \

@@ -23,8 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract import load, runtime
-from kextract.datasets.dataset import Dataset
-from kextract.datasets.images import Labels, Pixels, scale
+from kextract.datasets.images import Dataset, Labels, Pixels, scale
 from kextract.datasets.loading import load_dataset
 from kextract.reports.plots import styled
 

@@ -35,7 +35,7 @@ def main(checkpoint: str, dataset: str, seed: int = 0) -> None:
     from kextract.exports.calibration import calibration_images, procedural_images
     from kextract.exports.exporting import CheckImages, export_model
     from kextract.methods.base import MethodContext
-    from kextract.methods.synthesis import synthesize_classes
+    from kextract.methods.inversion import synthesize_classes
     from kextract.models.batch_norm import frozen
 
     folder = os.environ.get("KEXTRACT_DATA")

@@ -1,4 +1,4 @@
-"""The pictures of the README.
+"""Pictures of the README and the docs.
 
 tmux capture-pane -e -p | uv run python experiments/pictures.py table docs/images/live-table.svg
 uv run python experiments/pictures.py noise checkpoints/mnist-resnet11.weights.h5 \
@@ -37,6 +37,7 @@ def draw_noise(checkpoint: Path, target: Path) -> None:
     runtime.start()
     import tensorflow as tf
 
+    from kextract.datasets.images import unscale
     from kextract.methods.noise import Crafter, CraftingRules, clipped_noise
     from kextract.models.batch_norm import frozen
     from kextract.storage.checkpoint import load_model
@@ -48,7 +49,7 @@ def draw_noise(checkpoint: Path, target: Path) -> None:
     print("confidence:", np.round(confidence.numpy(), 4))
     # What crafting moved is too small to be seen: it gets a row of its own, three times as large.
     change = 3 * (crafted.numpy() - noise)
-    rows = np.concatenate([noise, crafted.numpy(), change]).clip(-1, 1)
+    rows = unscale(np.concatenate([noise, crafted.numpy(), change]))
     grid = image_grid(rows, columns=info.classes, zoom=ZOOM)
     target.write_bytes(tf.io.encode_png(grid).numpy())
 

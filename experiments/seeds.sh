@@ -36,5 +36,6 @@ for seed in $SEEDS; do
     done
 done | side_by_side student
 
-$KEXTRACT compare "$TEACHER" "$OUT/*.weights.h5" --plot "$OUT/epochs.svg" --overwrite
+$KEXTRACT compare "$TEACHER" "$OUT/*.weights.h5" --plot "$OUT/epochs.svg" --overwrite \
+    --columns best_loss,best_accuracy,last_accuracy,test_accuracy
 $KEXTRACT report "$TEACHER" "$OUT/*.weights.h5" --output "$OUT/report.html" --overwrite

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from kextract.display import Display
     from kextract.exports.report import ExportReport
-    from kextract.methods.synthesis import Synthesized
+    from kextract.methods.inversion import Synthesized
     from kextract.reports import EvaluationResult
     from kextract.runs.opening import Teacher
 
@@ -202,7 +202,7 @@ def _display(progress: bool) -> "Display | None":
     if not progress:
         return None
     from kextract.display import make_display
-    from kextract.display.notebook import NotebookDisplay, in_notebook
+    from kextract.display.formats import NotebookDisplay, in_notebook
 
     return NotebookDisplay() if in_notebook() else make_display("auto", stderr=sys.stdout)
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import keras
 import tensorflow as tf
 
-from kextract.graph import compiled
+from kextract.runtime import compiled
 
 BETA_2, EPSILON = 0.999, 1e-7
 """Of Adam, as in Keras."""

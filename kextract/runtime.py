@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -239,6 +239,17 @@ def strategy(requested: str) -> Any:
             f"--strategy mirrored: needs two or more GPUs, found {len(gpus)}; leave it out"
         )
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a function of tensors, as a decorator or by a call; `options` are `tf.function`'s.
+
+    Without XLA, which is no faster on processors, and without AutoGraph: loops are written with
+    `tf.while_loop`, and to translate Python takes nearly half of the time that tracing takes.
+    """
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=False, autograph=False, **options)
 
 
 def resolve_precision(requested: str) -> str:

@@ -3,7 +3,7 @@
 import codecs
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -97,6 +97,16 @@ def time_left(seconds: float) -> str:
         return f"{minutes // 60}h{minutes % 60:02d}m"
     hours = round(seconds / 3600)
     return f"{hours // 24}d{hours % 24:02d}h"
+
+
+def dimensions(shape: Iterable[int]) -> str:
+    """Write a shape as people do: 28x28x1."""
+    return "x".join(map(str, shape))
+
+
+def without_ending(name: str) -> str:
+    """Return the name of a model's file without its ending."""
+    return name.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras")
 
 
 def size_text(count: float) -> str:

@@ -1,8 +1,9 @@
-"""What tests of several folders share; nothing here imports TensorFlow until a test asks for it."""
+"""What tests of several rooms share; TensorFlow is imported only where a test needs it."""
 
 import gc
 import os
 import signal
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -16,14 +17,24 @@ def pytest_configure(config: pytest.Config) -> None:
     cache = getattr(config, "cache", None)  # there is none with `-p no:cacheprovider`
     if cache is not None and os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
         os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache.mkdir("bytecode")))
-    # Tests run side by side, one to a core.
     # Tests are mostly run by uv, which commands are shown with then.
     os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
+    # Tests run side by side, one to a core.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     # Scripts start what runs in the background with Ctrl-C ignored, and so would theirs be.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+NEED_TENSORFLOW = {"api", "exports", "foreign", "methods", "models", "teachers", "training"}
+"""Rooms whose tests import it at their top."""
+
+
+def pytest_pycollect_makemodule(module_path: Path) -> None:
+    """Start TensorFlow as the program does, before a module of such a room imports it."""
+    if NEED_TENSORFLOW.intersection(module_path.parts):
+        runtime.start()
 
 
 def pytest_collection_finish() -> None:

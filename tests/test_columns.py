@@ -1,15 +1,10 @@
 import io
+import json
 
 import pytest
 
-from kextract.columns import BARS, COLUMNS, bars, in_ascii
 from kextract.display import RunHeader, make_display
-from kextract.records import EpochRecord
-
-
-@pytest.mark.parametrize("classes", [2, 3, 7, 10, 11, 43, 100, 1000])
-def test_even_shares_are_half_high(classes: int) -> None:
-    assert bars([1 / classes] * classes) == "▄" * min(classes, 10)
+from kextract.records import COLUMNS, EpochRecord, bars, best_epoch
 
 
 @pytest.mark.parametrize(
@@ -30,17 +25,6 @@ def test_a_bar_is_as_high_as_its_share_is_large_beside_an_even_one(share: float,
 def test_more_classes_are_sorted_and_summed_up() -> None:
     """Of 20 classes ten get a twentieth less a fortieth each, ten as much more."""
     assert bars([0.025, 0.075] * 10) == "▆▆▆▆▆▂▂▂▂▂"
-
-
-def test_one_answer_for_everything_stands_out() -> None:
-    assert bars([0.0] * 57 + [1.0] + [0.0] * 42) == "█▁▁▁▁▁▁▁▁▁"
-
-
-def test_every_bar_has_a_character_of_its_own_in_ascii() -> None:
-    written = in_ascii(f"0.5 {BARS}")
-    assert written.isascii()
-    assert len(set(written[4:])) == len(BARS)
-    assert written[:4] == "0.5 "
 
 
 def record(*shares: float) -> EpochRecord:
@@ -74,45 +58,42 @@ def test_no_column_is_narrower_than_its_header() -> None:
     assert [c.name for c in COLUMNS.values() if len(c.header) > c.width] == []
 
 
-def test_every_column_takes_its_own_figure() -> None:
-    details = {
-        "cross_entropy": 0.15,
-        "confidence": 0.6,
-        "iterations": 36.25,
-        "requested": 0.65,
-        "class_shares/0": 0.25,
-        "class_shares/1": 0.75,
-        "entropy": 0.55,
-        "diversity": 0.35,
-        "batch_norm_distance": 12.345,
-        "transfer_agreement": 0.7,
-        "unseen_agreement": 0.65,
-        "synthesis_seconds": 7.0,
-        "student_seconds": 8.0,
-        "evaluation_seconds": 9.0,
-        "questions": 7.0,
-    }
-    record = EpochRecord(1, 0.1, 0.2, 0.3, 0.4, 0.5, 10.0, details)
-    assert {name: column.text(record) for name, column in COLUMNS.items()} == {
-        "epoch": "1",
-        "loss": "0.1000",
-        "cross_entropy": "0.1500",
-        "accuracy": "0.2000",
-        "train_loss": "0.3000",
-        "agreement": "0.4000",
-        "kl": "0.5000",
-        "transfer_agreement": "0.7000",
-        "unseen_agreement": "0.6500",
-        "confidence": "0.6000",
-        "iterations": "36.2",
-        "requested": "0.6500",
-        "class_shares": "▂▆",
-        "entropy": "0.5500",
-        "diversity": "0.3500",
-        "batch_norm_distance": "12.35",
-        "synthesis_seconds": "7.0s",
-        "student_seconds": "8.0s",
-        "evaluation_seconds": "9.0s",
-        "questions": "7",
-        "seconds": "10.0s",
-    }
+def history(*accuracies: float | None) -> list[EpochRecord]:
+    return [EpochRecord(epoch, accuracy=accuracy) for epoch, accuracy in enumerate(accuracies)]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "best"),
+    [
+        ((0.1, 0.9, 0.5), 1),
+        ((0.1, 0.5, 0.9), 2),
+        ((0.9, 0.5, 0.1), 0),
+        ((0.1, 0.9, 0.9), 2),
+        ((0.0, 0.0), 1),
+        ((None, 0.0, None), 1),
+        ((0.2, None, 0.3), 2),
+    ],
+)
+def test_the_best_epoch_is_the_last_of_the_highest_accuracy(
+    accuracies: tuple[float | None, ...], best: int
+) -> None:
+    found = best_epoch(history(*accuracies))
+    assert found is not None and found.epoch == best
+
+
+@pytest.mark.parametrize("accuracies", [(), (None,), (None, None)])
+def test_without_validation_no_epoch_is_best(accuracies: tuple[None, ...]) -> None:
+    assert best_epoch(history(*accuracies)) is None
+
+
+@pytest.mark.parametrize(("loss", "best"), [(1.0, 1), (3.0, 0)])
+def test_an_untrained_model_is_best_only_where_training_did_not_lower_the_loss(
+    loss: float, best: int
+) -> None:
+    records = [EpochRecord(0, loss=2.0, accuracy=0.5), EpochRecord(1, loss=loss, accuracy=0.4)]
+    assert best_epoch(records) is records[best]
+
+
+def test_a_record_survives_json() -> None:
+    record = EpochRecord(3, 0.5, 0.75, 0.25, 0.9, 0.125, 2.5, {"confidence": 0.5})
+    assert EpochRecord(**json.loads(json.dumps(record.to_dict()))) == record

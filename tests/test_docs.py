@@ -1,23 +1,29 @@
-"""What README and docs say is what the program does.
+"""What README, docs and their JSON schemas say is what the program does.
 
 `python -m tests.test_docs` writes the list of options in docs/commands.md anew.
 """
 
+import json
 import re
 import shlex
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from kextract.config import DistillConfig
 from kextract.config.option import flag, table
 from kextract.config.requests import REQUESTS
+from kextract.display.files import MetricsFile
 from kextract.methods import METHODS
+from kextract.records import EpochRecord
 from kextract.runs.invoke import FOLLOWING
 from kextract.storage import read_info
 from tests.cli.program import kextract, kextract_process
+from tests.common import SCHEMAS, check
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = ROOT / "docs" / "commands.md"
@@ -72,6 +78,7 @@ def options_of(command: str) -> str:
     )
 
 
+@cache
 def options_that_exist() -> set[str]:
     """Give every word that some command takes as an option."""
     entries = [entry for cls in REQUESTS.values() for entry in table(cls).values()]
@@ -200,11 +207,27 @@ def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
     ("page", "folder"), [("architecture", "kextract"), ("reliability", "tests")]
 )
 def test_files_of_the_code_that_a_page_names_exist(page: str, folder: str) -> None:
-    there = {path.name for path in (ROOT / folder).rglob("*.*")}
+    there = [f"/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*.*")]
     text = (ROOT / "docs" / f"{page}.md").read_text()
-    named = re.findall(r"`(?:[\w.]+/)*(\w+\.(?:py|toml|j2))`", text)
+    named = re.findall(r"`((?:[\w.]+/)*\w+\.(?:py|toml|j2))`", text)
     assert named
-    assert set(named) - there == set()
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
+
+
+def test_architecture_lists_every_room_with_files_of_its_own() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text().split("\n## ")[0]
+    rooms: set[str] = set()
+    for row in re.findall(r"^\| (`.*)", page, re.MULTILINE):
+        names, about = row.split(" | ")
+        rooms |= {*re.findall(r"`([^`]+)`", names)}
+        if names.endswith("/`"):
+            inside = ROOT / "kextract" / names.strip("`")
+            assert [
+                each for each in re.findall(r"`(\w+\.py)`", about) if not (inside / each).exists()
+            ] == []
+    package = [path for path in (ROOT / "kextract").iterdir() if not path.name.startswith("__")]
+    folders = {f"{path.name}/" for path in package if path.is_dir()}
+    assert rooms == folders | {path.name for path in package if path.suffix == ".py"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -217,5 +240,34 @@ def test_options_that_are_mentioned_exist(page: Path) -> None:
     assert set(mentioned) - options_that_exist() == set()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_of_a_page_take_the_options_that_they_are_given(page: Path) -> None:
+    text = page.read_text().replace("\\\n", " ")
+    every = {"--config", "--dry-run", "--debug", "--help-all", "--help"}
+    for command, words in re.findall(rf"kextract ({'|'.join(COMMANDS)})\b([^`\n#]*)", text):
+        known = {
+            name for entry in table(REQUESTS[command]).values() for name in (entry.flag, entry.off)
+        }
+        given = {*re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", words)}
+        assert given - known - every == set(), command
+
+
 if __name__ == "__main__":
     OPTIONS.write_text(OPTIONS.read_text().split(GENERATED)[0] + reference())
+
+
+@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_schema_is_one_says_what_it_is_of_and_is_in_the_docs(path: Path) -> None:
+    schema = json.loads(path.read_text())
+    jsonschema.validators.validator_for(schema).check_schema(schema)
+    assert schema["title"]
+    assert f"(schemas/{path.name})" in (SCHEMAS.parent / "json.md").read_text()
+
+
+def test_lines_of_a_metrics_file_fit_their_schema(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    listener = MetricsFile(path)
+    listener.epoch(EpochRecord(0))
+    listener.epoch(EpochRecord(1, 1.5, 0.5, 0.25, 0.75, 0.125, 12.5, {"class_shares/0": 0.9}))
+    for line in path.read_text().splitlines():
+        check(json.loads(line), "metrics")

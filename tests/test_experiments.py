@@ -1,15 +1,18 @@
-"""The studies are bash; what they would run is what the program takes."""
+"""What the scripts of studies would run is what the program takes; all benchmarks run."""
 
 import importlib.util
 import os
 import shlex
 import shutil
 import subprocess
+import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.timing import Elsewhere, compare
 from tests.cli.program import kextract
 
 FOLDER = Path(__file__).parents[1] / "experiments"
@@ -86,17 +89,6 @@ def test_a_sweep_makes_one_student_for_each_configuration_and_seed(tmp_path: Pat
     assert len({words[-1] for words in students}) == 4
 
 
-def test_what_a_run_of_a_sweep_prints_comes_with_its_name_and_is_in_its_log(tmp_path: Path) -> None:
-    done, _ = swept(tmp_path, KEXTRACT="echo", SEEDS="3")
-    first = next(line for line in done.stdout.splitlines() if line.startswith("a-s3  "))
-    assert first.split()[1] == "distill"
-    assert (tmp_path / "out" / "a-s3.log").read_text() == first.removeprefix("a-s3  ") + "\n"
-
-
-def test_a_sweep_in_which_a_run_fails_fails(tmp_path: Path) -> None:
-    assert swept(tmp_path, KEXTRACT="false")[0].returncode != 0
-
-
 def test_a_task_of_a_slurm_array_makes_the_student_of_its_number(tmp_path: Path) -> None:
     copy = Path(shutil.copy(FOLDER / "sweep.sh", tmp_path / "slurm_script"))
     done, (student,) = swept(
@@ -105,12 +97,6 @@ def test_a_task_of_a_slurm_array_makes_the_student_of_its_number(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert student[student.index("--config") + 1] == "a.toml"
     assert student[student.index("--seed") + 1] == "1"
-
-
-def test_a_task_beyond_the_last_student_fails_and_says_so(tmp_path: Path) -> None:
-    done, students = swept(tmp_path, SLURM_ARRAY_TASK_ID="4")
-    assert (done.returncode, students) == (1, [])
-    assert "no student 4: there are 4" in done.stderr
 
 
 def test_two_configurations_of_the_same_name_are_refused(tmp_path: Path) -> None:
@@ -131,3 +117,29 @@ def test_a_linear_probe_tells_apart_what_a_line_separates_and_no_more() -> None:
     for features, low, high in ((apart, 0.95, 1.0), (alike, 0.1, 0.6)):
         predicted = study.ridge(features[::2], labels[::2], features[1::2])
         assert low <= (predicted == labels[1::2]).mean() <= high
+
+
+def test_a_number_that_a_contender_returns_is_no_time() -> None:
+    """But that of another process is, whose work this one's clock does not see."""
+    contenders = {"here": lambda: 1234.5, "elsewhere": lambda: Elsewhere(6.0)}
+    seconds = compare(
+        "two", contenders, Namespace(clock="wall", rounds=2, smallest=False), repeats=3
+    )
+    assert max(seconds["here"]) < 100
+    assert seconds["elsewhere"] == [6.0, 6.0]
+
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+# One waits for another program, the other two are parts of all.
+PARTS = ("__init__", "pytorch_step", "timing")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", sorted({path.stem for path in BENCHMARKS.glob("*.py")}.difference(PARTS))
+)
+def test_every_benchmark_prints_its_tables(name: str) -> None:
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--threads", "1", "--smallest"]
+    ran = subprocess.run(command, cwd=BENCHMARKS.parent, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "|" in ran.stdout

@@ -1,6 +1,5 @@
 """A method and an architecture are one line of a registry: then all of kextract knows them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +51,6 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = MethodSpec("flat images", columns=("confidence",), defaults={"epochs": 3})
     monkeypatch.setitem(METHODS, "grey", spec)
     monkeypatch.setitem(MODELS, "linear", ModelSpec("one layer", linear, normalizes=False))
-
-
-def test_list_describes_both() -> None:
-    listed = json.loads(kextract("list", "--format", "json").stdout)
-    assert listed["methods"]["grey"] == "flat images"
-    assert "one layer" in str(listed["models"]["linear"])
-
-
-def test_a_dry_run_has_the_defaults_of_the_method() -> None:
-    shown = kextract("distill", "teacher.weights.h5", "--method", "grey", "--dry-run").stdout
-    assert "epochs = 3  # method grey" in shown
 
 
 @pytest.mark.usefixtures("_few_strokes")

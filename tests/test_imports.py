@@ -17,8 +17,8 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "import kextract; assert {'distill', 'load', 'Run'} <= set(dir(kextract))",
         ("numpy", *TENSORFLOW),
     ),
-    "names of data sets": ("from kextract.datasets import *; dataset_names()", ("numpy",)),
-    "choosing a method": ("import kextract.methods.auto", TENSORFLOW),
+    "names of data sets": ("from kextract.datasets import *; list(DATASETS)", ("numpy",)),
+    "choosing a method": ("import kextract.methods.registry", TENSORFLOW),
     "folders of images": (
         "from kextract.datasets.loading import load_dataset\n"
         "from kextract.datasets.transfer_images import load_transfer_images\n"
@@ -32,9 +32,16 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
         TENSORFLOW,
     ),
     # Its processor time is limited, and starting TensorFlow takes more than all of it.
-    "the process that tries model files": ("import kextract.teachers.trial", TENSORFLOW),
+    "the process that tries model files": ("import kextract.teachers.opening", TENSORFLOW),
     "what a checkpoint says": (
         "from kextract.storage import read_info; assert read_info(Path(sys.argv[1])).classes == 10",
+        TENSORFLOW,
+    ),
+    # What is imported before `runtime.start` writes its log, and takes its own settings.
+    "what commands do before they start it": (
+        "import importlib, pkgutil, kextract.runs\n"
+        "for module in pkgutil.iter_modules(kextract.runs.__path__, 'kextract.runs.'):\n"
+        "    importlib.import_module(module.name)",
         TENSORFLOW,
     ),
     "refusing a foreign class": (

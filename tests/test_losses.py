@@ -15,18 +15,13 @@ from kextract.losses import (
     statistics_distance,
     total_variation,
 )
+from tests.common import softmax
 
 Array = NDArray[np.float64]
 CLASSES = 5
 RANDOM = np.random.default_rng(0)
 TEACHER, STUDENT = RANDOM.normal(0, 3, (2, 7, CLASSES))
 LABELS = RANDOM.integers(0, CLASSES, 7)
-
-
-def softmax(logits: Array) -> Array:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    result: Array = powers / powers.sum(axis=-1, keepdims=True)
-    return result
 
 
 def constant(values: Array) -> tf.Tensor:
@@ -130,10 +125,6 @@ def test_the_statistics_distance_adds_up_the_lengths_of_all_differences() -> Non
     )
     found = float(statistics_distance(moments(FOUND), moments(STORED)))
     assert found == pytest.approx(expected, rel=1e-5)
-
-
-def test_without_layers_there_is_no_statistics_distance() -> None:
-    assert float(statistics_distance([], [])) == 0.0
 
 
 def test_the_statistics_distance_pushes_towards_the_stored_mean_with_length_one() -> None:

@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +11,6 @@ import pytest
 from kextract import runtime
 from kextract.runtime import limit_threads, resolve_precision
 
-SLOWEST_HELP = 1.0
-"""Processor seconds, which other programs do not lengthen; TensorFlow alone takes more."""
-CHILDREN = (2, 3)
-"""Where `os.times` has the user and system seconds of finished child processes."""
 SET_BY_START = ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")
 
 
@@ -168,12 +163,6 @@ def test_a_keras_of_another_backend_is_refused_in_one_line(tmp_path: Path) -> No
     )
 
 
-def test_settings_that_keras_refuses_are_named_by_their_file(tmp_path: Path) -> None:
-    (tmp_path / "keras.py").write_text("raise ValueError('Invalid `epsilon`')")
-    done = python("-c", "from kextract import runtime; runtime.start()", path=tmp_path)
-    assert re.search(r"RequestError: Keras does not .*keras\.json': Invalid `epsilon`", done.stderr)
-
-
 @pytest.fixture(scope="module")
 def help_modules() -> set[str]:
     """What the help of a command imports."""
@@ -188,15 +177,6 @@ def help_modules() -> set[str]:
 def test_help_does_without_heavy_imports(help_modules: set[str], heavy: str) -> None:
     assert "kextract.cli" in help_modules
     assert heavy not in {module.partition(".")[0] for module in help_modules}
-
-
-def test_help_answers_soon() -> None:
-    before = os.times()
-    done = python("-m", "kextract", "--help")
-    after = os.times()
-    assert "train-teacher" in done.stdout
-    used = sum(after[kind] - before[kind] for kind in CHILDREN)
-    assert used < SLOWEST_HELP
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -34,26 +34,10 @@ def test_a_full_disk_ends_in_one_line(body: str) -> None:
     assert done.stderr == "kextract: cannot write to stdout: No space left on device\n"
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
-def test_who_says_that_it_failed_is_not_told_again() -> None:
-    body = """try:
-        print("row", flush=True)
-    except Exception as error:
-        print("another row")
-        sys.exit(type(error).__name__)"""
-    done = run(body, f">{FULL}")
-    assert (done.returncode, done.stderr) == (1, "StdoutError\n")
-
-
 def test_a_closed_stdout_ends_in_one_line_before_anything_is_done() -> None:
     done = run("sys.stderr.write('done')", ">&-")
     assert done.returncode == 1
     assert done.stderr == "kextract: stdout is closed: send it to a file, or to /dev/null\n"
-
-
-def test_where_all_is_well_nothing_changes() -> None:
-    done = run("print('row'); sys.exit(3)")
-    assert (done.returncode, done.stdout, done.stderr) == (3, "row\n", "")
 
 
 SOMEBODY = """

@@ -1,5 +1,3 @@
 """The command line: one file a command."""
 
 from kextract.cli.app import main
-
-__all__ = ["main"]

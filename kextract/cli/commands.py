@@ -23,7 +23,7 @@ from kextract.config.requests import (
     TrainRequest,
 )
 from kextract.config.resolve import Invocation
-from kextract.datasets import describe_datasets
+from kextract.datasets import DATASETS
 from kextract.errors import GateError, KextractError
 from kextract.methods import METHODS
 from kextract.models import MODELS
@@ -288,7 +288,7 @@ def doctor(invocation: Invocation[DoctorRequest]) -> None:
 def list_names(invocation: Invocation[ListRequest]) -> None:
     """List data sets, models, methods, recipes and presets."""
     kinds = {
-        "data sets": describe_datasets(),
+        "data sets": [(name, spec.description) for name, spec in DATASETS.items()],
         "models": [(name, spec.description) for name, spec in MODELS.items()],
         "methods": [(name, spec.description) for name, spec in METHODS.items()],
         "recipes": list(RECIPES.items()),
@@ -310,7 +310,6 @@ def list_names(invocation: Invocation[ListRequest]) -> None:
 def _models_table() -> "Table":
     from kextract.reports.table import Table, figure_cell, name_cell
 
-    columns = ("name", "what it is", "parameters", "multiply-adds")
     rows = tuple(
         (
             name_cell(name),
@@ -321,4 +320,4 @@ def _models_table() -> "Table":
         for name, spec in MODELS.items()
     )
     title = "models (for 32x32x3 images and ten classes; NAME@0.5 is half as wide)"
-    return Table(title, columns, rows)
+    return Table(title, ("name", "what it is", "parameters", "multiply-adds"), rows)

@@ -13,18 +13,3 @@ from kextract.config.training import (
     SynthesisConfig,
     TeacherConfig,
 )
-
-__all__ = [
-    "DISTANCES",
-    "OPTIMIZERS",
-    "PRECISIONS",
-    "RECIPES",
-    "SCHEDULES",
-    "DistillConfig",
-    "GeneratorConfig",
-    "Holdout",
-    "InversionConfig",
-    "QueryConfig",
-    "SynthesisConfig",
-    "TeacherConfig",
-]

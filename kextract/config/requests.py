@@ -22,7 +22,7 @@ from kextract.config.training import (
     SynthesisConfig,
     TeacherConfig,
 )
-from kextract.datasets import dataset_names
+from kextract.datasets import DATASETS
 from kextract.models import MODELS, TEACHER
 from kextract.models.input_range import NAMED
 
@@ -38,7 +38,6 @@ class TrainRequest(Options):
     dataset: str = shared.dataset(
         "Labelled images to learn: a data set, an .npz file or a folder of images.",
         "strokes",
-        suggestions=dataset_names,
     )
     model: str = option(
         "resnet11",
@@ -98,7 +97,6 @@ class DistillRequest(Options):
     dataset: str | None = shared.dataset(
         "Labelled images to measure the student on; it never learns from them.",
         default_text="the teacher's, if available",
-        suggestions=dataset_names,
     )
     external: ExternalModelOptions = field(default_factory=ExternalModelOptions)
     answering: BlackBoxOptions = field(default_factory=BlackBoxOptions)
@@ -135,7 +133,6 @@ class SynthesizeRequest(Options):
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     dataset: str | None = shared.dataset(
         "The teacher's data set, only where its file does not say what its images are like.",
-        suggestions=dataset_names,
     )
     external: ExternalModelOptions = field(default_factory=ExternalModelOptions)
     seed: int = shared.seed()
@@ -168,7 +165,6 @@ class EvaluateRequest(Options):
     dataset: str | None = shared.dataset(
         "Labelled images to measure on.",
         default_text="the checkpoint's own",
-        suggestions=dataset_names,
     )
     split: str = option("test", "Part of the data set.", choices=SPLITS, basic=True)
     images: str | None = option(
@@ -178,7 +174,7 @@ class EvaluateRequest(Options):
         requires={"against": ANY},
         excludes={"dataset": ""},
         metavar="NAME|NPZ|FOLDER",
-        suggestions=dataset_names,
+        suggestions=DATASETS,
         basic=True,
     )
     against: Path | None = option(
@@ -208,7 +204,7 @@ class EvaluateRequest(Options):
 
 
 @dataclass(frozen=True)
-class FileOptions(ExternalModelOptions):
+class ExportedFileOptions(ExternalModelOptions):
     """What a network does not say about itself, and which pixels the file of it is to take."""
 
     input_range: str | None = option(
@@ -251,7 +247,7 @@ class ExportRequest(Options):
         default_text="what a student's teacher gave",
         basic=True,
     )
-    external: FileOptions = field(default_factory=FileOptions)
+    external: ExportedFileOptions = field(default_factory=ExportedFileOptions)
     min_agreement: float | None = option(
         None,
         "Write nothing, and exit with 3, where file and checkpoint agree on a smaller share of"
@@ -262,7 +258,6 @@ class ExportRequest(Options):
     dataset: str | None = shared.dataset(
         "Labelled images to check the file on, besides made-up ones.",
         default_text="the checkpoint's own, where they can be had",
-        suggestions=dataset_names,
     )
     seed: int = shared.seed()
     machine: Machine = field(default_factory=Machine)
@@ -283,7 +278,6 @@ class PredictRequest(Options):
     )
     dataset: str | None = shared.dataset(
         "The classifier's data set, only where its file does not say what its images are like.",
-        suggestions=dataset_names,
     )
     external: ExternalModelOptions = field(default_factory=ExternalModelOptions)
     answering: BlackBoxOptions = field(default_factory=BlackBoxOptions)
@@ -337,7 +331,6 @@ class ReportRequest(Options):
     dataset: str | None = shared.dataset(
         "With --measure: labelled images to measure on.",
         default_text="each checkpoint's own",
-        suggestions=dataset_names,
     )
     class_names: Path | None = shared.class_names()
     machine: Machine = field(default_factory=Machine)

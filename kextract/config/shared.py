@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kextract.config.option import Bounds, Options, at_least, option
+from kextract.datasets import DATASETS
 from kextract.errors import RequestError
 from kextract.models import MODELS, POOLINGS
 from kextract.models.axes import Shape
@@ -140,7 +141,8 @@ def pooling() -> Any:
 
 def dataset(help: str, default: str | None = None, **about: Any) -> Any:
     """Declare the data set of a command."""
-    return option(default, help, short="-d", metavar="NAME|NPZ|FOLDER", basic=True, **about)
+    about = {"short": "-d", "metavar": "NAME|NPZ|FOLDER", "basic": True, **about}
+    return option(default, help, suggestions=DATASETS, **about)
 
 
 def class_names() -> Any:

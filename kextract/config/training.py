@@ -36,6 +36,7 @@ MATCHES = {
 FORMER_NAMES = {"variation_weight": "tv_weight"}
 """Options that checkpoints and unfinished runs of earlier versions hold by another name."""
 QUESTIONS = {
+    "curves": "strokes of a pen",
     "shapes": "blobs and strokes",
     "leaves": "crops of dead leaves",
     "images": "those of --images, and crops of them",
@@ -193,10 +194,10 @@ class QueryConfig(Options):
     )
     questions: str | None = _asking(
         None,
-        "What questions are chosen from: blobs and strokes, crops of dead leaves, or the images of"
-        " --images and crops of them.",
+        "What questions are chosen from: strokes of a pen, blobs, crops of dead leaves, or the"
+        " images of --images and crops of them.",
         choices=QUESTIONS,
-        default_text="images with --images; else leaves, or shapes where images are small and grey",
+        default_text="images with --images; else leaves, or curves where images are small and grey",
     )
     query_batch: int = _asking(256, "Images per call of the teacher.")
     query_attempts: int = _asking(5, "Calls for one batch of images before the run gives up.")
@@ -217,7 +218,7 @@ class QueryConfig(Options):
         None,
         "Images drawn for each one that is asked: those that the committee disagrees on.",
         bounds=at_least(1),
-        default_text="12 shapes, 4 leaves or images",
+        default_text="4, of shapes 12",
     )
     scout_updates: int = _asking(500, "Updates of each committee member per round, at the most.")
     mixup: float = _asking(

@@ -4,6 +4,4 @@
 than `--help` may take to answer.
 """
 
-from kextract.datasets.registry import dataset_names, describe_datasets
-
-__all__ = ["dataset_names", "describe_datasets"]
+from kextract.datasets.names import DATASETS

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kextract.datasets.class_names import numerals
-from kextract.datasets.dataset import Dataset
-from kextract.datasets.images import Labels
+from kextract.datasets.images import Dataset, Labels
+from kextract.datasets.names import numerals
 from kextract.errors import DatasetError
 from kextract.text import listed, printable
 

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kextract.datasets.dataset import MAX_SIDE
 from kextract.datasets.image_headers import FORMATS, Declared, check_side, look_at
-from kextract.datasets.images import Pixels, fitted
+from kextract.datasets.images import MAX_SIDE, Pixels, fitted
 from kextract.datasets.pixel_scale import PLAUSIBLE, UNIT, PixelRange, pixel_scale
 from kextract.errors import DatasetError
 from kextract.text import counted, one_line

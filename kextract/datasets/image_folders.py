@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from kextract.datasets.class_matching import spelled
-from kextract.datasets.dataset import Arrays, check_image_shape, dimensions, hold_out_test
 from kextract.datasets.image_files import ImageFile, decode_files, is_image_name, open_image
-from kextract.datasets.images import Labels
+from kextract.datasets.images import Arrays, Labels, check_image_shape, hold_out_test
 from kextract.datasets.npz import MAX_BYTES
 from kextract.errors import DatasetError
-from kextract.text import counted, listed, one_line, printable
+from kextract.text import counted, dimensions, listed, one_line, printable
 
 KINDS = ".png, .jpg, .gif, .webp, .bmp or .tif"
 """Kinds of images that are read, for messages; see `image_files.SUFFIXES`."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kextract.datasets.dataset import MAX_SIDE
+from kextract.datasets.images import MAX_SIDE
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
 """Pillow's names of what is read."""

@@ -16,13 +16,12 @@ from filelock import FileLock, SoftFileLock
 from numpy.typing import NDArray
 
 from kextract import runtime
-from kextract.datasets.dataset import Arrays, Dataset, dimensions
 from kextract.datasets.image_folders import read_folder
-from kextract.datasets.images import Labels, Pixels
+from kextract.datasets.images import Arrays, Dataset, Labels, Pixels
+from kextract.datasets.names import DATASETS, DatasetSpec
 from kextract.datasets.npz import names_for, read_npz
-from kextract.datasets.registry import DATASETS, DatasetSpec
 from kextract.errors import DatasetError, UnknownNameError
-from kextract.text import one_line
+from kextract.text import dimensions, one_line
 
 TIMEOUT_SECONDS = 60.0
 """Silence of the network after which a download fails; Keras itself waits for ever."""

@@ -23,15 +23,16 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from kextract.datasets.class_names import numerals
-from kextract.datasets.dataset import (
+from kextract.datasets.images import (
     MAX_SIDE,
     Arrays,
+    Labels,
+    Pixels,
     check_channels,
     check_image_shape,
     hold_out_test,
 )
-from kextract.datasets.images import Labels, Pixels
+from kextract.datasets.names import numerals
 from kextract.datasets.pixel_scale import pixel_scale, range_of
 from kextract.errors import DatasetError
 from kextract.text import counted, one_line

@@ -165,7 +165,7 @@ def sampling_matrix(glyph: Glyph, width: int) -> Floats:
     span_of = np.searchsorted(borders, where, side="right") - 1
     within = (where - borders[span_of]) / (borders[span_of + 1] - borders[span_of])
     weights = np.zeros((SAMPLES, width), dtype=np.float32)
-    for column, values in enumerate(_catmull_rom(within)):
+    for column, values in enumerate(catmull_rom(within)):
         controls = np.array([span[column] for span in spans])[span_of]
         np.add.at(weights, (np.arange(SAMPLES), controls), values)
     return weights
@@ -179,7 +179,7 @@ def _spans(stroke: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
     return [(path[i], path[i + 1], path[i + 2], path[i + 3]) for i in range(len(stroke) - 1)]
 
 
-def _catmull_rom(t: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+def catmull_rom(t: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     """Weigh the four control points of a span at `t` in [0, 1)."""
     return (
         0.5 * (-t + 2 * t**2 - t**3),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kextract.datasets.dataset import dimensions
 from kextract.datasets.image_files import (
     Seen,
     StoredPixels,
@@ -18,11 +17,11 @@ from kextract.datasets.image_files import (
 from kextract.datasets.image_folders import find_splits, images_below, list_images, said, strays
 from kextract.datasets.images import Pixels, fitted
 from kextract.datasets.loading import load_dataset
+from kextract.datasets.names import DATASETS
 from kextract.datasets.npz import MAX_BYTES, read_images
 from kextract.datasets.pixel_scale import UNIT, PixelRange, pixel_scale
-from kextract.datasets.registry import DATASETS
 from kextract.errors import DatasetError, KextractError, UnknownNameError
-from kextract.text import counted, one_line
+from kextract.text import counted, dimensions, one_line
 
 LARGEST_CANVAS = 512
 """Most pixels along a side of what crops are cut out of."""

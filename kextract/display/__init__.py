@@ -2,11 +2,3 @@
 
 from kextract.display.base import Display, Outcome, RunHeader
 from kextract.display.formats import make_display, waiting
-
-__all__ = [
-    "Display",
-    "Outcome",
-    "RunHeader",
-    "make_display",
-    "waiting",
-]

@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TextIO
 
-from kextract.columns import COLUMNS, column, in_ascii
-from kextract.records import EpochRecord, Event, Note, Picture, Progress, best_epoch
+from kextract.records import (
+    COLUMNS,
+    EpochRecord,
+    Event,
+    Note,
+    Picture,
+    Progress,
+    best_epoch,
+    column,
+    in_ascii,
+)
 from kextract.stdout import results
 from kextract.text import MISSING, decimals, duration, one_line
 
@@ -26,7 +35,7 @@ _PARTS_OF_TIME = ("synthesis_seconds", "student_seconds", "evaluation_seconds")
 
 @dataclass(frozen=True, slots=True)
 class RunHeader:
-    """What is about to run; raises UnknownNameError for a column that is in no registry."""
+    """What is about to run."""
 
     title: str
     """What is trained: "student resnet11 of mnist-resnet11, adversarial noise"."""
@@ -42,10 +51,6 @@ class RunHeader:
     """What takes their place where there is room; none where the columns were requested."""
     command: str
     """The command line that makes this run again."""
-
-    def __post_init__(self) -> None:
-        for name in (*self.columns, *self.wide):
-            column(name)
 
 
 class Display:

@@ -1,8 +1,9 @@
-"""Displays in which nothing moves: rows for logs, JSON lines for programs, or the path alone.
+"""Displays in which nothing moves: rows for logs and notebooks, JSON lines, or the path alone.
 
 `make_display` chooses one of these, or the live one, for the stream that is written to.
 """
 
+import io
 import os
 import sys
 import time
@@ -13,7 +14,6 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from kextract.columns import BARS
 from kextract.display.base import (
     FILES,
     GAP,
@@ -28,7 +28,7 @@ from kextract.display.base import (
     write_line,
 )
 from kextract.display.live import COUNTED, LiveDisplay
-from kextract.records import EpochRecord, Progress, best_epoch
+from kextract.records import BARS, EpochRecord, Progress, best_epoch
 from kextract.stdout import results
 from kextract.text import json_text, one_line
 
@@ -156,3 +156,55 @@ def make_display(
 def _can_move(stream: TextIO) -> bool:
     """Tell whether lines on the stream can be redrawn; FORCE_COLOR makes no pipe a terminal."""
     return is_terminal(stream) and os.environ.get("TERM", "").lower() not in _DUMB
+
+
+PAUSE = 0.5
+"""Least seconds between two pictures of the running epoch: each is sent to a browser."""
+
+
+def in_notebook() -> bool:
+    """Tell whether what is displayed goes to a notebook, and not to a terminal or a file."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+class NotebookDisplay(PlainDisplay):
+    """What a file would get is collected, and shown in place of what was shown before."""
+
+    def __init__(self) -> None:
+        self._text = io.StringIO()
+        super().__init__(self._text, self._text)
+        self._place: Any = None
+        self._drawn = 0.0
+
+    def start(self, header: RunHeader) -> None:
+        """Show what runs."""
+        super().start(header)
+        self._epochs = header.epochs
+        self._draw()
+
+    def progress(self, progress: Progress) -> None:
+        """Show how far the running epoch is."""
+        if time.monotonic() - self._drawn >= PAUSE:
+            done = f"{one_line(progress.phase)} {progress.done}/{progress.total}"
+            self._draw(f"epoch {progress.epoch} of {self._epochs}: {done}")
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Add the epoch's row."""
+        super().epoch(record)
+        self._draw()
+
+    def finish(self, history: Sequence[EpochRecord], outcome: Outcome) -> None:
+        """Add what came of it."""
+        super().finish(history, outcome)
+        self._draw()
+
+    def _draw(self, running: str = "") -> None:
+        from IPython.display import display
+
+        shown = {"text/plain": self._text.getvalue() + running}
+        self._drawn = time.monotonic()
+        if self._place is None:
+            self._place = display(shown, raw=True, display_id=True)
+        else:
+            self._place.update(shown, raw=True)

@@ -16,7 +16,6 @@ from rich.status import Status
 from rich.table import Column
 from rich.text import Text
 
-from kextract.columns import BARS
 from kextract.display.base import (
     GAP,
     Display,
@@ -29,7 +28,7 @@ from kextract.display.base import (
     is_terminal,
     last_lines,
 )
-from kextract.records import EpochRecord, Progress
+from kextract.records import BARS, EpochRecord, Progress
 from kextract.text import decimals, one_line, time_left
 
 Clock = Callable[[], float]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from kextract.datasets.images import unscale
 from kextract.methods.base import MethodContext
 from kextract.methods.generator import USUAL_IMAGES
+from kextract.methods.inversion import synthesize_classes
 from kextract.methods.shapes import draw_shapes
-from kextract.methods.synthesis import synthesize_classes
 from kextract.models.cost import at_once, in_batches
 from kextract.models.made_up_images import photographs
 from kextract.models.statistics import batch_norm_layers

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kextract.datasets.class_names import LONGEST_FILE, parse_names
+from kextract.datasets.names import LONGEST_FILE, parse_names
 from kextract.errors import MissingExtraError, RequestError
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.storage.opening import Identified, Kind, examine

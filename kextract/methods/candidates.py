@@ -1,4 +1,4 @@
-"""Candidates: the images that questions are selected from, of three kinds.
+"""Candidates: the images that questions are selected from, of four kinds.
 
 Each is made from a few numbers of 32 bits, its recipe, which is what a ledger keeps of it.
 """
@@ -14,23 +14,24 @@ from numpy.typing import NDArray
 from kextract.config import DistillConfig
 from kextract.datasets.images import Pixels, fitted, unscale
 from kextract.errors import RequestError
-from kextract.graph import compiled
 from kextract.hdf5.weights import sha256_of_tensors
-from kextract.methods.auto import are_drawings
 from kextract.methods.canvases import (
     CANVAS_SIDE,
     CROP_PARAMETERS,
     CROPS_OF_A_CANVAS,
     MOST_CANVASES,
     SMALLEST_AREA,
-    CropParameters,
     Cutter,
+    Parameters,
     canvas,
 )
+from kextract.methods.curves import CURVE_PARAMETERS, draw_curves
 from kextract.methods.leaves import like_missing_classes
+from kextract.methods.registry import are_drawings
 from kextract.methods.shapes import draw_shapes
 from kextract.models.axes import Shape
 from kextract.records import Event, Progress
+from kextract.runtime import compiled
 from kextract.seeds import Stream, random_generator
 from kextract.teachers.ledger import Ledger
 from kextract.teachers.questions import Recipes, Source
@@ -38,9 +39,9 @@ from kextract.teachers.questions import Recipes, Source
 COLLAGES = 0.5
 """Share of crops that a part of another crop is pasted into."""
 LIKE_RARE = 0.5
-"""Share of crops that are like those nearest to classes that are rare."""
+"""Share of candidates that are like those nearest to classes that are rare."""
 REMEMBERED = 4096
-"""Crops that others are made like."""
+"""Candidates that others are made like."""
 CROP_NUMBERS = 2 * CROP_PARAMETERS + 4
 """A crop, another one, and the sides (h, w) and place of the part of it that is pasted."""
 DRAWN_TOGETHER = 64
@@ -89,13 +90,18 @@ def make_candidates(
     """
     found = ledger.source if ledger.counts.asked else None
     kind = "images" if canvases is not None else config.queries.questions
-    kind = kind or (found.kind if found else "shapes" if are_drawings(shape) else "leaves")
+    kind = kind or (found.kind if found else "curves" if are_drawings(shape) else "leaves")
     seed = found.seed if found else config.seed
     made: Candidates | None = None
     if canvases is not None:
         made = GivenCandidates(canvases, shape)
     elif kind != "images":
-        made = {"shapes": ShapeCandidates, "leaves": LeafCandidates}[kind](shape, seed)
+        kinds: dict[str, Callable[[Shape, int], Candidates]] = {
+            "shapes": ShapeCandidates,
+            "curves": CurveCandidates,
+            "leaves": LeafCandidates,
+        }
+        made = kinds[kind](shape, seed)
     if made is None or (found and found != made.source):
         assert found, "images were requested without any, and refused"
         needed = "--images with the same images" if found.images else f"--questions {found.kind}"
@@ -133,29 +139,73 @@ class ShapeCandidates(Candidates):
         return images
 
 
-class CropCandidates(Candidates):
-    """Crops of canvases, half of them with a part of another crop; more like rare classes."""
+class SearchingCandidates(Candidates):
+    """Images of parameters, half of them like those nearest to rare classes."""
+
+    parameters: int
+    """How many an image is made from, the first ones of its recipe."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
-        self._cutter: Cutter | None = None
-        self._parameters: CropParameters = np.empty((0, CROP_PARAMETERS))
+        self._parameters: Parameters = np.empty((0, self.parameters))
         self._probabilities: Floats | None = None
 
-    def draw(self, random: np.random.Generator, count: int, known: Recipes) -> Recipes:
-        """Draw crops, some of which are like crops of rare classes."""
+    def begin(self, epoch: int, count: int) -> Iterable[Event]:
+        """Forget the predictions."""
+        self._parameters, self._probabilities = self._parameters[:0], None
+        return ()
+
+    def observe(self, recipes: Recipes, probabilities: Floats) -> None:
+        """Remember what images were taken for."""
+        before = probabilities[:0] if self._probabilities is None else self._probabilities
+        self._probabilities = np.concatenate([before, probabilities])[-REMEMBERED:]
+        drawn = recipes[:, : self.parameters] / LEVELS
+        self._parameters = np.concatenate([self._parameters, drawn])[-REMEMBERED:]
+
+    def _anywhere(self, random: np.random.Generator, count: int) -> Parameters:
+        return random.random((count, self.parameters))
+
+    def _search(self, random: np.random.Generator, count: int) -> Parameters:
+        """Draw parameters anywhere, and some that are like those of rare classes."""
         parameters = self._anywhere(random, count)
         if self._probabilities is not None:
             some = int(count * LIKE_RARE)
             parameters[:some] = like_missing_classes(
                 random, self._parameters, self._probabilities, some
             )
-        parameters = random.permutation(parameters)
+        return random.permutation(parameters)
+
+
+class CurveCandidates(SearchingCandidates):
+    """Strokes of a pen."""
+
+    parameters = CURVE_PARAMETERS
+
+    def __init__(self, shape: Shape, seed: int) -> None:
+        super().__init__(shape)
+        self.source = Source("curves", seed, numbers=CURVE_PARAMETERS)
+
+    def draw(self, random: np.random.Generator, count: int, known: Recipes) -> Recipes:
+        """Draw parameters."""
+        return _words(self._search(random, count))
+
+    def make(self, recipes: Recipes) -> Pixels:
+        """Draw curves."""
+        return draw_curves(recipes / LEVELS, self._shape)
+
+
+class CropCandidates(SearchingCandidates):
+    """Crops of canvases, half of them with a part of another crop."""
+
+    parameters = CROP_PARAMETERS
+    _cutter: Cutter | None = None
+
+    def draw(self, random: np.random.Generator, count: int, known: Recipes) -> Recipes:
+        """Draw crops, and what is pasted into them."""
+        parameters = self._search(random, count)
         collage = random.random((count, 1)) < COLLAGES
         pasted = np.where(collage, np.roll(parameters, 1, axis=0), parameters)
-        drawn = np.concatenate([parameters, pasted, random.random((count, 4))], axis=1)
-        words: Recipes = np.minimum(drawn * LEVELS, LEVELS - 1).astype(np.uint32)
-        return words
+        return _words(np.concatenate([parameters, pasted, random.random((count, 4))], axis=1))
 
     def make(self, recipes: Recipes) -> Pixels:
         """Cut crops, each once, and paste parts of them into each other."""
@@ -171,20 +221,7 @@ class CropCandidates(Candidates):
         made: Pixels = np.where(inside[..., None], pasted, ground)
         return made
 
-    def observe(self, recipes: Recipes, probabilities: Floats) -> None:
-        """Remember what crops were taken for."""
-        before = probabilities[:0] if self._probabilities is None else self._probabilities
-        self._probabilities = np.concatenate([before, probabilities])[-REMEMBERED:]
-        drawn = recipes[:, :CROP_PARAMETERS] / LEVELS
-        self._parameters = np.concatenate([self._parameters, drawn])[-REMEMBERED:]
-
-    def _forget(self) -> None:
-        self._parameters, self._probabilities = self._parameters[:0], None
-
-    def _anywhere(self, random: np.random.Generator, count: int) -> CropParameters:
-        return random.random((count, CROP_PARAMETERS))
-
-    def _cut(self, parameters: CropParameters) -> Pixels:
+    def _cut(self, parameters: Parameters) -> Pixels:
         assert self._cutter is not None, "there are canvases"
         return self._cutter.cut(parameters)
 
@@ -200,19 +237,19 @@ class LeafCandidates(CropCandidates):
 
     def begin(self, epoch: int, count: int) -> Iterator[Event]:
         """Paint the canvases that so many questions are cut from, if they are missing."""
-        self._forget()
+        super().begin(epoch, count)
         self._used = min(MOST_CANVASES, -(-count // CROPS_OF_A_CANVAS))
         for number in range(len(self._canvases), self._used):
             self._paint(number + 1)
             yield Progress(epoch, "painting leaves", number + 1, self._used, 0)
 
-    def _anywhere(self, random: np.random.Generator, count: int) -> CropParameters:
+    def _anywhere(self, random: np.random.Generator, count: int) -> Parameters:
         """Leave out the canvases that a run of few questions does not paint."""
         parameters = super()._anywhere(random, count)
         parameters[:, 0] *= self._used / MOST_CANVASES
         return parameters
 
-    def _cut(self, parameters: CropParameters) -> Pixels:
+    def _cut(self, parameters: Parameters) -> Pixels:
         numbers = (parameters[:, 0] * MOST_CANVASES).astype(int)
         self._paint(numbers.max(initial=-1) + 1)
         if self._cutter is None or self._cutter.canvases < len(self._canvases):
@@ -244,11 +281,6 @@ class GivenCandidates(CropCandidates):
         area = np.clip(height * width / canvases.shape[1] ** 2 / 2, SMALLEST_AREA, 0.25)
         self._cutter = Cutter(canvases, height, width, float(area))
 
-    def begin(self, epoch: int, count: int) -> tuple[()]:
-        """Forget the predictions."""
-        self._forget()
-        return ()
-
     def draw(self, random: np.random.Generator, count: int, known: Recipes) -> Recipes:
         """Draw images that were not questions yet, and crops where they are too few."""
         fresh = np.setdiff1d(np.arange(1, len(self._images) + 1), known[:, 0])
@@ -269,6 +301,12 @@ class GivenCandidates(CropCandidates):
         """Remember what crops were taken for."""
         crop = recipes[:, 0] == 0
         super().observe(recipes[crop, 1:], probabilities[crop])
+
+
+def _words(parameters: Parameters) -> Recipes:
+    """Return parameters from 0 to 1 as numbers of a recipe."""
+    words: Recipes = np.minimum(parameters * LEVELS, LEVELS - 1).astype(np.uint32)
+    return words
 
 
 @cache

@@ -11,18 +11,18 @@ same parameters. Source of the strong augmentation: Asano & Saeed 2021, "Extrapo
 image to a thousand classes using distillation", section 3.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kextract.datasets.images import Pixels, scale, unscale
+from kextract.models.cost import parts
 from kextract.seeds import Stream, random_generator
 
 Floats = NDArray[np.float32]
-CropParameters = NDArray[np.float64]
-"""(n, CROP_PARAMETERS), from 0 to 1."""
+Parameters = NDArray[np.float64]
+"""What images are made from, (n, parameters), from 0 to 1."""
 
 # Rows: brightness, yellow to blue, red to green. Source: Ruderman et al. 1998, "Statistics of cone
 # responses to natural images".
@@ -217,7 +217,7 @@ class Cutter:
         while self._levels[-1].shape[1] > 2 * max(height, width):
             self._levels.append(_halved(self._levels[-1]))
 
-    def cut(self, parameters: CropParameters) -> Pixels:
+    def cut(self, parameters: Parameters) -> Pixels:
         """Return the crops of parameters (n, CROP_PARAMETERS): uint8 (n, h, w, c)."""
         channels = self._levels[0].shape[-1]
         crops = np.empty((len(parameters), *self._size, channels), np.uint8)
@@ -225,14 +225,12 @@ class Cutter:
         share = np.sqrt(self._smallest_area ** (1 - parameters[:, 3]))
         level = np.log2(share * side / max(self._size)).clip(0, len(self._levels) - 1).astype(int)
         for number, canvases in enumerate(self._levels):
-            for rows in _parts(np.flatnonzero(level == number), self._at_once):
+            for rows in parts(np.flatnonzero(level == number), self._at_once):
                 cut = self._sampled(canvases, parameters[rows], share[rows])
                 crops[rows] = unscale(_relit(cut, parameters[rows]))
         return crops
 
-    def _sampled(
-        self, canvases: Pixels, parameters: CropParameters, share: CropParameters
-    ) -> Floats:
+    def _sampled(self, canvases: Pixels, parameters: Parameters, share: Parameters) -> Floats:
         """Sample crops (n, h, w, c) in [-1, 1] bilinearly; canvases go on by reflection."""
         count, side = canvases.shape[:2]
         y, x = self._places(parameters, share)
@@ -258,7 +256,7 @@ class Cutter:
         sampled -= 1
         return sampled
 
-    def _places(self, parameters: CropParameters, share: CropParameters) -> tuple[Floats, Floats]:
+    def _places(self, parameters: Parameters, share: Parameters) -> tuple[Floats, Floats]:
         """Return where on a canvas pixels lie: rows, columns (n, h, w), as shares of its side."""
         height, width = self._size
         longest = max(height, width)
@@ -278,19 +276,18 @@ class Cutter:
         return y.astype(np.float32), x.astype(np.float32)
 
 
-def perturb(
-    random: np.random.Generator, parameters: CropParameters, strength: float
-) -> CropParameters:
+def perturb(random: np.random.Generator, parameters: Parameters, strength: float) -> Parameters:
     """Return parameters near these, by noise of std `strength` that wraps around in [0, 1).
 
-    The canvas stays the same, because canvases next to each other have nothing in common.
+    The first stays the same, a crop's canvas or how many strokes a curve has: one next to another
+    has nothing in common with it.
     """
-    changed: CropParameters = (parameters + random.normal(0, strength, parameters.shape)) % 1.0
+    changed: Parameters = (parameters + random.normal(0, strength, parameters.shape)) % 1.0
     changed[:, 0] = parameters[:, 0]
     return changed
 
 
-def _relit(images: Floats, parameters: CropParameters) -> Floats:
+def _relit(images: Floats, parameters: Parameters) -> Floats:
     """Change brightness, contrast, saturation and warmth of images (n, h, w, c) in [-1, 1]."""
     brightness, contrast, saturation, warmth = (
         parameters[:, 8 + number, None, None, None].astype(np.float32) - 0.5 for number in range(4)
@@ -316,8 +313,3 @@ def _reflected(index: Floats, size: int) -> Floats:
     last = np.float32(size - 1)
     inside: Floats = last - np.abs(last - np.abs(index) % (2 * last))
     return inside
-
-
-def _parts(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]

@@ -14,15 +14,19 @@ from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.datasets.images import Pixels, scale
-from kextract.graph import compiled
 from kextract.losses import distance
-from kextract.methods.auto import committee_updates
-from kextract.models.architectures import LENET5, TINY
+from kextract.methods.registry import committee_updates
+from kextract.models.architectures import (
+    LENET5,
+    MINIMUM_SIDE,
+    TINY,
+    precision_policy,
+    weights_drawn_by,
+)
 from kextract.models.blocks import safe_to_train
-from kextract.models.build import precision_policy, weights_drawn_by
 from kextract.models.cost import at_once, cost_of, in_batches
-from kextract.models.registry import MINIMUM_SIDE
 from kextract.optimizers import make_optimizer
+from kextract.runtime import compiled
 from kextract.seeds import Stream, random_generator, seed_number
 from kextract.teachers.questions import Questions
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from kextract import losses
 from kextract.errors import NonFiniteError
-from kextract.graph import compiled
 from kextract.methods.base import MethodContext
+from kextract.models.architectures import precision_policy, weights_drawn_by
 from kextract.models.axes import Shape
 from kextract.models.batch_norm import BatchNormalization, batch_moments
-from kextract.models.build import precision_policy, weights_drawn_by
 from kextract.models.cost import at_once
 from kextract.models.statistics import Normalized, logits_and_inputs
 from kextract.optimizers import Adam
+from kextract.runtime import compiled
 from kextract.seeds import Stream, seed_number, seed_sequence
 
 MEASURES = ("generator_loss", "requested", "batch_norm_distance")

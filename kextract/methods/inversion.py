@@ -1,19 +1,27 @@
-"""Images of a generator that is trained against the teacher: data-free, by inversion."""
+"""Images of a generator that is trained against the teacher: for a student, or of every class."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets.images import Pixels
-from kextract.errors import NonFiniteError
+from kextract.datasets.images import Labels, Pixels, scale, unscale
+from kextract.errors import NonFiniteError, RequestError
 from kextract.methods.base import Batch, Method, MethodContext, within
-from kextract.methods.generator import Synthesizer, about_batch_size, has_statistics
-from kextract.methods.health import LOOKED_AT, Health, is_collapsed
-from kextract.methods.stored import Bank, sample
+from kextract.methods.generator import (
+    Synthesizer,
+    about_batch_size,
+    distance_to_stored,
+    has_statistics,
+)
+from kextract.methods.stored import LOOKED_AT, Bank, Health, diversity, is_collapsed, sample
+from kextract.models.statistics import logits_and_inputs
 from kextract.records import Event, Note, Progress
+from kextract.runtime import compiled
 
 ENOUGH_STEPS = 50
 """Steps after which a generator is judged; before, it has not learned yet."""
@@ -154,3 +162,104 @@ class Inversion(Method):
             self._bank.add(drawn)
         for _ in range(batches - len(judged)):
             self._bank.add(self._synthesizer.draw()[0])
+
+
+Examine = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+@dataclass(frozen=True)
+class SynthesisMetrics:
+    """Metrics of synthesized images, which need no data."""
+
+    requested: float
+    """Share of images that are predicted to be of the requested class."""
+    confidence: float
+    """Mean of the teacher's highest probability."""
+    batch_norm_distance: float | None
+    """Mean over batches of the distance to the teacher's statistics; None where it has none."""
+    diversity: float
+    """Mean spread of a pixel among images of a class, pixels being -1 to 1."""
+
+
+@dataclass(frozen=True)
+class Synthesized:
+    """As many images of each class, in the order of the classes."""
+
+    images: Pixels
+    """(n, h, w, c)."""
+    classes: Labels
+    """The requested ones, (n,)."""
+    probabilities: NDArray[np.float32]
+    """The teacher's probabilities (n, k)."""
+    metrics: SynthesisMetrics
+
+
+def check_losses(context: MethodContext) -> None:
+    """Raise RequestError where the weights of all losses are 0."""
+    rules = context.config.inversion
+    if rules.class_weight or rules.balance_weight or rules.tv_weight:
+        return
+    if not rules.batch_norm_weight:
+        raise RequestError("--class-weight 0: every other weight is 0 too; leave one of them in")
+    if not has_statistics(context):
+        raise RequestError(
+            "--class-weight 0: the teacher has no batch normalization, and every other weight is 0"
+            " too; leave one of them in"
+        )
+
+
+def synthesize_classes(
+    context: MethodContext, steps: int, per_class: int
+) -> Generator[Event, None, Synthesized]:
+    """Train a new generator for `steps`, and return `per_class` of its images of every class.
+
+    Yields progress, and a Note where the teacher has no batch normalization. Images are drawn in
+    whole batches, as for a student. Raises NonFiniteError where a loss or an image is not finite.
+    """
+    rules = context.config.inversion
+    compared = has_statistics(context)
+    if rules.batch_norm_weight and not compared:
+        yield Note("the teacher has no batch normalization: only the other losses are lowered")
+    if told := about_batch_size(context):
+        yield Note(told)
+    synthesizer = Synthesizer(context)
+    for step in range(1, steps + 1):
+        synthesizer.learn(adversarial_weight=0.0)
+        yield Progress(1, "inverting", step, steps, step * synthesizer.batch_size)
+    examine = _compile_examine(context)
+    total = context.classes * per_class
+    images = np.empty((context.classes, per_class, *context.input_shape), np.uint8)
+    shares = np.empty((context.classes, per_class, context.classes), np.float32)
+    counts = np.zeros(context.classes, np.int64)
+    distances: list[float] = []
+    while counts.sum() < total:
+        drawn, labels = synthesizer.draw()
+        # What is measured is what is kept: images of 256 levels.
+        rounded = unscale(drawn)
+        said, distance = examine(tf.constant(scale(rounded)))
+        distances.append(float(distance))
+        for image, row, label in zip(rounded, said.numpy(), labels, strict=True):
+            if counts[label] < per_class:
+                images[label, counts[label]], shares[label, counts[label]] = image, row
+                counts[label] += 1
+        yield Progress(1, "drawing", int(counts.sum()), total, int(counts.sum()))
+    pixels, probabilities = images.reshape(total, *context.input_shape), shares.reshape(total, -1)
+    requested = np.repeat(np.arange(context.classes, dtype=np.int64), per_class)
+    metrics = SynthesisMetrics(
+        requested=float((probabilities.argmax(axis=1) == requested).mean()),
+        confidence=float(probabilities.max(axis=1).mean()),
+        batch_norm_distance=float(np.mean(distances)) if compared else None,
+        diversity=diversity(scale(pixels), requested),
+    )
+    return Synthesized(pixels, requested, probabilities, metrics)
+
+
+def _compile_examine(context: MethodContext) -> Examine:
+    """Compile: images (n, h, w, c) in; probabilities (n, k) and the statistics loss out."""
+
+    @compiled
+    def examine(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits, inputs = logits_and_inputs(context.teacher, images)
+        return tf.nn.softmax(tf.cast(logits, tf.float32)), distance_to_stored(inputs)
+
+    return examine  # type: ignore[no-any-return]

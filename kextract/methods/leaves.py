@@ -13,22 +13,21 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.images import Pixels, scale, unscale
-from kextract.graph import compiled
-from kextract.methods.auto import LEAVES, most_leaves
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.canvases import (
     CANVAS_SIDE,
     CROP_PARAMETERS,
-    CropParameters,
     Cutter,
+    Parameters,
     canvas,
     canvases_for,
     perturb,
 )
-from kextract.methods.health import class_shares, entropy
-from kextract.methods.stored import sample
+from kextract.methods.registry import LEAVES, most_leaves
+from kextract.methods.stored import class_shares, entropy, sample
 from kextract.models.cost import at_once
 from kextract.records import Event, Note, Progress
+from kextract.runtime import compiled
 from kextract.seeds import Stream, random_generator
 
 PREDICTED_AT_ONCE = 256
@@ -111,10 +110,10 @@ def paint_canvases(
 
 def like_missing_classes(
     random: np.random.Generator,
-    parameters: CropParameters,
+    parameters: Parameters,
     probabilities: Probabilities,
     count: int,
-) -> CropParameters:
+) -> Parameters:
     """Return `count` rows of parameters near those of the crops nearest to missing classes.
 
     `probabilities` (n, k) are those of `parameters`. A class gets the more rows the further it is

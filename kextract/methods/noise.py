@@ -9,9 +9,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract import runtime
-from kextract.graph import compiled
 from kextract.methods.base import Batch, Classifier, Method, MethodContext
 from kextract.records import Event, Progress
+from kextract.runtime import compiled
 from kextract.seeds import Stream, random_generator
 
 # Adam's constants (Kingma & Ba 2015, algorithm 1), with Keras's epsilon.

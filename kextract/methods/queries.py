@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from kextract.datasets.image_files import StreamedImages
 from kextract.datasets.images import Pixels, augment
 from kextract.errors import CheckpointError, TeacherError
-from kextract.graph import compiled
-from kextract.methods.auto import round_ends
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.candidates import make_candidates
 from kextract.methods.committee import (
@@ -22,9 +20,11 @@ from kextract.methods.committee import (
     select_by_disagreement,
     target_logits,
 )
-from kextract.methods.health import class_shares, entropy
+from kextract.methods.registry import round_ends
+from kextract.methods.stored import class_shares, entropy
 from kextract.models.cost import parts
 from kextract.records import Event, Note, Progress
+from kextract.runtime import compiled
 from kextract.seeds import Stream, random_generator
 from kextract.teachers.black_box import predictions
 from kextract.teachers.ledger import bytes_of

@@ -12,12 +12,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.images import unscale
-from kextract.graph import compiled
-from kextract.methods.auto import SHAPES_UPDATES, most_shapes
 from kextract.methods.base import Batch, Method, MethodContext
+from kextract.methods.registry import SHAPES_UPDATES, most_shapes
 from kextract.methods.stored import sample
 from kextract.models.cost import at_once
 from kextract.records import Event, Progress
+from kextract.runtime import compiled
 from kextract.seeds import Stream, seed_sequence
 
 GRIDS = (3, 4, 5, 6, 7, 8, 10, 14)

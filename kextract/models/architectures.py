@@ -1,4 +1,4 @@
-"""Architectures, each with the function that builds it: what `registry` lists by name.
+"""Architectures by name, each with the function that builds it; TensorFlow is imported by that.
 
 Residual networks: the seed article's is the `resnet_v2` of Keras's CIFAR-10 example (2020) with
 bottleneck blocks, after He et al. 2016, "Identity mappings in deep residual networks", section 4;
@@ -15,11 +15,16 @@ et al. 2017, "MobileNets", section 3.1, with shortcuts where the shape stays, af
 (DS-CNN).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from kextract import runtime
+from kextract.errors import RequestError, UnknownNameError
 from kextract.models.cost import Cost
 
 if TYPE_CHECKING:
@@ -285,3 +290,188 @@ TINY = ModelSpec(
     cost=Cost(15_746, 1_364_096),
     fast_in_bfloat16=False,
 )
+
+
+MINIMUM_SIDE = 16
+WIDTHS = (0.1, 4.0)
+"""The least and the largest multiplier of an architecture's width."""
+TEACHER = "teacher"
+SHARES = (0.05, 0.95)
+"""The least and the largest share of its teacher's multiply-adds that a student can begin with."""
+
+MODELS: dict[str, ModelSpec] = {
+    "resnet11": resnet_spec(
+        11, " plus classifier, the article's network", Cost(299_178, 34_523_648)
+    ),
+    "resnet20": resnet_spec(20, " (any resnetN with N = 9n + 2 works)", Cost(574_090, 66_243_072)),
+    "resnet29": resnet_spec(29, cost=Cost(849_002, 97_962_496)),
+    "lenet5": LENET5,
+    "lenet5-half": LENET5_HALF,
+    "wrn-16-1": wide_resnet_spec(16, 1, Cost(175_994, 26_657_408)),
+    "wrn-16-2": wide_resnet_spec(16, 2, Cost(693_498, 101_106_944)),
+    "wrn-40-2": wide_resnet_spec(40, 2, Cost(2_248_954, 327_599_360)),
+    "mobile": MOBILE,
+    "tiny": TINY,
+}
+
+
+def model_spec(name: str) -> ModelSpec:
+    """Look an architecture up; `NAME@W` is NAME with W times the channels in every hidden layer.
+
+    `resnetN` is known for every N = 9n + 2 up to 1001.
+    """
+    base, at, width = name.partition("@")
+    if not at:
+        return _listed(name)
+    spec = _listed(base)
+    factor = _after_at(name, width, WIDTHS, "multiplies the width")
+    return replace(
+        spec,
+        build=partial(spec.build, width=factor),
+        cost=None,
+        fast_in_bfloat16=spec.fast_in_bfloat16 and factor >= 1,
+    )
+
+
+def _listed(name: str) -> ModelSpec:
+    if name in MODELS:
+        return MODELS[name]
+    resnet = re.fullmatch(r"resnet([1-9][0-9]{0,3})", name)
+    if resnet is None:
+        raise UnknownNameError("model", name, MODELS)
+    depth = int(resnet[1])
+    if depth < 11 or depth > 1001 or (depth - 2) % 9:
+        below = max(11, depth - (depth - 2) % 9)
+        raise RequestError(
+            f"unknown model '{name}': a ResNet-v2 has depth 9n + 2 from 11 to 1001,"
+            f" such as 'resnet{min(below, 1001)}'"
+        )
+    return resnet_spec(depth)
+
+
+def share_of_teacher(name: str) -> float | None:
+    """Read `teacher@SHARE`, the teacher's own network with that share of its multiply-adds left.
+
+    None for any other name. Raises RequestError for anything but a number from 0.05 to 0.95.
+    """
+    base, _, text = name.partition("@")
+    if base != TEACHER:
+        return None
+    return _after_at(name, text, SHARES, "is the share of the teacher's multiply-adds that is left")
+
+
+def _after_at(name: str, text: str, bounds: tuple[float, float], meaning: str) -> float:
+    least, most = bounds
+    value = float(text) if re.fullmatch(r"[0-9](\.[0-9]{1,3})?", text) else 0.0
+    if not least <= value <= most:
+        raise RequestError(
+            f"unknown model '{name}': what follows the @ {meaning} and must be a number"
+            f" from {least:g} to {most:g}, such as '{name.partition('@')[0]}@0.5'"
+        )
+    return value
+
+
+def model_pooling(name: str, input_shape: tuple[int, int, int], requested: str | None) -> str:
+    """Say which pooling a model gets: the requested one, or the article's where it fits."""
+    spec = model_spec(name)
+    if not spec.has_pooling:
+        (own,) = spec.poolings
+        if requested not in (None, own):
+            raise RequestError(
+                f"--pooling {requested}: '{name}' has its own pooling; leave --pooling out"
+            )
+        return own
+    # The last feature map has a quarter of the image's side, rounded up.
+    fits = min(-(-side // 4) for side in input_shape[:2]) >= ARTICLE_POOL
+    if requested is None:
+        return "article" if fits else "none"
+    if requested == "article" and not fits:
+        height, width, _ = input_shape
+        raise RequestError(
+            f"--pooling article: 8x8 averages need images of at least 29x29, found"
+            f" {height}x{width}; use global or none"
+        )
+    return requested
+
+
+def check_input_shape(input_shape: tuple[int, int, int]) -> None:
+    """Refuse images that the architectures cannot take."""
+    height, width, channels = input_shape
+    if channels not in (1, 3) or min(height, width) < MINIMUM_SIDE:
+        raise RequestError(
+            f"images of {height}x{width}x{channels}: models take 1 or 3 channels and at least"
+            f" {MINIMUM_SIDE}x{MINIMUM_SIDE} pixels"
+        )
+
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def build_model(
+    name: str,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    pooling: str | None = None,
+    weight_decay: float = 1e-4,
+    precision: str = "float32",
+    seed: int = 0,
+) -> "keras.Model":
+    """Build a model that maps float images (n, h, w, c) in [-1, 1] to float32 logits (n, classes).
+
+    `precision` is float32 or bfloat16; weights are float32 in both. Raises UnknownNameError for an
+    unknown name and RequestError for a shape or pooling that does not fit.
+    """
+    check_input_shape(input_shape)
+    spec = model_spec(name)
+    chosen = {"pooling": model_pooling(name, input_shape, pooling)} if spec.has_pooling else {}
+    with weights_drawn_by(seed), precision_policy(precision):
+        return spec.build(input_shape, classes, weight_decay=weight_decay, **chosen)
+
+
+def fastest_precision(requested: str, name: str | None) -> str:
+    """Replace `auto` by the precision in which a network is fastest.
+
+    `name` is the name of a registered architecture, None for any other network.
+    """
+    if requested == "auto" and name is not None and not model_spec(name).fast_in_bfloat16:
+        return "float32"
+    return runtime.resolve_precision(requested)
+
+
+@contextmanager
+def weights_drawn_by(seed: int) -> Iterator[None]:
+    """Seed the initial weights of layers that are made in the block.
+
+    The weights are those after `keras.utils.set_random_seed`, which would also reseed everything
+    else in the process, the caller's own random numbers included.
+    """
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+@contextmanager
+def precision_policy(precision: str) -> Iterator[None]:
+    """Make this precision the default of layers that are made in the block."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def student_seed(seed: int) -> int:
+    """Return the seed of a student's weights, which never gives its teacher's initial weights.
+
+    A student that starts where its teacher started would make any method look good.
+    """
+    from kextract.seeds import Stream, seed_number
+
+    return seed_number(Stream.STUDENT, seed)

@@ -14,9 +14,9 @@ from weakref import WeakKeyDictionary
 import keras
 import tensorflow as tf
 
-from kextract.graph import compiled
 from kextract.models.batch_norm import BatchNormalization
 from kextract.models.statistics import layers_within
+from kextract.runtime import compiled
 
 NARROW = 16
 """Channels below which oneDNN's strided 1x1 convolution may write out of bounds.

@@ -15,28 +15,3 @@ from kextract.reports.results import (
 )
 from kextract.reports.runs import Group, Run, by_fields, by_seed, single
 from kextract.reports.table import Cell, Table
-
-__all__ = [
-    "Cell",
-    "EvaluationResult",
-    "Group",
-    "Prediction",
-    "Run",
-    "Table",
-    "by_fields",
-    "by_seed",
-    "class_grid",
-    "default_metrics",
-    "epochs",
-    "evaluation_classes",
-    "evaluation_dict",
-    "evaluation_mistakes",
-    "evaluation_summary",
-    "find_metrics",
-    "image_grid",
-    "prediction_dict",
-    "prediction_table",
-    "probability_table",
-    "single",
-    "summary",
-]

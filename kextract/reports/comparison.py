@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
-from kextract.columns import COLUMNS
 from kextract.errors import UnknownNameError
-from kextract.records import EpochRecord
+from kextract.records import COLUMNS, EpochRecord
 from kextract.reports.runs import Group, Run, Spread, spread
 from kextract.reports.table import Cell, Table, column_key, figure_cell, name_cell
 from kextract.text import decimals

@@ -21,7 +21,7 @@ from kextract.reports.pictures import fitted
 from kextract.reports.plots import GRID, INK
 from kextract.reports.runs import Group, Run, by_seed
 from kextract.reports.table import Cell, Table, figure_cell, name_cell
-from kextract.text import decimals, duration, one_line
+from kextract.text import decimals, dimensions, duration, one_line, without_ending
 
 if TYPE_CHECKING:
     from kextract.storage import CheckpointInfo
@@ -94,15 +94,6 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What running a model adds to what its checkpoint says."""
-
-    multiply_adds: int | None = None
-    """For one image."""
-    confusion: Confusion | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """One run on the page."""
 
@@ -114,7 +105,9 @@ class Entry:
     """The options of the command, as TOML."""
     picture: Path | None = None
     """A PNG file with the images that a student was taught with, a row for each class."""
-    measured: Measured = Measured()
+    multiply_adds: int | None = None
+    """For one image; this and what follows is known where the model was run."""
+    confusion: Confusion | None = None
     verdict: str = ""
     """How good it is and what to do next, in sentences."""
 
@@ -164,7 +157,7 @@ def _title(entries: Sequence[Entry], students: Sequence[Entry]) -> str:
     if not students:
         return f"Teachers of {sets}"
     teachers = {entry.info.teacher or "" for entry in students}
-    of = _stem(teachers.pop()) if len(teachers) == 1 else f"{len(teachers)} teachers"
+    of = without_ending(teachers.pop()) if len(teachers) == 1 else f"{len(teachers)} teachers"
     return f"What students learned from {of} ({sets})"
 
 
@@ -235,7 +228,7 @@ def _section(entry: Entry, teacher: Entry | None, most_bytes: int) -> dict[str, 
         "facts": _side_by_side(entry, teacher),
         "picture": picture,
         "mistakes": _mistakes(entry.run),
-        "confusion": entry.measured.confusion,
+        "confusion": entry.confusion,
         "command": str(entry.info.config.get("command", "")),
         "configuration": entry.configuration,
     }
@@ -262,12 +255,12 @@ def _side_by_side(entry: Entry, teacher: Entry | None) -> Table:
 
 def _facts(entry: Entry) -> dict[str, str]:
     run, info = entry.run, entry.info
-    adds = entry.measured.multiply_adds
+    adds = entry.multiply_adds
     kept = run.kept
     return {
         "file": run.name,
         "architecture": f"{info.model}, {_POOLINGS.get(info.pooling, info.pooling)}",
-        "images": f"{'x'.join(map(str, info.input_shape))}, {info.classes} classes, {info.dataset}",
+        "images": f"{dimensions(info.input_shape)}, {info.classes} classes, {info.dataset}",
         "taught by": f"{run.method} from {info.teacher}" if run.method else "labelled images",
         "parameters": "" if run.parameters is None else f"{run.parameters:,}",
         "multiply-adds per image": "" if adds is None else f"{adds:,}",
@@ -299,7 +292,3 @@ def _footer(entries: Sequence[Entry]) -> str:
 
 def _list(names: set[str]) -> str:
     return ", ".join(sorted(name for name in names if name))
-
-
-def _stem(name: str) -> str:
-    return name.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras")

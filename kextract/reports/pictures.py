@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kextract.datasets.images import unscale
+from kextract.datasets.images import Pixels
 from kextract.errors import RequestError
 
 _BACKGROUND = 255
@@ -20,21 +20,12 @@ MOST_PIXELS = 40_000_000
 _QUALITIES = (80, 50)
 
 
-def image_grid(
-    images: NDArray[np.generic], columns: int, gap: int = 2, zoom: int = 1
-) -> NDArray[np.uint8]:
-    """Lay images out row by row on white.
+def image_grid(images: Pixels, columns: int, gap: int = 2, zoom: int = 1) -> Pixels:
+    """Lay images, uint8 (n, h, w, c), out row by row on white: uint8 (height, width, c).
 
-    `images` is (n, h, w, c), uint8 or floats in [-1, 1] (values beyond are clipped, NaN is black).
-    `gap` is in pixels of the result, between images only; `zoom` repeats each pixel. Returns uint8
-    (height, width, c). Raises ValueError for a shape or a number that cannot be laid out and
-    TypeError for another dtype.
+    `gap` is in pixels of the result, between images only; `zoom` repeats each pixel.
     """
-    if images.ndim != 4 or 0 in images.shape:
-        raise ValueError(f"images must be (n, h, w, c) and not empty, found shape {images.shape}")
-    if columns < 1 or gap < 0 or zoom < 1:
-        raise ValueError(f"cannot lay out {columns} columns, gap {gap}, zoom {zoom}")
-    pixels = _bytes(images).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    pixels = images.repeat(zoom, axis=1).repeat(zoom, axis=2)
     count, height, width, channels = pixels.shape
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -48,13 +39,13 @@ def image_grid(
 
 
 def class_grid(
-    images: NDArray[np.uint8],
+    images: Pixels,
     labels: NDArray[np.integer[Any]],
     classes: int,
     columns: int,
     gap: int = 2,
     zoom: int = 1,
-) -> NDArray[np.uint8]:
+) -> Pixels:
     """Lay images (n, h, w, c) out with a row for each class, the first `columns` of each.
 
     `labels` (n,) are from 0 to `classes` - 1. Where a class has fewer images the row stays white.
@@ -65,14 +56,6 @@ def class_grid(
         chosen = images[labels == label][:columns]
         row[: len(chosen)] = chosen
     return image_grid(cells.reshape(-1, *images.shape[1:]), columns, gap, zoom)
-
-
-def _bytes(images: NDArray[np.generic]) -> NDArray[np.uint8]:
-    if images.dtype == np.uint8:
-        return images.astype(np.uint8)
-    if not np.issubdtype(images.dtype, np.floating):
-        raise TypeError(f"images must be uint8 or floats in [-1, 1], found {images.dtype}")
-    return unscale(np.nan_to_num(images.astype(np.float64), nan=-1.0))
 
 
 def fitted(path: Path, most_bytes: int) -> tuple[bytes, str]:

@@ -1,13 +1,13 @@
 """What `evaluate`, `predict` and `export` found, as tables for people and as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kextract.columns import COLUMNS
-from kextract.exports.report import ExportReport
-from kextract.reports.table import Cell, Table, figure_cell, name_cell
+from kextract.exports.report import Comparison, ExportReport
+from kextract.records import COLUMNS
+from kextract.reports.table import Cell, Table, figure_cell, name_cell, table_of
 from kextract.text import decimals, json_value, shortened
 
 if TYPE_CHECKING:
@@ -50,75 +50,61 @@ class EvaluationResult:
     """The checkpoint that is compared with."""
 
 
+Columns = Mapping[str, Callable[[EvaluationResult], Cell]]
+_SUBJECT: Columns = {
+    "checkpoint": lambda result: name_cell(result.checkpoint),
+    "dataset": lambda result: name_cell(result.dataset),
+    "split": lambda result: name_cell(result.split or "--"),
+    "images": lambda result: figure_cell(result.images, _count),
+}
+_MEASURED: Columns = {
+    "loss": lambda result: figure_cell(result.loss, _nats),
+    "accuracy": lambda result: figure_cell(result.accuracy, _share),
+    "cross-entropy": lambda result: figure_cell(result.cross_entropy, _nats),
+}
+_COMPARED: Columns = {
+    "agreement": lambda result: figure_cell(result.agreement, COLUMNS["agreement"].write),
+    "kl": lambda result: figure_cell(result.kl, COLUMNS["kl"].write),
+    "against": lambda result: (
+        Cell(None, "--") if result.against is None else name_cell(result.against)
+    ),
+}
+_BY_CONFIDENCE: Columns = {
+    "checkpoint": _SUBJECT["checkpoint"],
+    "agreement, unsure": lambda result: figure_cell(result.agreement_unsure, _share),
+    "sure": lambda result: figure_cell(result.agreement_sure, _share),
+}
+_MISTAKES: Columns = {
+    "mistakes of against": lambda result: figure_cell(_of(result, "teacher_mistakes") or 0, _count),
+    "repeated": lambda result: figure_cell(_of(result, "repeated"), _share),
+    "by chance": lambda result: figure_cell(_of(result, "by_chance"), _share),
+    "consistency": lambda result: figure_cell(_of(result, "kappa"), _share),
+}
+
+
 def evaluation_summary(results: Sequence[EvaluationResult]) -> Table:
     """Give a row for each checkpoint; the comparison's columns where any was compared."""
-    labelled = any(result.split is not None for result in results)
-    compared = any(result.against is not None for result in results)
-    columns = ["checkpoint", "dataset", "split", "images"]
-    if labelled:
-        columns += ["loss", "accuracy", "cross-entropy"]
-    if compared:
-        columns += ["agreement", "kl", "against"]
-    rows = (
-        (*_subject(result), *(_measured(result) if labelled else ()))
-        + (_compared(result) if compared else ())
-        for result in results
-    )
-    return Table("evaluation", tuple(columns), tuple(rows))
+    columns = dict(_SUBJECT)
+    if any(result.split is not None for result in results):
+        columns |= _MEASURED
+    if any(result.against is not None for result in results):
+        columns |= _COMPARED
+    return table_of("evaluation", results, columns)
 
 
 def evaluation_mistakes(results: Sequence[EvaluationResult]) -> Table:
     """Give a row for each checkpoint that was compared: does it make its teacher's mistakes?"""
     compared = [result for result in results if result.agreement_unsure is not None]
-    columns: tuple[str, ...] = ("checkpoint", "agreement, unsure", "sure")
-    if labelled := any(result.mistakes for result in compared):
-        columns += ("mistakes of against", "repeated", "by chance", "consistency")
-    rows = (
-        (
-            name_cell(result.checkpoint),
-            figure_cell(result.agreement_unsure, _share),
-            figure_cell(result.agreement_sure, _share),
-            *(_mistakes(result.mistakes) if labelled else ()),
-        )
-        for result in compared
-    )
-    return Table("mistakes shared", columns, tuple(rows))
+    columns = dict(_BY_CONFIDENCE)
+    if any(result.mistakes for result in compared):
+        columns |= _MISTAKES
+    return table_of("mistakes shared", compared, columns)
 
 
-def _mistakes(found: "SharedMistakes | None") -> tuple[Cell, ...]:
-    if found is None:
-        return (figure_cell(0, _count), *[figure_cell(None, _share)] * 3)
-    return (
-        figure_cell(found.teacher_mistakes, _count),
-        figure_cell(found.repeated, _share),
-        figure_cell(found.by_chance, _share),
-        figure_cell(found.kappa, _share),
-    )
-
-
-def _subject(result: EvaluationResult) -> tuple[Cell, ...]:
-    return (
-        name_cell(result.checkpoint),
-        name_cell(result.dataset),
-        name_cell(result.split or "--"),
-        figure_cell(result.images, _count),
-    )
-
-
-def _measured(result: EvaluationResult) -> tuple[Cell, ...]:
-    return (
-        figure_cell(result.loss, _nats),
-        figure_cell(result.accuracy, _share),
-        figure_cell(result.cross_entropy, _nats),
-    )
-
-
-def _compared(result: EvaluationResult) -> tuple[Cell, ...]:
-    return (
-        figure_cell(result.agreement, COLUMNS["agreement"].write),
-        figure_cell(result.kl, COLUMNS["kl"].write),
-        Cell(None, "--") if result.against is None else name_cell(result.against),
-    )
+def _of(result: EvaluationResult, name: str) -> float | None:
+    """Give what is known of shared mistakes by name; None where there are none to share."""
+    found: float | None = getattr(result.mistakes, name, None)
+    return found
 
 
 def evaluation_classes(results: Sequence[EvaluationResult]) -> Table:
@@ -176,40 +162,33 @@ def prediction_table(predictions: Sequence[Prediction], names: Sequence[str]) ->
 
     Before these stand its labels, where an image may have several.
     """
-    by_label = any(found.labels is not None for found in predictions)
-    return Table(
-        "",
-        ("image", *(("labels",) if by_label else ()), "class", "probability", "next"),
-        tuple(
-            (
-                name_cell(shortened(found.image, _LONGEST_NAME)),
-                *((name_cell(", ".join(found.labels or ()) or "none"),) if by_label else ()),
-                name_cell(shortened(found.name, _LONGEST_NAME)),
-                figure_cell(found.probability, _share),
-                name_cell(_next(found, names)),
-            )
-            for found in predictions
-        ),
-    )
+    columns: dict[str, Callable[[Prediction], Cell]] = {
+        "image": lambda found: name_cell(shortened(found.image, _LONGEST_NAME))
+    }
+    if any(found.labels is not None for found in predictions):
+        columns["labels"] = lambda found: name_cell(", ".join(found.labels or ()) or "none")
+    columns |= {
+        "class": lambda found: name_cell(shortened(found.name, _LONGEST_NAME)),
+        "probability": lambda found: figure_cell(found.probability, _share),
+        "next": lambda found: name_cell(_next(found, names)),
+    }
+    return table_of("", predictions, columns)
 
 
 def probability_table(predictions: Sequence[Prediction], names: Sequence[str]) -> Table:
     """Give a row per image with the probabilities of all classes."""
     columns = (f"{label} {name}" for label, name in enumerate(names))
-    return Table(
-        "",
-        ("image", "label", "class", "probability", *columns),
-        tuple(
-            (
-                name_cell(found.image),
-                figure_cell(found.label, str),
-                name_cell(found.name),
-                figure_cell(found.probability, _share),
-                *(figure_cell(share, _share) for share in found.probabilities),
-            )
-            for found in predictions
-        ),
+    rows = (
+        (
+            name_cell(found.image),
+            figure_cell(found.label, str),
+            name_cell(found.name),
+            figure_cell(found.probability, _share),
+            *(figure_cell(share, _share) for share in found.probabilities),
+        )
+        for found in predictions
     )
+    return Table("", ("image", "label", "class", "probability", *columns), tuple(rows))
 
 
 def prediction_dict(prediction: Prediction) -> dict[str, Any]:
@@ -256,22 +235,17 @@ def export_summary(report: ExportReport) -> Table:
     return Table("export", ("what", "value"), rows)
 
 
+_OF_COMPARISON: Mapping[str, Callable[[Comparison], Cell]] = {
+    "images": lambda each: name_cell(each.name),
+    "count": lambda each: figure_cell(each.images, _count),
+    "agreement": lambda each: figure_cell(each.agreement, _share),
+    "probability difference": lambda each: figure_cell(each.probability_difference, _difference),
+    "logit difference": lambda each: figure_cell(each.logit_difference, _difference),
+    "accuracy": lambda each: figure_cell(each.accuracy, _share),
+    "of checkpoint": lambda each: figure_cell(each.checkpoint_accuracy, _share),
+}
+
+
 def export_comparisons(report: ExportReport) -> Table:
     """Give a row for each set of images that file and checkpoint were both asked about."""
-    columns = (
-        *("images", "count", "agreement", "probability difference", "logit difference"),
-        *("accuracy", "of checkpoint"),
-    )
-    rows = tuple(
-        (
-            name_cell(each.name),
-            figure_cell(each.images, _count),
-            figure_cell(each.agreement, _share),
-            figure_cell(each.probability_difference, _difference),
-            figure_cell(each.logit_difference, _difference),
-            figure_cell(each.accuracy, _share),
-            figure_cell(each.checkpoint_accuracy, _share),
-        )
-        for each in report.comparisons
-    )
-    return Table("compared with the checkpoint", columns, rows)
+    return table_of("compared with the checkpoint", report.comparisons, _OF_COMPARISON)

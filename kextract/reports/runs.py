@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord, best_epoch
+from kextract.text import dimensions, without_ending
 
 if TYPE_CHECKING:
     from kextract.storage import CheckpointInfo
@@ -53,7 +54,7 @@ class Run:
             "dataset": info.dataset,
             "model": info.model,
             "pooling": info.pooling,
-            "input_shape": "x".join(map(str, info.input_shape)),
+            "input_shape": dimensions(info.input_shape),
             "classes": info.classes,
             **_flat(info.config),
             "precision": info.precision,
@@ -203,7 +204,7 @@ def _fact(run: Run, name: str) -> str:
     if name == SEED:
         return str(run.seed)
     if name == TEACHER:
-        return run.teacher.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras")
+        return without_ending(run.teacher)
     if name == STUDENT:
         value = run.facts.get("model") if run.kind == "student" else None
     else:

@@ -3,10 +3,10 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from kextract.text import one_line
 
+T = TypeVar("T")
 Value = str | int | float | None
 
 _GAP = "  "
@@ -33,17 +34,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells below named columns; raises ValueError where they do not fit together."""
+    """Rows of cells below named columns, a cell for each."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
-
-    def __post_init__(self) -> None:
-        if len(set(self.keys)) != len(self.columns):
-            raise ValueError(f"two columns of one name in {self.columns}")
-        if any(len(row) != len(self.columns) for row in self.rows):
-            raise ValueError(f"each row needs {len(self.columns)} cells")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -109,6 +104,12 @@ class Table:
         return any(value is not None for value in values) and not any(
             isinstance(value, str) for value in values
         )
+
+
+def table_of(title: str, items: Iterable[T], columns: Mapping[str, Callable[[T], Cell]]) -> Table:
+    """Give a row for each item: what each of the named columns makes of it."""
+    rows = (tuple(cell(item) for cell in columns.values()) for item in items)
+    return Table(title, tuple(columns), tuple(rows))
 
 
 def column_key(column: str) -> str:

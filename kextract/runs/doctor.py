@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from kextract.datasets.registry import DATASETS
+from kextract.datasets.names import DATASETS
 from kextract.errors import install_extra
 from kextract.runtime import keras_json
 

@@ -11,10 +11,10 @@ import numpy as np
 from kextract import runtime
 from kextract.config.requests import EvaluateRequest, PredictRequest
 from kextract.datasets.class_matching import MatchedClasses, match_classes
-from kextract.datasets.class_names import numerals
 from kextract.datasets.image_files import is_image_name
 from kextract.datasets.image_folders import KINDS
 from kextract.datasets.images import Images, Pixels, fitted
+from kextract.datasets.names import numerals
 from kextract.datasets.npz import read_images
 from kextract.datasets.transfer_images import (
     check_is_there,
@@ -29,7 +29,6 @@ from kextract.runs.parts import cut, holdout_of
 from kextract.runs.resume_store import images_sha256
 from kextract.teachers.black_box import FUNCTION
 from kextract.text import one_line
-from kextract.training.evaluation import agreement_by_confidence, shared_mistakes
 
 if TYPE_CHECKING:
     from kextract.training.evaluation import FloatArray
@@ -174,7 +173,14 @@ def _measure(
     targets: _TeacherLogits,
     precision: str,
 ) -> EvaluationResult:
-    from kextract.training.evaluation import agreement_and_kl, class_accuracies, log_softmax, score
+    from kextract.training.evaluation import (
+        agreement_and_kl,
+        agreement_by_confidence,
+        class_accuracies,
+        log_softmax,
+        score,
+        shared_mistakes,
+    )
 
     logits, penalty = opened.logits(images.x, precision)
     target = targets.on(images, opened)

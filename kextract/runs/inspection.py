@@ -11,7 +11,7 @@ from kextract.config.shared import NetworkOptions
 from kextract.errors import RequestError
 from kextract.foreign import ExternalNetwork
 from kextract.foreign.keras import load_archive
-from kextract.methods.auto import Facts, choose_method
+from kextract.methods.registry import choose_method
 from kextract.models.heads import Head, SeveralOutputsError
 from kextract.models.input_range import NAMED, RangeGuess
 from kextract.storage.checkpoint import count_parameters
@@ -19,6 +19,7 @@ from kextract.storage.info import CheckpointInfo
 from kextract.storage.opening import OTHERS, Identified, Kind, identify
 from kextract.teachers.ledger import Ledger, is_ledger
 from kextract.teachers.networks import NotANetworkError, read_file
+from kextract.text import dimensions
 
 COMPARED = 64
 """Images that a file's own runtime is asked about too: more than where it is used."""
@@ -75,7 +76,7 @@ def _identified(request: InspectRequest) -> Identified:
 def _words_of(info: CheckpointInfo, facts: dict[str, Any]) -> dict[str, str]:
     """Put what a checkpoint says into words."""
     facts = facts | {
-        "input_shape": "x".join(str(side) for side in info.input_shape),
+        "input_shape": dimensions(info.input_shape),
         "class_names": ", ".join(info.class_names),
         "test": ", ".join(f"{name} {value:.4f}" for name, value in info.test.items()),
     }
@@ -139,13 +140,13 @@ def _of_network(about: ExternalNetwork) -> dict[str, Any]:
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
         "batch_normalizations": normalizations,
-        "method": choose_method(Facts(about.input_shape, normalizations > 0)).method,
+        "method": choose_method(about.input_shape, normalizations > 0).method,
     }
 
 
 def _of_answers(found: Identified, external: NetworkOptions) -> dict[str, Any]:
     from kextract.teachers import FileOptions
-    from kextract.teachers.trial import open_model_file
+    from kextract.teachers.opening import open_model_file
 
     options = FileOptions(
         input_shape=external.shape, outputs=external.outputs, output_name=external.output_name
@@ -180,7 +181,7 @@ def shown(facts: dict[str, Any]) -> dict[str, str]:
     """Put facts into words for people."""
     words = {name.replace("_", " "): str(value) for name, value in facts.items()}
     if "input shape" in words:
-        words["input shape"] = "x".join(str(side) for side in facts["input_shape"])
+        words["input shape"] = dimensions(facts["input_shape"])
     if "class_shares" in facts:
         shares = (f"{share:.4f}" for share in facts["class_shares"])
         words["class shares"] = ", ".join(shares)

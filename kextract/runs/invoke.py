@@ -14,9 +14,9 @@ from kextract.config.resolve import Invocation, Layer, resolve
 from kextract.config.shared import parse_input_shape
 from kextract.errors import CheckpointError, RequestError, UnsupportedOperatorError
 from kextract.methods import MethodSpec, method_spec, method_specs
-from kextract.methods.auto import Choice, Facts, choose_method, updates_per_epoch
-from kextract.methods.registry import owners
+from kextract.methods.registry import Choice, choose_method, owners, updates_per_epoch
 from kextract.models import model_spec, share_of_teacher
+from kextract.models.axes import Shape
 from kextract.replicas import cluster_of
 from kextract.runs.opening import RESTRICTED, Teacher, look, only_outputs
 from kextract.runs.outputs import check_endings
@@ -275,18 +275,18 @@ def choose(
         from kextract.models.statistics import batch_norm_layers
 
         network, _ = opened.load("float32")
-        return choose_method(Facts(opened.info.input_shape, bool(batch_norm_layers(network))))
+        return choose_method(opened.info.input_shape, bool(batch_norm_layers(network)))
     try:
         found = seen or look(Path(teacher))
-        return choose_method(facts_of(found, given.get("input_shape"), given.get("output_name")))
+        return choose_method(*facts_of(found, given.get("input_shape"), given.get("output_name")))
     except UnsupportedOperatorError:
         return asked
 
 
 def facts_of(
     found: Identified, input_shape: str | None = None, output_name: str | None = None
-) -> Facts:
-    """Look into a teacher's file for what a method depends on, without TensorFlow.
+) -> tuple[Shape, bool]:
+    """Say which images a teacher's file is for, and whether it normalizes; without TensorFlow.
 
     `input_shape` is what the user says of its images, `output_name` which output is meant.
     """
@@ -296,17 +296,16 @@ def facts_of(
     if found.info is not None:
         model = found.info.model
         normalizes = model == OWN_ARCHITECTURE or model_spec(model).normalizes
-        return Facts(found.info.input_shape, normalizes)
+        return found.info.input_shape, normalizes
     if found.kind is Kind.MODEL:
-        return Facts(*facts_of_archive(found.where))
+        return facts_of_archive(found.where)
     if found.kind in OTHERS and found.file is not None:
         from kextract.foreign.network import glance_at
 
         shape = parse_input_shape(input_shape)
         tflite = found.kind is Kind.TFLITE
-        seen = glance_at(found.file, tflite=tflite, input_shape=shape, output_name=output_name)
-        return Facts(*seen)
+        return glance_at(found.file, tflite=tflite, input_shape=shape, output_name=output_name)
     with open_checked(found.where) as file:
         normalizes = any("moving_" in name or "batch_norm" in name for name in file.datasets)
     # Weights do not say what their images are like; colour is what asks for more.
-    return Facts((32, 32, 3), normalizes)
+    return (32, 32, 3), normalizes

@@ -54,12 +54,17 @@ class LoadedTeacher:
         import numpy as np
         import tensorflow as tf
 
-        from kextract.graph import compiled
         from kextract.models.batch_norm import frozen
         from kextract.models.cloning import folded
         from kextract.models.cost import at_once
-        from kextract.training.evaluation import Predictor, ProbeSet
-        from kextract.training.sanity import check_tells_apart, diagnose_teacher, probe_logits
+        from kextract.runtime import compiled
+        from kextract.training.evaluation import (
+            Predictor,
+            ProbeSet,
+            check_tells_apart,
+            diagnose_teacher,
+            probe_logits,
+        )
 
         whole, article = self.whole, self._article
         path, shape = self._teacher.path, self._teacher.info.input_shape

@@ -15,9 +15,9 @@ from kextract.config.requests import DistillRequest
 from kextract.config.resolve import OUTPUTS, Invocation
 from kextract.config.shared import BlackBoxOptions, ExternalModelOptions, Machine
 from kextract.datasets.class_matching import matched
-from kextract.datasets.class_names import are_names, read_class_names
-from kextract.datasets.dataset import Dataset
+from kextract.datasets.images import Dataset
 from kextract.datasets.loading import load_dataset
+from kextract.datasets.names import are_names, read_class_names
 from kextract.errors import DatasetError, RequestError, TeacherError, UnknownNameError
 from kextract.exports.formats import read_names
 from kextract.foreign import ExternalNetwork
@@ -31,9 +31,10 @@ from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
 from kextract.storage.checkpoint import load_model
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
 from kextract.storage.opening import OTHERS, Identified, Kind, identify
-from kextract.teachers import FileOptions, open_black_box
+from kextract.teachers import FileOptions
 from kextract.teachers.black_box import FUNCTION, TIMEOUT
 from kextract.teachers.networks import NotANetworkError, read_file
+from kextract.teachers.opening import open_black_box
 
 if TYPE_CHECKING:
     import keras

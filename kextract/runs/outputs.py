@@ -15,6 +15,7 @@ from kextract.errors import RequestError, UnknownNameError
 from kextract.exports.formats import FORMATS
 from kextract.storage.atomic import check_ending, check_new
 from kextract.teachers.black_box import FUNCTION
+from kextract.text import without_ending
 
 _LONGEST_VALUE = 100
 # What a name must not hold on Linux, macOS or Windows, and what would lead to another folder.
@@ -56,7 +57,7 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, Path):
-        value = value.name.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras")
+        value = stem(value)
     text = _FORBIDDEN.sub("_", str(value))[:_LONGEST_VALUE]
     # "." and ".." are folders.
     return text if text.strip(".") else "_" * len(text)
@@ -159,7 +160,7 @@ def picture_file(output: Path, epoch: int) -> Path:
 
 def stem(path: Path) -> str:
     """Return a checkpoint's file name without its ending."""
-    return path.name.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras")
+    return without_ending(path.name)
 
 
 def _checkpoint(*parts: str | None) -> str:

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.config import DistillConfig, Holdout
-from kextract.config.training import EVENLY, FIRST
-from kextract.datasets.dataset import Dataset, draw_evenly, split
+from kextract.config.training import EVENLY
 from kextract.datasets.image_files import StoredPixels, StreamedImages
-from kextract.datasets.images import ENOUGH_IMAGES, Images
+from kextract.datasets.images import ENOUGH_IMAGES, Dataset, Images, draw_evenly, split
 from kextract.datasets.transfer_images import load_canvases, stream_transfer_images
 from kextract.errors import CheckpointError, DatasetError, RequestError
 from kextract.hdf5.weights import sha256_of_tensors
 from kextract.methods import method_specs
 from kextract.storage import CheckpointInfo
-from kextract.text import counted, listed
+from kextract.storage.info import typed
+from kextract.text import counted, dimensions, listed
 
 if TYPE_CHECKING:
     from kextract.runs.opening import Teacher
@@ -79,14 +79,9 @@ def holdout_of(config: Mapping[str, Any]) -> Holdout:
     if not isinstance(known, Mapping):
         return Holdout()
     try:
-        limit = known["limit"]
-        return Holdout(
-            int(known["seed"]),
-            float(known["fraction"]),
-            None if limit is None else int(limit),
-            str(known.get("drawing", FIRST)),
-        )
-    except (KeyError, TypeError, ValueError, RequestError) as error:
+        found: Holdout = typed(Holdout, dict(known), "holdout")
+        return found
+    except (ValueError, RequestError) as error:
         raise CheckpointError(
             f"the checkpoint does not say which images it held out: its 'holdout' is {dict(known)}"
         ) from error
@@ -96,8 +91,8 @@ def check_fits(data: Dataset, info: CheckpointInfo, path: Path) -> None:
     """Refuse images whose shape is not the model's."""
     if data.input_shape != info.input_shape:
         raise DatasetError(
-            f"data set '{data.name}' has images of {_by(data.input_shape)}, but '{path}' takes"
-            f" {_by(info.input_shape)}: choose another --dataset"
+            f"data set '{data.name}' has images of {dimensions(data.input_shape)}, but '{path}'"
+            f" takes {dimensions(info.input_shape)}: choose another --dataset"
         )
 
 
@@ -105,12 +100,9 @@ def check_shift(shift: int, input_shape: tuple[int, int, int]) -> None:
     """Refuse to shift images out of sight."""
     if shift >= min(input_shape[:2]):
         raise RequestError(
-            f"--shift {shift}: must be smaller than the images, which are {_by(input_shape[:2])}"
+            f"--shift {shift}: must be smaller than the images, which are"
+            f" {dimensions(input_shape[:2])}"
         )
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(str(size) for size in shape)
 
 
 def transfer_images(

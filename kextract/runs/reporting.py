@@ -12,10 +12,10 @@ from kextract.config.shared import FOLDER, ExternalModelOptions
 from kextract.errors import CheckpointError, RequestError
 from kextract.models.cost import Cost
 from kextract.reports import Group, Run, by_fields, by_seed, find_metrics, single
-from kextract.reports.page import Confusion, Entry, Measured, report_page
+from kextract.reports.page import Confusion, Entry, report_page
 from kextract.runs.opening import open_teacher
 from kextract.runs.outputs import expanded, latest_picture, stem
-from kextract.runs.verdict import Files, Sizes, verdict
+from kextract.runs.verdict import Sizes, verdict
 from kextract.storage import CheckpointInfo, atomic_write, check_place, read_info
 from kextract.storage.checkpoint import count_parameters
 from kextract.storage.opening import identify
@@ -115,14 +115,15 @@ def write_page(path: Path, page: str, overwrite: bool) -> None:
 def _entry(path: Path) -> Entry:
     run, info = read_run(path)
     picture = latest_picture(path) if info.kind == "student" else None
-    sizes, files = Sizes(Cost(run.parameters or 0, 0)), Files(str(path), info.teacher or "TEACHER")
+    sizes = Sizes(Cost(run.parameters or 0, 0))
+    judged = str(verdict(info, sizes, str(path), info.teacher or "TEACHER")) if info.history else ""
     return Entry(
         run,
         info,
         path.stat().st_size,
         settings_of_checkpoint(info),
         picture,
-        verdict=str(verdict(info, sizes, files)) if info.history else "",
+        verdict=judged,
     )
 
 
@@ -181,6 +182,6 @@ def _measured(
         if data is not None and data.x_test is not None and data.y_test is not None:
             predictions = Predictor(network).logits(data.x_test).argmax(axis=-1)
             confusion = Confusion.of(predictions, data.y_test, data.class_names)
-        found = Measured(cost_of(network).multiply_adds, confusion)
-        measured.append(replace(entry, measured=found))
+        adds = cost_of(network).multiply_adds
+        measured.append(replace(entry, multiply_adds=adds, confusion=confusion))
     return measured

@@ -153,7 +153,7 @@ class ResumeStore:
             if earlier != asked.get(name):
                 raise RequestError(
                     f"--resume: the unfinished run of '{self._output}' has"
-                    f" {_option(name, kept)}, but asked for was {_option(name, asked)}: continue"
+                    f" {_option(name, kept)}, but {_option(name, asked)} was asked for: continue"
                     " the same, or start over with --overwrite and without --resume"
                 )
         if self._extended and epochs == self._epochs:

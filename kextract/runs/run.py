@@ -16,7 +16,6 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from kextract import runtime
-from kextract.columns import column
 from kextract.config.option import as_path
 from kextract.config.resolve import Invocation, program, settings_of_checkpoint
 from kextract.config.shared import Output
@@ -25,14 +24,14 @@ from kextract.display.base import Tee
 from kextract.display.files import MetricsFile, TensorBoard
 from kextract.errors import WorkerError
 from kextract.models.axes import Shape
-from kextract.records import EpochRecord, Event, Note, Snapshot
+from kextract.records import EpochRecord, Event, Note, Snapshot, column
 from kextract.replicas import Cluster, cluster_of
 from kextract.runs.memory import OwnNetwork, own_network
 from kextract.runs.opening import Teacher
 from kextract.runs.outputs import fill
 from kextract.runs.plan import Plan
 from kextract.runs.resume_store import earlier_run, reserved
-from kextract.runs.verdict import Files, Sizes, outcome, said, verdict
+from kextract.runs.verdict import Sizes, outcome, said, verdict
 from kextract.storage import CheckpointInfo, check_place, write_checkpoint
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model
@@ -127,8 +126,8 @@ class Run(ABC):
         self, own: "keras.Model | None", shape: Shape, classes: int, **about: Any
     ) -> "keras.Model":
         """Make the network to train: `own`, or a new one of the architecture."""
+        from kextract.models.architectures import build_model
         from kextract.models.blocks import safe_to_train
-        from kextract.models.build import build_model
 
         if own is None:
             own = build_model(self.architecture, shape, classes, pooling=self.pooling, **about)
@@ -136,7 +135,7 @@ class Run(ABC):
 
     def fastest(self, precision: str) -> str:
         """Say in which precision the network to train is fastest, where that is `auto`."""
-        from kextract.models.build import fastest_precision
+        from kextract.models.architectures import fastest_precision
 
         listed = self.architecture != OWN_ARCHITECTURE
         return fastest_precision(precision, self.architecture if listed else None)
@@ -156,11 +155,6 @@ class Run(ABC):
     @abstractmethod
     def describe(self, history: tuple[EpochRecord, ...]) -> CheckpointInfo:
         """Measure the trained network on the test images and say what there is to know."""
-
-    @property
-    def teacher_file(self) -> str | None:
-        """What a command calls the teacher; None where nothing is taught by one."""
-        return None
 
     def last_words(self, last: EpochRecord) -> Iterable[str]:
         """Say what is worth a line after the last epoch."""
@@ -254,7 +248,7 @@ class Run(ABC):
 
         Raises RequestError for another ending and for a file that exists.
         """
-        from kextract.reports.page import Entry, Measured, report_page
+        from kextract.reports.page import Entry, report_page
         from kextract.runs.reporting import check_page, write_page
 
         place = as_path(path)
@@ -263,7 +257,7 @@ class Run(ABC):
             self._finished(),
             self.info,
             configuration=settings_of_checkpoint(self.info),
-            measured=Measured(self.sizes.own.multiply_adds),
+            multiply_adds=self.sizes.own.multiply_adds,
             verdict=self.verdict,
         )
         write_page(place, report_page([entry]), overwrite)
@@ -341,8 +335,8 @@ class Run(ABC):
                 info = self.describe(tuple(self._history))
                 write_checkpoint(self.output, self.network, info, overwrite=replaced)
                 store.end(extendable=place.extendable)
-                files = Files(str(self.output), self.teacher_file or "TEACHER")
-                judged = verdict(info, self.sizes, files)
+                teacher = str(self.names.get("teacher", "TEACHER"))
+                judged = verdict(info, self.sizes, str(self.output), teacher)
                 display.finish(self._history, outcome(self.output, info.test, judged))
 
     def _with_files(self, display: Display, place: Output, *, resume: bool) -> Display:

@@ -18,14 +18,12 @@ from kextract.config.resolve import OPTIONS, OUTPUTS, Invocation
 from kextract.datasets.transfer_images import check_is_there
 from kextract.display import RunHeader
 from kextract.methods import method_spec, method_specs
-from kextract.methods.auto import shift_of_questions
-from kextract.methods.registry import shown_columns
+from kextract.methods.registry import shift_of_questions, shown_columns
 from kextract.models import model_pooling, model_spec, share_of_teacher
 from kextract.models.cost import Cost
 from kextract.models.input_range import PIXELS
 from kextract.records import EarlierKept, EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
-from kextract.runs.fitting import continued, fitted
 from kextract.runs.invoke import (
     CHOSEN,
     check_architecture,
@@ -48,7 +46,15 @@ from kextract.runs.parts import (
     transfer_images,
     transfer_images_sha256,
 )
-from kextract.runs.plan import Plan, Work, check_minutes, listed_multiply_adds, plan_of
+from kextract.runs.plan import (
+    Plan,
+    Work,
+    check_minutes,
+    continued,
+    fitted,
+    listed_multiply_adds,
+    plan_of,
+)
 from kextract.runs.resume_store import comparable, images_sha256
 from kextract.runs.run import Run, Say
 from kextract.runs.synthesis import check_pictures, with_pictures
@@ -56,13 +62,13 @@ from kextract.runs.verdict import KEPT_EPOCH, Sizes
 from kextract.storage import CheckpointInfo
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.resume import Request
-from kextract.text import counted
+from kextract.text import counted, dimensions
 
 if TYPE_CHECKING:
     import keras
 
     from kextract.methods.base import Method, MethodContext
-    from kextract.training.matching import Matching
+    from kextract.training.student import Matching
 
 COLLAPSED = (
     "the generator collapsed in the last epoch (its images look alike or are given one class): what"
@@ -140,11 +146,6 @@ class StudentRun(Run):
             self.ledger = request.ledger or ledger_file(self.output)
         self._opening = time.perf_counter() - began
 
-    @property
-    def teacher_file(self) -> str | None:
-        """What a command calls the teacher."""
-        return str(self.teacher.path)
-
     def check_beside(self) -> None:
         """Refuse, before the work begins, to replace the pictures of an earlier run."""
         check_pictures(self.output, self.asked.save_images, self.asked.config.epochs)
@@ -158,7 +159,7 @@ class StudentRun(Run):
         from kextract.methods.making import make_method
         from kextract.models.cost import cost_of
         from kextract.models.pruning import images_shown, pruned
-        from kextract.training.matching import matching_for
+        from kextract.training.student import matching_for
 
         asked, info = self.asked.config, self.teacher.info
         config = replace(
@@ -260,7 +261,7 @@ class StudentRun(Run):
         )
 
     def _student(self, own: "keras.Model | None", config: DistillConfig) -> "keras.Model":
-        from kextract.models.build import student_seed
+        from kextract.models.architectures import student_seed
 
         shape, classes = self.teacher.info.input_shape, self.teacher.info.classes
         seed = student_seed(config.seed)
@@ -271,7 +272,7 @@ class StudentRun(Run):
         import keras
 
         from kextract.methods.making import make_method
-        from kextract.training.matching import matching_for
+        from kextract.training.student import matching_for
 
         student = self._student(None if own is None else keras.models.clone_model(own), config)
         source = make_method(self._context(student, config))
@@ -416,12 +417,12 @@ class StudentRun(Run):
     def _networks(self) -> tuple[str, str]:
         """Say what teacher and student cost, and which pixels the teacher takes."""
         teacher, info = self.sizes.teacher, self.teacher.info
-        shape = "x".join(map(str, info.input_shape))
+        shape = dimensions(info.input_shape)
         taken, why = self.teacher.input_range, "see below"
         if self.asked.external.input_range:
             why = "--input-range"
         elif taken is None:
-            taken, why = PIXELS, "its file says so"
+            taken, why = PIXELS, "the default" if self.teacher.black_box else "its file says so"
         return (
             f"teacher  {teacher.described() if teacher else 'a black box'}; takes {shape} images,"
             f" pixels {taken} ({why})",

@@ -28,7 +28,7 @@ from kextract.text import counted
 
 if TYPE_CHECKING:
     from kextract.methods.base import Classifier, Method
-    from kextract.methods.synthesis import Synthesized
+    from kextract.methods.inversion import Synthesized
     from kextract.runs.student import StudentRun
 
 MAX_PIXELS = 1 << 28
@@ -119,7 +119,7 @@ class Synthesis(Work["Synthesized"]):
         """Refuse a teacher that nothing can be synthesized from; then return what draws images."""
         runtime.start()
         from kextract.methods.base import MethodContext
-        from kextract.methods.synthesis import check_losses, synthesize_classes
+        from kextract.methods.inversion import check_losses, synthesize_classes
         from kextract.models.batch_norm import frozen
 
         request = self._request

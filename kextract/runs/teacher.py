@@ -24,7 +24,7 @@ from kextract.runs.run import Run, Say
 from kextract.runs.verdict import Sizes
 from kextract.storage import CheckpointInfo
 from kextract.storage.resume import Request
-from kextract.text import counted
+from kextract.text import counted, dimensions
 
 if TYPE_CHECKING:
     import keras
@@ -98,7 +98,7 @@ class TeacherRun(Run):
             *classes_left_out(self.training, data, request.limit),
             *note_unseen(data),
         )
-        shape = "x".join(map(str, data.input_shape))
+        shape = dimensions(data.input_shape)
         memory = memory_of(self.network, config.batch_size, data.nbytes)
         adds = self.sizes.own.multiply_adds
         self.plan = Plan.of_teacher(config, len(self.training.x), adds, memory)

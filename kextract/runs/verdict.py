@@ -41,14 +41,6 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """What commands name; of a run in memory nobody knows."""
-
-    output: str = "FILE"
-    teacher: str = "TEACHER"
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """What is said, and the command to type next, where there is one that fits all."""
 
@@ -60,24 +52,26 @@ class Verdict:
         return f"{self.text} Next: {self.command}" if self.command else self.text
 
 
-def verdict(info: CheckpointInfo, sizes: Sizes, files: Files | None = None) -> Verdict:
+def verdict(
+    info: CheckpointInfo, sizes: Sizes, output: str = "FILE", teacher: str = "TEACHER"
+) -> Verdict:
     """Judge a finished run by what its checkpoint says.
 
+    `output` and `teacher` are what commands call them; of a run in memory nobody knows.
     `info.test` may hold, beside the network's own metrics, `teacher_accuracy` and `images`, their
     number. Without labelled images the made-up ones of the probe set are what there is.
     """
-    files = files or Files()
     if info.kind == "teacher":
-        said, advice = _teacher(info, files)
+        said, advice = _teacher(info, output)
     elif measured := _measured(info):
-        said, advice = _student(info, measured, files)
+        said, advice = _student(info, measured, output, teacher)
     else:
-        said, advice = _unmeasured(info, files)
+        said, advice = _unmeasured(info, output, teacher)
     parts = said, _cost(sizes), advice.text
     return Verdict(" ".join(part for part in parts if part), advice.command)
 
 
-def _teacher(info: CheckpointInfo, files: Files) -> tuple[str, Verdict]:
+def _teacher(info: CheckpointInfo, output: str) -> tuple[str, Verdict]:
     images, count = "the validation images", 0
     kept = best_epoch(info.history)
     accuracy = kept.accuracy if kept else None
@@ -85,12 +79,12 @@ def _teacher(info: CheckpointInfo, files: Files) -> tuple[str, Verdict]:
         accuracy, count = info.test["accuracy"], int(info.test.get("images", 0))
         images = _test_images(count)
     if accuracy is None:
-        return "The teacher was measured on nothing.", _next("distill", files.output)
+        return "The teacher was measured on nothing.", _next("distill", output)
     said = f"The teacher is right on {percent(accuracy, count)} of {images}."
     if _is_like_chance(accuracy, info.classes, LIKE_CHANCE):
         advice = "It has learned next to nothing: try more --epochs or another --learning-rate, and"
         return said, Verdict(f"{advice} look whether images and labels belong together.")
-    return said, _next("distill", files.output)
+    return said, _next("distill", output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +124,9 @@ def _kept(info: CheckpointInfo) -> EpochRecord:
     return next((each for each in info.history if each.epoch == epoch), info.history[-1])
 
 
-def _student(info: CheckpointInfo, found: _Measured, files: Files) -> tuple[str, Verdict]:
+def _student(
+    info: CheckpointInfo, found: _Measured, output: str, teacher: str
+) -> tuple[str, Verdict]:
     accuracy = percent(found.accuracy, found.count)
     if found.teacher is not None:
         accuracy += f", its teacher's {percent(found.teacher, found.count)}"
@@ -140,25 +136,27 @@ def _student(info: CheckpointInfo, found: _Measured, files: Files) -> tuple[str,
         said = f"agrees with its teacher on {agreement} of {found.images} (accuracy {accuracy})."
     share = found.share(info.classes)
     if share is None:
-        return f"The student {said}", _next("evaluate", files.output, "--against", files.teacher)
+        return f"The student {said}", _next("evaluate", output, "--against", teacher)
     poor = "has learned little: it " if share < POOR else ""
-    return f"The student {poor}{said}", _advice(info, found, share, files)
+    return f"The student {poor}{said}", _advice(info, found, share, output, teacher)
 
 
-def _advice(info: CheckpointInfo, found: _Measured, share: float, files: Files) -> Verdict:
+def _advice(
+    info: CheckpointInfo, found: _Measured, share: float, output: str, teacher: str
+) -> Verdict:
     if found.teacher is not None and _is_like_chance(found.teacher, info.classes, LIKE_CHANCE):
         text = (
             "The teacher itself is hardly better than chance on these images: most likely it is"
             " given other pixels than it was trained with (--input-range), or these are not its"
             " images (--dataset)."
         )
-        return Verdict(text, _next("inspect", files.teacher).command)
+        return Verdict(text, _next("inspect", teacher).command)
     if share >= AS_GOOD:
-        return _next("export", files.output, "--int8")
+        return _next("export", output, "--int8")
     return Verdict(_remedy(info))
 
 
-def _unmeasured(info: CheckpointInfo, files: Files) -> tuple[str, Verdict]:
+def _unmeasured(info: CheckpointInfo, output: str, teacher: str) -> tuple[str, Verdict]:
     """Say what the probe set says, how far to trust it, and what labelled images would add."""
     found = _kept(info).details.get("unseen_agreement")
     said = "How good the student is cannot be said without images to measure it on."
@@ -174,7 +172,7 @@ def _unmeasured(info: CheckpointInfo, files: Files) -> tuple[str, Verdict]:
             " images have had 54 %."
         )
     labels = f"{remedy}50 labelled images would show its accuracy to within 10 points."
-    command = _next("evaluate", files.output, "--against", files.teacher, "-d", "FOLDER").command
+    command = _next("evaluate", output, "--against", teacher, "-d", "FOLDER").command
     return said, Verdict(labels, command)
 
 

@@ -182,7 +182,7 @@ def load_model(
     if info.model == OWN_ARCHITECTURE:
         model = build_described(where, info.architecture)
         return model, load_weights(where, model)
-    from kextract.models.build import build_model
+    from kextract.models.architectures import build_model
 
     weight_decay = info.config.get("weight_decay", 1e-4)
     model = build_model(

@@ -21,8 +21,7 @@ from kextract.hdf5.safe_hdf5 import open_checked
 from kextract.hdf5.weights import sha256_of_tensors
 from kextract.records import EpochRecord, Snapshot
 from kextract.storage.atomic import SUFFIX, atomic_write
-from kextract.storage.info import MAX_EPOCHS
-from kextract.storage.reading import from_json, read_schema, typed
+from kextract.storage.info import MAX_EPOCHS, from_json, read_schema, typed
 from kextract.text import printable
 
 SCHEMA = 1

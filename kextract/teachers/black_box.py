@@ -154,8 +154,8 @@ def of_network(network: "keras.Model", name: str, *, by_label: bool) -> BlackBox
     import tensorflow as tf
 
     from kextract.datasets.images import scale
-    from kextract.graph import compiled
     from kextract.models.cost import at_once, in_batches
+    from kextract.runtime import compiled
 
     def forward(images: tf.Tensor) -> tf.Tensor:
         logits = network(images, training=False)

@@ -168,7 +168,7 @@ def compared(
     from kextract.models.cost import at_once, in_batches
     from kextract.models.made_up_images import drawings, photographs
     from kextract.teachers.black_box import FileOptions
-    from kextract.teachers.trial import open_model_file
+    from kextract.teachers.opening import open_model_file
 
     identified = examine(where)
     options = FileOptions(

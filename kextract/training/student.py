@@ -1,9 +1,15 @@
-"""Teaches a student to answer like its teacher on images that a method makes up."""
+"""Teaches a student to answer like its teacher on images that a method makes up.
+
+It may be taught what comes before the logits: the last features, or maps of the classes. Both say
+what the teacher thinks of every place of an image, where logits say what it thinks of the whole, so
+an image teaches more.
+"""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import nullcontext
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -13,14 +19,20 @@ from numpy.typing import NDArray
 from kextract.config import DistillConfig
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError, RequestError
-from kextract.graph import compiled
-from kextract.losses import article_distillation, distance, per_label, same_predictions
+from kextract.losses import (
+    article_distillation,
+    distance,
+    feature_distance,
+    per_label,
+    same_predictions,
+)
 from kextract.methods.base import Batch, Classifier, Method
+from kextract.models.classifier_head import ClassifierHead, averaged, ending_of, logits_and_features
 from kextract.optimizers import LearningRate, make_optimizer
 from kextract.records import EpochRecord, Event, Note, Progress, Snapshot
+from kextract.runtime import compiled
 from kextract.seeds import Stream, random_generator
 from kextract.training.evaluation import FloatArray, Predictor, ProbeSet, score
-from kextract.training.matching import Matching
 from kextract.training.pace import Pace
 from kextract.training.state import BestEpoch, put_back, put_back_source, take, take_source
 from kextract.training.updating import reporting_lost_workers, synchronize, train_step
@@ -78,6 +90,74 @@ def rectangles(
     rows, columns = inside
     masks: NDArray[np.bool_] = rows[:, :, None] & columns[:, None, :]
     return masks
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A teacher and a student of which more than the logits can be compared.
+
+    Used as a context, in which a classifier that is the teacher's is not trained.
+    """
+
+    name: str
+    """One of `kextract.config.MATCHES`: `features` or `maps`."""
+    teacher: keras.Model
+    teacher_ending: ClassifierHead
+    student: keras.Model
+    student_ending: ClassifierHead
+    places: tuple[int, int] = (1, 1)
+    """Height and width of the maps that are compared."""
+
+    def measure(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return how far the student is off, a scalar, and the logits (n, k) of both.
+
+        `images` (n, h, w, c) are shown to the student in training mode.
+        """
+        target, wanted = logits_and_features(
+            self.teacher, self.teacher_ending, images, training=False
+        )
+        logits, found = logits_and_features(
+            self.student, self.student_ending, images, training=True
+        )
+        if self.name == "maps":
+            wanted = averaged(self.teacher_ending.maps(wanted), self.places)
+            found = averaged(self.student_ending.maps(found), self.places)
+        distances = feature_distance(tf.stop_gradient(wanted), found)
+        return tf.reduce_mean(distances), target, logits
+
+    def __enter__(self) -> Self:
+        self.student_ending.classifier.trainable = self.name != "features"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.student_ending.classifier.trainable = True
+
+
+def matching_for(
+    requested: str, teacher: keras.Model | None, student: keras.Model
+) -> Matching | None:
+    """Do as `--match` says, one of `kextract.config.MATCHES`; None is to compare the logits.
+
+    To match features, the student gets the teacher's classifier, which is not trained: Chen et al.
+    2022, "Knowledge distillation with the reused teacher classifier", section 3.2. Raises
+    RequestError for what is requested and cannot be matched.
+    """
+    if requested == "logits" or teacher is None:
+        return None
+    ending, own = ending_of(teacher), ending_of(student)
+    if ending is not None and own is not None:
+        if requested in ("auto", "features") and ending.has_features_of(own):
+            own.classifier.set_weights(ending.classifier.get_weights())
+            return Matching("features", teacher, ending, student, own)
+        places = ending.places_with(own)
+        if requested in ("auto", "maps") and places is not None:
+            return Matching("maps", teacher, ending, student, own, places)
+    if requested == "auto":
+        return None
+    raise RequestError(
+        f"--match {requested}: the last {requested} of student and teacher are not of sizes that"
+        " can be compared; leave it out, or name another --student"
+    )
 
 
 def distill(

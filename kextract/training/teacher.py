@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from kextract.config import TeacherConfig
 from kextract.datasets.images import Images, augment, centred
 from kextract.errors import NonFiniteError
-from kextract.graph import compiled
 from kextract.losses import cross_entropy
 from kextract.optimizers import Adam
 from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_epoch
+from kextract.runtime import compiled
 from kextract.seeds import Stream, random_generator
 from kextract.training.evaluation import Predictor, score
 from kextract.training.state import put_back, take, values_of
@@ -51,15 +51,7 @@ def train_teacher(
     steps = -(-len(train.x) // config.batch_size)
     optimizer = make_optimizer(model, config, steps * config.epochs)
     synchronize(model, strategy)
-    update = compile_update(
-        model,
-        train,
-        config,
-        steps * config.epochs,
-        flip=flip,
-        optimizer=optimizer,
-        strategy=strategy,
-    )
+    update = compile_update(model, train, config, optimizer, flip=flip, strategy=strategy)
     if resume is None:
         history = [_validate(evaluator, validation, 0, time.perf_counter())]
         best_weights = model.get_weights()
@@ -120,15 +112,12 @@ def compile_update(
     model: keras.Model,
     train: Images,
     config: TeacherConfig,
-    total_steps: int,
+    optimizer: keras.optimizers.Optimizer,
     *,
     flip: bool,
-    optimizer: keras.optimizers.Optimizer | None = None,
     strategy: Any = None,
 ) -> Update:
     """Compile one update: int32 indices (n,) and [epoch, step] in, mean loss out."""
-    if optimizer is None:
-        optimizer = make_optimizer(model, config, total_steps)
     all_images, all_labels = tf.constant(train.x), tf.constant(train.y.astype(np.int32))
 
     @compiled(

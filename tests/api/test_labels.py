@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 
 import kextract
-from kextract.config.requests import PredictRequest
-from kextract.config.shared import BlackBoxOptions, ExternalModelOptions, Machine
 from kextract.datasets.images import scale
 from kextract.errors import RequestError
-from kextract.runs.evaluation import run_prediction
-from kextract.runs.opening import open_teacher
 
 SIDE, LABELS = 16, 3
 QUICK: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 4, "threads": 1}
@@ -96,30 +92,15 @@ def test_labels_are_not_compared_with_classes(folder: Path) -> None:
         )
 
 
-def service(images: Any) -> Any:
-    return sigmoids()[: len(images)].tolist()
-
-
-def test_a_service_that_is_said_to_give_labels_is_asked_for_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("kextract.teachers.opening.import_function", lambda _: service)
-    external = ExternalModelOptions(input_shape=f"{SIDE},{SIDE},1", outputs="sigmoids")
-    opened = open_teacher(
-        Path("python:a:b"), external, Machine(), answering=BlackBoxOptions(classes=LABELS)
-    )
-    assert opened.by_label
-    found = 1 / (1 + np.exp(-opened.logits(IMAGES, "float32")[0]))
-    np.testing.assert_allclose(found, sigmoids(), atol=1e-5)
-
-
 def test_labels_of_a_teacher_that_is_asked_are_learned_as_they_are(
     folder: Path, tmp_path: Path
 ) -> None:
     run = kextract.distill(
         folder / "labels.onnx",
         network(None),
-        **QUICK | {"epochs": 2, "access": "probabilities", "query_budget": 30, "query_rounds": 1},
+        **QUICK
+        | {"epochs": 2, "access": "probabilities", "query_budget": 30, "query_rounds": 1}
+        | {"scout_updates": 2},
         ledger=tmp_path / "x.ledger.db",
         dataset=str(folder / "data.npz"),
     )
@@ -127,12 +108,3 @@ def test_labels_of_a_teacher_that_is_asked_are_learned_as_they_are(
     assert run.info.test["accuracy"] == pytest.approx(
         ((sigmoids(run.model) > 0) == np.eye(LABELS)[np.arange(40) % LABELS]).mean()
     )
-
-
-def test_a_probability_for_each_label_is_predicted(folder: Path, tmp_path: Path) -> None:
-    np.savez(tmp_path / "some.npz", x=IMAGES[:5])
-    request = PredictRequest(model_file=folder / "labels.keras", images=tmp_path / "some.npz")
-    found, _ = run_prediction(request, lambda text: None)
-    np.testing.assert_allclose([one.probabilities for one in found], sigmoids()[:5], atol=1e-5)
-    for one, row in zip(found, sigmoids(), strict=False):
-        assert one.labels == tuple(str(place) for place in range(LABELS) if row[place] > 0.5)

@@ -1,5 +1,6 @@
 """Small data sets and checkpoints that the commands are tried on."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +47,12 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert made.code == 0, made.stderr
     return folder
+
+
+@pytest.fixture
+def bench(workshop: Path, network: Path, tmp_path: Path) -> Path:
+    """A folder of its own with the files of both, and a folder for outputs."""
+    for path in (network, workshop / "shades.npz", workshop / "teacher.weights.h5"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / "out").mkdir()
+    return tmp_path

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.cli.program import kextract
-from tests.schema import check
+from tests.common import check
 
 ONE = ("--threads", "1")
 
@@ -54,16 +54,6 @@ def test_json_is_all_that_is_printed(folder: Path) -> None:
     assert (report["calibration"], report["calibrated_on"]) == (40, "given")
     assert report["comparisons"][0]["images"] == 20
     assert report["bytes"] == (folder / "b.tflite").stat().st_size
-
-
-@pytest.mark.slow
-def test_without_data_integers_are_calibrated_on_made_up_images(folder: Path) -> None:
-    words = ("export", "teacher.weights.h5", "--int8", "--json", "--min-agreement", "0.5")
-    done = kextract(*words, *ONE, cwd=folder)
-    assert done.code == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert report["path"] == str(Path("checkpoints") / "teacher-int8.tflite")
-    assert (report["calibration"], report["calibrated_on"]) == (512, "procedural")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
-"""What `--help` and `--help-all` say, and where."""
+"""What `--help` and `--help-all` say, what a shell completes, and the version."""
 
 import re
+from importlib.metadata import version
 
 import pytest
-from typer.testing import CliRunner
 
-from kextract.cli.app import app
 from tests.cli.program import kextract
 from tests.test_docs import COMMANDS
 
@@ -40,19 +39,6 @@ def test_help_all_lists_options_under_the_headings_of_their_panels() -> None:
     assert noise < shown.index("--noise-tolerance") < inversion < shown.index("--class-weight")
 
 
-@pytest.mark.parametrize("columns", [60, 140])
-def test_help_is_as_wide_as_the_terminal(columns: int) -> None:
-    shown, _ = help_of("distill", "--help-all", columns=columns).split("\nExample:")
-    assert columns - 20 < max(len(line) for line in shown.splitlines()) <= columns
-
-
-@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
-def test_help_is_coloured_on_a_terminal_that_may_be(no_color: str, coloured: bool) -> None:
-    program = CliRunner(env={"NO_COLOR": no_color})
-    shown = program.invoke(app, ["distill", "--help"], color=True).stdout
-    assert ("\x1b[" in shown) == coloured
-
-
 def test_the_program_s_help_says_what_commands_are_for_in_whole_sentences() -> None:
     shown = help_of("--help")
     assert "..." not in shown.removeprefix("Usage: kextract [OPTIONS] COMMAND [ARGS]...")
@@ -60,10 +46,38 @@ def test_the_program_s_help_says_what_commands_are_for_in_whole_sentences() -> N
     assert set(COMMANDS) <= set(re.findall(r"^  ([a-z-]+) ", shown, re.M))
 
 
-def test_what_help_leaves_out_is_an_option_all_the_same() -> None:
-    shown = help_of("distill", "teacher.weights.h5", "--method", "inversion", "--dry-run")
-    assert "bank-size = 16384" in shown
-    assert "bank-size = 5  # command line" in help_of(
-        *("distill", "teacher.weights.h5", "--method", "inversion", "--bank-size", "5"),
-        "--dry-run",
+def test_the_version_names_what_it_runs_on() -> None:
+    shown = kextract("--version").stdout
+    assert shown == (
+        f"kextract 0.1.0 (tensorflow {version('tensorflow')}, keras {version('keras')})\n"
     )
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_is_shown_for_every_shell(shell: str) -> None:
+    shown = kextract(_KEXTRACT_COMPLETE=f"source_{shell}")
+    assert shown.code == 0, shown.stderr
+    assert "_KEXTRACT_COMPLETE" in shown.stdout
+
+
+def completions(shell: str, line: str) -> str:
+    """Ask as the script of a shell does when the tabulator key is pressed."""
+    words = line.split(" ")
+    given = {
+        "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)},
+        "zsh": {"_TYPER_COMPLETE_ARGS": line},
+        "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+    }
+    environment = {**given[shell], "_KEXTRACT_COMPLETE": f"complete_{shell}"}
+    return kextract(cwd=None, **environment).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_names_of_methods_are_completed(shell: str) -> None:
+    found = completions(shell, "kextract distill a.h5 --method inv")
+    assert "inversion" in found
+    assert "random" not in found
+
+
+def test_commands_are_completed() -> None:
+    assert "report" in completions("bash", "kextract rep").splitlines()

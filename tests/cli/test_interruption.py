@@ -6,7 +6,6 @@ import random
 import re
 import select
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from kextract.storage import CheckpointInfo, read_info
 from kextract.storage.resume import read_resume, resume_path
 from tests.cli.program import Finished, kextract, kextract_acted_on
 from tests.cli.stopping import Running, epochs_of
+from tests.common import names
 
 TEACH = (
     *("train-teacher", "--dataset", "shades.npz", "--model", "own.keras", "--epochs", "6"),
@@ -37,20 +37,6 @@ DISTILL = (
 
 SLOWLY = ("--epochs", "24", "--batch-size", "1")
 """Makes `TEACH` last until it is stopped from outside."""
-
-
-@pytest.fixture
-def bench(workshop: Path, network: Path, tmp_path: Path) -> Path:
-    """A folder of its own with the workshop's files and a folder for outputs."""
-    shutil.copy(network, tmp_path)
-    for name in ("shades.npz", "teacher.weights.h5"):
-        shutil.copy(workshop / name, tmp_path)
-    (tmp_path / "out").mkdir()
-    return tmp_path
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def written(path: Path) -> CheckpointInfo:
@@ -128,14 +114,6 @@ def test_a_stopped_run_says_how_to_go_on_and_then_ends_as_if_never_stopped(
     assert without_times(one.history) == without_times(other.history)
     assert one.test == other.test
     assert "--resume" not in one.config["command"]
-
-
-def test_before_an_epoch_is_finished_there_is_nothing_to_keep(bench: Path) -> None:
-    words = (*TEACH, "--output", "out/model.weights.h5")
-    stopped = kextract_acted_on(0, press_ctrl_c, *words, cwd=bench)
-    assert stopped.code == 130
-    assert stopped.stderr.splitlines()[-1] == "kextract: interrupted; nothing was kept"
-    assert names(bench / "out") == []
 
 
 def until(terminal: int, text: bytes, seconds: float = 120) -> bytes:

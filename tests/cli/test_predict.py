@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.cli.program import kextract
+from tests.common import check
 from tests.foreign.keras.examples import save, user_cnn
-from tests.schema import check
 
 NAMES = ("low", "middle", "high")
 
@@ -70,19 +70,6 @@ def test_images_in_a_folder_are_named_and_may_be_of_any_size(folder: Path) -> No
     assert "images: 3 images used\n" in shown.stderr
     one = kextract("predict", "mine.keras", "images/a.png", "--format", "json", cwd=folder)
     assert json.loads(one.stdout)["image"] == "a.png"
-
-
-def test_what_is_left_out_of_a_mixture_is_counted(folder: Path, tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
-    for name, kind in (("1.jfif", "JPEG"), ("2.WEBP", "WEBP"), ("3.bmp", "BMP"), ("4.gif", "PNG")):
-        Image.fromarray(pixels).save(tmp_path / name, kind)
-    for name in ("5.heic", "6.heic", "notes.txt", ".DS_Store", "README"):
-        (tmp_path / name).write_bytes(b"something else")
-    shown = kextract("predict", "mine.keras", tmp_path, "--format", "csv", cwd=folder)
-    assert len(shown.stdout.splitlines()) == 5
-    (line,) = [line for line in shown.stderr.splitlines() if "images used" in line]
-    assert line.startswith(f"{tmp_path}: 4 images used; left out: 2 .heic, ")
-    assert {"1 .txt", "1 hidden or of the system", "1 without an ending"} <= {*line.split(", ")}
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kextract.storage import read_info
 from tests.cli.program import kextract, kextract_acted_on
+from tests.common import check
 from tests.display.test_tensorboard import read
-from tests.schema import check
 
 SHORT = (
     *("--epochs", "2", "--steps-per-epoch", "2", "--batch-size", "4", "--precision", "float32"),
@@ -35,10 +34,6 @@ def study(workshop: Path) -> Path:
         )
         assert made.code == 0, made.stderr
     return workshop / "study"
-
-
-def test_outputs_are_named_by_template(study: Path) -> None:
-    assert sorted(path.name for path in study.glob("*.h5")) == NAMES
 
 
 def test_a_batch_that_is_repeated_leaves_finished_runs_alone(study: Path, workshop: Path) -> None:
@@ -74,38 +69,6 @@ def test_a_batch_that_is_repeated_continues_what_was_stopped(workshop: Path, net
     assert [step for step, _ in found["images"]] == [1, 2, 3]
 
 
-def test_metrics_of_every_epoch_are_in_the_file_that_was_named(study: Path) -> None:
-    rows = [json.loads(line) for line in (study / "0.jsonl").read_text().splitlines()]
-    info = read_info(study / NAMES[0])
-    assert info is not None
-    assert [row["loss"] for row in rows] == [record.loss for record in info.history]
-    for row in rows:
-        check(row, "metrics")
-
-
-def test_seeds_are_taken_together_unless_told_otherwise(study: Path) -> None:
-    pattern = f"{study}/*.weights.h5"
-    (row,) = json.loads(kextract("compare", pattern, "--format", "json").stdout)
-    assert (row["model"], row["runs"]) == ("teacher-lenet5-random", 2)
-    assert row["last_accuracy_std"] >= 0
-    alone = kextract("compare", pattern, "--group-by", "none", "--format", "json")
-    assert [row["model"] for row in json.loads(alone.stdout)] == [
-        name.removesuffix(".weights.h5") for name in NAMES
-    ]
-
-
-def test_groups_and_columns_are_chosen_by_name(study: Path, workshop: Path) -> None:
-    shown = kextract(
-        *("compare", workshop / "teacher.weights.h5", f"{study}/*.weights.h5"),
-        *("--group-by", "method,student", "--columns", "test-accuracy,teacher-share,parameters"),
-        *("--format", "csv"),
-    )
-    teacher, student = csv.DictReader(io.StringIO(shown.stdout))
-    assert (student["method"], student["student"], student["runs"]) == ("random", "lenet5", "2")
-    share = float(student["test_accuracy"]) / float(teacher["test_accuracy"])
-    assert float(student["teacher_share"]) == pytest.approx(share)
-
-
 def test_what_compare_writes_fits_its_schema(study: Path) -> None:
     for more in ((), ("--epochs",), ("--group-by", "seed")):
         shown = kextract("compare", f"{study}/*.weights.h5", "--format", "json", *more)
@@ -130,10 +93,16 @@ def test_what_compare_cannot_do_is_refused(
     assert message in refused.refusal()
 
 
-@pytest.mark.parametrize("by", ["epoch", "parameters"])
-def test_a_plot_is_written_and_not_replaced(by: str, study: Path, tmp_path: Path) -> None:
+def test_a_plot_is_written_and_not_replaced(study: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="plots need the extra kextract[plots]")
-    words = ("compare", f"{study}/*.weights.h5", "--plot", tmp_path / "a.svg", "--plot-by", by)
+    words = (
+        "compare",
+        f"{study}/*.weights.h5",
+        "--plot",
+        tmp_path / "a.svg",
+        "--plot-by",
+        "parameters",
+    )
     assert "wrote the plot" in kextract(*words).stderr
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
     assert "exists already; pass --overwrite" in kextract(*words).refusal()

@@ -2,13 +2,11 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kextract.storage import read_info
 from tests.cli.program import kextract, kextract_acted_on
-from tests.cli.stopping import epochs_of
 from tests.datasets.images import png_bytes, random_images
 
 TEACH = (
@@ -37,12 +35,6 @@ def unwritten(workshop: Path, network: Path, tmp_path_factory: pytest.TempPathFa
     return folder
 
 
-@pytest.fixture
-def bench(unwritten: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(unwritten, tmp_path / "bench"))
-
-
 @pytest.fixture(scope="module")
 def whole(unwritten: Path) -> Path:
     """The same run with an epoch more, never stopped, and with pictures."""
@@ -52,19 +44,6 @@ def whole(unwritten: Path) -> Path:
     return unwritten / "whole.weights.h5"
 
 
-@pytest.mark.slow
-def test_a_mix_that_was_stopped_ends_as_one_that_was_not_pictures_or_none(
-    bench: Path, whole: Path
-) -> None:
-    words = (*TEACH, "--epochs", "3", "-o", "model.weights.h5", "--resume")
-    resumed = kextract(*words, cwd=bench)
-    assert resumed.code == 0, resumed.stderr
-    assert epochs_of(resumed.stdout) == [0, 1, 2, 3]
-    one, other = read_info(bench / "model.weights.h5"), read_info(whole)
-    assert one is not None and other is not None
-    assert one.sha256 == other.sha256
-
-
 def test_a_checkpoint_says_what_its_student_was_taught_with(whole: Path) -> None:
     info = read_info(whole)
     assert info is not None
@@ -72,30 +51,6 @@ def test_a_checkpoint_says_what_its_student_was_taught_with(whole: Path) -> None
     assert [info.config[name] for name in names] == ["surrogate", "random", 0.5, "pictures"]
     taught_with = len(list((whole.parent / "pictures").rglob("*.png")))
     assert info.config["images_used"] == {"surrogate": taught_with}
-
-
-def test_pictures_have_a_row_for_each_class(whole: Path, tensorflow: Any) -> None:
-    pictures = [path.name for path in whole.parent.glob("*-epoch-*")]
-    assert pictures == ["whole-epoch-0002.png"]
-    grid = tensorflow.io.decode_png((whole.parent / pictures[0]).read_bytes()).numpy()
-    side = 2 * 16
-    assert grid.shape == (3 * (side + 2) - 2, 10 * (side + 2) - 2, 1)
-    # Four images of a batch fill four places, whatever their classes are.
-    places = grid[: 3 * (side + 2), : 10 * (side + 2), 0]
-    filled = [
-        places[top : top + side, left : left + side].min() < 255
-        for top in range(0, grid.shape[0], side + 2)
-        for left in range(0, grid.shape[1], side + 2)
-    ]
-    assert sum(filled) == 4
-
-
-def test_going_on_with_other_images_is_refused(bench: Path) -> None:
-    path = bench / "pictures" / "some" / "0.png"
-    path.write_bytes(png_bytes(random_images(16, 16, seed=9)))
-    words = (*TEACH, "--epochs", "3", "-o", "model.weights.h5", "--resume")
-    refused = kextract(*words, cwd=bench).refusal()
-    assert "the unfinished run of 'model.weights.h5' has transfer images with SHA-256" in refused
 
 
 def test_pictures_of_an_earlier_run_are_kept(workshop: Path, tmp_path: Path) -> None:

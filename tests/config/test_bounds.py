@@ -1,10 +1,8 @@
 """What every option takes and refuses, drawn from the table that declares them."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import FrozenInstanceError, asdict
 from typing import Any
 
 import pytest
@@ -75,14 +73,6 @@ def test_an_option_takes_its_words_and_names_the_nearest_to_others(place: tuple[
 def test_a_holdout_of_none_or_all_images_is_refused_by_its_flag(fraction: float) -> None:
     with pytest.raises(RequestError, match=r"^--validation-fraction"):
         Holdout(fraction=fraction)
-
-
-@pytest.mark.parametrize("kind", [TeacherConfig, DistillConfig])
-def test_a_configuration_is_made_once_and_survives_json(kind: Any) -> None:
-    config = kind(epochs=7, seed=3)
-    with pytest.raises(FrozenInstanceError):
-        config.epochs = 5
-    assert json.loads(json.dumps(asdict(config))) == asdict(config)
 
 
 def test_teachers_are_trained_as_in_the_article() -> None:

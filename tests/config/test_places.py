@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from kextract.cli.command import _layers
-from kextract.config.files import preset, read_document
+from kextract.config.files import preset
 from kextract.config.option import convert, table
 from kextract.config.requests import REQUESTS
 from kextract.config.resolve import environment_layer, settings_of_checkpoint
@@ -43,35 +42,14 @@ def test_variables_are_expanded_as_well(home: Path, monkeypatch: pytest.MonkeyPa
     assert found["student"] == str(home / "own.keras")
 
 
-@pytest.mark.parametrize("given", ["~", "~/"])
-def test_a_tilde_alone_is_home(home: Path, given: str) -> None:
-    assert convert(table(REQUESTS["doctor"])["data_dir"], given, "") == home
-
-
 @pytest.mark.parametrize("given", ["~nobody-of-this-name/x", "a~", "a/~/b", "./~/b"])
 def test_any_other_tilde_is_part_of_a_name(home: Path, given: str) -> None:
     assert convert(table(REQUESTS["doctor"])["data_dir"], given, "") == Path(given)
 
 
-def test_a_configuration_file_is_found_at_home(home: Path) -> None:
-    (home / "c.toml").write_text("[doctor]\ndata-dir = '~/data'\n")
-    entries = table(REQUESTS["doctor"])
-    given: dict[str, Any] = dict.fromkeys(entries) | {"config": Path("~/c.toml")}
-    layers = _layers("doctor", entries, given)
-    assert layers[0].values == {"data_dir": home / "data"}
-    assert layers[0].file == home / "c.toml"
-
-
 def test_a_preset_is_found_at_home(home: Path) -> None:
     (home / "mine.toml").write_text("[distill]\nepochs = 7\n")
     assert preset("~/mine.toml").settings == {"epochs": 7}
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_a_configuration_file_may_be_saved_by_any_editor(encoding: str, tmp_path: Path) -> None:
-    file = tmp_path / "c.toml"
-    file.write_bytes("[predict]\r\nthreads = 1\r\n".encode(encoding))
-    assert read_document(file, "--config") == {"predict": {"threads": 1}}
 
 
 @pytest.mark.parametrize(

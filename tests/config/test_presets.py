@@ -15,7 +15,6 @@ from kextract.runs.invoke import invoke
 
 DOCS = Path(__file__).parents[2] / "docs" / "methods.md"
 DRAWING = {field.name for field in fields(InversionConfig)}
-TEACHING = {field.name for field in fields(DistillConfig)}
 
 
 def asked(method: str, preset: str | None, given: Mapping[str, Any]) -> DistillConfig:
@@ -41,15 +40,6 @@ def test_every_method_makes_a_configuration(method: str) -> None:
     assert asked(method, None, given).method == method
 
 
-def test_no_setting_is_both_of_teaching_and_of_drawing() -> None:
-    assert not DRAWING & TEACHING
-
-
-def test_what_is_given_beats_the_preset() -> None:
-    config = asked("inversion", "dafl", {"temperature": 9.0, "balance_weight": 3.0})
-    assert (config.temperature, config.inversion.balance_weight) == (9.0, 3.0)
-
-
 def test_a_zero_that_is_given_is_given() -> None:
     config = asked("inversion", "fast", {"batch_norm_weight": 0.0, "flip": False})
     assert (config.inversion.batch_norm_weight, config.flip) == (0.0, False)
@@ -60,16 +50,6 @@ def test_a_preset_beats_the_method_s_default() -> None:
     assert preset("photos").settings["epochs"] != known
     assert asked("inversion", "photos", {}).epochs == preset("photos").settings["epochs"]
     assert asked("inversion", "photos", {"epochs": 3}).epochs == 3
-
-
-def test_a_method_s_default_beats_the_article_s() -> None:
-    expected = METHODS["inversion"].defaults["epochs"]
-    assert expected != DistillConfig().epochs
-    assert asked("inversion", None, {}).epochs == expected
-
-
-def test_methods_of_the_article_keep_its_defaults() -> None:
-    assert asked("random", None, {}) == DistillConfig(method="random")
 
 
 def test_a_preset_is_for_inversion_only_and_its_name_is_known() -> None:

@@ -29,6 +29,12 @@ def png_bytes(image: NDArray[np.uint8], declared: tuple[int, int] | None = None)
     )
 
 
+def save(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write a PNG file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png_bytes(image))
+
+
 def random_images(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 

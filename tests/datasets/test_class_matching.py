@@ -1,13 +1,15 @@
-"""Which output a class is: what `match_classes` finds, says and refuses."""
+"""Which output a class is, and files of class names: what is found, said and refused."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from kextract.datasets.class_matching import MatchedClasses, match_classes, matched, note_unseen
-from kextract.datasets.dataset import Dataset
-from kextract.errors import DatasetError
+from kextract.datasets.images import Dataset
+from kextract.datasets.names import read_class_names
+from kextract.errors import DatasetError, RequestError
 
 PETS = ("ant", "bee", "cat")
 DIGITS = tuple("0123456789")
@@ -143,11 +145,6 @@ def test_labels_of_both_splits_become_outputs_and_a_split_may_lack_a_class() -> 
     assert found.notes == ("data set 'mine' has no images of 1 of the 3 classes of 'a.keras': ant",)
 
 
-def test_a_classifier_without_names_has_numbers_for_the_data_s_classes() -> None:
-    found, names = matched(data(("ant", "bee"), [0, 1]), "'a.keras'", (), 3)
-    assert (found.class_names, names) == (("0", "1", "2"), ())
-
-
 def test_a_teacher_s_user_is_told_of_classes_that_have_no_training_images() -> None:
     assert note_unseen(data(PETS, [0, 1, 2])) == ()
     assert note_unseen(data(PETS, None, [0])) == ()
@@ -156,3 +153,41 @@ def test_a_teacher_s_user_is_told_of_classes_that_have_no_training_images() -> N
     )
     (note,) = note_unseen(data(numerals(11), list(range(1, 11))))
     assert note.endswith("of 1 of its 11 classes: 0; its labels are taken to count from 0")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.txt", "cat\ndog\n\n hot dog \n"),
+        ("x.json", '["cat", "dog", "hot dog"]'),
+        ("x.json", '{"1": "dog", "0": "cat", "2": "hot dog"}'),
+        ("x.json", '{"cat": 0, "hot dog": 2, "dog": 1}'),
+        ("x.txt", "\ufeffcat\r\ndog\r\nhot dog\r\n"),
+    ],
+)
+def test_names_are_read_by_line_or_by_label(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8", newline="")
+    assert read_class_names(tmp_path / name, 3) == ("cat", "dog", "hot dog")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("x.txt", b"cat\ndog", "has 2 names, but there are 3 classes"),
+        ("x.txt", b"\xff\xfd", "expected text with a name per line"),
+        ("x.txt", b"a\nb\nc\x1b[2J", "not printable"),
+        ("x.json", b'{"0": "a", "1": "b", "5": "c"}', "expected text"),
+        ("x.json", b'{"1": "a", "2": "b", "3": "c"}', "one for each label from 0 on"),
+        ("x.json", b"[1, 2, 3]", "expected text"),
+        ("x.json", b"[" * 100_000, "expected text"),
+    ],
+)
+def test_another_file_is_refused_by_its_flag(
+    name: str, data: bytes, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(RequestError) as caught:
+        read_class_names(tmp_path / name, 3)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith("--class-names ")
+    assert str(caught.value).isprintable()

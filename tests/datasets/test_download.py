@@ -32,12 +32,6 @@ def test_a_data_set_comes_through_keras_in_our_layout(monkeypatch: pytest.Monkey
     assert (data.classes, data.class_names[0], data.flip) == (10, "airplane", True)
 
 
-def test_grayscale_images_get_a_channel_axis(monkeypatch: pytest.MonkeyPatch) -> None:
-    images, labels = random_images(20, 28, 28), random_labels(20, 10)
-    replace(monkeypatch, "fashion_mnist", lambda: ((images, labels), (images, labels)))
-    assert load_dataset("fashion-mnist").input_shape == (28, 28, 1)
-
-
 def test_the_download_is_locked_and_leaves_stdout_alone(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,20 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 
 from kextract.datasets.image_folders import KINDS
 from kextract.datasets.loading import load_dataset
 from kextract.errors import DatasetError
-from tests.datasets.images import png_bytes, random_images
+from tests.datasets.images import png_bytes, random_images, save
 
 RED, BLUE = (np.full((16, 16, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
-
-
-def save(path: Path, image: NDArray[np.uint8]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png_bytes(image))
 
 
 def fill(folder: Path, count: int = 3, names: tuple[str, ...] = ("ant", "bee")) -> None:
@@ -31,20 +24,9 @@ def refusal_of(folder: Path) -> str:
     return str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["val", "Valid", "dev"])
-def test_a_validation_folder_serves_as_the_test_half(tmp_path: Path, name: str) -> None:
-    fill(tmp_path / "train")
-    fill(tmp_path / name, count=2)
-    data = load_dataset(str(tmp_path))
-    assert len(data.x_test) == 4  # type: ignore[arg-type]
-    assert data.notes == (
-        f"{tmp_path}: 6 training images of train/ and 4 test images of {name}/, in 2 classes",
-    )
-
-
 @pytest.mark.parametrize(
     ("train", "test"),
-    [("Training", "Testing"), ("TRAIN", "val"), ("train_set", "test-set")],
+    [("train", "Valid"), ("Training", "Testing"), ("TRAIN", "val"), ("train_set", "test-set")],
 )
 def test_halves_may_be_called_as_other_programs_call_them(
     tmp_path: Path, train: str, test: str
@@ -52,8 +34,9 @@ def test_halves_may_be_called_as_other_programs_call_them(
     fill(tmp_path / train)
     fill(tmp_path / test, count=1)
     data = load_dataset(str(tmp_path))
-    assert (len(data.x_train), len(data.x_test)) == (6, 2)  # type: ignore[arg-type]
-    assert data.class_names == ("ant", "bee")
+    assert data.notes == (
+        f"{tmp_path}: 6 training images of {train}/ and 2 test images of {test}/, in 2 classes",
+    )
 
 
 def test_validation_images_beside_test_images_are_said_to_be_left_out(tmp_path: Path) -> None:
@@ -64,37 +47,10 @@ def test_validation_images_beside_test_images_are_said_to_be_left_out(tmp_path: 
     assert note.endswith("; left out: 10 in more/, 4 in val/")
 
 
-def test_train_may_be_a_class(tmp_path: Path) -> None:
-    fill(tmp_path, names=("bus", "car", "train"))
-    data = load_dataset(str(tmp_path))
-    assert data.class_names == ("bus", "car", "train")
-    (note,) = data.notes
-    assert note.endswith("9 images, of which a sixth is held out for testing, in 3 classes")
-
-
 def test_a_folder_that_may_be_a_class_or_a_half_is_asked_about(tmp_path: Path) -> None:
     fill(tmp_path, names=("bus", "car"))
     fill(tmp_path / "train", names=("steam", "diesel"))
     assert f"{tmp_path / 'train'}: is it a class beside bus, car" in refusal_of(tmp_path)
-
-
-def test_images_of_other_kinds_and_in_deeper_folders_are_read(tmp_path: Path) -> None:
-    fill(tmp_path, count=2)
-    random = np.random.default_rng(0)
-    kinds = {
-        "a.bmp": "BMP",
-        "b.JFIF": "JPEG",
-        "c.gif": "GIF",
-        "d.tif": "TIFF",
-        "deep/er/e.jpe": "JPEG",
-    }
-    for name, kind in kinds.items():
-        place = tmp_path / "ant" / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(random.integers(0, 256, (16, 16), np.uint8)).save(place, kind)
-    data = load_dataset(str(tmp_path))
-    assert data.x_train is not None and data.x_test is not None
-    assert len(data.x_train) + len(data.x_test) == 9
 
 
 def test_everything_that_is_not_read_is_counted(tmp_path: Path) -> None:
@@ -124,17 +80,6 @@ def test_a_test_half_may_lack_classes_and_says_so(tmp_path: Path) -> None:
     data = load_dataset(str(tmp_path))
     np.testing.assert_array_equal(data.y_test, [2, 2, 2])
     assert data.notes[1:] == (f"{tmp_path / 'test'}: has no image of ant, bee",)
-
-
-def test_classes_of_the_test_half_may_be_spelled_otherwise(tmp_path: Path) -> None:
-    fill(tmp_path / "train", names=("ant", "big_bee", "cat"))
-    fill(tmp_path / "test", names=("Big Bee", "CAT"), count=1)
-    data = load_dataset(str(tmp_path))
-    assert data.class_names == ("ant", "big_bee", "cat")
-    np.testing.assert_array_equal(data.y_test, [1, 2])
-    fill(tmp_path / "test", names=("big_bee",), count=1)
-    assert f"{tmp_path / 'test' / 'big_bee'}: " in refusal_of(tmp_path)
-    assert "found big_bee twice" in refusal_of(tmp_path)
 
 
 def test_a_half_without_class_folders_is_refused(tmp_path: Path) -> None:
@@ -176,18 +121,6 @@ def test_images_of_another_size_are_resized_to_the_most_common_one(tmp_path: Pat
     data = load_dataset(str(tmp_path))
     assert data.x_test is not None and data.input_shape == (16, 16, 3)
     np.testing.assert_array_equal(data.x_test[2], RED)
-
-
-def test_class_names_keep_their_markup_and_show_their_control_characters(tmp_path: Path) -> None:
-    fill(tmp_path, names=("[red]ant", "bee\x1b[2J"))
-    assert load_dataset(str(tmp_path)).class_names == ("[red]ant", r"bee\x1b[2J")
-
-
-def test_a_broken_image_is_refused_by_name(tmp_path: Path) -> None:
-    fill(tmp_path)
-    broken = tmp_path / "bee" / "1.png"
-    broken.write_bytes(broken.read_bytes()[:60])
-    assert refusal_of(tmp_path).startswith(f"{broken}: expected an image, found data that cannot")
 
 
 def test_too_many_pixels_in_all_are_refused_before_any_is_decoded(tmp_path: Path) -> None:

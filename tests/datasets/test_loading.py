@@ -1,15 +1,11 @@
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kextract.datasets.loading import load_dataset
-from kextract.datasets.registry import DATASETS
-from kextract.errors import DatasetError, RequestError, UnknownNameError
+from kextract.errors import DatasetError, RequestError
 from tests.datasets.images import png_bytes, random_images, random_labels
-
-DATA = os.environ.get("KEXTRACT_DATA", "")
 
 
 def save_npz(path: Path, *shape: int, classes: int = 10) -> None:
@@ -51,11 +47,6 @@ def test_a_data_folder_that_is_none_is_refused(tmp_path: Path) -> None:
         load_dataset("mnist", tmp_path / "absent")
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="unknown data set 'mnsit': did you mean 'mnist'"):
-        load_dataset("mnsit")
-
-
 def test_a_folder_without_a_slash_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ant", "bee"):
         (tmp_path / "insects" / name).mkdir(parents=True)
@@ -64,26 +55,8 @@ def test_a_folder_without_a_slash_is_found(tmp_path: Path, monkeypatch: pytest.M
     assert load_dataset("insects").name == "insects"
 
 
-@pytest.mark.skipif(not DATA, reason="KEXTRACT_DATA names no folder of real data sets")
-def test_a_real_data_set_is_read_as_numpy_reads_it() -> None:
-    if not (Path(DATA) / "mnist.npz").exists():
-        pytest.skip("KEXTRACT_DATA has no mnist.npz")
-    data = load_dataset("mnist", Path(DATA))
-    assert data.x_train is not None and data.x_test is not None
-    assert (data.input_shape, len(data.x_train)) == ((28, 28, 1), 60_000)
-    with np.load(Path(DATA) / "mnist.npz") as raw:
-        np.testing.assert_array_equal(data.x_test[..., 0], raw["x_test"])
-        np.testing.assert_array_equal(data.y_test, raw["y_test"])
-
-
 @pytest.mark.parametrize("name", ["x" * 5000, "a/" + "x" * 5000, "~nobody-of-this-name/images"])
 def test_a_path_that_cannot_be_is_refused_in_one_short_line(name: str) -> None:
     with pytest.raises(RequestError) as refusal:
         load_dataset(name)
     assert len(str(refusal.value)) < 300
-
-
-def test_digits_are_not_mirrored_and_pictures_are() -> None:
-    flips = {name: spec.flip for name, spec in DATASETS.items()}
-    assert not flips["mnist"] and not flips["strokes"]
-    assert flips["fashion-mnist"] and flips["cifar10"] and flips["cifar100"]

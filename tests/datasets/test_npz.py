@@ -47,12 +47,6 @@ def test_labels_may_be_a_column_or_one_hot(tmp_path: Path, labels: Any) -> None:
     assert data.y_train is not None and data.y_train.dtype == np.int64
 
 
-def test_a_test_half_alone_is_enough(tmp_path: Path) -> None:
-    data = load_dataset(npz(tmp_path, x_test=IMAGES, y_test=LABELS))
-    assert data.x_train is None and data.y_train is None
-    np.testing.assert_array_equal(data.x_test, IMAGES)
-
-
 def test_a_training_half_alone_lends_a_sixth_to_the_test_half(tmp_path: Path) -> None:
     path = npz(tmp_path, x_train=IMAGES, y_train=LABELS)
     data, again = load_dataset(path), load_dataset(path)
@@ -72,12 +66,6 @@ def test_the_labels_of_a_test_half_that_was_set_aside_stay_with_their_images(
     data = load_dataset(npz(tmp_path, x_train=images, y_train=LABELS))
     assert data.x_test is not None
     np.testing.assert_array_equal(data.x_test[:, 0, 0, 0], data.y_test)
-
-
-def test_class_names_in_the_file_are_used_and_cannot_reach_the_terminal(tmp_path: Path) -> None:
-    names = np.array(["[bold]cat", "dog\x1b[31m", "bird\n", "never seen"])
-    data = load_dataset(npz(tmp_path, **halves(), class_names=names))
-    assert data.class_names == ("[bold]cat", r"dog\x1b[31m", r"bird\n", "never seen")
 
 
 @pytest.mark.parametrize(

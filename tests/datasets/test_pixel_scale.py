@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.datasets.loading import load_dataset
 from kextract.datasets.npz import read_images
 from kextract.datasets.pixel_scale import pixel_scale, range_of
 from kextract.errors import DatasetError
@@ -116,21 +115,6 @@ def test_parts_of_different_scales_are_refused(train: Any, test: Any, says: str)
 )
 def test_numbers_that_could_be_anything_are_refused(images: Any, says: str) -> None:
     assert says in refusal_of(images)
-
-
-def test_a_data_set_says_what_its_pixels_were_taken_for(tmp_path: Path) -> None:
-    labels = np.arange(2)
-    halves: dict[str, Any] = {
-        "x_train": MASKS,
-        "y_train": labels,
-        "x_test": MASKS,
-        "y_test": labels,
-    }
-    np.savez(tmp_path / "masks.npz", allow_pickle=False, **halves)
-    data = load_dataset(str(tmp_path / "masks.npz"))
-    np.testing.assert_array_equal(data.x_test, MASKS[..., None] * 255)
-    (note,) = data.notes
-    assert note.startswith(str(tmp_path / "masks.npz"))
 
 
 def test_the_half_that_is_not_used_tells_the_scale_too(tmp_path: Path) -> None:

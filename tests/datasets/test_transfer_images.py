@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from kextract.datasets.image_files import StreamedImages
 from kextract.datasets.image_folders import KINDS
@@ -12,7 +11,7 @@ from kextract.datasets.images import fitted
 from kextract.datasets.loading import load_dataset
 from kextract.datasets.transfer_images import load_transfer_images, stream_transfer_images
 from kextract.errors import DatasetError
-from tests.datasets.images import png_bytes, random_images
+from tests.datasets.images import png_bytes, random_images, save
 
 GREY, COLOUR = (16, 18, 1), (16, 18, 3)
 IMAGES = random_images(5, *COLOUR)
@@ -21,11 +20,6 @@ IMAGES = random_images(5, *COLOUR)
 def npz(folder: Path, **arrays: Any) -> str:
     np.savez(folder / "mine.npz", allow_pickle=False, **arrays)
     return str(folder / "mine.npz")
-
-
-def save(path: Path, image: NDArray[np.uint8]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png_bytes(image))
 
 
 def refusal_of(reference: object, shape: tuple[int, int, int] = GREY) -> str:
@@ -50,11 +44,6 @@ def test_an_npz_needs_no_labels(name: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(images, IMAGES)
 
 
-def test_of_two_halves_the_training_images_are_taken(tmp_path: Path) -> None:
-    path = npz(tmp_path, x_train=IMAGES, x_test=IMAGES[:2], y_train=np.array(["what", "ever"]))
-    assert len(load_transfer_images(path, None, COLOUR)) == 5
-
-
 def test_a_folder_may_hold_images_of_any_size_and_colour(tmp_path: Path) -> None:
     sizes: list[tuple[int, ...]] = [(16, 18), (40, 31, 3), (5, 90), (16, 18, 3)]
     originals = [random_images(*size) for size in sizes]
@@ -67,22 +56,9 @@ def test_a_folder_may_hold_images_of_any_size_and_colour(tmp_path: Path) -> None
         np.testing.assert_array_equal(found, fitted(batch, GREY)[0])
 
 
-def test_images_of_sub_folders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
-    for value, name in enumerate(["a/cat/1.png", "a/dog/1.png", "b/0.PNG"]):
-        save(tmp_path / name, np.full((4, 4), value, np.uint8))
-    images = load_transfer_images(str(tmp_path), None, GREY)
-    assert images[:, 0, 0, 0].tolist() == [0, 1, 2]
-
-
 def used(folder: Path) -> tuple[int, list[str]]:
     said: list[str] = []
     return len(load_transfer_images(str(folder), None, GREY, say=said.append)), said
-
-
-def test_all_images_are_taken_where_train_is_a_class(tmp_path: Path) -> None:
-    for name in ("bus/0", "bus/1", "ship/0", "train/0"):
-        save(tmp_path / f"{name}.png", random_images(4, 4))
-    assert used(tmp_path) == (4, [f"{tmp_path}: 4 images used"])
 
 
 def test_what_is_taken_of_a_divided_data_set_is_said(tmp_path: Path) -> None:
@@ -93,21 +69,6 @@ def test_what_is_taken_of_a_divided_data_set_is_said(tmp_path: Path) -> None:
     assert count == 2
     assert note.startswith(f"{tmp_path}: 2 images used, those of Train/; left out: 2 in Valid/, ")
     assert {*note.split(", ")[2:]} == {"1 .md", "1 in more/"}
-
-
-@pytest.mark.usefixtures("_few_strokes")
-def test_the_images_of_a_name_and_of_a_file_are_counted(tmp_path: Path) -> None:
-    said: list[str] = []
-    load_transfer_images("strokes", None, GREY, say=said.append)
-    load_transfer_images(npz(tmp_path, x=IMAGES), None, GREY, say=said.append)
-    assert re.fullmatch(r"strokes: \d+ training images used", said[0])
-    assert said[1:] == [f"{tmp_path / 'mine.npz'}: 5 images used, those of x"]
-
-
-def test_a_folder_that_leads_back_to_itself_is_gone_through_once(tmp_path: Path) -> None:
-    save(tmp_path / "0.png", random_images(4, 4))
-    (tmp_path / "again").symlink_to(tmp_path)
-    assert len(load_transfer_images(str(tmp_path), None, GREY)) == 1
 
 
 @pytest.mark.parametrize(

@@ -31,19 +31,6 @@ def test_nothing_of_the_moving_lines_is_left_behind(hundred: Shown) -> None:
     assert not [line for line in hundred.lines if MOVING.search(line)]
 
 
-def test_title_and_column_names_are_shown_once_at_the_top(hundred: Shown) -> None:
-    assert hundred.lines[:7] == [
-        "student of [bold]teacher[/]",
-        "teacher  12 layers",
-        "student  3 layers",
-        "seed 0",
-        "agreement: same prediction as the teacher",
-        "",
-        "epoch    loss  accuracy  train loss  agreement    time",
-    ]
-    assert sum("train loss" in line for line in hundred.lines) == 1
-
-
 def test_only_an_epoch_better_than_all_trained_before_is_marked_and_bold(hundred: Shown) -> None:
     marked = [row for row in epoch_rows(hundred) if row.endswith("  *")]
     assert [int(row.split()[0]) for row in marked] == [1, 7]
@@ -57,43 +44,16 @@ def test_the_table_is_followed_by_time_file_and_verdict(hundred: Shown) -> None:
     assert end[-3:] == ["terminal has room for.", "Next: kextract export x", ""]
 
 
-def test_the_cursor_is_back_at_the_end(hundred: Shown) -> None:
-    assert (hundred.cursor_hidden, hundred.code) == (False, 0)
-
-
-@pytest.mark.parametrize(
-    ("columns", "names"), [(56, "epoch    loss  accuracy  agreement    time"), (12, "epoch")]
-)
-def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_row(columns: int, names: str) -> None:
-    shown = run_in_terminal(MODULE, "live", "30", columns=columns)
-    table = shown.lines[shown.lines.index(names) + 1 :]
-    rows = [line for line in table if re.match(r" *\d+( |$)", line)][:31]
-    assert [int(row.split()[0]) for row in rows] == list(range(31))
-    assert {len(row.removesuffix("  *")) for row in rows} == {len(names)}
-    assert not [line for line in shown.lines if MOVING.search(line)]
-
-
-@pytest.mark.parametrize(
-    ("width", "names", "metrics"),
-    [
-        (
-            80,
-            "epoch    loss  accuracy  agreement    time",
-            "    7  0.5000    0.9001     0.5000   12.9s",
-        ),
-        (
-            140,
-            "epoch    loss  accuracy  agreement  synthesis  student    eval     classes    even"
-            "  confidence  diversity       bn  train loss    time",
-            "    7  0.5000    0.9001     0.5000       4.5s   20m34s    1.5s         ▁█▄  0.8812"
-            "      0.7500     0.4321    12.35      0.4286   12.9s",
-        ),
-    ],
-)
-def test_of_drawn_images_what_matters_is_shown_first(width: int, names: str, metrics: str) -> None:
-    shown = run_in_terminal(MODULE, "live", "8", "drawn", columns=width)
-    assert names in shown.lines
-    assert f"{metrics}  *" in shown.lines
+def test_of_drawn_images_a_wide_terminal_shows_every_column() -> None:
+    shown = run_in_terminal(MODULE, "live", "8", "drawn", columns=140)
+    assert (
+        "epoch    loss  accuracy  agreement  synthesis  student    eval     classes    even"
+        "  confidence  diversity       bn  train loss    time"
+    ) in shown.lines
+    assert (
+        "    7  0.5000    0.9001     0.5000       4.5s   20m34s    1.5s         ▁█▄  0.8812"
+        "      0.7500     0.4321    12.35      0.4286   12.9s  *"
+    ) in shown.lines
 
 
 def test_ctrl_c_in_mid_epoch_keeps_the_rows_and_gives_the_cursor_back() -> None:
@@ -103,10 +63,6 @@ def test_ctrl_c_in_mid_epoch_keeps_the_rows_and_gives_the_cursor_back() -> None:
     assert shown.code != 0
     assert not [line for line in shown.lines if "━" in line]
     assert shown.lines.count("KeyboardInterrupt") == 1
-
-
-def test_the_first_sign_of_life_is_gone_when_results_come() -> None:
-    assert run_in_terminal("kextract", "list").lines[0] == "data sets"
 
 
 @dataclass
@@ -156,14 +112,6 @@ def test_the_run_is_counted_in_epochs_like_those_so_far() -> None:
     assert "52s left" in drawn(lines)[0]
 
 
-@pytest.mark.parametrize("phase", ["asking the teacher", "evaluating"])
-def test_only_teaching_makes_an_epoch_go_on(phase: str) -> None:
-    clock = Clock()
-    lines = MovingLines(console(80), 3, clock)
-    teach(lines, clock, 1, phase=phase)
-    assert "  0%" in drawn(lines)[0]
-
-
 @pytest.mark.parametrize("width", [8, 23, 38, 80, 200])
 @pytest.mark.parametrize("phase", ["teaching", "a phase with a [long] name\n"])
 def test_it_is_two_lines_at_every_width_and_leaves_room_for_the_echo_of_ctrl_c(
@@ -175,11 +123,3 @@ def test_it_is_two_lines_at_every_width_and_leaves_room_for_the_echo_of_ctrl_c(
     shown = drawn(lines, width)
     assert len(shown) == 2
     assert max(len(line.rstrip()) for line in shown) <= width - 3
-
-
-def test_work_without_epochs_has_one_line() -> None:
-    clock = Clock()
-    lines = MovingLines(console(80), 0, clock)
-    teach(lines, clock, 1, phase="drawing")
-    (shown,) = drawn(lines)
-    assert "4/10" in shown and "12s left" in shown

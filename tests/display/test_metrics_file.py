@@ -54,13 +54,6 @@ def test_every_epoch_is_a_row_with_its_metrics_and_details(path: Path) -> None:
     assert (rows[2]["class_shares/0"], rows[2]["confidence"]) == (0.5, 0.8)
 
 
-def test_a_file_that_an_editor_saved_is_continued(path: Path) -> None:
-    write(path, *HISTORY[:2])
-    path.write_text(path.read_text().replace("\n", "\r\n"), encoding="utf-8-sig", newline="")
-    write(path, *HISTORY, resume=True)
-    assert [row["epoch"] for row in read(path)] == [0, 1, 2]
-
-
 def test_a_resumed_run_continues_the_file_without_a_second_row_of_an_epoch(path: Path) -> None:
     write(path, *HISTORY[:2])
     write(path, *HISTORY, resume=True)
@@ -81,14 +74,6 @@ def test_an_existing_file_is_kept_unless_told_otherwise(path: Path) -> None:
         MetricsFile(path)
     MetricsFile(path, overwrite=True)
     assert path.read_text() == "mine"
-
-
-def test_what_a_run_left_that_was_stopped_before_epoch_1_is_begun_anew(path: Path) -> None:
-    write(path, HISTORY[0])
-    write(path, *HISTORY)
-    assert [row["epoch"] for row in read(path)] == [0, 1, 2]
-    with pytest.raises(RequestError, match="exists already"):
-        MetricsFile(path)
 
 
 @pytest.mark.parametrize("content", ["a,b\n1,2\n", '{"epoch": "x"}\n', "\x00"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kextract.display import RunHeader
-from kextract.display.notebook import NotebookDisplay, in_notebook
+from kextract.display.formats import NotebookDisplay, in_notebook
 from kextract.records import EpochRecord, Note, Progress
 
 HEADER = RunHeader("title", "subtitle", 2, ("epoch", "accuracy"), "kextract distill x")
@@ -56,21 +56,13 @@ def test_a_run_stays_in_one_place_and_grows(notebook: Notebook) -> None:
 def test_the_running_epoch_is_seen_below_its_table_until_it_ends(
     notebook: Notebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kextract.display.notebook.PAUSE", 0)
+    monkeypatch.setattr("kextract.display.formats.PAUSE", 0)
     display = NotebookDisplay()
     display.start(HEADER)
     display.show(Progress(1, "teaching", 3, 10, 96, 0.5))
     assert notebook.texts[-1].splitlines()[-1] == "epoch 1 of 2: teaching 3/10"
     display.show(EpochRecord(1, accuracy=0.5))
     assert "teaching" not in notebook.texts[-1]
-
-
-def test_a_browser_is_not_sent_every_update(notebook: Notebook) -> None:
-    display = NotebookDisplay()
-    display.start(HEADER)
-    for done in range(1000):
-        display.show(Progress(1, "teaching", done, 1000, 32 * done, 0.5))
-    assert len(notebook.texts) < 10
 
 
 def test_a_notebook_is_told_from_a_terminal(

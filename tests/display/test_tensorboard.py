@@ -90,16 +90,6 @@ def test_what_a_run_left_that_was_stopped_before_epoch_1_is_begun_anew(tmp_path:
     assert [step for step, _ in read(tmp_path)["validation/loss"]] == [0, 1, 2]
 
 
-def test_overwriting_removes_our_events_and_nothing_else(tmp_path: Path) -> None:
-    write(tmp_path, *HISTORY)
-    other = tmp_path / "events.out.tfevents.1.host"
-    other.write_bytes(b"")
-    with TensorBoard(tmp_path, overwrite=True) as listener:
-        listener.start(HEADER)
-    assert other.exists()
-    assert "validation/loss" not in read(tmp_path)
-
-
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="--tensorboard: cannot write to"):

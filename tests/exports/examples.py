@@ -45,8 +45,3 @@ def images(count: int, seed: int = 0) -> NDArray[np.uint8]:
 def expected_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> Any:
     """What the network makes of pixels of 0 to 255."""
     return model(pixels.astype(np.float32) / 127.5 - 1, training=False).numpy()
-
-
-def softmax(logits: Any) -> Any:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)

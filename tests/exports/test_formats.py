@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kextract.config import requests
 from kextract.errors import RequestError
-from kextract.exports.formats import FORMATS, ExportTarget, check_installed, format_of, read_names
+from kextract.exports.formats import ExportTarget, check_installed, format_of, read_names
 
 
 @pytest.mark.parametrize(
@@ -52,10 +51,6 @@ def test_a_missing_runtime_is_answered_with_what_to_install(
     assert "\n" not in str(it.value)
 
 
-def test_the_command_takes_the_formats_that_there_are() -> None:
-    assert tuple(FORMATS) == requests.FORMATS
-
-
 NAMES = ("ant", "bee", "c\u00e4t")
 
 
@@ -84,11 +79,6 @@ def tflite(path: Path, *members: str) -> Path:
     return path
 
 
-def test_a_property_behind_the_graph_of_an_onnx_file_is_found(tmp_path: Path) -> None:
-    (tmp_path / "a.onnx").write_bytes(onnx_bytes())
-    assert read_names(tmp_path / "a.onnx") == NAMES
-
-
 @pytest.mark.parametrize(
     ("members", "found"),
     [(["labels.txt"], NAMES), (["labelmap.txt"], NAMES), (["a.txt", "b.txt"], ()), (["a"], ())],
@@ -108,7 +98,3 @@ def test_a_damaged_file_has_no_names_or_others(tmp_path: Path) -> None:
             data[generator.randrange(len(data) or 1) : 1] = bytes([generator.randrange(256)])
         path.write_bytes(data)
         assert all(isinstance(name, str) for name in read_names(path))
-
-
-def test_a_file_that_is_not_there_has_no_names(tmp_path: Path) -> None:
-    assert read_names(tmp_path / "nowhere.onnx") == ()

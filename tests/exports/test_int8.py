@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from kextract.errors import GateError
-from kextract.exports.exporting import CheckImages, export_model
+from kextract.exports.exporting import CheckImages, export_model, with_extremes
 from kextract.exports.formats import ExportTarget
 from kextract.exports.report import ExportReport
-from kextract.exports.writing import with_extremes
-from kextract.models.build import build_model
 from kextract.models.input_range import Preprocessing
-from kextract.teachers.model_file import Numbers
+from kextract.teachers.runtimes import Numbers
 from tests.exports.examples import expected_logits, images, network
 
 litert = pytest.importorskip("ai_edge_litert.interpreter")
@@ -58,19 +56,6 @@ def test_the_input_is_the_pixel_less_128_whatever_was_calibrated_on(interpreter:
     assert zero == -128
 
 
-def test_a_convolution_has_a_scale_for_every_output_channel(interpreter: Any) -> None:
-    kernels = [
-        tensor
-        for tensor in interpreter.get_tensor_details()
-        if tensor["dtype"] == np.int8 and tuple(tensor["shape"]) == (8, 3, 3, 3)
-    ]
-    (kernel,) = kernels
-    scales = kernel["quantization_parameters"]["scales"]
-    assert len(set(scales.tolist())) == 8
-    largest = np.abs(interpreter.get_tensor(kernel["index"]).astype(int)).max(axis=(1, 2, 3))
-    np.testing.assert_array_equal(largest, 127)
-
-
 def test_the_logits_are_the_model_s_within_a_few_steps_of_the_output(
     model: keras.Model, interpreter: Any
 ) -> None:
@@ -87,32 +72,12 @@ def test_the_logits_are_the_model_s_within_a_few_steps_of_the_output(
     assert np.abs(np.array(found) - inside).mean() < 2 * scale
 
 
-def test_the_report_says_how_many_images_were_calibrated_on(
-    exported: tuple[Path, ExportReport],
-) -> None:
-    report = exported[1]
-    assert (report.arithmetic, report.calibration, report.inputs) == ("int8", 64, "0..255")
-    assert report.comparisons[0].agreement >= 0.9
-
-
 def test_a_bad_calibration_is_not_written(model: keras.Model, tmp_path: Path) -> None:
     grey = np.full_like(images(4), 128)
     request = ExportTarget("tflite", "int8", least_agreement=0.97)
     with pytest.raises(GateError, match=r"% of 32 drawn images, at least 97\.0%.*--calibrate"):
         export_model(model, tmp_path / "a.tflite", request, checks=CHECKS, calibration=grey)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_a_tiny_student_has_less_than_50_kb(tmp_path: Path) -> None:
-    student = build_model("tiny", (32, 32, 3), 10)
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
-    target = ExportTarget("tflite", "int8", least_agreement=0.0)
-    checks = (CheckImages("noise", pixels),)
-    report = export_model(
-        student, tmp_path / "tiny.tflite", target, checks=checks, calibration=pixels
-    )
-    assert report.bytes < 50_000
 
 
 def test_extremes_are_put_into_copies_of_corners_only() -> None:

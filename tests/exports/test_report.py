@@ -79,9 +79,3 @@ def test_what_is_too_far_is_refused_with_how_far(
 ) -> None:
     with pytest.raises(GateError, match=named):
         check_agreement([GOOD, replace(GOOD, **wrong)], arithmetic)  # type: ignore[arg-type]
-
-
-def test_a_requested_agreement_takes_the_place_of_the_usual_one() -> None:
-    check_agreement([replace(GOOD, agreement=0.5)], "int8", 0.5)
-    with pytest.raises(GateError, match=r"95\.0% of 4"):
-        check_agreement([replace(GOOD, agreement=0.95)], "int8", 0.96)

@@ -6,12 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.foreign.network import ReadNetwork
-
-
-def softmax(logits: NDArray[Any]) -> NDArray[Any]:
-    """Give the probabilities (n, k) of logits."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+from tests.common import softmax
 
 
 def outputs_of(network: ReadNetwork, images: NDArray[Any]) -> NDArray[np.float32]:
@@ -19,5 +14,5 @@ def outputs_of(network: ReadNetwork, images: NDArray[Any]) -> NDArray[np.float32
     given = images.reshape(len(images), *network.model.input_shape[1:])
     logits = network.model(given, training=False).numpy()
     if network.head == "softmax":
-        return softmax(logits)
+        return softmax(logits).astype(np.float32)
     return np.asarray(1 / (1 + np.exp(-logits))) if network.head == "sigmoid" else logits

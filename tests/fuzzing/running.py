@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 import numpy as np
 
@@ -73,8 +72,8 @@ class Family(ABC):
                 what, message = self.read()
                 assert what in self.allowed(base) - {"refused"}, (base, what, message)
 
-    def make(self, number: int, folder: Path) -> tuple[str, str]:
-        """Write damaged files `number` into a folder; give the names of base and change."""
+    def make(self, number: int, folder: Path) -> str:
+        """Write damaged files `number` into a folder; give the name of their base."""
         random = Random(f"{self._seed}-{number}")
         for _ in range(9):
             base = random.choice(sorted(self.sound))
@@ -83,7 +82,7 @@ class Family(ABC):
                 change(files, random)
                 break
         self._write(files, folder, base)
-        return base, getattr(change, "__name__", "?")
+        return base
 
     def _write(self, files: Files, folder: Path, base: str) -> None:
         for old in folder.iterdir():
@@ -103,49 +102,38 @@ class Family(ABC):
             return type(error).__name__, repr(error)
 
 
-class Outcome(NamedTuple):
-    """What became of one damaged file."""
-
-    number: int
-    base: str
-    change: str
-    what: str
-    """Such as "refused", "identical" or the name of an exception."""
-    seconds: float = 0.0
-    megabytes: float = 0.0
-    message: str = ""
-
-
 @dataclass
 class Report:
-    """The outcomes, counted."""
+    """What became of damaged files: how many of which base, and what should not have happened."""
 
-    allowed: Callable[[str], set[str]]
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    failures: list[Outcome] = field(default_factory=list)
+    """By base and what they are, such as "refused" or the name of an exception."""
+    failures: list[str] = field(default_factory=list)
     slowest: float = 0.0
     largest: float = 0.0
 
-    def add(self, outcome: Outcome) -> None:
-        self.counts[outcome.base, outcome.what] += 1
-        self.slowest = max(self.slowest, outcome.seconds)
-        self.largest = max(self.largest, outcome.megabytes)
-        if not self._is_good(outcome):
-            self.failures.append(outcome)
 
-    def _is_good(self, outcome: Outcome) -> bool:
-        fits = outcome.seconds < SLOW and outcome.megabytes < MEGABYTES
-        one_line = outcome.message.isprintable()
-        return outcome.what in self.allowed(outcome.base) and fits and one_line
-
-
-def outcome_of(family: Family, number: int, base: str, change: str) -> Outcome:
-    """Read the files that a family made last, and measure it."""
-    forget_peak()
-    before, started = megabytes("VmRSS"), time.process_time()
-    what, message = family.read()
-    seconds, grown = time.process_time() - started, megabytes("VmHWM") - before
-    return Outcome(number, base, change, what, seconds, grown, message)
+def run(family: Family, count: int, first: int = 0) -> Report:
+    """Read `count` damaged files and report."""
+    report = Report()
+    family.get_ready()
+    with tempfile.TemporaryDirectory() as name:
+        for number in range(first, first + count):
+            base = family.make(number, Path(name))
+            forget_peak()
+            before, started = megabytes("VmRSS"), time.process_time()
+            what, message = family.read()
+            seconds, grown = time.process_time() - started, megabytes("VmHWM") - before
+            report.counts[base, what] += 1
+            report.slowest, report.largest = (
+                max(report.slowest, seconds),
+                max(report.largest, grown),
+            )
+            fits = seconds < SLOW and grown < MEGABYTES and message.isprintable()
+            if not fits or what not in family.allowed(base):
+                told = f"{seconds:.1f} s, {grown:.0f} MB: {message!r}"
+                report.failures.append(f"{number}, {base}: {what} in {told}")
+    return report
 
 
 def forget_peak() -> None:
@@ -156,13 +144,3 @@ def megabytes(name: str) -> float:
     """Read `VmRSS` (memory now) or `VmHWM` (its peak); `getrusage` gives the parent's peak."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition(f"{name}:")[2].split()[0]) / 1024
-
-
-def run(family: Family, count: int, first: int = 0) -> Report:
-    """Read `count` damaged files and report."""
-    report = Report(family.allowed)
-    family.get_ready()
-    with tempfile.TemporaryDirectory() as name:
-        for number in range(first, first + count):
-            report.add(outcome_of(family, number, *family.make(number, Path(name))))
-    return report

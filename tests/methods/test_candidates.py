@@ -7,6 +7,7 @@ from kextract.config import DistillConfig, QueryConfig
 from kextract.errors import RequestError
 from kextract.methods.candidates import (
     Candidates,
+    CurveCandidates,
     GivenCandidates,
     LeafCandidates,
     ShapeCandidates,
@@ -59,13 +60,13 @@ def ledger(folder: Path, shape: tuple[int, int, int], *asked: Candidates) -> Led
 @pytest.mark.parametrize(
     ("shape", "named", "kind"),
     [
-        (GREY, None, ShapeCandidates),
+        (GREY, None, CurveCandidates),
         ((48, 48, 1), None, LeafCandidates),
         (COLOUR, None, LeafCandidates),
         (COLOUR, "shapes", ShapeCandidates),
     ],
 )
-def test_questions_are_leaves_for_photographs_and_shapes_for_drawings_unless_requested_otherwise(
+def test_questions_are_leaves_for_photographs_and_curves_for_drawings_unless_requested_otherwise(
     shape: tuple[int, int, int], named: str | None, kind: type, tmp_path: Path
 ) -> None:
     config = DistillConfig(method="queries", queries=QueryConfig(questions=named))
@@ -101,12 +102,14 @@ def test_a_ledger_of_other_questions_is_refused(
 def kind_of(name: str) -> Candidates:
     if name == "shapes":
         return ShapeCandidates(COLOUR, 0)
+    if name == "curves":
+        return CurveCandidates(COLOUR, 0)
     if name == "leaves":
         return LeafCandidates(COLOUR, 0)
     return GivenCandidates(random_images(3, 32, 32, 3), COLOUR)
 
 
-@pytest.mark.parametrize("kind", ["shapes", "leaves", "images"])
+@pytest.mark.parametrize("kind", ["shapes", "curves", "leaves", "images"])
 def test_candidates_follow_from_the_random_numbers_and_none_comes_twice(kind: str) -> None:
     candidates = kind_of(kind)
     first = images(candidates, 40)
@@ -115,7 +118,7 @@ def test_candidates_follow_from_the_random_numbers_and_none_comes_twice(kind: st
     assert len(set(first)) == 40
 
 
-@pytest.mark.parametrize("kind", ["shapes", "leaves", "images"])
+@pytest.mark.parametrize("kind", ["shapes", "curves", "leaves", "images"])
 def test_an_image_is_made_of_its_recipe_alone(kind: str) -> None:
     """By another run, in another order, beside others or alone, and whatever the numbers are."""
     recipes = drawn(kind_of(kind), 40)
@@ -128,35 +131,6 @@ def test_an_image_is_made_of_its_recipe_alone(kind: str) -> None:
     assert again.make(recipes[:0]).shape == (0, *COLOUR)
 
 
-def test_no_more_canvases_are_painted_than_few_questions_need() -> None:
-    candidates = LeafCandidates(COLOUR, 0)
-    assert len(list(candidates.begin(1, 20))) == 1
-    candidates.make(candidates.draw(np.random.default_rng(0), 200, np.zeros((0, 28), np.uint32)))
-    assert len(list(candidates.begin(1, 600))) == 1
-
-
-def test_half_of_the_crops_hold_a_part_of_another_one() -> None:
-    """A black and a white picture, of which whatever is cut is of one colour, side by side."""
-    pictures = np.zeros((2, 32, 32, 3), np.uint8)
-    pictures[1] = 255
-    candidates = GivenCandidates(pictures, COLOUR)
-    crops = candidates.make(drawn(candidates, 2002))[2:]
-    black = (crops == crops.min()).mean(axis=(1, 2, 3))
-    mixed = (black > 0) & (black < 1)
-    # Half are pasted into, and half of these with the same colour.
-    assert mixed.mean() == pytest.approx(0.25, abs=0.04)
-    # Rectangles of a quarter to three quarters of each side.
-    shares = np.minimum(black, 1 - black)[mixed]
-    assert shares.min() >= 1 / 64 and shares.max() <= 0.5
-
-
-def test_where_there_are_too_few_each_comes_once_beside_crops() -> None:
-    given = random_images(7, *COLOUR)
-    found = images(GivenCandidates(given, COLOUR), 40)
-    assert set(found[:7]) == {image.tobytes() for image in given}
-    assert not {image.tobytes() for image in given} & set(found[7:])
-
-
 def test_an_image_that_was_asked_about_does_not_come_again() -> None:
     given = random_images(7, *COLOUR)
     candidates = GivenCandidates(given, COLOUR)
@@ -165,18 +139,6 @@ def test_an_image_that_was_asked_about_does_not_come_again() -> None:
     found = images(candidates, 40, known)
     assert set(found[:2]) == {image.tobytes() for image in given} - asked
     assert not asked & set(found)
-
-
-def test_large_images_come_smaller_and_crops_of_them_show_a_part() -> None:
-    """The left half of the picture is black and the right half white."""
-    picture = np.zeros((1, 128, 128, 3), np.uint8)
-    picture[:, :, 64:] = 255
-    candidates = GivenCandidates(picture, COLOUR)
-    crops = candidates.make(drawn(candidates, 400, seed=1))
-    whole, cut = crops[0], crops[1:]
-    assert whole[:, :3].max() == 0 and whole[:, 5:].min() == 255
-    plain = (cut.std(axis=(1, 2, 3)) < 1).mean()
-    assert 0.1 < plain < 0.9
 
 
 def test_crops_of_a_rare_class_are_cut_more_often_once_predictions_are_observed() -> None:

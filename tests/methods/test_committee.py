@@ -1,16 +1,14 @@
 import numpy as np
-import pytest
 
 from kextract.config import DistillConfig
 from kextract.methods.committee import (
     Committee,
-    _smallest,
     disagreement,
     sampling,
     select_by_disagreement,
     target_logits,
 )
-from kextract.models.build import build_model
+from tests.common import softmax
 from tests.training.examples import CLASSES, easy_images, tiny_network
 
 
@@ -25,12 +23,6 @@ def test_disagreement_is_the_entropy_of_the_mean_less_the_mean_entropy() -> None
     one, other = probabilities(9, 4, 0), probabilities(9, 4, 1)
     expected = entropy((one + other) / 2) - (entropy(one) + entropy(other)) / 2
     np.testing.assert_allclose(disagreement(one, other), expected, rtol=1e-6, atol=1e-9)
-
-
-@pytest.mark.parametrize("count", [1, 7, 30, 60])
-def test_as_many_are_chosen_as_asked_and_none_twice(count: int) -> None:
-    chosen = select_by_disagreement(probabilities(60, 4, 0), probabilities(60, 4, 1), count)
-    assert len(chosen) == len(set(chosen)) == count
 
 
 def test_every_class_gets_as_many_where_there_are_enough() -> None:
@@ -48,17 +40,6 @@ def test_of_a_class_those_are_chosen_on_which_the_students_disagree_most() -> No
         own = np.flatnonzero(predicted == index)
         best = own[np.argsort(-score[own])][:10]
         assert set(best) == chosen & set(own)
-
-
-def test_what_a_rare_class_lacks_goes_to_the_others() -> None:
-    one = np.repeat(np.eye(3)[[0, 1, 2]], [2, 50, 50], axis=0) * 0.9 + 0.1 / 3
-    chosen = select_by_disagreement(one, one, 30)
-    np.testing.assert_array_equal(np.bincount(one[chosen].argmax(axis=1)), [2, 14, 14])
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits.astype(np.float64))
-    return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def test_the_softmax_of_the_targets_is_the_teacher_s_probabilities() -> None:
@@ -105,18 +86,3 @@ def test_a_round_of_few_answers_changes_the_members_and_the_next_begins_anew() -
     assert np.abs(taught[0] - untaught).max(axis=(1, 2)).min() > 1e-3
     np.testing.assert_array_equal(taught[0], taught[1])
     assert np.abs(taught[0][0] - taught[0][1]).max() > 1e-3
-
-
-@pytest.mark.parametrize(
-    ("student", "shape", "member"),
-    [
-        ("resnet11", (32, 32, 3), "lenet5"),
-        ("lenet5-half", (28, 28, 1), "lenet5-half"),
-    ],
-)
-def test_the_members_cost_no_more_than_the_student(
-    student: str, shape: tuple[int, int, int], member: str
-) -> None:
-    """As `list` says, a ResNet-11 takes as many multiply-adds as 39 LeNet-5s at 32 pixels."""
-    made = _smallest(build_model(student, shape, 10))()
-    assert made.count_params() == build_model(member, shape, 10).count_params()

@@ -1,4 +1,3 @@
-import re
 from typing import Any
 
 import keras
@@ -7,11 +6,10 @@ import pytest
 import tensorflow as tf
 
 from kextract import losses
-from kextract.errors import NonFiniteError
 from kextract.methods.generator import Doubling, Synthesizer, build_generator, latent_codes
 from kextract.models.batch_norm import batch_moments
 from kextract.models.statistics import logits_and_inputs
-from tests.methods.generators import RULES, beginning_of, context, taught_network
+from tests.methods.generators import beginning_of, context, taught_network
 from tests.training.examples import CLASSES, snapshot, tiny_network
 
 LATENT = 5
@@ -36,30 +34,6 @@ def test_images_have_the_shape_that_was_asked_for(shape: tuple[int, int, int]) -
     model = generator(shape)
     assert model.output_shape == (None, *shape)
     assert images_of(model).shape == (4, *shape)
-
-
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_images_are_float32_in_the_range_of_pixels(precision: str) -> None:
-    images = images_of(generator(precision=precision))
-    assert images.dtype == np.float32
-    assert np.abs(images).max() <= 1
-    assert (images.std(axis=0) > 0).all(), "every pixel depends on the code"
-
-
-def test_bfloat16_is_computed_in_between_codes_and_images_but_variables_are_float32() -> None:
-    model = generator(precision="bfloat16")
-    assert "bfloat16" in {layer.compute_dtype for layer in model.layers}
-    assert {str(variable.dtype) for variable in model.variables} == {"float32"}
-
-
-def test_the_same_noise_for_another_class_is_another_image() -> None:
-    model = generator()
-    first, second = (model(codes([label] * 2), training=False).numpy() for label in (0, 1))
-    assert (np.abs(first - second) > 1e-6).mean() > 0.5
-
-
-def test_a_code_ends_with_its_class() -> None:
-    np.testing.assert_array_equal(codes([2, 0])[:, LATENT:], [[0, 0, 1], [1, 0, 0]])
 
 
 def test_the_noise_follows_from_the_seed_alone() -> None:
@@ -196,21 +170,8 @@ def test_the_adversarial_loss_is_the_disagreement_on_what_the_student_is_shown(
     assert (snapshot(teacher), snapshot(student)) == before
 
 
-def test_the_seed_decides_what_is_drawn(teacher: Any, synthesizer: Synthesizer) -> None:
-    first, same, other = (
-        each.draw()[0] for each in (synthesizer, trained(teacher, 0), trained(teacher, 0, seed=2))
-    )
-    np.testing.assert_array_equal(first, same)
-    assert (first != other).any()
-
-
 def requested_classes(synthesizer: Synthesizer, count: int) -> list[Any]:
     return [synthesizer.draw()[1] for _ in range(count)]
-
-
-def test_a_batch_asks_for_all_classes_as_often_as_can_be(teacher: Any) -> None:
-    for labels in requested_classes(trained(teacher, 0, synthesis_batch_size=8), 5):
-        assert sorted(np.bincount(labels, minlength=CLASSES)) == [2, 3, 3]
 
 
 def test_batches_smaller_than_the_classes_still_ask_every_second_one_for_all_classes(
@@ -219,34 +180,6 @@ def test_batches_smaller_than_the_classes_still_ask_every_second_one_for_all_cla
     """As where one step of learning and one batch of new images take turns."""
     asked = requested_classes(trained(teacher, 0, synthesis_batch_size=2), 40)[::2]
     assert set(np.concatenate(asked).tolist()) == set(range(CLASSES))
-
-
-def test_what_was_requested_is_judged_by_the_last_steps_only(
-    teacher: Any, synthesizer: Synthesizer
-) -> None:
-    ahead, shares = trained(teacher, 0), []
-    for _ in range(6):
-        ahead.restore({name: np.array(value) for name, value in synthesizer.state().items()})
-        images, labels = ahead.draw()
-        shares.append((outputs(teacher, images).argmax(axis=1) == labels).mean())
-        synthesizer.learn(0.0)
-    assert np.mean(shares[-RULES.generator_steps :]) != pytest.approx(np.mean(shares)), (
-        "no test of which are meant"
-    )
-    assert synthesizer.requested() == pytest.approx(np.mean(shares[-RULES.generator_steps :]))
-    assert synthesizer.metrics()["requested"] == pytest.approx(np.mean(shares))
-
-
-def test_after_a_restart_the_optimizer_begins_anew(
-    shared: tuple[Synthesizer, dict[str, Any]], synthesizer: Synthesizer
-) -> None:
-    """What was 0 in the beginning, as all of its moments were, is 0 again."""
-    at_first = [name for name, value in shared[1].items() if name.isdigit() and not value.any()]
-    synthesizer.learn(0.0)
-    assert any(np.any(synthesizer.state()[name]) for name in at_first)
-    synthesizer.restart()
-    assert synthesizer.is_new
-    assert not any(np.any(synthesizer.state()[name]) for name in at_first)
 
 
 def test_every_restart_begins_elsewhere_and_the_same_way_again(synthesizer: Synthesizer) -> None:
@@ -260,39 +193,3 @@ def test_every_restart_begins_elsewhere_and_the_same_way_again(synthesizer: Synt
 
     np.testing.assert_array_equal(restarted(1), restarted(1))
     assert len({restarted(times).tobytes() for times in range(3)}) == 3
-
-
-def test_it_continues_from_its_state_to_the_same_bits(
-    teacher: Any, synthesizer: Synthesizer
-) -> None:
-    one, other = synthesizer, trained(teacher, 1)
-    for _ in range(3):
-        one.learn(0.0)
-    one.restart()
-    one.learn(0.0)
-    other.restore({name: np.array(value) for name, value in one.state().items()})
-    for synthesizer in (one, other):
-        synthesizer.learn(0.0)
-    np.testing.assert_array_equal(one.draw()[0], other.draw()[0])
-    assert remembered(one) == remembered(other)
-
-
-@pytest.fixture(scope="module")
-def broken(teacher: Any) -> Synthesizer:
-    """One that its first step has destroyed."""
-    return trained(teacher, 1, generator_learning_rate=1e38)
-
-
-MESSAGE = re.escape("try a smaller --generator-learning-rate than 1e+38")
-
-
-def test_a_loss_that_is_not_finite_is_refused_with_the_number_of_its_step(
-    broken: Synthesizer,
-) -> None:
-    with pytest.raises(NonFiniteError, match=f"step 2 of the generator: {MESSAGE}"):
-        broken.learn(0.0)
-
-
-def test_images_that_are_not_finite_are_refused(broken: Synthesizer) -> None:
-    with pytest.raises(NonFiniteError, match=MESSAGE):
-        broken.draw()

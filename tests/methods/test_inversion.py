@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from kextract.errors import NonFiniteError
-from kextract.methods.generator import Synthesizer
 from kextract.methods.inversion import ENOUGH_STEPS, NOT_FOR_THIS, Inversion
 from kextract.records import Event, Note, Progress
 from tests.methods.generators import CONFIG, RULES, beginning_of, context, followed, network
@@ -98,25 +97,6 @@ def test_the_first_round_warms_up_and_the_others_come_when_they_are_due(
     assert found == {0: (5, 2), 4: (3, 0), 8: (3, 0)}
 
 
-def test_new_images_are_the_last_that_the_generator_learned_by_and_then_drawn_ones() -> None:
-    """Always whole batches, of 12."""
-    method, twin = (
-        inversion(new_images=37, first_images=1, bank_size=60),
-        Synthesizer(context(tiny_network(1))),
-    )
-    kept, drawn = 3, 1
-    list(method.refresh(1, 0))
-    state = method.state().items()
-    twin.restore({n.split("/")[1]: np.array(v) for n, v in state if n.startswith("synth")})
-    expected = [twin.learn(0.0) for _ in range(RULES.generator_steps)][-kept:]
-    expected += [twin.draw()[0] for _ in range(drawn)]
-    list(method.refresh(1, 4))
-    newest = method.samples(SIZE * (kept + drawn))[::-1]
-    levels = np.rint(np.concatenate(expected) * 127.5 + 127.5)
-    np.testing.assert_array_equal(newest, levels)
-    assert len(method.samples(99)) == SIZE * (1 + kept + drawn)
-
-
 def test_the_adversarial_loss_begins_after_its_updates() -> None:
     weights = {"class_weight": 0.0, "batch_norm_weight": 0.0, "adversarial_weight": 0.5}
     method, losses = inversion(**weights, adversarial_after=8), []
@@ -124,22 +104,6 @@ def test_the_adversarial_loss_begins_after_its_updates() -> None:
         list(method.refresh(epoch, step))
         losses.append(method.metrics()["generator_loss"])
     assert losses[:2] == [0.0, 0.0] and losses[2] < 0.0
-
-
-def test_the_bank_grows_to_its_size_and_no_further(method: Inversion) -> None:
-    sizes = []
-    for epoch in (1, 2, 3):
-        list(followed(method, first=epoch))
-        sizes.append(len(method.samples(99)))
-    assert sizes == [24 + 12, 48, 48]
-
-
-def test_the_student_s_images_are_from_the_bank(method: Inversion) -> None:
-    list(method.refresh(1, 0))
-    batch = method.batch().images.numpy()
-    assert batch.shape == (CONFIG.batch_size, *SHAPE)
-    for image in np.rint((batch + 1) * 127.5).astype(np.uint8):
-        assert (method.samples(99) == image).all(axis=(1, 2, 3)).any()
 
 
 def test_the_warm_up_yields_its_progress_and_later_rounds_are_silent(method: Inversion) -> None:
@@ -150,19 +114,6 @@ def test_the_warm_up_yields_its_progress_and_later_rounds_are_silent(method: Inv
     assert all(isinstance(event, Progress) for event in progress)
     told = [(e.epoch, e.phase, e.done, e.total, e.images) for e in progress]  # type: ignore[union-attr]
     assert told == [(1, "inverting", n, 5, n * SIZE) for n in range(1, 6)]
-
-
-def test_metrics_are_of_the_bank_and_of_what_the_generator_did_in_the_epoch(
-    method: Inversion,
-) -> None:
-    list(followed(method))
-    metrics = method.metrics()
-    of_generator = {"generator_loss", "requested", "batch_norm_distance"}
-    shares = {f"class_shares/{number}" for number in range(3)}
-    of_bank = shares | {"confidence", "entropy", "diversity"}
-    assert set(metrics) == of_generator | of_bank
-    assert sum(metrics[name] for name in shares) == pytest.approx(1.0)
-    assert set(method.metrics()) == of_bank, "the generator has made no step since"
 
 
 def test_a_teacher_without_the_statistics_that_are_to_be_matched_is_noted() -> None:
@@ -187,41 +138,9 @@ def test_a_collapsed_generator_begins_anew_with_the_next_epoch_and_the_bank_keep
     )
 
 
-def test_the_metrics_of_a_healthy_generator_do_not_speak_of_a_collapse(method: Inversion) -> None:
-    list(followed(method))
-    assert "collapsed" not in old_enough(method).metrics()
-
-
 def test_a_generator_that_has_made_few_steps_has_not_collapsed(method: Inversion) -> None:
     list(followed(drawing_grey(method)))
     assert "collapsed" not in method.metrics()
-
-
-def test_a_generator_that_no_longer_draws_what_is_requested_has_collapsed() -> None:
-    """Of 100 classes, a teacher that has learned nothing predicts few as requested.
-
-    A generator that never did better may still draw images that teach.
-    """
-    method = Inversion(context(network(classes=100)))
-    beginning = beginning_of(method)
-    for before, expected in ((1, True), (0, False)):
-        method.restore(beginning)
-        list(followed(method))
-        assert ("collapsed" in old_enough(method, followed=before).metrics()) == expected
-        assert "collapsed" not in changed(method, followed=1).metrics(), "no step to judge by"
-
-
-@pytest.mark.slow
-def test_a_run_that_was_stopped_after_a_collapse_continues_to_the_same_end(
-    method: Inversion,
-) -> None:
-    other = changed(inversion(), **collapsed(method).state())
-    told = [notes(followed(each, first=2)) for each in (method, other)]
-    assert len(told[0]) == 1
-    assert told[0] == told[1]
-    assert method.metrics() == other.metrics()
-    for name, value in method.state().items():
-        np.testing.assert_array_equal(other.state()[name], value)
 
 
 def broken(method: Inversion) -> Inversion:

@@ -7,7 +7,7 @@ from kextract.methods.canvases import CROP_PARAMETERS
 from kextract.methods.leaves import NEAREST, class_balanced, like_missing_classes
 from kextract.records import Event, Progress
 from tests.methods.examples import made
-from tests.training.examples import CLASSES, SHAPE, tiny_network
+from tests.training.examples import SHAPE, tiny_network
 
 
 def predicted(*classes: int, confidence: float = 0.8) -> np.ndarray:
@@ -51,21 +51,6 @@ def test_a_resumed_run_fills_the_same_pool(filled: tuple[Method, list[Event]]) -
     np.testing.assert_array_equal(first.batch().images, second.batch().images)
     assert first.metrics() == second.metrics()
     assert first.state() == {}
-
-
-def test_metrics_are_the_teacher_s_predictions_of_the_pool(
-    filled: tuple[Method, list[Event]],
-) -> None:
-    images = filled[0].batch().images.numpy()
-    pool = np.unique(images.reshape(len(images), -1), axis=0).reshape(-1, *SHAPE)
-    probabilities = tf.nn.softmax(tiny_network(1)(pool, training=False)).numpy().astype(float)
-    shares = np.bincount(probabilities.argmax(axis=1), minlength=CLASSES) / len(probabilities)
-    metrics = filled[0].metrics()
-    found = [metrics[f"class_shares/{number}"] for number in range(CLASSES)]
-    np.testing.assert_allclose(found, shares)
-    some = shares[shares > 0]
-    assert metrics["entropy"] == pytest.approx(-(some * np.log(some)).sum() / np.log(CLASSES))
-    assert metrics["confidence"] == pytest.approx(probabilities.max(axis=1).mean(), rel=1e-5)
 
 
 def test_as_many_are_chosen_of_each_class_where_there_are_enough() -> None:

@@ -6,16 +6,16 @@ import pytest
 
 from kextract.config import DistillConfig
 from kextract.datasets.images import unscale
-from kextract.errors import UnknownNameError
-from kextract.methods import METHODS, method_spec, method_specs
+from kextract.errors import RequestError, UnknownNameError
+from kextract.methods import method_spec, method_specs
 from kextract.methods.base import Method
-from kextract.methods.making import CLASSES, shares
-from kextract.records import Event, Progress
+from kextract.methods.making import shares
+from kextract.methods.registry import choose_method, fit_schedule
+from kextract.records import Progress
 from tests.methods.examples import SMALL, made
-from tests.training.examples import SHAPE, SMALL_INVERSION
+from tests.training.examples import SHAPE
 
 MIXED = {"method": "surrogate", "mix": "random"}
-Played = tuple[Method, list[Event], dict[str, float]]
 
 
 def batches(method: Method, epoch: int = 1) -> Any:
@@ -47,48 +47,15 @@ def test_a_batch_is_the_batch_of_the_one_method_and_that_of_the_other() -> None:
     np.testing.assert_array_equal(mixed, np.concatenate(alone, axis=1))
 
 
-def test_each_method_has_its_own_images() -> None:
-    """Bright corners are in the one half, dark ones in the other."""
-    given, own = np.split(batches(made(method="surrogate", mix="real")), 2, axis=1)
-    assert given.max() > 0.5 and given.min() > -0.6
-    assert own.min() < -0.5 and own.max() < 0.6
-
-
-def test_two_kinds_of_noise_do_not_begin_alike() -> None:
-    noise = batches(made(method="random", mix="adversarial", noise_learning_rate=1e-9))
-    random, pushed = np.split(noise, 2, axis=1)
-    # Pixels on the borders are often the same: (0.1587**2 * 2) of all.
-    assert np.isclose(random, pushed, atol=1e-4).mean() < 0.15
-
-
-@pytest.fixture(scope="module")
-def played() -> Played:
-    """Drawn images and crafted noise after an epoch, the events of its start, and the metrics."""
-    method = made(method="inversion", mix="adversarial")
-    events = list(method.refresh(1, 0))
+def test_events_of_both_are_passed_on_and_metrics_and_state_kept_apart() -> None:
+    method = made(method="leaves", mix="adversarial", leaves=20)
+    phases = {event.phase for event in method.refresh(1, 0) if isinstance(event, Progress)}
     batches(method)
-    return method, events, method.metrics()
-
-
-def test_a_metric_that_both_have_is_given_for_each(played: Played) -> None:
-    metrics = played[2]
-    assert {"confidence", "adversarial/confidence", "iterations", "diversity"} <= metrics.keys()
+    metrics = method.metrics()
+    assert phases == {"painting leaves", "cutting leaves", "crafting noise"}
+    assert {"confidence", "adversarial/confidence", "iterations", "entropy"} <= metrics.keys()
     assert metrics["confidence"] != metrics["adversarial/confidence"]
-
-
-def test_events_of_both_are_passed_on(played: Played) -> None:
-    phases = [event.phase for event in played[1] if isinstance(event, Progress)]
-    assert phases.count("inverting") == SMALL_INVERSION.warm_up
-    assert "crafting noise" in phases
-
-
-def test_the_state_of_both_is_kept_apart(played: Played) -> None:
-    state = played[0].state()
-    assert {name.split("/")[0] for name in state} == {"adversarial", "inversion"}
-
-
-def test_every_method_has_a_class_that_makes_its_images() -> None:
-    assert CLASSES.keys() == METHODS.keys()
+    assert {name.split("/")[0] for name in method.state()} == {"adversarial"}
 
 
 @pytest.mark.parametrize(("wrong", "right"), [("adverserial", "adversarial"), ("Random", "random")])
@@ -100,3 +67,46 @@ def test_an_unknown_method_is_answered_with_the_nearest_one(wrong: str, right: s
 def test_an_unknown_second_method_is_named() -> None:
     with pytest.raises(UnknownNameError, match=r"method \(--mix\) 'inverson': did you mean 'inver"):
         method_specs(DistillConfig(mix="inverson"))
+
+
+GREY, FACE, COLOUR = (28, 28, 1), (64, 64, 1), (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("facts", "method"),
+    [
+        ((GREY, True), "inversion"),
+        ((GREY, False), "leaves"),
+        ((FACE, True), "leaves"),
+        ((COLOUR, True), "leaves"),
+    ],
+)
+def test_the_method_follows_from_the_teacher(
+    facts: tuple[tuple[int, int, int], bool], method: str
+) -> None:
+    assert choose_method(*facts).method == method
+
+
+@pytest.mark.parametrize("seconds", [0.004, 2.0])
+@pytest.mark.parametrize("minutes", [0.5, 60])
+def test_a_schedule_fills_the_minutes_and_does_not_exceed_them(
+    seconds: float, minutes: float
+) -> None:
+    epochs, steps = fit_schedule(seconds, minutes, other_seconds=12)
+    budget = 60 * minutes - 12
+    assert epochs * steps * seconds <= budget
+    # What is left over is less than one more update for every epoch.
+    assert (epochs * (steps + 1)) * seconds > budget - seconds
+    assert 1 <= steps <= 500
+
+
+def test_a_schedule_of_few_updates_has_several_epochs_all_the_same() -> None:
+    assert fit_schedule(1.0, 1) == (6, 10)
+
+
+@pytest.mark.parametrize(("seconds", "other"), [(61.0, 0.0), (0.1, 60.0), (0.1, 600.0)])
+def test_minutes_in_which_nothing_fits_are_refused_with_what_would_do(
+    seconds: float, other: float
+) -> None:
+    with pytest.raises(RequestError, match=r"--minutes 1: .* or more"):
+        fit_schedule(seconds, 1, other_seconds=other)

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from kextract.config import DistillConfig, QueryConfig
 from kextract.datasets.images import unscale
 from kextract.errors import CheckpointError
-from kextract.methods.auto import round_ends
 from kextract.methods.base import MethodContext
 from kextract.methods.committee import target_logits
 from kextract.methods.queries import Queries
+from kextract.methods.registry import round_ends
 from kextract.records import Note, Progress
 from kextract.teachers.asking import BudgetedTeacher, RetryPolicy, heading_of
 from kextract.teachers.ledger import Ledger, open_ledger
-from tests.datasets.images import random_images
 from tests.teachers.examples import Brightness
 from tests.training.examples import CLASSES, SHAPE, tiny_network
 
@@ -113,10 +112,6 @@ def test_the_whole_budget_is_asked_before_the_first_update_with_progress_and_not
     assert {event.phase for event in events} >= {"choosing questions", "teaching committee"}
 
 
-def test_another_seed_asks_something_else(tmp_path: Path, whole: list[bytes]) -> None:
-    assert not set(asked(tmp_path, seed=1)) & set(whole)
-
-
 def test_a_run_that_was_stopped_asks_what_it_would_have_asked(
     tmp_path: Path, whole: list[bytes]
 ) -> None:
@@ -131,13 +126,6 @@ def test_a_run_that_was_stopped_asks_what_it_would_have_asked(
     assert len(set(whole)) == 24, "no question is asked twice"
 
 
-def test_a_run_from_images_asks_about_most_of_them_and_about_none_twice(tmp_path: Path) -> None:
-    images = random_images(10, *SHAPE)
-    whole = asked(tmp_path, images=images)
-    assert len(set(whole)) == 24
-    assert len(set(whole) & {image.tobytes() for image in images}) >= 6
-
-
 def test_a_budget_of_nothing_learns_all_of_a_ledger_that_cannot_be_written(
     full: Path, whole: list[bytes]
 ) -> None:
@@ -149,13 +137,6 @@ def test_a_budget_of_nothing_learns_all_of_a_ledger_that_cannot_be_written(
         assert int(made.state()["rows"]) == 24
     assert teacher.received == 0
     assert not any(isinstance(event, Note) for event in events)
-
-
-def test_a_larger_budget_asks_the_rest_only(full: Path, whole: list[bytes]) -> None:
-    teacher = Corners()
-    more = asked(full, teacher, queries=replace(RULES, query_budget=40))
-    assert more[:24] == whole
-    assert teacher.received == 16
 
 
 def test_a_batch_is_of_questions_with_what_the_teacher_said_of_them(full: Path) -> None:
@@ -205,15 +186,6 @@ def test_a_ledger_with_fewer_answers_than_the_run_had_is_refused(tmp_path: Path)
         made.restore({"rows": np.array(24)})
 
 
-def test_labels_teach_too(tmp_path: Path) -> None:
-    made, ledger = source(tmp_path, Corners("labels"))
-    with ledger:
-        list(made.refresh(1, 0))
-        logits = made.batch().logits
-        assert logits is not None
-        assert logits.shape == (6, CLASSES)
-
-
 @pytest.mark.parametrize(
     ("budget", "share", "rounds", "ends"),
     [
@@ -237,12 +209,3 @@ def test_images_that_are_alike_are_asked_once_and_a_run_may_find_too_few(tmp_pat
     assert len(set(teacher.seen)) == teacher.received
     notes = [event.text for event in events if isinstance(event, Note)]
     assert (teacher.received == 24) != any("nothing new was found" in note for note in notes)
-
-
-def test_the_size_of_the_ledger_is_said_before_anything_is_asked(tmp_path: Path) -> None:
-    method, ledger = source(tmp_path)
-    with ledger:
-        first = next(iter(method.refresh(1, 0)))
-        assert isinstance(first, Note)
-        assert first.text.startswith("24 questions will take about 1.44 KB, in ")
-        assert ledger.counts.sent == 0

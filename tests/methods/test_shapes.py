@@ -18,22 +18,11 @@ def drawn(*shape: int, seed: int = 0) -> Any:
     return draw_shapes((count, height, width, channels), tf.constant([seed, 1])).numpy()
 
 
-@pytest.mark.parametrize("shape", [(40, 28, 28, 1), (3, 17, 30, 1), (40, 32, 32, 3)])
-def test_shapes_are_images_in_the_pixel_range(shape: tuple[int, int, int, int]) -> None:
-    images = drawn(*shape)
-    assert images.shape == shape and images.dtype == np.float32
-    assert np.abs(images).max() <= 1.0
-
-
 def test_neighbouring_pixels_belong_together_unlike_those_of_noise() -> None:
     images = drawn(400, 28, 28, 1)
     centred = images - images.mean()
     neighbours = (centred[:, 1:] * centred[:, :-1]).mean() / centred.var()
     assert neighbours > 0.7
-
-
-def test_as_many_shapes_are_dark_on_bright_as_bright_on_dark() -> None:
-    assert drawn(2000, 16, 16, 1).mean() == pytest.approx(0.0, abs=0.06)
 
 
 def test_a_coloured_shape_has_two_colours_and_what_lies_between() -> None:
@@ -51,11 +40,6 @@ def test_the_seed_decides_the_shapes() -> None:
 def test_the_most_confident_of_every_class_are_chosen() -> None:
     logits = tf.constant([[3.0, 0], [0, 1], [1, 0], [0, 4], [2, 0], [0, 2]])
     assert sorted(most_confident(logits, 4).numpy().tolist()) == [0, 3, 4, 5]
-
-
-def test_a_class_that_is_never_predicted_is_filled_up_with_others() -> None:
-    places = most_confident(tf.constant([[3.0, 0], [2, 0], [1, 0]]), 3).numpy()
-    assert len(places) == 3 and set(places) <= {0, 1, 2}
 
 
 def test_a_pool_is_drawn_anew_every_500_updates_and_does_not_depend_on_the_one_before() -> None:

@@ -8,44 +8,7 @@ from kextract.methods.stored import Bank, sample
 
 SHAPE = (16, 17, 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, *SHAPE), dtype=np.uint8)
-PLAIN = DistillConfig(batch_size=40)
 BANKED = (2, 3, 1)
-
-
-def pixels(batch: Any) -> Any:
-    """Back to 256 levels."""
-    exact = (batch.numpy().astype(np.float64) + 1) * 127.5
-    rounded = np.rint(exact)
-    np.testing.assert_allclose(exact, rounded, atol=1e-3)
-    return rounded.astype(np.uint8)
-
-
-def places(batch: Any) -> list[int]:
-    """Which of the images each of a batch is."""
-    found = []
-    for image in pixels(batch):
-        (place,) = np.flatnonzero((image == IMAGES).all(axis=(1, 2, 3)))
-        found.append(int(place))
-    return found
-
-
-def test_a_batch_holds_the_images_themselves_scaled() -> None:
-    batch = sample(IMAGES, PLAIN, 1, 0)
-    assert (batch.shape, batch.dtype.name) == ((40, *SHAPE), "float32")
-    assert len(places(batch)) == 40
-
-
-def test_all_images_are_drawn_about_as_often() -> None:
-    """700 draws: 100 of each of 7, give or take four standard deviations of 9.3."""
-    config = DistillConfig(batch_size=700)
-    counts = np.bincount(places(sample(IMAGES, config, 1, 0)), minlength=7)
-    assert (np.abs(counts - 100) <= 37).all()
-
-
-@pytest.mark.parametrize(("seed", "epoch", "step"), [(0, 1, 1), (0, 2, 0), (1, 1, 0)])
-def test_every_seed_and_every_update_draws_others(seed: int, epoch: int, step: int) -> None:
-    config = DistillConfig(batch_size=40, seed=seed)
-    assert places(sample(IMAGES, PLAIN, 1, 0)) != places(sample(IMAGES, config, epoch, step))
 
 
 def test_a_draw_depends_on_seed_epoch_and_step_alone() -> None:
@@ -53,15 +16,6 @@ def test_a_draw_depends_on_seed_epoch_and_step_alone() -> None:
     first = sample(IMAGES, config, 2, 3).numpy()
     sample(IMAGES, config, 1, 0)
     np.testing.assert_array_equal(first, sample(IMAGES, config, 2, 3).numpy())
-
-
-def test_with_flip_about_half_of_the_images_are_mirrored() -> None:
-    """Of 400, 200, give or take four standard deviations of 10."""
-    one, config = IMAGES[:1], DistillConfig(batch_size=400, flip=True)
-    batch = pixels(sample(one, config, 1, 0))
-    mirrored = (batch == one[:, :, ::-1]).all(axis=(1, 2, 3))
-    assert (mirrored | (batch == one).all(axis=(1, 2, 3))).all()
-    assert abs(mirrored.sum() - 200) <= 40
 
 
 def grey(*levels: int) -> Any:
@@ -81,10 +35,6 @@ def filled(*batches: tuple[int, ...], size: int = 4) -> Bank:
     for batch in batches:
         bank.add(grey(*batch))
     return bank
-
-
-def test_the_newest_replace_the_oldest() -> None:
-    assert sorted(levels(filled((1, 2, 3), (4, 5)).images)) == [2, 3, 4, 5]
 
 
 def test_of_a_batch_larger_than_the_bank_the_last_are_kept() -> None:

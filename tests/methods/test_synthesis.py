@@ -8,9 +8,10 @@ from kextract.config import DistillConfig
 from kextract.datasets.images import scale
 from kextract.errors import RequestError
 from kextract.methods.base import MethodContext
-from kextract.methods.synthesis import Synthesized, check_losses, synthesize_classes
+from kextract.methods.inversion import Synthesized, check_losses, synthesize_classes
 from kextract.models.batch_norm import frozen
-from kextract.records import Event, Note, Progress
+from kextract.records import Event, Note
+from tests.common import finished
 from tests.methods.generators import network
 from tests.training.examples import SMALL_INVERSION
 
@@ -23,12 +24,7 @@ def context(teacher: Any, seed: int = 0, **rules: Any) -> MethodContext:
 
 
 def run(of: MethodContext, steps: int = 2, per_class: int = 2) -> tuple[Synthesized, list[Event]]:
-    drawing, events = synthesize_classes(of, steps, per_class), []
-    while True:
-        try:
-            events.append(next(drawing))
-        except StopIteration as end:
-            return end.value, events
+    return finished(synthesize_classes(of, steps, per_class))
 
 
 @pytest.fixture(scope="module")
@@ -56,28 +52,6 @@ def test_the_probabilities_are_the_teacher_s_of_the_images_as_they_are_kept(
     logits = np.asarray(network()(scale(drawn.images), training=False), np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(drawn.probabilities, expected, rtol=1e-4)
-
-
-def test_metrics_are_those_of_the_images(made: tuple[Synthesized, list[Event]]) -> None:
-    drawn, _ = made
-    highest, answered = drawn.probabilities.max(axis=1), drawn.probabilities.argmax(axis=1)
-    assert drawn.metrics.confidence == pytest.approx(highest.mean(), rel=1e-5)
-    assert drawn.metrics.requested == np.mean(answered == drawn.classes)
-    pixels = drawn.images.astype(np.float64) / 127.5 - 1
-    spreads = [pixels[drawn.classes == label].std(axis=0).mean() for label in range(3)]
-    assert drawn.metrics.diversity == pytest.approx(np.mean(spreads), rel=1e-4)
-
-
-def test_another_seed_makes_other_images(made: tuple[Synthesized, list[Event]]) -> None:
-    other, _ = run(context(network(), seed=1), steps=4, per_class=5)
-    assert (made[0].images != other.images).mean() > 0.5
-
-
-def test_progress_ends_at_all_steps_and_all_images(made: tuple[Synthesized, list[Event]]) -> None:
-    _, events = made
-    ends = {event.phase: event for event in events if isinstance(event, Progress)}
-    assert [(end.done, end.total) for end in ends.values()] == [(4, 4), (15, 15)]
-    assert [end.phase for end in ends.values()] == ["inverting", "drawing"]
 
 
 @pytest.mark.parametrize(

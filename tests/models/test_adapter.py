@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.models.adapter import adapt
+from kextract.models.axes import arranged, image_shape
 from kextract.models.heads import LOGITS, Head
 from kextract.models.input_range import NAMED, PER_IMAGE, PIXELS
 
@@ -68,8 +69,29 @@ def test_every_kind_of_outputs_becomes_logits(head: Head, logits: Any) -> None:
     np.testing.assert_allclose(found, logits, atol=1e-5)
 
 
-def test_a_network_may_take_images_without_an_axis_for_channels() -> None:
-    image = keras.Input((16, 16))
-    rows = keras.Model(image, keras.ops.mean(image, axis=2))
-    model = adapt(rows, SHAPE, head=LOGITS, input_range=PIXELS)
-    np.testing.assert_allclose(model(IMAGES), IMAGES[..., 0].mean(axis=2), atol=1e-6)
+NUMBERED: Any = np.arange(2 * 4 * 5 * 3).reshape(2, 4, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"),
+    [
+        ((32, 24, 3), (32, 24, 3)),
+        ((3, 32, 24), (32, 24, 3)),
+        ((28, 28), (28, 28, 1)),
+        ((784,), (28, 28, 1)),
+        ((3072,), (32, 32, 3)),
+        ((None, None, 3), None),
+        ((2, 3, 32, 32), None),
+    ],
+)
+def test_axes_tell_the_shape_of_images(axes: Any, shape: Any) -> None:
+    assert image_shape(axes) == shape
+
+
+def test_a_pixel_is_found_where_the_axes_have_it() -> None:
+    row, column, channel = 3, 1, 2
+    pixel = NUMBERED[1, row, column, channel]
+    assert arranged(NUMBERED, (4, 5, 3))[1, row, column, channel] == pixel
+    assert arranged(NUMBERED, (3, 4, 5))[1, channel, row, column] == pixel
+    assert arranged(NUMBERED, (60,))[1, (row * 5 + column) * 3 + channel] == pixel
+    assert arranged(NUMBERED[..., :1], (4, 5))[1, row, column] == NUMBERED[1, row, column, 0]

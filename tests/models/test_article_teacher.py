@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.models.build import build_model
+from kextract.models.architectures import build_model
 from kextract.storage import load_weights
 from kextract.training.evaluation import Predictor, score
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.models.adapter import adapt
-from kextract.models.build import build_model
+from kextract.models.architectures import build_model
 from kextract.models.classifier_head import ending_of, logits_and_features
 from kextract.models.heads import LOGITS, Head
 from kextract.models.input_range import Preprocessing

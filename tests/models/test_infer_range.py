@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 
-from kextract.datasets.loading import load_dataset
 from kextract.models.infer_range import guess_input_range
 from kextract.models.input_range import NAMED
 from kextract.models.made_up_images import photographs as made_up_photographs
@@ -22,15 +21,6 @@ def photographs() -> Any:
     patches = grey.repeat(6, axis=1).repeat(6, axis=2)[:, :32, :32]
     light = generator.normal(0, 30, (64, 1, 1, 1)) * np.linspace(-1, 1, 32)[None, :, None, None]
     return np.clip(patches + light + generator.normal(0, 5, patches.shape), 0, 255)
-
-
-few_strokes = pytest.mark.usefixtures("_few_strokes")
-
-
-def drawings() -> Any:
-    found = load_dataset("strokes", None).x_test
-    assert found is not None
-    return found[:64].astype(np.float64)
 
 
 def conv_then_normalize(x: Any) -> Any:
@@ -65,27 +55,6 @@ def test_statistics_of_photographs_tell_their_range(name: str, first: Callable[[
     images = NAMED[name].apply(photographs() / 127.5 - 1)
     guess = guess_input_range(that_has_seen(images, first), (32, 32, 3))
     assert guess.preprocessing == NAMED[name]
-
-
-@few_strokes
-@pytest.mark.parametrize("name", ["0..1", "-1..1"])
-def test_statistics_of_drawings_tell_their_range(name: str) -> None:
-    images = NAMED[name].apply(drawings() / 127.5 - 1)
-    guess = guess_input_range(that_has_seen(images, conv_then_normalize), images.shape[1:])
-    assert guess.preprocessing == NAMED[name]
-
-
-def one_by_one(images: Any) -> Any:
-    """As ImageDataGenerator has it, with samplewise_center and samplewise_std_normalization."""
-    axes = (1, 2, 3)
-    centred = images - images.mean(axis=axes, keepdims=True)
-    return centred / (images.std(axis=axes, keepdims=True) + 1e-6)
-
-
-def test_images_that_were_standardized_one_by_one_are_told_from_minus_1_to_1() -> None:
-    made_up = made_up_photographs(64, (32, 32, 1), seed=5).astype(np.float64)
-    guess = guess_input_range(that_has_seen(one_by_one(made_up), conv_then_normalize), (32, 32, 1))
-    assert NAMED["per-image"] in (guess.preprocessing, guess.rival)
 
 
 def test_a_range_that_fits_nearly_as_well_is_named() -> None:
@@ -129,23 +98,6 @@ def test_a_network_that_scales_pixels_itself_tells_its_range(name: str) -> None:
     guess = guess_input_range(build(), (32, 32, 3))
     assert guess.confident
     assert guess.preprocessing == NAMED[expected]
-
-
-class OfItsOwn(keras.Model):
-    def __init__(self) -> None:
-        super().__init__()
-        self.convolution, self.dense = L.Conv2D(2, 3), L.Dense(3)
-
-    def call(self, images: Any) -> Any:
-        return self.dense(keras.ops.max(self.convolution(images / 127.5 - 1), axis=(1, 2)))
-
-
-def test_a_network_whose_class_scales_pixels_tells_its_range_too() -> None:
-    network = OfItsOwn()
-    network(np.zeros((1, 32, 32, 3), np.float32))
-    network.input_shape = (None, 32, 32, 3)
-    guess = guess_input_range(network, (32, 32, 3))
-    assert (guess.preprocessing, guess.confident) == (NAMED["0..255"], True)
 
 
 def test_an_untrained_normalization_tells_nothing() -> None:

@@ -68,13 +68,6 @@ def test_a_file_gives_mean_and_std_of_each_channel(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.apply(WHITE), [[2.5, 3.0, 3.5]])
 
 
-def test_a_file_can_ask_for_blue_first(tmp_path: Path) -> None:
-    path = written(
-        tmp_path, 'range = [0, 255]\nmean = [103.939, 116.779, 123.68]\nchannels = "bgr"'
-    )
-    assert parse_input_range(path) == NAMED["caffe"]
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -12,7 +12,7 @@ from kextract.errors import RequestError
 from kextract.models.batch_norm import BatchNormalization
 from kextract.models.cost import cost_of
 from kextract.models.pruning import pruned
-from kextract.models.statistics import batch_norm_layers, layers_within
+from kextract.models.statistics import layers_within
 from tests.models.examples import images, stirred
 
 layers = keras.layers
@@ -168,39 +168,6 @@ def test_no_more_multiply_adds_are_left_than_the_share_allows(made: Any, share: 
     left, total = multiply_adds(copy), cost_of(made()).multiply_adds
     assert cost_of(copy).multiply_adds == left
     assert 0.8 * share < left / total <= share
-
-
-def test_what_looks_at_all_channels_keeps_them() -> None:
-    found = sizes(smaller(inside, 0.4))
-    assert found["narrow"] == 10
-    assert found["wide"] < 20
-    assert found["start"] == found["twice"] < 8
-
-
-def test_the_copy_answers_much_like_the_network() -> None:
-    network = of(
-        layers.Conv2D(32, 3, padding="same", use_bias=False),
-        layers.BatchNormalization(),
-        layers.ReLU(),
-        layers.Conv2D(32, 3, padding="same", activation="relu"),
-        layers.GlobalAveragePooling2D(),
-        layers.Dense(4),
-    )
-    copy, seen = pruned(network, 0.7, images(100, *SHAPE)), images(200, *SHAPE)[100:]
-    expected = network(seen).numpy()
-    error = np.linalg.norm(copy(seen) - expected) / np.linalg.norm(expected - expected.mean(axis=0))
-    assert batch_norm_layers(copy) == []
-    assert error < 0.4
-
-
-def test_batch_normalizations_stay_as_they_are_while_the_copy_is_trained() -> None:
-    stack = BatchNormalization(), layers.Conv2D(8, 3), layers.Conv2D(8, 3), layers.Flatten()
-    network = of(*stack, layers.Dense(3))
-    copy = pruned(network, 0.6, images(40, *SHAPE))
-    before = [layer.get_weights() for layer in batch_norm_layers(copy)]
-    copy(images(40, *SHAPE), training=True)
-    np.testing.assert_equal([layer.get_weights() for layer in batch_norm_layers(copy)], before)
-    assert not any(layer.trainable_variables for layer in batch_norm_layers(copy))
 
 
 def test_too_small_a_share_is_refused_and_the_least_possible_one_works() -> None:

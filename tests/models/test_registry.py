@@ -3,7 +3,7 @@ from functools import partial
 import pytest
 
 from kextract.errors import RequestError, UnknownNameError
-from kextract.models import MODELS, check_input_shape, model_pooling, model_spec
+from kextract.models import check_input_shape, model_pooling, model_spec
 
 
 @pytest.mark.parametrize(
@@ -13,11 +13,6 @@ from kextract.models import MODELS, check_input_shape, model_pooling, model_spec
 def test_an_unknown_name_is_answered_with_the_nearest_one(wrong: str, right: str) -> None:
     with pytest.raises(UnknownNameError, match=f"did you mean '{right}"):
         model_spec(wrong)
-
-
-def test_a_name_like_no_other_is_answered_with_all_of_them() -> None:
-    with pytest.raises(UnknownNameError, match=", ".join(MODELS)):
-        model_spec("zzz")
 
 
 @pytest.mark.parametrize(
@@ -62,14 +57,6 @@ def test_the_article_s_pooling_is_refused_where_it_does_not_fit(
 ) -> None:
     with pytest.raises(RequestError, match=f"--pooling article.*29x29.*{shape[0]}x{shape[1]}"):
         model_pooling("resnet20", shape, "article")
-
-
-@pytest.mark.parametrize(
-    ("name", "own"), [("lenet5", "none"), ("wrn-16-1", "global"), ("tiny@2", "global")]
-)
-@pytest.mark.parametrize("state_it", [True, False])
-def test_a_model_with_its_own_pooling_keeps_it(name: str, own: str, state_it: bool) -> None:
-    assert model_pooling(name, (32, 32, 3), own if state_it else None) == own
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kextract.models.architectures import build_model
 from kextract.models.batch_norm import BatchNormalization, hold_statistics
-from kextract.models.build import build_model
 from kextract.models.statistics import batch_norm_layers, logits_and_inputs
 
 L = keras.layers
@@ -47,29 +47,6 @@ def test_batch_normalizations_are_listed_in_order_and_once(name: str, names: str
     assert "".join(layer.name for layer in batch_norm_layers(MODELS[name]())) == names
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_inputs_inside_a_tf_function_are_those_outside(name: str) -> None:
-    model = MODELS[name]()
-    _, seen = logits_and_inputs(model, tf.constant(IMAGES))
-
-    @tf.function(jit_compile=False)
-    def traced(images: tf.Tensor) -> Any:
-        logits, inputs = logits_and_inputs(model, images)
-        return logits, [value for _, value in inputs]
-
-    for (_, outside), inside in zip(seen, traced(tf.constant(IMAGES))[1], strict=True):
-        np.testing.assert_allclose(inside, outside, rtol=1e-5, atol=1e-6)
-
-
-def test_inputs_have_channels_last_whatever_axis_a_layer_normalizes_along() -> None:
-    images = keras.Input(IMAGES.shape[1:])
-    layer = keras.layers.BatchNormalization(axis=1)
-    x = layer(keras.layers.Permute((3, 1, 2))(images))
-    model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
-    _, [(_, given)] = logits_and_inputs(model, tf.constant(IMAGES))
-    np.testing.assert_array_equal(given, IMAGES)
-
-
 def test_each_input_is_what_the_layer_normalized() -> None:
     model = nested()
     for layer in batch_norm_layers(model):
@@ -81,18 +58,6 @@ def test_each_input_is_what_the_layer_normalized() -> None:
         assert layer.name == name
         np.testing.assert_allclose(value, expected.reshape(value.shape), atol=1e-6)
         expected = (expected - 0.25) / np.sqrt(4.0 + layer.epsilon)
-
-
-def test_the_model_is_left_as_it_was() -> None:
-    model = sequential()
-    before = [dict(vars(layer)) for layer in batch_norm_layers(model)]
-    weights = model.get_weights()
-    logits_and_inputs(model, tf.constant(IMAGES))
-    with pytest.raises(ValueError, match="incompatible"):
-        logits_and_inputs(model, tf.zeros((1, 3, 3, 1)))
-    assert [vars(layer).keys() for layer in batch_norm_layers(model)] == [b.keys() for b in before]
-    for old, new in zip(weights, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(new, old)
 
 
 def test_statistics_of_inner_models_are_held_too() -> None:

@@ -1,6 +1,7 @@
 """A study made up in closed form: a teacher and students by several methods and seeds."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from kextract.records import EpochRecord
 from kextract.reports import Run
 from kextract.reports.page import Entry
 from kextract.storage import CheckpointInfo
+from tests.storage.examples import INFO
 
 SHA = "ab" * 32
 METHODS = {"inversion": (0.98, 0.5), "shapes": (0.9, 0.3), "random": (0.11, 0.05)}
@@ -41,26 +43,18 @@ def history(
 def info(**changes: Any) -> CheckpointInfo:
     """What the checkpoint of a student says."""
     known: dict[str, Any] = {
-        "kind": "student",
         "model": "lenet5",
         "pooling": "none",
         "input_shape": (28, 28, 1),
-        "classes": 3,
-        "dataset": "strokes",
-        "class_names": ("zero", "one", "zwölf"),
-        "flip": False,
         "seed": 0,
-        "precision": "float32",
         "config": {"method": "inversion", "recipe": "corrected", "seed": 0, "command": "kextract"},
         "history": history(0.9, 0.5),
-        "teacher": "strokes-resnet11.weights.h5",
-        "teacher_sha256": SHA,
         "test": {"accuracy": 0.9, "loss": 0.25, "agreement": 0.92},
         "kextract_version": "0.1.0",
         "tensorflow_version": "2.20.0",
         "keras_version": "3.15.1",
     }
-    return CheckpointInfo(**{**known, **changes})
+    return replace(INFO, **{**known, **changes})
 
 
 def teacher_info(**changes: Any) -> CheckpointInfo:

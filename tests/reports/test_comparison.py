@@ -1,9 +1,7 @@
-import csv
-import io
 import math
 
 from kextract.records import EpochRecord
-from kextract.reports import Cell, Run, Table, epochs, find_metrics, single, summary
+from kextract.reports import Run, Table, epochs, find_metrics, single, summary
 
 # The figures of the article's tables (Vinell, 2020), with made-up ones between them.
 TEACHER = Run("", "teacher", (EpochRecord(1, 1.25, 0.61), EpochRecord(2, 0.9750, 0.7352)))
@@ -25,10 +23,6 @@ RUNS = (TEACHER, RANDOM, ADVERSARIAL)
 def article(*runs: Run) -> Table:
     """The columns of the article's tables."""
     return summary(single(runs), find_metrics(("article",), runs))
-
-
-def bold(cells: tuple[Cell, ...]) -> list[str]:
-    return [cell.text for cell in cells if cell.bold]
 
 
 def test_the_article_s_columns_are_its_tables_with_the_last_epoch_added() -> None:
@@ -55,11 +49,6 @@ def test_test_images_come_first_where_any_run_was_measured_on_them() -> None:
     assert summary(single(RUNS)).keys == ("model", "best_accuracy", "last_accuracy")
 
 
-def test_a_student_without_labels_is_shown_by_its_probe_set() -> None:
-    run = Run("x", "student", (EpochRecord(1, details={"unseen_agreement": 0.54}),))
-    assert summary(single([run])).keys == ("model", "last_unseen_agreement")
-
-
 def test_figures_that_are_missing_or_not_finite_are_never_the_best() -> None:
     history = (EpochRecord(1, math.nan, None), EpochRecord(2, 2.0, 0.5), EpochRecord(3))
     (row,) = article(Run("x", "student", history)).to_objects()
@@ -78,19 +67,3 @@ def test_epochs_of_several_runs_stand_side_by_side() -> None:
     assert [row[0].value for row in table.rows] == [0, 1, 2]
     assert [cell.text for cell in table.rows[0]][1:5] == ["--", "--", "5.0351", "0.0992"]
     assert [cell.value for cell in table.rows[2]][5:] == [None, None]
-
-
-def test_each_run_s_best_loss_and_best_accuracy_are_bold_once() -> None:
-    first, second, third = epochs(single(RUNS)).rows
-    assert bold(first) == []
-    assert bold(second) == ["2.7919", "2.6626", "0.1178"]
-    assert bold(third) == ["0.9750", "0.7352", "0.0978"]
-
-
-def test_csv_and_json_hold_the_values_in_full() -> None:
-    run = Run("third", "student", (EpochRecord(1, 1 / 3, 2 / 3),))
-    (from_csv,) = csv.DictReader(io.StringIO(article(run).to_csv()))
-    (from_json,) = article(run).to_objects()
-    assert float(from_csv["best_loss"]) == from_json["best_loss"] == 1 / 3
-    assert float(from_csv["last_accuracy"]) == from_json["last_accuracy"] == 2 / 3
-    assert (from_csv["starting_loss"], from_json["starting_loss"]) == ("", None)

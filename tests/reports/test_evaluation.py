@@ -52,13 +52,6 @@ def test_classes_have_a_row_each_and_an_empty_one_has_no_accuracy() -> None:
     ]
 
 
-def test_a_long_name_is_cut_in_the_table_and_whole_in_json() -> None:
-    long = replace(COMPARED, per_class=(("c" * 5000, 1, 1.0),))
-    (row,) = evaluation_classes([long]).rows
-    assert row[0].text == "c" * 77 + "..."
-    assert evaluation_dict(long)["per_class"][0]["class"] == "c" * 5000
-
-
 def test_shared_mistakes_are_shown_beside_agreement_where_the_teacher_is_unsure() -> None:
     mistakes = SharedMistakes(40, 0.5, 0.125, 0.25)
     compared = replace(COMPARED, agreement_unsure=0.625, agreement_sure=0.875, mistakes=mistakes)
@@ -68,8 +61,3 @@ def test_shared_mistakes_are_shown_beside_agreement_where_the_teacher_is_unsure(
     texts = ["b.h5", "0.6250", "0.8750", "40", "0.5000", "0.1250", "0.2500"]
     assert [cell.text for cell in row] == texts
     assert evaluation_dict(compared)["mistakes"]["kappa"] == 0.25
-
-
-def test_without_labels_no_mistake_is_known() -> None:
-    compared = replace(COMPARED, agreement_unsure=0.625, agreement_sure=0.875)
-    assert evaluation_mistakes([compared]).columns == ("checkpoint", "agreement, unsure", "sure")

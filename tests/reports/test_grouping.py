@@ -1,13 +1,10 @@
 import statistics
-from dataclasses import replace
 
 import pytest
 
-from kextract.errors import UnknownNameError
 from kextract.reports import Run, by_fields, by_seed, find_metrics, single, summary
-from kextract.reports.comparison import epochs
-from kextract.reports.runs import seedless, spread
-from tests.reports.examples import SHA, info, student_info, study, teacher_info
+from kextract.reports.runs import seedless
+from tests.reports.examples import info, student_info, study, teacher_info
 
 
 def labels(groups: object) -> list[str]:
@@ -41,15 +38,6 @@ def test_runs_that_differ_only_in_their_seed_are_one_group() -> None:
 def test_runs_that_differ_in_anything_else_are_apart(other: dict[str, object]) -> None:
     runs = [Run.of("a", info(seed=0)), Run.of("b", info(seed=1, **other))]
     assert len(by_seed(runs)) == 2
-
-
-def test_the_command_and_its_seeds_are_no_difference() -> None:
-    held_out = [{"holdout": {"seed": seed, "fraction": 0.1}} for seed in (0, 1)]
-    runs = [
-        Run.of(f"a-{seed}", student_info("random", seed, config={"command": f"{seed}", **held}))
-        for seed, held in enumerate(held_out)
-    ]
-    assert labels(by_seed(runs)) == ["a"]
 
 
 def test_students_of_teachers_that_differ_only_in_their_seed_are_one_group() -> None:
@@ -93,19 +81,6 @@ def test_facts_group_runs_and_have_columns_of_their_own() -> None:
     ]
 
 
-def test_students_never_join_their_teacher() -> None:
-    groups = by_fields(study(), ("dataset",))
-    assert [(group.label, group.kind) for group in groups] == [
-        ("teacher, strokes", "teacher"),
-        ("strokes", "student"),
-    ]
-
-
-def test_an_unknown_fact_is_refused_with_the_nearest_that_is_known() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'method'"):
-        by_fields(study(), ("metod",))
-
-
 def test_a_group_s_row_has_mean_and_sample_deviation() -> None:
     values = [0.98, 0.97, 0.96]
     runs = study()
@@ -115,28 +90,6 @@ def test_a_group_s_row_has_mean_and_sample_deviation() -> None:
     assert row["runs"] == 3
     assert row["test_accuracy"] == pytest.approx(statistics.mean(values), abs=1e-12)
     assert row["test_accuracy_std"] == pytest.approx(statistics.stdev(values), abs=1e-12)
-
-
-def test_people_see_the_deviation_beside_its_mean() -> None:
-    table = summary(by_seed(study()), find_metrics(("test_accuracy",), study()))
-    assert [row[-1].text for row in table.rows[:2]] == ["0.9900", "0.9700 ± 0.0100"]
-
-
-def test_a_spread_leaves_out_what_was_not_measured() -> None:
-    found = spread([1.0, None, float("nan"), 3.0])
-    assert found is not None
-    assert (found.mean, found.std, found.count) == (2.0, statistics.stdev([1, 3]), 2)
-    assert spread([None]) is None
-
-
-def test_epochs_of_a_group_are_means_over_its_runs() -> None:
-    runs = study()[1:4]
-    accuracies = [run.history[2].accuracy for run in runs]
-    row = epochs(by_seed(runs), separate=True).to_objects()[2]
-    assert row["strokes-inversion_accuracy"] == pytest.approx(
-        statistics.mean(value for value in accuracies if value is not None)
-    )
-    assert "strokes-inversion_accuracy_std" in row
 
 
 def test_metrics_of_epochs_details_tests_and_teachers_are_found_by_name() -> None:
@@ -156,10 +109,3 @@ def test_metrics_of_epochs_details_tests_and_teachers_are_found_by_name() -> Non
     assert row["teacher_share"] == pytest.approx(0.98 / 0.99)
     assert row["minutes"] == 4.0
     assert row["parameters"] == 60_000
-
-
-def test_the_share_of_a_teacher_that_is_not_given_is_not_known() -> None:
-    student = replace(study()[1], teacher_sha256="cd" * 32)
-    (row,) = summary(single([student]), find_metrics(("teacher_share",), [student])).to_objects()
-    assert row["teacher_share"] is None
-    assert study()[1].teacher_sha256 == SHA

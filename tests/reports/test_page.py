@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from kextract.errors import RequestError
-from kextract.reports.page import Confusion, Entry, Measured, report_page
+from kextract.reports import class_grid, image_grid
+from kextract.reports.page import Confusion, Entry, report_page
 from kextract.reports.pictures import fitted
 from kextract.reports.runs import Run
 from tests.reports.examples import entries, info
@@ -41,10 +42,18 @@ def whole_entry(picture: Path) -> list[Entry]:
     """A teacher and one student with everything that a page can hold."""
     teacher, student = entries(seeds=1)[:2]
     counts = np.array([[30, 0, 2], [1, 29, 0], [0, 0, 32]])
-    measured = Measured(1_234_567, Confusion(counts, student.info.class_names))
+    confusion = Confusion(counts, student.info.class_names)
     return [
         teacher,
-        Entry(student.run, student.info, 270_000, "[distill]\nepochs = 8\n", picture, measured),
+        Entry(
+            student.run,
+            student.info,
+            270_000,
+            "[distill]\nepochs = 8\n",
+            picture,
+            1_234_567,
+            confusion,
+        ),
     ]
 
 
@@ -91,9 +100,9 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
         teacher=HOSTILE,
         config={"method": HOSTILE, "command": HOSTILE},
     )
-    measured = Measured(1, Confusion(np.eye(3, dtype=np.int64), about.class_names))
+    confusion = Confusion(np.eye(3, dtype=np.int64), about.class_names)
     picture = noise(tmp_path / "a.png", 40, 40)
-    entry = Entry(Run.of(HOSTILE, about, 1), about, 1, HOSTILE, picture, measured)
+    entry = Entry(Run.of(HOSTILE, about, 1), about, 1, HOSTILE, picture, 1, confusion)
     page = report_page([entry])
     tags = {tag for tag, _ in Reader(page).tags}
     assert "script" not in tags
@@ -106,9 +115,7 @@ def test_a_confusion_matrix_of_many_classes_is_a_list_of_what_is_confused_most()
     counts[3, 7] = 5
     names = tuple(f"class-{index}" for index in range(40))
     entry = entries(seeds=1)[1]
-    page = report_page(
-        [Entry(entry.run, entry.info, 1, measured=Measured(None, Confusion(counts, names)))]
-    )
+    page = report_page([Entry(entry.run, entry.info, 1, confusion=Confusion(counts, names))])
     assert '<tr><th scope="row">class-3</th><td>class-7</td><td class="number">5</td></tr>' in page
     assert "class-11" not in page
 
@@ -130,3 +137,18 @@ def test_rows_are_true_classes_and_columns_predictions() -> None:
     labels, predictions = np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 2])
     found = Confusion.of(predictions, labels, ("a", "b", "c"))
     assert found.counts.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+
+
+def test_images_go_row_by_row_with_white_between_and_after_them() -> None:
+    images = np.array([10, 20, 30], np.uint8).reshape(3, 1, 1, 1)
+    assert image_grid(images, columns=2, gap=1)[..., 0].tolist() == [
+        [10, 255, 20],
+        [255, 255, 255],
+        [30, 255, 255],
+    ]
+
+
+def test_a_class_has_a_row_and_its_first_images_are_in_it() -> None:
+    images = np.array([10, 20, 30, 40, 50], np.uint8).reshape(5, 1, 1, 1)
+    grid = class_grid(images, np.array([2, 0, 2, 2, 0]), classes=3, columns=2, gap=0)
+    assert grid[..., 0].tolist() == [[20, 50], [255, 255], [10, 30]]

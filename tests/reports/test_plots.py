@@ -1,7 +1,6 @@
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,10 @@ import pytest
 
 from kextract.errors import RequestError
 from kextract.records import EpochRecord
-from kextract.reports import Run, by_seed, single
-from kextract.reports.plots import LONGEST_LABEL
-from tests.reports.examples import info, study
+from kextract.reports import Run, by_seed, plots, single
+from tests.reports.examples import study
 
 pytest.importorskip("matplotlib", reason="plots need the extra kextract[plots]")
-
-from kextract.reports import plots
 
 
 def test_several_seeds_are_a_mean_in_a_band_of_one_deviation() -> None:
@@ -33,15 +29,6 @@ def test_several_seeds_are_a_mean_in_a_band_of_one_deviation() -> None:
     )
 
 
-def test_the_teacher_is_a_level_line_at_the_epoch_that_was_kept() -> None:
-    teacher, student = study(seeds=1)[:2]
-    figure = plots.curves(single([teacher, student]))
-    level = figure.axes[1].get_lines()[-1]
-    best = max(record.accuracy or 0.0 for record in teacher.history)
-    assert set(np.asarray(level.get_ydata(), float)) == {100 * best}
-    assert str(level.get_label()) == "teacher strokes-resnet11"
-
-
 def test_size_is_drawn_on_a_logarithmic_axis_with_the_spread_as_bars() -> None:
     (axes,) = plots.size_against_accuracy(by_seed(study())).axes
     assert axes.get_xscale() == "log"
@@ -51,34 +38,13 @@ def test_size_is_drawn_on_a_logarithmic_axis_with_the_spread_as_bars() -> None:
     assert (list(level.get_ydata()), list(star.get_xdata())) == ([99.0, 99.0], [410_378])  # type: ignore[arg-type]
 
 
-def test_runs_that_differ_only_in_their_budget_are_a_line_of_accuracy_by_questions() -> None:
-    runs = []
-    for budget, accuracy in ((100, 0.5), (1000, 0.75)):
-        for seed in (0, 1):
-            history = (EpochRecord(0), EpochRecord(1, 1.0, 0.5, details={"questions": budget}))
-            about = info(
-                seed=seed,
-                history=history,
-                test={"accuracy": accuracy},
-                config={"method": "queries", "query_budget": budget},
-            )
-            runs.append(Run.of(f"queries-{budget}-s{seed}", about))
-    (axes,) = plots.questions_against_accuracy(by_seed(runs)).axes
-    (line,) = axes.containers
-    assert line.get_label() == "queries"
-    points = line.lines[0]  # type: ignore[attr-defined]
-    assert [list(axis) for axis in points.get_data()] == [[100, 1000], [50, 75]]
-    assert axes.get_xscale() == "log"
-
-
 def test_runs_that_counted_no_questions_are_refused() -> None:
     with pytest.raises(RequestError, match="none of the runs counted the questions"):
         plots.questions_against_accuracy(single(study()[:1]))
 
 
-@pytest.mark.parametrize("format", ["png", "svg"])
-def test_the_same_figure_is_the_same_file(format: str) -> None:
-    first, again = (plots.render(plots.curves(by_seed(study())), format) for _ in range(2))
+def test_the_same_figure_is_the_same_file() -> None:
+    first, again = (plots.render(plots.curves(by_seed(study())), "svg") for _ in range(2))
     assert first == again
     assert b"date" not in first.lower()
 
@@ -91,21 +57,9 @@ def test_hostile_names_are_text_in_a_plot() -> None:
     assert "$x^2$" in re.sub(r"<[^>]*>", "", svg)
 
 
-def test_long_names_keep_their_ends_which_tell_them_apart() -> None:
-    runs = [replace(study(seeds=1)[1], label=f"{'long-' * 30}{end}") for end in ("one", "two")]
-    labels = [str(line.get_label()) for line in plots.curves(single(runs)).axes[1].get_lines()]
-    assert [label[-3:] for label in labels] == ["one", "two"]
-    assert max(map(len, labels)) == LONGEST_LABEL
-
-
 def test_runs_without_validation_are_refused() -> None:
     with pytest.raises(RequestError, match="none of the runs was validated"):
         plots.curves(single([Run("x", "student", (EpochRecord(1),))]))
-
-
-def test_another_ending_than_png_or_svg_is_refused() -> None:
-    with pytest.raises(RequestError, match=r"'a\.pdf' must end in \.png or \.svg"):
-        plots.check_plot(Path("a.pdf"))
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

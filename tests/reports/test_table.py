@@ -57,10 +57,3 @@ def test_a_table_too_wide_for_the_terminal_loses_no_figure(width: int) -> None:
     shown = re.sub(r"\x1b\[[\d;]*m", "", on_terminal(wide, width))
     assert re.findall(r"\d+\.0000", shown) == [cell.text for cell in cells]
     assert max(map(len, shown.splitlines())) <= width
-
-
-def test_a_table_without_rows_still_has_its_columns() -> None:
-    empty = Table("", ("name", "best loss"), ())
-    assert empty.to_text() == "name  best loss\n"
-    assert empty.to_objects() == []
-    assert "name" in on_terminal(empty, 80)

@@ -7,7 +7,7 @@ import pytest
 from kextract.runs import doctor
 from kextract.runs.doctor import Finding, diagnose
 from tests.cli.program import kextract
-from tests.schema import check
+from tests.common import check
 
 
 def no_devices() -> list[Finding]:
@@ -16,11 +16,6 @@ def no_devices() -> list[Finding]:
 
 def found(data_dir: Path | None = None) -> dict[str, Finding]:
     return {finding.what: finding for finding in diagnose(data_dir, no_devices)}
-
-
-def test_the_versions_are_those_of_the_installed_packages() -> None:
-    assert doctor.versions()["keras"] == version("keras")
-    assert found()["keras"] == Finding("keras", version("keras"))
 
 
 def test_a_missing_extra_is_told_with_the_command_that_brings_it(
@@ -61,15 +56,6 @@ def test_a_backend_of_other_projects_is_shown_as_one_that_is_not_used(
     assert found()["KERAS_BACKEND"].advice.endswith("kextract computes with tensorflow")
 
 
-def test_a_folder_that_an_unexpanded_tilde_made_is_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert "folder '~'" not in found()
-    (tmp_path / "~").mkdir()
-    assert found()["folder '~'"].found == str(tmp_path / "~")
-
-
 def test_data_sets_are_looked_for_in_the_data_folder_and_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,3 +87,12 @@ def test_the_doctor_fails_where_something_is_wrong(tmp_path: Path) -> None:
     assert done.code == 1
     assert "data folder: correct KEXTRACT_DATA or --data-dir" in done.stderr
     assert "no such folder" in done.stdout
+
+
+def test_a_folder_that_an_unexpanded_tilde_made_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "folder '~'" not in found()
+    (tmp_path / "~").mkdir()
+    assert found()["folder '~'"].found == str(tmp_path / "~")

@@ -1,13 +1,12 @@
 from collections.abc import Iterator
-from functools import partial
 from itertools import count
 
 import pytest
 
 from kextract.config import DistillConfig
 from kextract.records import EpochRecord, Event, Progress
-from kextract.runs import fitting
-from kextract.runs.fitting import continued, fitted
+from kextract.runs import plan
+from kextract.runs.plan import continued, fitted
 
 SHAPE = (32, 32, 3)
 
@@ -24,7 +23,7 @@ class Seconds:
 
 @pytest.fixture(autouse=True)
 def _seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "time", Seconds())
+    monkeypatch.setattr(plan, "time", Seconds())
 
 
 def teaching(config: DistillConfig, **details: float) -> Iterator[Event]:
@@ -64,47 +63,11 @@ def test_what_a_trial_asks_is_told_now_and_then() -> None:
     assert 2 < len(told) < 10
 
 
-def test_time_for_questions_counts_once_because_the_run_does_not_ask_again() -> None:
-    """Of 600 seconds 40 are for questions, twice 1 for the first update, 41 for the trial's."""
-    config = fitted(DistillConfig(), 10, 0.0, asking, SHAPE)
-    assert 500 <= config.epochs * config.steps_per_epoch <= 600 - 40 - 41
-
-
 def test_a_trial_makes_a_part_of_the_warm_up_and_leaves_time_for_all_of_it() -> None:
     """Of 600 seconds the trial takes 1 for each of 20 steps and 41 updates, the warm-up 100."""
     config = fitted(DistillConfig(method="inversion"), 10, 0.0, inverting, SHAPE)
     assert config.inversion.warm_up == 100
     assert 420 <= config.epochs * config.steps_per_epoch <= 600 - 20 - 41 - 100
-
-
-def test_a_trial_cuts_a_part_of_the_leaves_and_leaves_time_for_all_of_them() -> None:
-    """Of 1200 seconds a trial takes 32 for crops, 41 for updates; all crops take 9 times 31."""
-    tried: list[int | None] = []
-
-    def trial(config: DistillConfig) -> Iterator[Event]:
-        tried.append(config.leaves)
-        yield from cutting(config)
-
-    config = fitted(DistillConfig(method="leaves", leaves=9 * 1024), 20, 0.0, trial, SHAPE)
-    assert tried == [1024]
-    assert config.leaves == 9 * 1024
-    assert 800 <= config.epochs * config.steps_per_epoch <= 1200 - 32 - 41 - 9 * 31
-
-
-def test_every_epoch_of_a_long_schedule_has_time_to_be_measured() -> None:
-    """An update takes a second, and measuring 100: 10 hours are for some 60 epochs of 500."""
-    measured = partial(teaching, evaluation_seconds=100.0)
-    config = fitted(DistillConfig(method="random"), 600, 0.0, measured, SHAPE)
-    seconds = config.epochs * (config.steps_per_epoch + 100)
-    assert 0.95 * 36_000 < seconds <= 36_000
-
-
-def test_the_measuring_in_the_end_has_time_too() -> None:
-    """Of 3600 seconds 41 are for the trial, 700 for six epochs, 2000 for what is measured last."""
-    measured = partial(teaching, evaluation_seconds=100.0)
-    last = {"measured_last": lambda evaluation: 20 * evaluation}
-    config = fitted(DistillConfig(method="random"), 60, 0.0, measured, SHAPE, **last)
-    assert 600 < config.epochs * config.steps_per_epoch <= 3600 - 2000 - 600 - 41
 
 
 def test_of_large_images_a_trial_cuts_few_leaves_and_a_run_as_many_as_there_is_time_for() -> None:
@@ -122,19 +85,6 @@ def test_of_large_images_a_trial_cuts_few_leaves_and_a_run_as_many_as_there_is_t
     assert 83 < config.leaves < 0.09 * 1200
     assert f"{config.leaves} crops of dead leaves fit 20 minutes (--leaves)" in told
     assert config.leaves + config.epochs * config.steps_per_epoch + 83 < 1200
-
-
-def test_a_trial_of_slow_updates_ends_after_a_tenth_of_the_minutes() -> None:
-    made = 0
-
-    def trial(config: DistillConfig) -> Iterator[Event]:
-        nonlocal made
-        for event in teaching(config):
-            made += isinstance(event, Progress)
-            yield event
-
-    fitted(DistillConfig(method="random"), 2, 0.0, trial, SHAPE)
-    assert 10 <= made <= 14
 
 
 def test_an_unfinished_run_goes_on_with_the_leaves_that_it_was_fitted_to() -> None:

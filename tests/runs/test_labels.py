@@ -1,12 +1,10 @@
 """Labels meet outputs by name in every command: data in another order, or with some classes."""
 
 import re
-import shutil
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,7 @@ import kextract
 from kextract import runtime
 from kextract.config.resolve import COMMAND_LINE, Layer
 from kextract.config.shared import ExternalModelOptions, Machine
-from kextract.errors import DatasetError, RequestError
-from kextract.records import Note
+from kextract.errors import DatasetError
 from kextract.runs.invoke import invoke
 from kextract.runs.opening import Teacher, open_teacher
 from kextract.runs.reporting import write_report
@@ -135,15 +132,6 @@ def test_a_teacher_with_another_order_of_classes_agrees(pets: Path) -> None:
         assert result.kl == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_teacher_of_other_classes_cannot_be_agreed_with(pets: Path) -> None:
-    options: dict[str, Any] = {"images": pets / "two"}
-    write_checkpoint(
-        pets / "others.weights.h5", network(), replace(OWN, class_names=("ant", "bee", "cow"))
-    )
-    with pytest.raises(RequestError, match=r"others\.weights\.h5' has classes that .* know: cow"):
-        kextract.evaluate(pets / "pets.weights.h5", against=pets / "others.weights.h5", **options)
-
-
 def test_students_are_measured_on_labels_that_are_their_teacher_s(pets: Path) -> None:
     given = {"teacher": pets / "pets.weights.h5", "dataset": str(pets / "two")}
     given |= {"method": "random", "student": "lenet5"}
@@ -153,27 +141,6 @@ def test_students_are_measured_on_labels_that_are_their_teacher_s(pets: Path) ->
     assert plan.validation.y.tolist() == (rows // 5).tolist()
     assert plan.teacher.data is not None and plan.teacher.data.y_test is not None
     assert plan.teacher.data.y_test.tolist() == [2] * 6 + [1] * 6
-
-
-def test_a_run_in_python_says_what_it_assumed(pets: Path) -> None:
-    options: dict[str, Any] = {"method": "random", "epochs": 1, "steps_per_epoch": 1}
-    data = pets / "two"
-    run = kextract.distill(network(), "lenet5", dataset=str(data), **options)
-    notes = [event.text for event in run if isinstance(event, Note)]
-    assert any("class 0 is taken for 'Cat', 1 for 'bee'" in note for note in notes)
-    names = pets / "ours.txt"
-    run = kextract.distill(network(), network(), dataset=str(data), class_names=names, **options)
-    assert run.info.class_names == PETS
-    assert run.info.test["agreement"] == 1.0 and run.info.test["accuracy"] == 1.0
-
-
-def test_an_export_is_checked_on_labels_of_its_outputs(pets: Path, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="has no images of 1 of the 3"):
-        report = kextract.export(
-            pets / "pets.weights.h5", tmp_path / "a.keras", dataset=str(pets / "two")
-        )
-    (test,) = (each for each in report.comparisons if each.name == "test")
-    assert (test.accuracy, test.checkpoint_accuracy) == (1.0, 1.0)
 
 
 def test_a_report_s_confusion_has_the_rows_of_the_classifier(pets: Path, tmp_path: Path) -> None:
@@ -186,26 +153,3 @@ def test_a_report_s_confusion_has_the_rows_of_the_classifier(pets: Path, tmp_pat
     counts = {name: [int(n) for n in re.findall(r">(\d+)<", row)] for name, row in rows}
     assert counts == {"ant": [0, 0, 0], "bee": [0, 6, 0], "cat": [0, 0, 6]}
     assert [text for text in said if "has no images of 1 of the 3 classes" in text]
-
-
-def test_names_say_how_many_outputs_weights_of_another_program_have(pets: Path) -> None:
-    path = pets / "other.weights.h5"
-    network().save_weights(path)
-    found = opened(path, "two", model="lenet5", class_names=pets / "ours.txt")
-    assert (found.info.classes, found.info.class_names) == (3, PETS)
-    assert found.data is not None and found.data.y_test is not None
-    assert found.data.y_test.tolist() == [2] * 6 + [1] * 6
-
-
-def test_a_black_box_has_the_names_in_its_file(
-    pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    teacher = SimpleNamespace(input_shape=(SIDE, SIDE, 1), classes=3, outputs="labels")
-    monkeypatch.setattr("kextract.runs.opening.open_black_box", lambda *args, **more: teacher)
-    (tmp_path / "saved_model.pb").touch()
-    (tmp_path / "assets.extra").mkdir()
-    shutil.copy(pets / "ours.txt", tmp_path / "assets.extra" / "labels.txt")
-    found = open_teacher(tmp_path, ExternalModelOptions(), Machine(), dataset=str(pets / "two"))
-    assert found.info.class_names == PETS
-    assert found.data is not None and found.data.y_test is not None
-    assert found.data.y_test.tolist() == [2] * 6 + [1] * 6

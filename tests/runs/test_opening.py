@@ -29,6 +29,12 @@ def test_a_range_that_was_requested_is_not_doubted() -> None:
     assert CLOSE.doubts(PATH, NAMED["0..1"]) == ()
 
 
+def test_a_range_that_contradicts_what_the_network_says_is_noted() -> None:
+    sure = RangeGuess(NAMED["0..255"], "it divides by 255", True)
+    (note,) = sure.notes(PATH, NAMED["0..1"])
+    assert "looks as if it takes 0..255: it divides by 255" in note
+
+
 def test_labels_that_are_each_on_their_own_are_said_and_how_to_take_them_for_classes() -> None:
     (note,) = Head("sigmoids", "it ends in a sigmoid", numbers=14).notes(PATH)
     assert "14 labels" in note and "--outputs probabilities" in note

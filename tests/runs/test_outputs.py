@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kextract.errors import RequestError, UnknownNameError
-from kextract.runs.outputs import expanded, fill, is_template
+from kextract.runs.outputs import expanded, fill
 
 FILES = (
     *("run[1]/a.h5", "run[1]/b.h5", "run1/a.h5", "x1.h5", "x2.h5", "x[3]-1.h5", "x[3]-2.h5"),
@@ -63,12 +63,6 @@ def test_fields_are_filled_with_the_values_of_the_run() -> None:
     assert fill(template, VALUES) == Path("out/mnist-resnet11-lenet5-inversion-s3.weights.h5")
 
 
-def test_a_path_without_fields_stays_as_it_is() -> None:
-    assert fill("out/a.weights.h5", VALUES) == Path("out/a.weights.h5")
-    assert not is_template("out/a.weights.h5")
-    assert is_template("out/{seed}.weights.h5")
-
-
 def test_numbers_are_written_as_they_are_typed_and_nothing_as_nothing() -> None:
     assert fill("{learning_rate}{mix}", VALUES) == Path("0.001")
 
@@ -89,7 +83,3 @@ def test_a_value_never_leads_to_another_folder(name: str) -> None:
     filled = fill("out/{student}.h5", {"student": name})
     assert filled.parent == Path("out")
     assert all(character.isprintable() for character in filled.name)
-
-
-def test_a_long_value_is_cut_so_that_the_name_fits() -> None:
-    assert len(fill("{student}", {"student": "x" * 5000}).name) == 100

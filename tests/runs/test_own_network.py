@@ -1,7 +1,6 @@
 """A network of one's own is trained as one of logits, and the given one has learnt in the end."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,7 +10,6 @@ import pytest
 from kextract.errors import RequestError
 from kextract.records import Event, Note
 from kextract.runs.memory import OwnNetwork, own_network
-from tests.foreign.keras.examples import save
 
 L = keras.layers
 SHAPE = (16, 16, 1)
@@ -32,13 +30,6 @@ def taken(where: Any) -> OwnNetwork:
 def test_a_network_of_logits_is_trained_itself() -> None:
     given = network(L.Dense(3))
     assert taken(given).network is given
-
-
-def test_a_softmax_in_memory_is_trained_as_the_file_with_it(tmp_path: Path) -> None:
-    given = network(L.Dense(3, activation="softmax"))
-    save(given, tmp_path / "x.keras")
-    of_file = taken(tmp_path / "x.keras").network(IMAGES, training=False)
-    np.testing.assert_allclose(taken(given).network(IMAGES, training=False), of_file, atol=1e-6)
 
 
 @pytest.mark.parametrize("stopped", [False, True])

@@ -6,8 +6,8 @@ import pytest
 from kextract.config import Holdout
 from kextract.config.requests import TrainRequest
 from kextract.config.training import EVENLY, FIRST
-from kextract.datasets.dataset import Dataset
-from kextract.errors import CheckpointError
+from kextract.datasets.images import Dataset
+from kextract.errors import CheckpointError, DatasetError
 from kextract.runs.parts import classes_left_out, cut, holdout_of
 from kextract.runs.teacher import DRAWN, holdout_for
 
@@ -27,6 +27,11 @@ def test_a_limit_leaves_as_many_images_of_every_class() -> None:
     assert [len(part.x) for part in parts] == [45, 5]
     together = np.concatenate([part.y for part in parts])
     assert np.bincount(together).tolist() == [5] * 10
+
+
+def test_a_split_that_is_not_there_is_named() -> None:
+    with pytest.raises(DatasetError, match="'letters' has no test images"):
+        cut(sorted_by_class(), "test", Holdout())
 
 
 def test_a_checkpoint_that_does_not_say_how_it_drew_has_the_first_images() -> None:

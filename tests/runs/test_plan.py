@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kextract.config import DistillConfig, QueryConfig
+from kextract.config import DistillConfig
 from kextract.errors import RequestError
 from kextract.runs import plan
 from kextract.runs.plan import Plan, Work, check_disk, check_memory, check_minutes, duration
@@ -38,31 +38,6 @@ def test_a_gradient_costs_as_much_as_two_passes(monkeypatch: pytest.MonkeyPatch)
     assert work.before == 0
     assert work.update == pytest.approx(1.0)
     assert work.seconds(config) == pytest.approx(20.0)
-
-
-def test_making_images_costs_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 1024 pixels: 1000 crops are cut four times and shown three times, from two canvases."""
-    monkeypatch.setattr(plan, "speed", lambda: 1e9)
-    leaves = DistillConfig(method="leaves", leaves=1000, batch_size=1)
-    crops = 1000 * (4 * 1100 * 1024 + 3 * 7_000_000)
-    work = Work.of(leaves, (32, 32, 3), teacher=7_000_000, student=0)
-    assert work.before == pytest.approx((crops + 2 * 2.5e9) / 1e9)
-    shapes = DistillConfig(method="shapes", candidates=2, batch_size=1)
-    work = Work.of(shapes, (32, 32, 3), teacher=7_000_000, student=0)
-    drawn = 2 * 16384 / 500 * (400 * 1024 + 7_000_000)
-    assert work.update == pytest.approx((drawn + 7_000_000) / 1e9)
-
-
-def test_a_committee_learns_as_long_as_its_answers_are_good_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Of 10 questions one is asked first; of 1 and 5 answers it learns 16 times, by two members."""
-    monkeypatch.setattr(plan, "speed", lambda: 1e9)
-    rules = QueryConfig(query_budget=10, first_share=0.1, query_rounds=2, query_choice=1)
-    config = DistillConfig(method="queries", batch_size=1, queries=rules)
-    work = Work.of(config, (32, 32, 3), teacher=7_000_000, student=1_000)
-    member = 2 * 1_000 * (3 * 16 * (1 + 5) + 10)
-    assert work.before == pytest.approx((member + 10 * 1100 * 1024 + 10 * 7_000_000) / 1e9)
 
 
 def test_few_minutes_are_not_refused_for_leaves_that_they_need_not_have(
@@ -107,13 +82,6 @@ def test_a_dry_run_ends_with_the_plan(tmp_path: Path) -> None:
     done = kextract("distill", TEACHER, "--epochs", "3", "--dry-run", cwd=tmp_path)
     *_, last = done.stdout.splitlines()
     assert last.startswith("# plan: 3 epochs of 100 updates, 19,200 images, about ")
-
-
-def test_a_dry_run_of_a_teacher_ends_with_the_plan(tmp_path: Path) -> None:
-    """Of 12,000 images a tenth is held out, and 338 batches of 32 are made of the others."""
-    done = kextract("train-teacher", "--epochs", "2", "--dry-run", cwd=tmp_path)
-    *_, last = done.stdout.splitlines()
-    assert last.startswith("# plan: 2 epochs of 338 updates, 21,632 images, about ")
 
 
 @pytest.mark.parametrize("words", [("train-teacher", "--dataset", "./mine"), ("list",)])

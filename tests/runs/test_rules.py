@@ -108,33 +108,6 @@ def test_an_option_that_another_one_makes_meaningless_is_refused(
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"epochs": 1, "temperature": 2.0, "noise_iterations": 3, "recipe": "corrected"},
-        {"method": "random", "mix": "inversion", "warm_up": 3, "shift": 1, "mix_share": 0.5},
-        {"method": "inversion", "temperature": 3.0, "preset": "fast"},
-        {"method": "queries", "images": "mnist"},
-        {"method": "queries", "images": "mnist", "questions": "images"},
-        {"method": "queries", "questions": "leaves"},
-    ],
-)
-def test_what_plays_a_part_is_not(options: Mapping[str, Any]) -> None:
-    ask(options)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"warm_up": 3, "mix_share": 0.25, "epochs": 3, "minutes": 2.0, "temperature": 2.0},
-        {"preset": "dafl", "images": "mnist", "ledger": "x.ledger.db", "flip": True},
-    ],
-)
-def test_what_the_environment_says_is_meant_for_many_runs(options: Mapping[str, Any]) -> None:
-    asked = ask({"method": "random", **options}, ENVIRONMENT)
-    assert asked.steps_per_epoch == DistillConfig().steps_per_epoch
-
-
-@pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"images": "mnist"}, "--images mnist: needs --against; add it, or leave --images out"),

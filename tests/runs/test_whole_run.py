@@ -135,9 +135,8 @@ def test_a_teacher_is_read_as_it_was_when_its_method_was_chosen(
 
 
 @pytest.mark.parametrize("name", ["x.onnx", "x.tflite"])
-@pytest.mark.parametrize("access", ["full", "probabilities"])
 def test_a_file_of_another_program_is_opened_once(
-    name: str, access: str, folder: Path, tmp_path: Path, opened: list[str]
+    name: str, folder: Path, tmp_path: Path, opened: list[str]
 ) -> None:
     import keras
     import tensorflow as tf
@@ -148,7 +147,7 @@ def test_a_file_of_another_program_is_opened_once(
     else:
         path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
     opened.clear()
-    given = {"teacher": path, "student": "tiny", "access": access}
+    given = {"teacher": path, "student": "tiny"}
     run = StudentRun(invoke("distill", Layer(COMMAND_LINE, given)))
     assert run.teacher.info.classes > 1
     assert len([each for each in opened if each.endswith(name)]) == 1

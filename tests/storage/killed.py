@@ -73,7 +73,7 @@ def main() -> None:
     # The models of this file are their tensors.
     setattr(checkpoint, "tensors_of", dict)  # noqa: B010
     counts = {"kills": 0, "checkpoint": 0, "resume": 0, "in the middle of writing": 0}
-    for _ in range(kills):
+    for number in range(kills):
         reader, reports = os.pipe()
         writer = os.fork()
         if not writer:
@@ -81,7 +81,12 @@ def main() -> None:
         os.close(reports)
         for _ in range(chance.randrange(4)):
             os.read(reader, 1)
-        time.sleep(chance.uniform(0, LONGEST_WAIT))
+        # At any moment, or as soon as a file is being written: a busy machine oversleeps.
+        if number % 2:
+            time.sleep(chance.uniform(0, LONGEST_WAIT))
+        else:
+            while not torn(folder):
+                pass
         os.kill(writer, signal.SIGKILL)
         _, status = os.waitpid(writer, 0)
         os.close(reader)

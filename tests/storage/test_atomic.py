@@ -7,12 +7,9 @@ import pytest
 from kextract.errors import RequestError, StorageError
 from kextract.storage import atomic_write, check_writable
 from kextract.storage.atomic import SAVED_MODEL, atomic_folder
+from tests.common import names
 
 NAME = "model.weights.h5"
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_what_is_written_appears_under_its_name_and_nothing_else_stays(tmp_path: Path) -> None:
@@ -97,18 +94,6 @@ def test_a_folder_appears_under_its_name_when_it_is_whole(tmp_path: Path) -> Non
         assert not (tmp_path / "a").exists()
     assert names(tmp_path) == ["a"]
     assert names(tmp_path / "a") == [SAVED_MODEL, "variables"]
-
-
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
-def test_an_interrupted_write_leaves_the_older_model_and_no_temporary(
-    tmp_path: Path, failure: type[BaseException]
-) -> None:
-    write(tmp_path / "a", "older")
-    with pytest.raises(failure), atomic_folder(tmp_path / "a", overwrite=True) as temporary:
-        write(temporary, "half")
-        raise failure
-    assert names(tmp_path) == ["a"]
-    assert (tmp_path / "a" / SAVED_MODEL).read_text() == "older"
 
 
 def test_an_older_model_is_replaced_only_on_request(tmp_path: Path) -> None:

@@ -42,14 +42,6 @@ def test_what_was_written_is_read_back(path: Path) -> None:
     assert given == INFO
 
 
-def test_text_that_would_play_tricks_on_a_terminal_is_escaped(path: Path) -> None:
-    write_checkpoint(path, small_model(), info(dataset="a\x1b[2Jb\n", config={"x": "\udc80"}))
-    again = read_info(path)
-    assert again is not None
-    assert again.dataset == "a\\x1b[2Jb\\n"
-    assert again.config == {"x": "\\udc80"}
-
-
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_what_keras_saves_is_read_and_its_optimizer_is_ignored(path: Path) -> None:
     model = small_model()

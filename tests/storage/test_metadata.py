@@ -10,7 +10,6 @@ import pytest
 
 from kextract import __version__
 from kextract.errors import CheckpointError
-from kextract.records import EpochRecord
 from kextract.storage import read_info, write_checkpoint
 from kextract.storage.info import check_info, write_metadata
 from tests.storage.examples import HISTORY, INFO, info, small_model
@@ -50,15 +49,6 @@ def test_every_fact_is_where_the_documentation_says(path: Path) -> None:
         assert file["kextract/history/detail_names"][()] == b'["confidence","iterations"]'
         assert file["kextract/history/details"].shape == (2, 2)
         assert file["kextract/test"][()] == b'{"accuracy":0.875,"loss":0.5}'
-
-
-def test_an_epoch_without_labelled_images_has_no_figures(tmp_path: Path) -> None:
-    path = tmp_path / "other.weights.h5"
-    history = (EpochRecord(epoch=0), EpochRecord(epoch=1, loss=0.5, accuracy=1.0, seconds=2.0))
-    write_checkpoint(path, small_model(), info(history=history))
-    read = read_info(path)
-    assert read is not None
-    assert read.history == history
 
 
 def test_a_newer_format_says_who_wrote_it_and_what_to_do(path: Path) -> None:
@@ -124,10 +114,6 @@ def test_a_wrong_field_is_named(field: str, changes: dict[str, Any]) -> None:
     place = field.replace("history/", r"history/(\d/)?")
     with pytest.raises(ValueError, match=f"'{place}['/]"):
         check_info(info(**(FILLED | changes)))
-
-
-def test_a_divergence_that_rounding_made_negative_is_accepted() -> None:
-    check_info(info(**FILLED, history=(EpochRecord(epoch=0, loss=0.0, accuracy=1.0, kl=-1e-7),)))
 
 
 @pytest.mark.parametrize(

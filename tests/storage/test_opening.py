@@ -57,12 +57,6 @@ def test_a_file_is_known_by_its_content_or_its_name(name: str, kind: Kind, folde
     assert examine(folder / name).kind is kind
 
 
-def test_a_checkpoint_comes_with_what_it_says(folder: Path) -> None:
-    opened = identify(folder / "ours.weights.h5")
-    assert opened.info is not None
-    assert opened.info.model == INFO.model
-
-
 @pytest.mark.parametrize(
     ("name", "says"),
     [

@@ -47,8 +47,8 @@ def test_all_of_it_comes_back_to_the_bit(path: Path) -> None:
 
 def test_long_histories_are_kept(tmp_path: Path) -> None:
     """HDF5 allows a text of 64 KiB in an attribute, and our reader one of a mebibyte."""
-    details = {"iterations": 36.25, "confidence": 0.123456789}
-    history = tuple(replace(HISTORY[1], epoch=n, details=details) for n in range(8_000))
+    details = {f"class_shares/{n}": 0.123456789 for n in range(100)}
+    history = tuple(replace(HISTORY[1], epoch=n, details=details) for n in range(400))
     write_resume(tmp_path / "long.resume.h5", Snapshot(history, TENSORS), REQUEST)
     assert read_resume(tmp_path / "long.resume.h5").snapshot.history == history
 
@@ -77,14 +77,6 @@ def test_a_checkpoint_is_no_unfinished_run(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         del file.attrs["kextract_resume"]
     with pytest.raises(CheckpointError, match="keeps no unfinished run"):
-        read_resume(path)
-
-
-def test_the_file_of_a_newer_program_says_what_is_needed(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["kextract_resume"] = np.int64(2)
-        file.attrs["kextract_version"] = np.bytes_("9.9")
-    with pytest.raises(CheckpointError, match=r"kextract 9\.9 in format 2.*update kextract"):
         read_resume(path)
 
 
@@ -122,12 +114,6 @@ def test_a_senseless_history_is_refused_though_its_hash_is_right(
     odd = replace(HISTORY[1], **row)
     write_resume(path, Snapshot((HISTORY[0], odd), TENSORS), REQUEST)
     with pytest.raises(CheckpointError, match="history"):
-        read_resume(path)
-
-
-def test_a_history_without_a_finished_epoch_is_refused(path: Path) -> None:
-    write_resume(path, Snapshot(HISTORY[:1], TENSORS), REQUEST)
-    with pytest.raises(CheckpointError, match="no finished epoch"):
         read_resume(path)
 
 

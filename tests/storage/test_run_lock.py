@@ -15,6 +15,7 @@ from kextract.errors import RequestError
 from kextract.storage import atomic_write
 from kextract.storage.resume import resume_path
 from kextract.storage.run_lock import lock_path, run_lock
+from tests.common import names
 
 HOLD = """
 import sys
@@ -63,10 +64,6 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "model.weights.h5"
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
 def holder(output: Path) -> "subprocess.Popen[str]":
     """Start a process that holds the lock until its stdin is closed."""
     process = subprocess.Popen(
@@ -89,20 +86,6 @@ def test_a_second_run_is_refused_naming_the_first_and_its_start(output: Path) ->
     assert f"process {first.pid} on" in message
     assert f"since {today}" in message
     assert "--output" in message
-
-
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
-def test_nothing_is_left_when_a_run_fails(output: Path, failure: type[BaseException]) -> None:
-    with pytest.raises(failure), run_lock(output):
-        raise failure
-    assert names(output.parent) == []
-
-
-def test_a_folder_that_was_deleted_under_the_run_is_no_matter(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    with run_lock(tmp_path / "folder" / "model.weights.h5"):
-        (tmp_path / "folder" / ".model.lock").unlink()
-        (tmp_path / "folder").rmdir()
 
 
 def test_the_lock_of_a_killed_run_is_free_at_once(output: Path) -> None:
@@ -194,11 +177,6 @@ def at_once(folder: Path, names: list[str]) -> list[int]:
     assert done.returncode == 0, done.stderr
     codes: list[int] = json.loads(done.stdout)
     return codes
-
-
-def test_twenty_runs_with_outputs_of_their_own_all_go_ahead(tmp_path: Path) -> None:
-    assert at_once(tmp_path, [f"model{number}" for number in range(20)]) == [0] * 20
-    assert names(tmp_path) == []
 
 
 def test_of_twenty_runs_with_one_output_never_two_go_ahead_together(tmp_path: Path) -> None:

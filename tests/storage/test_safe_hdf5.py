@@ -149,13 +149,6 @@ def test_a_file_of_another_kind_is_refused(path: Path, content: bytes) -> None:
         read(path)
 
 
-def test_a_truncated_file_is_refused(path: Path) -> None:
-    make(path, lambda file: file.create_dataset("a/x", data=VALUE))
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(CheckpointError, match="damaged"):
-        read(path)
-
-
 def test_a_file_that_is_too_large_is_not_even_opened(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(safe_hdf5.MAX_FILE_BYTES + 1)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kextract.datasets.images import scale
-from kextract.exports.writing import quiet
+from kextract.exports.exporting import quiet
 
 SHAPE = (8, 8, 3)
 CLASSES = 4
@@ -47,7 +47,6 @@ def write_onnx(
     model: Any,
     *,
     channels_first: bool = False,
-    flat: bool = False,
     batch: int | None = None,
 ) -> Path:
     """Write the model as ONNX; with `batch`, for batches of that size only."""
@@ -55,10 +54,8 @@ def write_onnx(
         import tf2onnx
 
     shape: tuple[int, ...] = (SHAPE[2], *SHAPE[:2]) if channels_first else SHAPE
-    shape = (int(np.prod(SHAPE)),) if flat else shape
 
     def function(x: Any) -> Any:
-        x = tf.reshape(x, (-1, *SHAPE)) if flat else x
         return model(tf.transpose(x, (0, 2, 3, 1)) if channels_first else x)
 
     signature = [tf.TensorSpec((batch, *shape), tf.float32, name="x")]

@@ -61,38 +61,11 @@ def test_every_image_is_asked_once_and_its_answer_kept(tmp_path: Path) -> None:
     assert teacher.received == 10
 
 
-def test_the_questions_are_on_the_disk_when_the_teacher_gets_them(tmp_path: Path) -> None:
-    class Looking(Brightness):
-        def __call__(self, images: Any) -> Any:
-            with Ledger(tmp_path / "x.ledger.db", read_only=True) as ledger:
-                np.testing.assert_array_equal(all_of(ledger)[-len(images) :], images)
-                assert ledger.counts.sent == self.received + len(images)
-            return super().__call__(images)
-
-    assert ask(tmp_path, Looking(), pictures(10)).answered == 10
-
-
-def test_a_second_run_asks_only_what_lies_beyond_the_ledger(tmp_path: Path) -> None:
-    ask(tmp_path, Brightness(), pictures(6))
-    teacher = Brightness()
-    counts = ask(tmp_path, teacher, pictures(10, seed=1))
-    assert counts == Counts(sent=10, asked=10, answered=10)
-    assert teacher.seen == [image.tobytes() for image in pictures(10, seed=1)[6:]]
-    np.testing.assert_array_equal(kept(tmp_path)[0][:6], pictures(6))
-
-
 def test_the_budget_ends_the_asking_to_the_image(tmp_path: Path) -> None:
     teacher = Brightness()
     counts = ask(tmp_path, teacher, pictures(20), rules=RetryPolicy(budget=10, at_once=4))
     assert counts == Counts(sent=10, asked=10, answered=10)
     assert teacher.received == 10
-
-
-def test_images_that_are_sent_again_count_again(tmp_path: Path) -> None:
-    teacher = Brightness(faults=[OSError("no route"), None, ValueError("busy")])
-    counts = ask(tmp_path, teacher, pictures(8))
-    assert counts == Counts(sent=16, asked=8, answered=8)
-    assert teacher.received == 16
 
 
 def test_what_is_sent_again_never_exceeds_the_budget(tmp_path: Path) -> None:
@@ -145,10 +118,3 @@ def test_waits_double_up_to_the_longest(tmp_path: Path) -> None:
     teacher = Brightness(faults=[OSError("busy")] * 4)
     ask(tmp_path, teacher, pictures(4), rules=rules, sleep=waits.append)
     assert waits == [1.0, 2.0, 3.0, 3.0]
-
-
-def test_the_user_stops_a_run_at_once(tmp_path: Path) -> None:
-    teacher = Brightness(faults=[KeyboardInterrupt()])
-    with pytest.raises(KeyboardInterrupt):
-        ask(tmp_path, teacher, pictures(4))
-    assert teacher.received == 4

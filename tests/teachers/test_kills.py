@@ -83,12 +83,6 @@ def run(folder: Path, teacher: Brightness, reaper: Reaper) -> tuple[Path, Counts
         return left, found.counts
 
 
-def test_a_run_comes_to_as_many_points_for_each_batch(tmp_path: Path) -> None:
-    reaper = Reaper(NEVER)
-    assert run(tmp_path, Brightness(), reaper)[1].answered == 12
-    assert reaper.left == NEVER - 3 * PER_BATCH
-
-
 @pytest.mark.parametrize("point", range(3 * PER_BATCH))
 def test_the_ledger_counts_what_the_teacher_received_wherever_a_kill_falls(
     tmp_path: Path, point: int

@@ -3,12 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from kextract.errors import CheckpointError, RequestError, StorageError
 from kextract.teachers.asking import heading_of
-from kextract.teachers.ledger import Counts, Ledger, bytes_of, is_ledger, open_ledger
-from kextract.teachers.questions import Recipes, Source
+from kextract.teachers.ledger import Counts, Ledger, bytes_of, open_ledger
+from kextract.teachers.questions import Source
 from tests.teachers.examples import (
     SOURCE,
     Brightness,
@@ -60,24 +59,6 @@ def test_an_image_that_is_not_the_one_that_was_asked_about_is_refused(tmp_path: 
             changed.questions[np.array([2, 1])]
 
 
-def test_images_beyond_those_in_memory_are_made_each_time_and_are_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kextract.teachers.questions.HELD_BYTES", 2 * 16)
-    with Ledger(filled(tmp_path), read_only=True) as again:
-        made: list[int] = []
-
-        def counted(rows: Recipes) -> NDArray[np.uint8]:
-            made.append(len(rows))
-            return images_of(rows)
-
-        again.questions.made_by(counted)
-        for _ in range(2):
-            places = np.array([4, 0, 3, 4, 1])
-            np.testing.assert_array_equal(again.questions[places], pictures(5)[places])
-    assert (again.questions.held, made) == (2, [4, 2])
-
-
 def test_a_question_of_a_large_image_takes_less_than_two_kilobytes(tmp_path: Path) -> None:
     class Large(Brightness):
         input_shape = (224, 224, 3)
@@ -104,14 +85,6 @@ def test_any_program_that_reads_sqlite_can_read_a_ledger(tmp_path: Path) -> None
     assert answered == [row.tobytes() for row in expected(pictures(3))]
 
 
-def test_a_larger_budget_keeps_what_is_there(tmp_path: Path) -> None:
-    path = filled(tmp_path)
-    with open_ledger(path, heading_of(Brightness()), 50) as grown:
-        assert grown.counts == Counts(sent=7, asked=5, answered=3)
-        np.testing.assert_array_equal(all_of(grown), pictures(5))
-        np.testing.assert_array_equal(grown.responses, expected(pictures(3)))
-
-
 def test_a_ledger_whose_budget_is_spent_is_only_read(tmp_path: Path) -> None:
     path = filled(tmp_path)
     before = path.read_bytes()
@@ -120,15 +93,6 @@ def test_a_ledger_whose_budget_is_spent_is_only_read(tmp_path: Path) -> None:
         assert spent.counts == Counts(sent=7, asked=5, answered=3)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_ledger_is_read_while_another_run_writes_to_it(tmp_path: Path) -> None:
-    path = filled(tmp_path)
-    with Ledger(path, room=9) as writer:
-        writer.begin(SOURCE, images_of)
-        writer.ask(recipes(pictures(1)))
-        with Ledger(path, read_only=True) as reader:
-            assert reader.counts == writer.counts
 
 
 def test_two_runs_do_not_write_to_one_ledger(tmp_path: Path) -> None:
@@ -140,13 +104,6 @@ def test_two_runs_do_not_write_to_one_ledger(tmp_path: Path) -> None:
         ),
     ):
         open_ledger(path, heading_of(Brightness()), 20)
-
-
-def test_the_answers_of_another_teacher_are_refused(tmp_path: Path) -> None:
-    other = Brightness()
-    other.name = "darkness"
-    with pytest.raises(RequestError, match=r"made with the teacher 'brightness', not 'darkness'"):
-        open_ledger(filled(tmp_path), heading_of(other), 20)
 
 
 def test_answers_of_another_kind_are_refused(tmp_path: Path) -> None:
@@ -176,24 +133,6 @@ def test_the_summary_tells_counts_shares_and_hash(tmp_path: Path) -> None:
     assert len(summary["sha256"]) == 64
 
 
-def test_the_hash_is_that_of_the_answered_questions(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    first = filled(tmp_path)
-    with ledger(tmp_path / "other") as made:
-        made.ask(recipes(pictures(3)))
-        made.send(3)
-        made.answer(expected(pictures(3)))
-        alone = made.sha256()
-    with Ledger(first, read_only=True) as one:
-        assert one.sha256() == alone
-    with Ledger(made.path, room=9) as changed:
-        changed.begin(SOURCE, images_of)
-        changed.ask(recipes(pictures(1, seed=9)))
-        changed.send(1)
-        changed.answer(expected(pictures(1, seed=9)))
-        assert changed.sha256() != alone
-
-
 def test_a_full_disk_leaves_what_was_written(tmp_path: Path) -> None:
     path = filled(tmp_path)
     with Ledger(path, room=900) as made:
@@ -204,15 +143,6 @@ def test_a_full_disk_leaves_what_was_written(tmp_path: Path) -> None:
             made.ask(recipes(pictures(800)))
     with Ledger(path, read_only=True) as again:
         assert again.counts == Counts(sent=7, asked=5, answered=3)
-
-
-def test_a_ledger_is_told_from_other_files(tmp_path: Path) -> None:
-    other = tmp_path / "other.db"
-    with sqlite3.connect(other) as database:
-        database.execute("CREATE TABLE x (y)")
-    assert is_ledger(filled(tmp_path))
-    assert not is_ledger(other)
-    assert not is_ledger(tmp_path / "missing.db")
 
 
 @pytest.mark.parametrize(
@@ -264,12 +194,3 @@ def test_a_damaged_ledger_is_refused_or_says_what_was_written(tmp_path: Path) ->
                 assert read.counts.asked <= 5
         except CheckpointError as error:
             assert "\n" not in str(error)
-
-
-def test_a_truncated_ledger_is_refused(tmp_path: Path) -> None:
-    path = filled(tmp_path)
-    whole = path.read_bytes()
-    for size in range(0, len(whole), 997):
-        path.write_bytes(whole[:size])
-        with pytest.raises(CheckpointError):
-            Ledger(path, read_only=True)

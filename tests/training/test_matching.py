@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from kextract.config import DistillConfig
 from kextract.errors import RequestError
-from kextract.training.matching import matching_for
-from kextract.training.student import distill
+from kextract.training.student import distill, matching_for
 from tests.training.examples import Album, records
 
 L = keras.layers
@@ -65,16 +64,6 @@ def test_a_student_learns_its_teachers_logits_by_what_comes_before_them(
     assert matched.name == found
     assert losses[1] < losses[0]
     assert off(student) < before / 3
-
-
-def test_a_larger_map_is_averaged_to_the_places_of_a_smaller_one() -> None:
-    student = network(2, stride=2)
-    found = matching_for("auto", network(1), student)
-    assert found is not None
-    assert (found.name, found.places) == ("maps", (3, 3))
-    before = off(student)
-    taught("auto", student)
-    assert off(student) < before / 2
 
 
 def test_the_loss_is_what_is_left_of_the_features() -> None:

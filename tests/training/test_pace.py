@@ -63,18 +63,6 @@ def test_a_machine_that_becomes_faster_makes_more_updates() -> None:
     assert 0.85 * 42 <= clock.now <= 1.03 * 42
 
 
-def test_measuring_the_student_counts() -> None:
-    """Of 100 seconds the first epoch leaves 90, and three epochs of 1 and 20 seconds take 63."""
-    clock = Clock()
-    pace = Pace(UPDATES, 100.0, clock=clock, measured_last=lambda each: 4 * each)
-    pace.begin(1, 0)
-    for _ in range(UPDATES):
-        clock.now += 1.0
-        pace.tick()
-    assert pace.plan(3, evaluation=20.0)
-    assert pace.updates == 1, "90 less 4 times 20 is less than three measurings"
-
-
 def test_a_run_that_is_continued_has_the_updates_of_its_next_epoch() -> None:
     clock = Clock()
     pace = Pace(UPDATES, 42.0, clock=clock)

@@ -18,9 +18,8 @@ from kextract.methods.making import make_method
 from kextract.models.batch_norm import frozen
 from kextract.records import EpochRecord, Event, Note, Snapshot
 from kextract.training.evaluation import Predictor
-from kextract.training.matching import matching_for
 from kextract.training.state import CHOSEN, BestEpoch, take, values_of
-from kextract.training.student import distill
+from kextract.training.student import distill, matching_for
 from kextract.training.teacher import train_teacher
 from tests.training.examples import (
     SMALL_INVERSION,
@@ -149,28 +148,6 @@ def test_a_student_goes_on_to_the_same_end_where_features_are_matched() -> None:
     assert resumed(teaching, kept[1], **changes) == whole
 
 
-def test_a_teacher_that_had_stopped_early_stops_again_at_once() -> None:
-    model = tiny_network()
-    _, kept = watched(training(model, patience=1, learning_rate=1e-9), model)
-    events = list(training(tiny_network(3), kept[-1], patience=1, learning_rate=1e-9))
-    assert [type(event) for event in events] == [Note]
-
-
-def test_a_finished_student_has_nothing_left_to_do() -> None:
-    (_, weights), kept = whole("adversarial", "article", None)
-    again = tiny_network(3)
-    assert list(teaching(again, kept[-1], method="adversarial", recipe="article")) == []
-    assert snapshot(again) == weights
-
-
-def test_a_snapshot_does_not_change_while_training_goes_on() -> None:
-    events = training(tiny_network(), epochs=2)
-    kept = next(event for event in events if isinstance(event, Snapshot))
-    before = {name: value.tobytes() for name, value in kept.tensors.items()}
-    list(events)
-    assert {name: value.tobytes() for name, value in kept.tensors.items()} == before
-
-
 @pytest.mark.parametrize("problem", ["missing", "shape", "dtype", "unknown"])
 def test_arrays_of_another_model_are_refused_and_named(problem: str) -> None:
     model = tiny_network()
@@ -185,12 +162,6 @@ def test_arrays_of_another_model_are_refused_and_named(problem: str) -> None:
         kept["model/1"] = kept["model/1"].astype(np.float64)
     with pytest.raises(CheckpointError, match=r"--resume.*'model/(1|99)'"):
         values_of(kept, "model", model.variables)
-
-
-def test_the_snapshot_of_another_method_is_refused() -> None:
-    _, (kept, *_) = whole("adversarial", "article", None)
-    with pytest.raises(CheckpointError, match="steps_made"):
-        next(teaching(tiny_network(2), kept, method="random"))
 
 
 CONFIG = DistillConfig(
@@ -234,13 +205,6 @@ def test_a_student_that_only_gets_worse_has_the_weights_that_it_began_with() -> 
         f"on 100.0% of images that it was not taught with, after epoch 3 on {agreements[-1]:.1%}"
         in note
     )
-
-
-def test_any_other_student_keeps_what_it_learned_last() -> None:
-    student = tiny_network(1)
-    before = snapshot(student)
-    assert not [event for event in misled(student) if isinstance(event, Note)]
-    assert snapshot(student) != before
 
 
 def test_a_resumed_run_ends_with_the_same_weights() -> None:

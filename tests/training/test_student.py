@@ -15,6 +15,7 @@ from kextract.models.batch_norm import frozen
 from kextract.records import EpochRecord, Event, Progress
 from kextract.training.evaluation import Predictor
 from kextract.training.student import CutMix, distill, rectangles
+from tests.common import softmax
 from tests.training.examples import (
     SMALL_INVERSION,
     WAYS,
@@ -106,29 +107,6 @@ def test_records_hold_what_the_source_says_and_where_the_time_went() -> None:
     assert times == pytest.approx(history[1].seconds, abs=0.05)
 
 
-@pytest.fixture(scope="module")
-def unmeasured() -> list[EpochRecord]:
-    return records(lessons(tiny_network(1), tiny_network(2), validation=None))
-
-
-def test_without_images_to_measure_on_nothing_is_measured(unmeasured: list[EpochRecord]) -> None:
-    measures = [(r.loss, r.accuracy, r.agreement, r.kl) for r in unmeasured]
-    assert measures == [(None, None, None, None)] * 3
-
-
-def test_without_images_to_measure_on_records_hold_the_training(
-    unmeasured: list[EpochRecord],
-) -> None:
-    assert unmeasured[0].train_loss is None
-    assert all((record.train_loss or 0) > 0 for record in unmeasured[1:])
-    assert all("transfer_agreement" in record.details for record in unmeasured[1:])
-
-
-def softmax(logits: Any) -> Any:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
 def first_update(recipe: str, **changes: Any) -> tuple[EpochRecord, Any, Any]:
     """The record of the first update, with what teacher and student answer before it."""
     source = Album(scale(easy_images(6, seed=3).x))
@@ -184,10 +162,6 @@ def partners() -> np.ndarray:
     return np.roll(numbered(), 1, axis=0)
 
 
-def test_without_a_share_images_stay_as_they_are() -> None:
-    np.testing.assert_array_equal(mixed(0.0), numbered())
-
-
 def test_cutmix_pastes_one_rectangle_of_the_next_image() -> None:
     images = mixed(1.0)
     pasted = images != numbered()
@@ -221,9 +195,3 @@ def test_rectangles_cover_what_a_uniform_share_leaves_inside_the_border() -> Non
     covered = rectangles(random, 4000, 16, 16).mean()
     side = np.sqrt((np.arange(10000) + 0.5) / 10000)
     assert covered == pytest.approx(((side - side**2 / 4) ** 2).mean(), abs=0.02)
-
-
-def test_seed_epoch_and_step_decide_the_mix() -> None:
-    np.testing.assert_array_equal(mixed(0.5), mixed(0.5))
-    assert not np.array_equal(mixed(0.5), mixed(0.5, seed=1))
-    assert not np.array_equal(mixed(0.5), mixed(0.5, step=1))

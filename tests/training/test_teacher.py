@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kextract.config import TeacherConfig
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
-from kextract.records import EpochRecord, Event, Note, Progress
+from kextract.records import EpochRecord, Event, Note
 from kextract.training.evaluation import Predictor
 from kextract.training.teacher import make_optimizer, train_teacher
 from tests.training.examples import (
@@ -46,12 +46,6 @@ def tiny_predictions(images: NDArray[np.uint8]) -> Any:
     return Predictor(tiny_network()).logits(images).argmax(axis=1)
 
 
-@pytest.fixture(scope="module")
-def one_epoch() -> list[Event]:
-    """All that a training of one epoch tells."""
-    return train(tiny_network(), epochs=1)
-
-
 def test_an_easy_problem_is_learnt() -> None:
     """Three classes: chance is right for a third of the images."""
     history = records(train(tiny_network(), epochs=8, patience=0))
@@ -69,13 +63,6 @@ def test_epoch_zero_measures_the_model_before_training() -> None:
     assert before.loss == pytest.approx(-np.log(right).mean() + penalty, rel=1e-5)
     assert before.accuracy == (logits.argmax(axis=1) == VALIDATION.y).mean()
     assert before.train_loss is None
-
-
-def test_progress_counts_steps_and_images_up_to_the_last_small_batch(
-    one_epoch: list[Event],
-) -> None:
-    progress = [event for event in one_epoch if isinstance(event, Progress)]
-    assert [(p.done, p.total, p.images) for p in progress] == [(1, 3, 8), (2, 3, 16), (3, 3, 20)]
 
 
 def test_training_stops_with_a_note_after_so_many_epochs_without_a_better_accuracy() -> None:
@@ -110,17 +97,9 @@ def test_the_schedule_decides_the_rate_at_the_end(schedule: str, last_rate: floa
     assert float(optimizer.learning_rate) == pytest.approx(last_rate, abs=1e-8)
 
 
-def test_another_seed_trains_the_same_model_another_way() -> None:
-    (before, *history), _ = first_run(augment=False)
-    (other_before, *other_history), _ = run(seed=1, augment=False)
-    assert before == other_before
-    assert history != other_history
-
-
-@pytest.mark.parametrize("changes", [{}, {"shift": 0, "flip": True}], ids=["shift", "flip"])
-def test_augmentation_changes_what_is_trained_on(changes: dict[str, Any]) -> None:
+def test_augmentation_changes_what_is_trained_on() -> None:
     plain, _ = first_run(augment=False)
-    augmented, _ = first_run(augment=True, **changes)
+    augmented, _ = first_run(augment=True, shift=0, flip=True)
     assert np.isfinite(augmented[1]["train_loss"])
     assert plain[1]["train_loss"] != augmented[1]["train_loss"]
 

@@ -6,5 +6,3 @@ from kextract.foreign.keras.loading import (
     facts_of_archive,
     load_archive,
 )
-
-__all__ = ["build_described", "facts_of_archive", "is_archive", "load_archive"]

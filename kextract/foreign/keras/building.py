@@ -24,11 +24,11 @@ from kextract.errors import Refused
 from kextract.foreign.keras.description import Json
 from kextract.foreign.keras.graph import weighted_layers
 from kextract.foreign.keras.tensors import Tensors
-from kextract.graph import compiled
 from kextract.hdf5.weights import sha256_of_tensors, variables_by_path
 from kextract.models.axes import arranged
 from kextract.models.input_range import Preprocessing
 from kextract.models.statistics import layers_within
+from kextract.runtime import compiled
 from kextract.text import printable
 
 MAX_PARAMETERS = 500_000_000

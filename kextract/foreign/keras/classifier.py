@@ -15,8 +15,8 @@ from kextract.foreign import ExternalNetwork
 from kextract.foreign.keras.description import Json, only_end
 from kextract.foreign.keras.graph import OutputOperation, ending, ends_by_name, take_off
 from kextract.models.adapter import adapt, outputs_by_name, shape_of_images
+from kextract.models.architectures import weights_drawn_by
 from kextract.models.axes import Shape, arranged
-from kextract.models.build import weights_drawn_by
 from kextract.models.cost import in_batches
 from kextract.models.heads import Head, choose_output, decide, size_text
 from kextract.models.infer_range import guess_input_range

@@ -7,7 +7,8 @@ needs (how weights began, constraints, optimizers) is checked and left out.
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kextract.errors import Refused
@@ -59,6 +60,19 @@ def parse(data: bytes) -> Json:
     return value
 
 
+@contextmanager
+def usual_form() -> Iterator[None]:
+    """Refuse a description in which something is missing, or is not of the type that it should be.
+
+    What depends on it may then take for granted that objects are objects, and have what they need.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Refused("its description does not have the form that Keras gives one") from error
+
+
+@usual_form()
 def clean_model(model: Any) -> Json:
     """Give the description of a model that Keras may build: layers of `allowed` and nothing else.
 
@@ -109,14 +123,14 @@ class _Cleaner:
     def __init__(self) -> None:
         self._layers = 0
 
-    def model(self, value: Any, nesting: int) -> Json:
-        name, config = _class_of(value, "the model"), _config_of(value, "the model")
+    def model(self, value: Json, nesting: int) -> Json:
+        name, config = _class_of(value, "the model"), value["config"]
         if name not in allowed.MODELS:
             raise Refused(f"holds a '{printable(name)}'; read are Sequential and functional models")
         if nesting > MAX_NESTING:
             raise Refused(f"holds models inside models more than {MAX_NESTING} levels deep")
-        layers = config.get("layers")
-        if not isinstance(layers, list) or not layers:
+        layers = config["layers"]
+        if not layers:
             raise Refused(f"the {name} '{_name_of(config)}' has no layers")
         self._layers += len(layers)
         if self._layers > MAX_LAYERS:
@@ -131,43 +145,42 @@ class _Cleaner:
         if len(names) != len(layers):
             raise Refused(f"the {name} '{_name_of(config)}' has two layers of the same name")
         if graph:
-            cleaned["input_layers"] = _renamed(config.get("input_layers"))
-            cleaned["output_layers"] = _renamed(config.get("output_layers"))
+            cleaned["input_layers"] = _renamed(config["input_layers"])
+            cleaned["output_layers"] = _renamed(config["output_layers"])
             module = "keras.src.models.functional"
         else:
             module = "keras"
         return keras_object(module, name, cleaned)
 
-    def _layer(self, value: Any, nesting: int, graph: bool) -> Json:
-        where = f"layer '{_name_of(_config_of(value, 'a layer'))}'"
+    def _layer(self, value: Json, nesting: int, graph: bool) -> Json:
+        config = value["config"]
+        where = f"layer '{_name_of(config)}'"
         name = _class_of(value, where)
         if name in allowed.MODELS:
             cleaned = self.model(value, nesting + 1)
         elif name == "InputLayer":
-            cleaned = _input(_config_of(value, where), where)
+            cleaned = _input(config, where)
         elif value.get("module") in allowed.OPERATIONS:
-            config = _operation(_config_of(value, where), where)
-            cleaned = keras_object(str(value["module"]), name, config)
+            cleaned = keras_object(value["module"], name, _operation(config, where))
         else:
-            config = layer_config(_config_of(value, where), where)
+            config = layer_config(config, where)
             if name in allowed.RANDOM_LAYERS:
                 # A teacher is not random; some layers are, unless they are switched off.
                 name, config = "Identity", {"name": config["name"], "dtype": "float32"}
             cleaned = keras_object("keras.layers", name, config)
         cleaned["name"] = cleaned["config"]["name"] = safe_name(_name_of(value["config"]))
         if graph:
-            nodes = value.get("inbound_nodes")
+            nodes = value["inbound_nodes"]
             if name == "Identity":
-                nodes = _without_options(nodes)
+                # A layer that does nothing has options, such as that it is used in training.
+                nodes = [{**node, "kwargs": {}} for node in nodes]
             constants = cleaned["module"] in allowed.OPERATIONS
             cleaned["inbound_nodes"] = _nodes(nodes, where, constants=constants)
         return cleaned
 
 
-def _class_of(value: Any, where: str) -> str:
+def _class_of(value: Json, where: str) -> str:
     """Give the class of a layer or model that is allowed. Raises Refused for any other."""
-    if not isinstance(value, dict):
-        raise Refused(f"{where} is not a JSON object")
     module, name, registered = (
         value.get(key) for key in ("module", "class_name", "registered_name")
     )
@@ -181,14 +194,7 @@ def _class_of(value: Any, where: str) -> str:
     return str(name)
 
 
-def _config_of(value: Any, where: str) -> Json:
-    config = value.get("config") if isinstance(value, dict) else None
-    if not isinstance(config, dict):
-        raise Refused(f"{where} has no description")
-    return config
-
-
-def _name_of(config: Mapping[str, Any]) -> str:
+def _name_of(config: Json) -> str:
     name = config.get("name")
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 128:
         raise Refused("a layer has no name, or one that is not printable")
@@ -196,9 +202,9 @@ def _name_of(config: Mapping[str, Any]) -> str:
 
 
 def _input(config: Json, where: str) -> Json:
-    shape = config.get("batch_shape")
-    if not isinstance(shape, list) or not 1 <= len(shape) <= 8:
-        raise Refused(f"{where} does not say of which shape its input is")
+    shape = config["batch_shape"]
+    if not 1 <= len(shape) <= 8:
+        raise Refused(f"{where} has an input of an unusual number of axes")
     if config.get("sparse") or config.get("ragged") or config.get("optional"):
         raise Refused(f"{where} takes sparse, ragged or optional tensors")
     for size in shape[1:]:
@@ -217,24 +223,13 @@ def _operation(config: Json, where: str) -> Json:
     }
 
 
-def _without_options(nodes: Any) -> Any:
-    """Leave out options of a layer that does nothing, such as that it is used in training."""
-    if not isinstance(nodes, list):
-        return nodes
-    return [{**node, "kwargs": {}} if isinstance(node, dict) else node for node in nodes]
-
-
-def _nodes(value: Any, where: str, *, constants: bool) -> list[Json]:
+def _nodes(value: list[Json], where: str, *, constants: bool) -> list[Json]:
     """Copy the calls of a layer: its tensors by layer, plain arguments, `constants` if allowed."""
-    if not isinstance(value, list):
-        raise Refused(f"{where} does not say what it is applied to")
     nodes = []
     for node in value:
-        if not isinstance(node, dict) or not isinstance(node.get("args"), list):
-            raise Refused(f"{where} is applied in a way that is not read")
-        kwargs = node.get("kwargs")
-        if not isinstance(kwargs, dict) or kwargs.get("training") not in (None, False):
-            raise Refused(f"{where} is called with training=True or in another unusual way")
+        kwargs = node["kwargs"]
+        if kwargs.get("training") not in (None, False):
+            raise Refused(f"{where} is called with training=True")
         nodes.append(
             {
                 "args": [_argument(item, where, constants) for item in node["args"]],
@@ -254,11 +249,11 @@ def _argument(value: Any, where: str, constants: bool) -> Any:
         return [_argument(item, where, constants) for item in value]
     if not isinstance(value, dict):
         return plain(value, f"{where}: an argument")
-    kind, config = value.get("class_name"), value.get("config")
+    kind, config = value["class_name"], value["config"]
     if constants and kind in ("__ellipsis__", "__slice__", "__tensor__", "__numpy__"):
-        return constant(str(kind), config, where)
-    source = config.get("keras_history") if isinstance(config, dict) else None
-    if kind != "__keras_tensor__" or not _is_reference(source):
+        return constant(kind, config, where)
+    source = config["keras_history"] if kind == "__keras_tensor__" else None
+    if not is_reference(source):
         raise Refused(f"{where} is applied to a '{shown(value)}', which is not read")
     # The shape is found out by building; what the file says of it does not matter.
     tensor = {"shape": [None], "dtype": "float32", "keras_history": _renamed(source)}
@@ -267,14 +262,15 @@ def _argument(value: Any, where: str, constants: bool) -> Any:
 
 def _renamed(value: Any) -> Any:
     """Copy references to layers as `safe_name` spells them, in whatever they are grouped."""
-    if _is_reference(value):
+    if is_reference(value):
         return [safe_name(value[0]), *value[1:]]
     if isinstance(value, dict):
         return {key: _renamed(item) for key, item in value.items()}
     return [_renamed(item) for item in value] if isinstance(value, list) else value
 
 
-def _is_reference(value: Any) -> bool:
+def is_reference(value: Any) -> bool:
+    """Tell whether this is what a layer made: its name, which of its calls, which tensor."""
     kinds = (str, int, int)
     return isinstance(value, list) and [type(item) for item in value] == list(kinds)
 
@@ -320,11 +316,9 @@ def plain(value: Any, what: str) -> Any:
     raise Refused(f"{what} is a '{shown(value)}', which is not read")
 
 
-def constant(kind: str, config: Any, where: str) -> Json:
+def constant(kind: str, config: Json, where: str) -> Json:
     """Copy a number per channel, or a place in a tensor, that arithmetic is done with."""
     what = f"{where}: a constant"
-    if not isinstance(config, dict):
-        raise Refused(f"{what} has no description")
     if kind == "__ellipsis__":
         return {"class_name": kind, "config": {}}
     if kind == "__slice__":
@@ -332,7 +326,7 @@ def constant(kind: str, config: Any, where: str) -> Json:
         if not all(end is None or type(end) is int for end in ends.values()):
             raise Refused(f"{what} is a slice of something else than whole numbers")
         return {"class_name": kind, "config": ends}
-    value = plain(config.get("value"), what)
+    value = plain(config["value"], what)
     numbers = list(_flat(value))
     if len(numbers) > MAX_CONSTANTS or not all(type(item) in (int, float) for item in numbers):
         raise Refused(f"{what} is not of at most {MAX_CONSTANTS} numbers")
@@ -380,19 +374,13 @@ def shown(value: Any) -> str:
     return printable(str(value))
 
 
-def is_one_of(value: Any, names: frozenset[str]) -> bool:
-    """Tell whether a value, of whatever type, is one of these names."""
-    return isinstance(value, str) and value in names
-
-
 def _check_policy(value: Any, where: str) -> None:
     name = value
     if isinstance(value, dict):
         if (value.get("module"), value.get("class_name")) != ("keras", "DTypePolicy"):
             raise Refused(f"{where} has the dtype policy '{shown(value)}', which is not read")
-        config = value.get("config")
-        name = config.get("name") if isinstance(config, dict) else None
-    if name is not None and not is_one_of(name, allowed.POLICIES):
+        name = value["config"]["name"]
+    if name is not None and name not in allowed.POLICIES:
         known = ", ".join(sorted(allowed.POLICIES))
         raise Refused(f"{where} has the dtype policy '{shown(name)}'; read are {known}")
 
@@ -403,15 +391,13 @@ def _check_helper(value: Any, names: frozenset[str], what: str) -> None:
         return
     if isinstance(value, str):
         good = _letters(value) in {_letters(name) for name in names}
-    elif isinstance(value, dict):
-        module, name = value.get("module"), value.get("class_name")
+    else:
+        name = value["class_name"]
         good = (
-            is_one_of(module, allowed.HELPER_MODULES)
-            and is_one_of(name, names)
+            value["module"] in allowed.HELPER_MODULES
+            and name in names
             and value.get("registered_name") in (None, name)
         )
-    else:
-        good = False
     if not good:
         raise Refused(f"{what} is '{shown(value)}', which is not one of Keras's own")
 
@@ -424,20 +410,16 @@ def _letters(name: str) -> str:
 def _regularizer(value: Any, what: str) -> Any:
     if not isinstance(value, dict):
         return value
-    config = value.get("config")
-    if not isinstance(config, dict):
-        raise Refused(f"{what} has no description")
-    fields = {key: plain(item, what) for key, item in config.items()}
+    fields = {key: plain(item, what) for key, item in value["config"].items()}
     return keras_object("keras.regularizers", value["class_name"], fields)
 
 
 def _activation(value: Any, where: str) -> Any:
-    if value is None or is_one_of(value, allowed.ACTIVATIONS):
-        return value
     if isinstance(value, dict):
-        name, config = value.get("class_name"), value.get("config")
-        known = value.get("module") == "keras.layers" and is_one_of(name, allowed.ACTIVATION_LAYERS)
-        if known and value.get("registered_name") is None and isinstance(config, dict):
-            fields = layer_config(config, where)
-            return keras_object("keras.layers", str(name), fields)
+        name = value["class_name"]
+        known = value.get("module") == "keras.layers" and name in allowed.ACTIVATION_LAYERS
+        if known and value.get("registered_name") is None:
+            return keras_object("keras.layers", name, layer_config(value["config"], where))
+    elif value is None or value in allowed.ACTIVATIONS:
+        return value
     raise Refused(f"{where} has the activation '{shown(value)}', which is not Keras's own")

@@ -83,7 +83,7 @@ def load_archive(
             runtime.start()
             from kextract.foreign.keras.building import build, check_runs
             from kextract.foreign.keras.classifier import cut_at, head_of
-            from kextract.models.build import POLICIES
+            from kextract.models.architectures import POLICIES
 
             set_policy(description, POLICIES[runtime.resolve_precision(precision)])
             name = output_name if output_name in places else next(iter(places))

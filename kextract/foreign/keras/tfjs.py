@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kextract.errors import Refused
-from kextract.foreign.keras.description import Json, parse
+from kextract.foreign.keras.description import Json, parse, usual_form
 from kextract.foreign.keras.tensors import last_names, of_layer
 from kextract.foreign.keras.upgrading import upgrade
 from kextract.hdf5.safe_hdf5 import MAX_FILE_BYTES, OpenFile
@@ -72,13 +72,11 @@ def read_tfjs(file: OpenFile) -> tuple[str, Json, "TensorsOfShards"]:
     file.raw.seek(0)
     found = parse(file.raw.read())
     topology, manifest = found.get("modelTopology"), found.get("weightsManifest")
-    if found.get("format") == "graph-model" or (isinstance(topology, dict) and "node" in topology):
-        raise Refused(_GRAPH)
     if not isinstance(topology, dict) or not isinstance(manifest, list):
         raise Refused("is not a model of TensorFlow.js: it has no modelTopology or weightsManifest")
+    if found.get("format") == "graph-model" or "node" in topology:
+        raise Refused(_GRAPH)
     model = topology.get("model_config", topology)
-    if not isinstance(model, dict):
-        raise Refused("has no description of its layers")
     version = str(topology.get("keras_version", _OLD))
     # TensorFlow.js puts its own version there, and writes as Keras 2 does.
     return (
@@ -91,9 +89,13 @@ def read_tfjs(file: OpenFile) -> tuple[str, Json, "TensorsOfShards"]:
 class TensorsOfShards:
     """The weights of a model of TensorFlow.js, found by the names of layer and weight."""
 
-    def __init__(self, folder: Path, manifest: list[Any]) -> None:
+    @usual_form()
+    def __init__(self, folder: Path, manifest: list[Json]) -> None:
         self._folder = folder.resolve()
-        self._groups = [_group(entry) for entry in manifest[:MAX_SHARDS]]
+        self._groups = [
+            (entry["paths"], [_stored(weight) for weight in entry["weights"]])
+            for entry in manifest[:MAX_SHARDS]
+        ]
         stored = [tensor for _, tensors in self._groups for tensor in tensors]
         shards = [shard for names, _ in self._groups for shard in names]
         if len(stored) > MAX_TENSORS or max(len(shards), len(manifest)) > MAX_SHARDS:
@@ -151,37 +153,20 @@ class TensorsOfShards:
         raise Refused(f"names the shard '{printable(name)}', which is not in its folder")
 
 
-def _group(entry: Any) -> tuple[list[str], list[_Stored]]:
-    """Check what is said of one group: its shards' names, and the tensors in them."""
-    paths, weights = (
-        (entry.get("paths"), entry.get("weights")) if isinstance(entry, dict) else (None, None)
-    )
-    if not isinstance(paths, list) or not all(isinstance(path, str) and path for path in paths):
-        raise Refused("has weights without the names of their shards")
-    if not isinstance(weights, list):
-        raise Refused("has shards without a list of the tensors in them")
-    return paths, [_stored(weight) for weight in weights]
-
-
-def _stored(weight: Any) -> _Stored:
-    if not isinstance(weight, dict) or not isinstance(name := weight.get("name"), str):
-        raise Refused("has a tensor without a name")
-    where, shape = f"'{printable(name)}'", weight.get("shape")
-    if (
-        not isinstance(shape, list)
-        or len(shape) > MAX_RANK
-        or not all(type(size) is int and 0 <= size <= MAX_FILE_BYTES for size in shape)
+def _stored(weight: Json) -> _Stored:
+    name, shape = weight["name"], weight["shape"]
+    where = f"'{printable(name)}'"
+    if len(shape) > MAX_RANK or not all(
+        type(size) is int and 0 <= size <= MAX_FILE_BYTES for size in shape
     ):
         raise Refused(f"{where} has a shape that is not a few whole numbers")
-    dtype, scale, least = weight.get("dtype"), 1.0, 0.0
+    dtype, scale, least = weight["dtype"], 1.0, 0.0
     quantization = weight.get("quantization")
     if quantization is not None:
-        if not isinstance(quantization, dict):
-            raise Refused(f"{where} is quantized without saying how")
-        dtype = quantization.get("dtype")
+        dtype = quantization["dtype"]
         if dtype != "float16":
             scale, least = (_number(quantization.get(key), where) for key in ("scale", "min"))
-    if not isinstance(dtype, str) or dtype not in _DTYPES:
+    if dtype not in _DTYPES:
         raise Refused(f"{where} is not of {', '.join(_DTYPES)}")
     return _Stored(name, tuple(shape), np.dtype(_DTYPES[dtype]), scale, least)
 

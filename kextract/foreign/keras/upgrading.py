@@ -13,7 +13,7 @@ from typing import Any
 
 from kextract.errors import Refused
 from kextract.foreign.keras import allowed
-from kextract.foreign.keras.description import Json, is_one_of, only_end
+from kextract.foreign.keras.description import Json, is_reference, only_end, usual_form
 from kextract.text import printable
 
 _RENAMED = {
@@ -107,6 +107,7 @@ _UNTOUCHED = {"data_format": "NHWC", "conjugate": False, "axis": None}
 _SAME = frozenset({"cast", "convert_to_tensor", "identity", "stop_gradient"})
 
 
+@usual_form()
 def upgrade(model: Json, keras_version: str) -> Json:
     """Give a model's description in the form of Keras 3. Raises Refused."""
     first = keras_version.partition(".")[0]
@@ -122,16 +123,16 @@ class _Upgrade:
         self._old = old
         """Whether Keras 2 wrote the file: some of its functions have changed since."""
 
-    def model(self, value: Any) -> Json:
-        built = _built_shape(value)
+    def model(self, value: Json) -> Json:
+        built = (value.get("build_config") or {}).get("input_shape")
         value = self._of_keras(value)
-        name = _RENAMED.get(str(value.get("class_name")), value.get("class_name"))
-        config = value.get("config")
+        name = _RENAMED.get(value["class_name"], value["class_name"])
+        if name not in allowed.MODELS:
+            return value
+        config = value["config"]
         if isinstance(config, list):
             # Keras before 2.2.3 wrote a Sequential as nothing but its layers.
             config = {"layers": config}
-        if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
-            return {**value, "class_name": name}
         config = {"name": value.get("name", "sequential"), **config}
         layers = config["layers"]
         if name == "Sequential":
@@ -143,7 +144,6 @@ class _Upgrade:
             ends = ("input_layers", "output_layers")
             config |= {key: only_end(config[key]) for key in ends if key in config}
         module = "keras" if name == "Sequential" else "keras.src.models.functional"
-        module = module if is_one_of(name, allowed.MODELS) else value.get("module")
         cleaned = {"name", "trainable", "layers", "input_layers", "output_layers"}
         config = {key: item for key, item in config.items() if key in cleaned} | {"layers": layers}
         return {**value, "module": module, "class_name": name, "config": config}
@@ -159,24 +159,16 @@ class _Upgrade:
             return value
         return {key: item for key, item in value.items() if key not in _PLACE}
 
-    def _layer(self, value: Any) -> Any:
-        value = self._of_keras(value) if isinstance(value, dict) else value
-        if not isinstance(value, dict) or "module" in value:
+    def _layer(self, value: Json) -> Json:
+        value = self._of_keras(value)
+        if "module" in value:
             return value
-        name, config = value.get("class_name"), value.get("config")
-        if not isinstance(name, str):
-            return value
+        name, config = value["class_name"], value["config"]
         if _RENAMED.get(name, name) in allowed.MODELS:
             cleaned = self.model(value)
-        elif not isinstance(config, dict):
-            return value
         elif name in _CALLS:
-            nodes = value.get("inbound_nodes")
-            calls = [_node(node) for node in nodes] if isinstance(nodes, list) else []
-            if not all(isinstance(call, dict) for call in calls):
-                return value
-            function = str(config.get("function"))
-            return _operation(config.get("name"), function, calls)
+            calls = [_node(node) for node in value["inbound_nodes"]]
+            return _operation(config["name"], config["function"], calls)
         elif _is_operation(name, config):
             cleaned = {**value, "module": allowed.MODULE_OF[name]}
         else:
@@ -184,7 +176,7 @@ class _Upgrade:
             cleaned["config"] = self._options(name, config)
             if cleaned["class_name"] in allowed.LAYERS:
                 cleaned["module"] = "keras.layers"
-        if isinstance(value.get("inbound_nodes"), list):
+        if value.get("inbound_nodes") is not None:
             cleaned["inbound_nodes"] = [_node(node) for node in value["inbound_nodes"]]
         return cleaned
 
@@ -202,7 +194,7 @@ class _Upgrade:
             elif key == "activation" and isinstance(value, str):
                 value = _ACTIVATIONS.get(value, value)
                 self._check_activation(value, config)
-            elif key == "activation":
+            elif key == "activation" and value is not None:
                 value = self._layer(value)
             elif key == "dtype":
                 value = _policy(value)
@@ -222,7 +214,7 @@ class _Upgrade:
 def _policy(value: Any) -> Any:
     """Tell a dtype policy as Keras 3 does; those of tf.keras are of class `Policy`."""
     if isinstance(value, dict) and value.get("class_name") in ("Policy", "PolicyV1"):
-        return value["config"].get("name") if isinstance(value.get("config"), dict) else value
+        return value["config"]["name"]
     return value
 
 
@@ -231,61 +223,46 @@ def _is_operation(name: str, config: Json) -> bool:
     return name in allowed.MODULE_OF and not {"trainable", "dtype"} & set(config)
 
 
-def _with_input(layers: list[Any], built: Any) -> list[Any]:
+def _with_input(layers: list[Json], built: Any) -> list[Json]:
     """Put an input before the layers of a Sequential, where its first layer says which."""
-    if not layers or not isinstance(layers[0], dict):
+    if not layers or layers[0]["class_name"] == "InputLayer":
         return layers
-    first = layers[0]
-    if first.get("class_name") == "InputLayer":
-        return layers
-    shape = _input_shape(first) or built
-    if not isinstance(shape, list):
+    shape = _input_shape(layers[0]) or built
+    if shape is None:
         return layers
     config = {"name": "input_of_sequential", "batch_input_shape": shape}
     return [{"class_name": "InputLayer", "config": config}, *layers]
 
 
-def _built_shape(model: Json) -> Any:
-    """Give the shape that a model without an input was first applied to."""
-    about = model.get("build_config")
-    return about.get("input_shape") if isinstance(about, dict) else None
-
-
 def _input_shape(first: Json) -> Any:
     """Find the shape that a layer, or the first layer of a model, was told to expect."""
-    layer: Any = first
-    while isinstance(layer, dict):
-        config = layer.get("config")
-        if isinstance(config, dict):
-            shape = config.get("batch_input_shape") or config.get("batch_shape")
-            if shape is not None:
-                return shape
-            config = config.get("layers")
-        layer = config[0] if isinstance(config, list) and config else None
-    return None
+    config = first["config"]
+    if isinstance(config, dict):
+        shape = config.get("batch_input_shape") or config.get("batch_shape")
+        if shape is not None:
+            return shape
+        config = config.get("layers")
+    return _input_shape(config[0]) if config else None
 
 
-def _node(value: Any) -> Any:
+def _node(value: list[Any] | Json) -> Json:
     """Tell a call of a layer as Keras 3 does: arguments, of which some are tensors."""
-    if not isinstance(value, list):
+    if isinstance(value, dict):
         return value
-    sources = [value] if value and isinstance(value[0], str) else value
+    sources = [value] if isinstance(value[0], str) else value
     tensors: list[Any] = []
     kwargs: Json = {}
-    for source in sources:
-        if not isinstance(source, list) or len(source) not in (3, 4):
-            return value
-        is_number = source[:2] == ["_CONSTANT_VALUE", -1]
-        tensors.append(source[2] if is_number else _tensor(source[:3]))
-        if len(source) == 4 and isinstance(source[3], dict):
-            kwargs |= source[3]
+    for layer, node, tensor, *options in sources:
+        is_number = (layer, node) == ("_CONSTANT_VALUE", -1)
+        tensors.append(tensor if is_number else _tensor([layer, node, tensor]))
+        for given in options:
+            kwargs |= given
     args = tensors if len(tensors) == 1 else [tensors]
     return {"args": args, "kwargs": {key: _argument(item) for key, item in kwargs.items()}}
 
 
 def _argument(value: Any) -> Any:
-    kinds = [type(item) for item in value] if isinstance(value, list) else []
-    return _tensor(value) if kinds == [str, int, int] else value
+    return _tensor(value) if is_reference(value) else value
 
 
 def _tensor(history: list[Any]) -> Json:
@@ -293,18 +270,17 @@ def _tensor(history: list[Any]) -> Json:
     return {"class_name": "__keras_tensor__", "config": config}
 
 
-def _renumber(layers: list[Any], config: Json) -> None:
+def _renumber(layers: list[Json], config: Json) -> None:
     """Count the calls of models inside a graph from 0, as Keras 3 does.
 
     Keras 2 counted the making of a model as its first call. Keras 3 still does so for the outputs
     of a functional model.
     """
     sources = list(_histories(layers))
-    ends = config.get("output_layers")
-    ends = ends if isinstance(ends, list) else []
+    ends = config["output_layers"]
     outputs = [end for end in (ends, *ends) if isinstance(end, list) and len(end) == 3]
     for layer in layers:
-        if not isinstance(layer, dict) or not is_one_of(layer.get("class_name"), allowed.MODELS):
+        if layer["class_name"] not in allowed.MODELS:
             continue
         places = sources if layer["class_name"] == "Functional" else [*sources, *outputs]
         uses = [place for place in places if place[0] == layer.get("name")]

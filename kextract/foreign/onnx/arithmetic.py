@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from kextract.errors import Refused
-from kextract.foreign.onnx.calls import Call
 from kextract.foreign.onnx.registry import FLOATS, Registry, not_read
 from kextract.foreign.onnx.tensors import (
     MAX_NUMBERS,
     Array,
+    Call,
     Tensor,
     Value,
     aligned,

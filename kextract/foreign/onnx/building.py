@@ -10,14 +10,13 @@ import numpy as np
 
 from kextract.errors import NotRead, Refused
 from kextract.foreign.onnx.arithmetic import ARITHMETIC
-from kextract.foreign.onnx.calls import Call, Layers, as_tensor
 from kextract.foreign.onnx.convolving import WINDOWS
 from kextract.foreign.onnx.folding import Folder
 from kextract.foreign.onnx.fusing import fuse
 from kextract.foreign.onnx.linear import LINEAR
 from kextract.foreign.onnx.registry import Graph, Node, Registry, named
 from kextract.foreign.onnx.shaping import REARRANGING, SHAPING
-from kextract.foreign.onnx.tensors import Tensor, Value, arranged, tensor
+from kextract.foreign.onnx.tensors import Call, Layers, Tensor, Value, arranged, as_tensor, tensor
 from kextract.text import printable
 
 OPERATORS = Registry(ARITHMETIC, LINEAR, REARRANGING, SHAPING, WINDOWS)

@@ -9,9 +9,9 @@ import numpy as np
 
 from kextract.errors import Refused
 from kextract.foreign.onnx.arithmetic import affine
-from kextract.foreign.onnx.calls import Call
 from kextract.foreign.onnx.registry import Operation, Registry, not_read
 from kextract.foreign.onnx.tensors import (
+    Call,
     Tensor,
     checked,
     from_images,
@@ -89,7 +89,7 @@ def _zero_padded(data: Any, pads: Pads) -> Any:
 
 @WINDOWS("Conv")
 def _conv(call: Call) -> Tensor:
-    kernel, bias, groups = call.constant(1), call.optional(2), call.whole("group", 1)
+    kernel, bias, groups = call.constant(1), call.row(2), call.whole("group", 1)
     if kernel.ndim != 4:
         raise not_read(f"convolves over {kernel.ndim - 2} axes")
     data = images(call.tensor())
@@ -97,8 +97,6 @@ def _conv(call: Call) -> Tensor:
     made, taken, *sizes = kernel.shape
     if min(groups, made, taken) < 1 or taken * groups != channels or made % groups:
         raise Refused(f"has a kernel {kernel.shape} in {groups} groups for {channels} channels")
-    if bias is not None and bias.size != made:
-        raise Refused(f"has {bias.size} biases for {made} channels")
     window = window_of(call, data.shape[1:3], sizes)
     depthwise = groups == channels > 1
     # Keras has no strides together with dilations, and TensorFlow no two of a depthwise convolution
@@ -128,7 +126,6 @@ def _conv(call: Call) -> Tensor:
             made, sizes, groups=groups, kernel_initializer="zeros", **options
         )
         kernel = kernel.transpose(2, 3, 1, 0)
-    bias = bias.reshape(-1) if bias is not None else None
     data = call.weighted(layer, data, kernel, bias)
     if apart:
         down, across = window.strides
@@ -138,13 +135,11 @@ def _conv(call: Call) -> Tensor:
 
 @WINDOWS("ConvTranspose")
 def _conv_transpose(call: Call) -> Tensor:
-    kernel, bias = call.constant(1), call.optional(2)
+    kernel, bias = call.constant(1), call.row(2)
     if kernel.ndim != 4 or call.whole("group", 1) != 1:
         raise not_read("convolves backwards in groups or over other than 2 axes")
     data = images(call.tensor())
-    taken, made, *sizes = kernel.shape
-    if taken != data.shape[-1] or made < 1 or (bias is not None and bias.size != made):
-        raise Refused(f"has a kernel {kernel.shape} for {data.shape[-1]} channels")
+    _, made, *sizes = kernel.shape
     window = window_of(call, data.shape[1:3], sizes)
     extra = call.sizes("output_padding", (0, 0)) or ()
     same = call.text("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER")
@@ -161,9 +156,7 @@ def _conv_transpose(call: Call) -> Tensor:
         kernel_initializer="zeros",
         dtype="float32",
     )
-    whole = call.weighted(
-        layer, data, kernel.transpose(2, 3, 1, 0), bias.reshape(-1) if bias is not None else None
-    )
+    whole = call.weighted(layer, data, kernel.transpose(2, 3, 1, 0), bias)
     # Keras adds rows where a stride is larger than the kernel; the rest is cut off.
     cuts = []
     for axis in range(2):

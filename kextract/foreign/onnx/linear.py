@@ -11,14 +11,15 @@ import numpy as np
 
 from kextract.errors import Refused
 from kextract.foreign.onnx.arithmetic import affine
-from kextract.foreign.onnx.calls import Call, as_tensor
 from kextract.foreign.onnx.registry import Registry, axes_of, not_read
 from kextract.foreign.onnx.tensors import (
     Array,
     Axes,
+    Call,
     Tensor,
     along,
     arranged,
+    as_tensor,
     checked,
     in_keras_order,
     reshaped,
@@ -34,7 +35,7 @@ def dense(call: Call, x: Tensor, axis: int, kernel: Array, bias: Array | None = 
     """Multiply an axis of ONNX by a matrix (taken, made)."""
     axis = x.axis(axis)
     taken, made = kernel.shape
-    if taken != x.shape[axis] or (bias is not None and bias.shape != (made,)):
+    if taken != x.shape[axis]:
         raise Refused(f"multiplies {x.shape} by a matrix {kernel.shape}")
     x, reordered = with_last(x, axis)
     layer = keras.layers.Dense(
@@ -210,10 +211,7 @@ def _batch_normalization(call: Call) -> Tensor:
         raise not_read("normalizes as in training, or every place on its own")
     x = call.tensor()
     weights = [call.constant(place).reshape(-1) for place in range(1, 5)]
-    axis = x.axis(1)
-    if any(weight.size != x.shape[axis] for weight in weights):
-        raise Refused(f"normalizes {x.shape} by {[weight.size for weight in weights]} numbers")
-    x, place = along(x, axis)
+    x, place = along(x, x.axis(1))
     layer = keras.layers.BatchNormalization(
         axis=-1 if place == len(x.data.shape) - 1 else place,
         momentum=call.number("momentum", 0.9),
@@ -230,7 +228,7 @@ def _layer_normalization(call: Call) -> Tensor:
     x = call.tensor()
     axis, shape = x.axis(call.whole("axis", -1)), x.shape
     x = reshaped(x, (*shape[:axis], math.prod(shape[axis:])))
-    scale, bias = call.constant(1), call.optional(2)
+    scale, bias = call.constant(1).reshape(-1), call.row(2)
     size = x.shape[axis]
     if scale.size != size or (bias is not None and bias.size != size):
         raise not_read(f"normalizes {shape} by weights {scale.shape}")
@@ -241,10 +239,7 @@ def _layer_normalization(call: Call) -> Tensor:
         center=bias is not None,
         dtype="float32",
     )
-    data = call.weighted(
-        layer, x.data, scale.reshape(-1), bias.reshape(-1) if bias is not None else None
-    )
-    return reshaped(tensor(data, x.axes), shape)
+    return reshaped(tensor(call.weighted(layer, x.data, scale, bias), x.axes), shape)
 
 
 @LINEAR("InstanceNormalization", "GroupNormalization")
@@ -258,8 +253,6 @@ def _group_normalization(call: Call) -> Tensor:
         raise Refused(f"has {groups} groups for {channels} channels")
     if call.node.op == "GroupNormalization" and call.opset < 21:
         scale, bias = (np.repeat(weight, channels // groups) for weight in (scale, bias))
-    if not scale.size == bias.size == channels:
-        raise Refused(f"normalizes {channels} channels by {scale.size} numbers")
     x, place = along(x, 1)
     if place != len(x.data.shape) - 1:
         x, _ = with_last(x, 1)

@@ -106,6 +106,11 @@ class Operation:
             return value
         raise not_read(f"has an input {place} that depends on the image")
 
+    def row(self, place: int) -> NDArray[Any] | None:
+        """Give a constant that may be left out, such as biases, along one axis."""
+        value = self.optional(place)
+        return None if value is None else value.reshape(-1)
+
     def scalar(self, place: int, default: float) -> float:
         """Give one number that is a constant input."""
         value = self.optional(place)
@@ -123,23 +128,20 @@ class Operation:
 
     def number(self, name: str, default: float) -> float:
         """Give a number. Raises Refused for something else."""
-        value = self.node.attributes.get(name, default)
-        if not isinstance(value, int | float):
-            raise Refused(f"has '{name}' that is not a number")
-        return float(value)
+        return float(self._attribute(name, default, (int, float), "a number"))
 
     def whole(self, name: str, default: int) -> int:
         """Give a whole number. Raises Refused for something else."""
-        value = self.node.attributes.get(name, default)
-        if not isinstance(value, int):
-            raise Refused(f"has '{name}' that is not a whole number")
-        return value
+        return int(self._attribute(name, default, (int,), "a whole number"))
 
     def text(self, name: str, default: str) -> str:
         """Give a text. Raises Refused for something else."""
+        return str(self._attribute(name, default, (str,), "a text"))
+
+    def _attribute(self, name: str, default: Any, kinds: tuple[type, ...], what: str) -> Any:
         value = self.node.attributes.get(name, default)
-        if not isinstance(value, str):
-            raise Refused(f"has '{name}' that is not a text")
+        if not isinstance(value, kinds):
+            raise Refused(f"has '{name}' that is not {what}")
         return value
 
     def sizes(self, name: str, default: Sequence[int] | None = None) -> tuple[int, ...] | None:

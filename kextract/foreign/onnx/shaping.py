@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from kextract.errors import Refused
 from kextract.foreign.onnx.arithmetic import affine, broadcast
-from kextract.foreign.onnx.calls import Call, as_tensor
 from kextract.foreign.onnx.linear import dense
 from kextract.foreign.onnx.registry import (
     Operation,
@@ -25,9 +24,11 @@ from kextract.foreign.onnx.registry import (
 )
 from kextract.foreign.onnx.tensors import (
     Array,
+    Call,
     Tensor,
     aligned,
     along,
+    as_tensor,
     checked,
     from_images,
     images,

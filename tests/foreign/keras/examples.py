@@ -56,14 +56,6 @@ def nested() -> "keras.Model":
     return filled(keras.Model(image, layers.Softmax()(x)))
 
 
-def mobilenet() -> "keras.Model":
-    """A network of keras.applications."""
-    import keras
-
-    shape = (32, 32, 3)
-    return filled(keras.applications.MobileNetV2(shape, 0.35, weights=None, classes=10))
-
-
 def small(activation: str | None = None) -> "keras.Model":
     """The least that is a classifier: quick to read, for the fuzzer."""
     import keras

@@ -8,7 +8,7 @@ import pytest
 
 from kextract.foreign.keras.classifier import in_memory
 from kextract.models.heads import SeveralOutputsError
-from tests.foreign.outputs import softmax
+from tests.common import softmax
 
 L = keras.layers
 SHAPE = (8, 8, 1)
@@ -18,16 +18,6 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (5, *SHAPE)).astype(np.float32)
 class Doubled(keras.layers.Layer):
     def call(self, x: Any) -> Any:
         return 2 * x
-
-
-class Subclassed(keras.Model):
-    def __init__(self) -> None:
-        super().__init__()
-        self.dense = L.Dense(3, activation="softmax")
-        self.flat = L.Flatten()
-
-    def call(self, x: Any) -> Any:
-        return self.dense(self.flat(x))
 
 
 def network(*end: Any) -> Any:
@@ -62,16 +52,6 @@ def test_a_network_of_logits_is_used_as_it_is() -> None:
     found = in_memory(given)
     assert found.network is given and not found.head.taken_off
     np.testing.assert_allclose(found.model(IMAGES), given(IMAGES), atol=1e-6)
-
-
-def test_a_network_of_code_is_judged_by_its_numbers() -> None:
-    keras.utils.set_random_seed(0)
-    given = Subclassed()
-    x = keras.Input(SHAPE)
-    wrapped = keras.Model(x, given(x))
-    found = in_memory(wrapped)
-    assert (found.head.outputs, found.head.taken_off) == ("probabilities", False)
-    np.testing.assert_allclose(softmax(found.model(IMAGES).numpy()), given(IMAGES), atol=1e-6)
 
 
 @pytest.mark.parametrize("named", [False, True])

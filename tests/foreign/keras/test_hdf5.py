@@ -1,6 +1,7 @@
-"""Whole models in HDF5 files, of Keras 2.0 (2017) to Keras 3."""
+"""Whole models in HDF5 files, of Keras 2.0 (2017) to Keras 3, and all that Keras 2 itself wrote."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,17 @@ import tensorflow as tf
 
 from kextract.errors import CheckpointError
 from kextract.foreign.keras import load_archive
-from kextract.hdf5.weights import model_sha256
+from kextract.foreign.keras.description import safe_name
 from kextract.models.input_range import Preprocessing
 from kextract.models.statistics import batch_norm_layers
 from tests.foreign.keras import examples
 from tests.foreign.keras.examples import filled, save
 from tests.foreign.keras.keras_2 import VERSION, rewritten
-from tests.foreign.keras.test_tutorials import logits_of
+from tests.foreign.keras.test_loading import logits_of
 from tests.foreign.keras.tutorials import TUTORIALS
+from tests.foreign.keras.write_keras_2 import EXPECTED, FILES, SHAPE, WRITTEN, pixels
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-L = keras.layers
 REAL = Path(os.environ.get("KEXTRACT_DATA", "")) / "fer-emotion.hdf5"
 OLD = ("first_steps", "fine_tuned", "residual", "cats_and_dogs")
 """A plain one, one inside another, one with branches, and one that scales pixels itself."""
@@ -53,36 +54,6 @@ def test_a_real_file_of_2017_answers_as_it_does_in_keras() -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32)
     expected = keras.models.load_model(REAL, compile=False)([images]).numpy()
     np.testing.assert_allclose(tf.nn.softmax(model(images)), expected, atol=1e-6)
-
-
-def test_either_kind_of_file_holds_the_same_tensors(tmp_path: Path) -> None:
-    saved = examples.nested()
-    infos = [load_archive(save(saved, tmp_path / name)) for name in ("x.keras", "x.h5")]
-    assert {info.sha256 for info in infos} == {model_sha256(saved)}
-
-
-def frozen_base(*, trainable: list[bool]) -> Any:
-    """A network with two convolutions and normalizations of the same shapes inside another."""
-    image = keras.Input((8, 8, 4))
-    x = image
-    for number in range(2):
-        x = L.Conv2D(4, 1, use_bias=False, name=f"c{number}")(x)
-        x = L.BatchNormalization(name=f"n{number}")(x)
-    base = keras.Model(image, x, name="base")
-    for layer, flag in zip(base.layers[1:], trainable, strict=True):
-        layer.trainable = flag
-    outer = keras.Input((8, 8, 4))
-    return filled(keras.Model(outer, L.Dense(2)(L.Flatten()(base(outer)))))
-
-
-@pytest.mark.parametrize("scopes", ["kept", "renamed"])
-def test_tensors_of_a_partly_frozen_network_find_their_layers(scopes: str, tmp_path: Path) -> None:
-    saved = frozen_base(trainable=[False, False, True, True])
-    path = save(saved, tmp_path / "x.h5")
-    if scopes == "renamed":
-        rewritten(path)
-    info = load_archive(path)
-    assert info.sha256 == model_sha256(saved)
 
 
 def edited(tmp_path: Path, change: Any) -> Path:
@@ -150,3 +121,42 @@ def test_a_file_whose_tensors_are_not_those_of_its_layers_is_refused(
         load_archive(edited(tmp_path, change))
     assert says in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_file_of_keras_2_answers_as_it_did_there(name: str) -> None:
+    info = load_archive(FILES / name, input_range=Preprocessing(0, 255))
+    model = info.model
+    found = model(pixels() / np.float32(127.5) - 1).numpy()
+    if info.head.taken_off:
+        found = np.exp(found) / np.exp(found).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, np.load(EXPECTED)[name], rtol=1e-4, atol=1e-5)
+    written = {"tf_keras": "2.20.1", "tensorflow.keras": "2.15.0"}[WRITTEN[name][0]]
+    assert info.about["keras_version"] == written
+    assert (info.input_shape, info.classes) == (SHAPE, 3)
+
+
+def test_the_files_are_those_of_the_script() -> None:
+    assert {path.name for path in FILES.iterdir()} == {*WRITTEN, "expected.npz", "README.md"}
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [("first layer", ".h5"), ("Schicht ä", ".keras"), ("layer (1)", ".h5"), ("_hidden", ".keras")],
+)
+def test_any_printable_name_of_a_layer_is_read(name: str, ending: str, tmp_path: Path) -> None:
+    image = keras.Input((8, 8, 1), name=f"{name} 0")
+    x = keras.layers.Flatten()(keras.layers.Conv2D(2, 3, name=name)(image))
+    saved = keras.Model(image, keras.layers.Dense(3, name=f"{name} 2")(x))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+        model = load_archive(save(saved, tmp_path / f"x{ending}")).model
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 1)).astype(np.float32)
+    np.testing.assert_allclose(model(images), saved(images), rtol=1e-4, atol=1e-5)
+
+
+def test_names_that_are_taken_stay_and_others_remain_different() -> None:
+    assert safe_name("block1_conv.2-a") == "block1_conv.2-a"
+    assert safe_name("conv1/bn") == "conv1>bn"
+    odd = ["a b", "a_b", "a/b", "a.b", "ab", "_ab", "a\u00e4b", "\u00e4", "a//b", "-ab"]
+    assert len({safe_name(name) for name in odd}) == len(odd)

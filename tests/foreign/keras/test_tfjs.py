@@ -18,7 +18,7 @@ from tests.foreign.refusing import refused
 FILE = FILES / "convolutions.h5"
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in FILES.glob("*.h5")))
+@pytest.mark.parametrize("name", ["arithmetic.h5", "convolutions.h5", "fine_tuned.h5"])
 def test_a_model_has_the_tensors_of_the_file_that_it_was_made_of(name: str, tmp_path: Path) -> None:
     expected = load_archive(FILES / name)
     found = load_archive(converted(FILES / name, tmp_path / "tfjs"))
@@ -77,7 +77,7 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no shard": (lambda model: paths(model).__setitem__(0, "gone.bin"), "not in its folder"),
     "a shard twice": (lambda model: paths(model).__setitem__(1, paths(model)[0]), "a shard twice"),
     "a shard too few": (lambda model: paths(model).pop(), "its tensors need"),
-    "a number as path": (lambda model: paths(model).__setitem__(0, 3), "without the names"),
+    "a number as path": (lambda model: paths(model).__setitem__(0, 3), "cannot be filled"),
     "a huge shape": (lambda model: weight(model).update(shape=[1 << 31, 1 << 31]), "bytes of weig"),
     "a shape below zero": (lambda model: weight(model).update(shape=[-1]), "a few whole numbers"),
     "another shape": (lambda model: weight(model).update(shape=[1]), "more weights than its file"),
@@ -91,7 +91,7 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     "a list as class": (
         lambda model: model["modelTopology"]["model_config"].update(class_name=[]),
-        "only Keras's own layers",
+        "does not have the form",
     ),
     "a Lambda": (
         lambda model: model["modelTopology"]["model_config"]["config"]["layers"][1].update(

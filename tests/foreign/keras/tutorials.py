@@ -30,40 +30,6 @@ def rows_of_pixels() -> Any:
     )
 
 
-def reshaped() -> Any:
-    """Channels are added inside."""
-    return keras.Sequential(
-        [
-            keras.Input((28, 28)),
-            L.Reshape((28, 28, 1)),
-            L.Conv2D(4, 5, strides=2, padding="same"),
-            L.LeakyReLU(negative_slope=0.1),
-            L.GlobalMaxPooling2D(),
-            L.Dense(10),
-            L.Activation("softmax"),
-        ]
-    )
-
-
-def augmented() -> Any:
-    """Random changes of the images as a model inside the model."""
-    augmentation = keras.Sequential(
-        [
-            keras.Input((32, 32, 3)),
-            L.RandomFlip("horizontal"),
-            L.RandomRotation(0.1),
-            L.RandomZoom(0.1),
-            L.RandomContrast(0.1),
-        ]
-    )
-    image = keras.Input((32, 32, 3))
-    x = L.Rescaling(1 / 127.5, offset=-1)(augmentation(image))
-    x = L.Conv2D(4, 3, use_bias=False)(x)
-    x = L.ReLU()(L.BatchNormalization()(x))
-    x = L.Dropout(0.3)(L.GlobalAveragePooling2D()(x))
-    return keras.Model(image, L.Dense(3, activation="softmax")(x))
-
-
 def dictionary_of_one_output() -> Any:
     image = keras.Input((16, 16, 1))
     x = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, activation="gelu")(image))
@@ -104,17 +70,6 @@ def _base() -> Any:
     return filled(keras.Model(image, x, name="base"))
 
 
-def transferred() -> Any:
-    """A frozen network inside another one, behind the preprocessing of keras.applications."""
-    base = _base()
-    base.trainable = False
-    image = keras.Input((32, 32, 3))
-    x = keras.applications.mobilenet_v2.preprocess_input(image)
-    x = L.GlobalAveragePooling2D()(base(x, training=False))
-    x = L.Dropout(0.2)(x)
-    return keras.Model(image, L.Dense(3)(x))
-
-
 def fine_tuned() -> Any:
     """The same in a Sequential model, with the last layers of the inner one trained further."""
     base = _base()
@@ -136,12 +91,9 @@ TUTORIALS: dict[str, Callable[[], Any]] = {
     for build in (
         first_steps,
         rows_of_pixels,
-        reshaped,
-        augmented,
         dictionary_of_one_output,
         cats_and_dogs,
         residual,
-        transferred,
         fine_tuned,
     )
 }

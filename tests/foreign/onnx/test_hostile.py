@@ -152,14 +152,6 @@ def test_external_data_beyond_its_file_is_refused(offset: str, length: str, tmp_
     assert "tensor 't'" in refusal(path)
 
 
-def test_more_nodes_than_a_network_has_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loading, "MAX_NODES", 3)
-    path = written(model("a = Relu (x)\n b = Relu (a)\n y = Relu (b)", (3, 4, 4)), tmp_path)
-    assert refusal(path) == "has 4 nodes; at most 3 are read"
-
-
 @pytest.mark.parametrize("image", [(1 << 30, 4, 4), (3, 1 << 13, 1 << 13)])
 def test_images_of_an_impossible_size_are_refused(
     image: tuple[int, int, int], tmp_path: Path
@@ -185,3 +177,11 @@ def test_names_cannot_move_the_cursor(tmp_path: Path) -> None:
     found.graph.node[0].name = "\x1b[2J\n" + "x" * 5000
     found.graph.node[0].op_type = "Evil\x1b"
     assert len(refusal(written(found, tmp_path))) < 500
+
+
+def test_more_nodes_than_a_network_has_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "MAX_NODES", 3)
+    path = written(model("a = Relu (x)\n b = Relu (a)\n y = Relu (b)", (3, 4, 4)), tmp_path)
+    assert refusal(path) == "has 4 nodes; at most 3 are read"

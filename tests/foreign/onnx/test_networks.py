@@ -13,12 +13,10 @@ from kextract.foreign.network import read_onnx
 from kextract.models.heads import LOGITS
 from kextract.models.input_range import PIXELS
 from kextract.teachers.networks import compared, read_file
-from tests.foreign.keras.examples import save
 from tests.foreign.onnx.networks import by_onnxruntime, images, model
 from tests.foreign.outputs import outputs_of
 
 FILES = Path(__file__).parent / "files"
-DENSE: dict[str, Any] = {"w": (4, 6, 3, 3), "k": (6, 5)}
 NETWORK = "c = Conv (x, v)\n r = Relu (c)\n g = GlobalAveragePool (r)\n f = Flatten (g)\n"
 
 
@@ -83,18 +81,6 @@ def test_kernels_are_variables_and_images_get_gradients(tensorflow: Any) -> None
     assert sum(np.prod(v.shape) for v in network.trainable_variables) > 5000
 
 
-def test_a_network_saved_as_keras_is_read_again(tmp_path: Path) -> None:
-    from kextract.foreign.keras.loading import load_archive
-
-    network = read_onnx(FILES / "cnn-with-batch-norm.onnx").model
-    save(network, tmp_path / "network.keras")
-    again = load_archive(tmp_path / "network.keras", input_range=PIXELS).model
-    given = images(16, 16, 3)
-    np.testing.assert_allclose(
-        again.predict_on_batch(given), network.predict_on_batch(given), atol=1e-6
-    )
-
-
 @pytest.mark.parametrize(
     ("end", "opset", "head"),
     [
@@ -132,27 +118,6 @@ def test_images_with_channels_last_are_given_as_they_are(tmp_path: Path) -> None
     assert not kinds & {"Permute", "Reshape"}
 
 
-def test_a_map_that_is_flattened_before_a_dense_layer_is_not_moved(tmp_path: Path) -> None:
-    body = "c = Conv (x, v)\n f = Flatten (c)\n y = Gemm (f, w, b)"
-    onnx.save(model(body, (3, 8, 8), v=(4, 3, 3, 3), w=(144, 5), b=(5,)), tmp_path / "n.onnx")
-    network = read_onnx(tmp_path / "n.onnx").model
-    assert [type(layer).__name__ for layer in network.layers] == [
-        *("InputLayer", "Conv2D", "Flatten", "Dense")
-    ]
-
-
-def test_a_normalization_in_parts_is_taken_into_the_convolution(tmp_path: Path) -> None:
-    body = (
-        "c = Conv (x, v)\n h = Cast <to=10> (c)\n s = Sub (h, m)\n f = Mul (s, g)\n"
-        " y = Cast <to=1> (f)"
-    )
-    found = model(body, (3, 8, 8), v=(4, 3, 3, 3), m=(4, 1, 1), g=(4, 1, 1))
-    onnx.save(found, tmp_path / "n.onnx")
-    network = read_onnx(tmp_path / "n.onnx").model
-    assert [type(layer).__name__ for layer in network.layers][1:2] == ["Conv2D"]
-    assert network.count_params() == 4 * 27 + 4
-
-
 def test_open_axes_are_taken_from_the_input_shape(tmp_path: Path) -> None:
     path = classifier(tmp_path / "n.onnx", "y = MatMul (f, w)", image=(3, "h", "w"))
     with pytest.raises(RequestError, match="pass --input-shape HEIGHT,WIDTH,CHANNELS"):
@@ -167,19 +132,6 @@ def test_an_input_shape_that_does_not_fit_is_refused(
     path = classifier(tmp_path / "n.onnx", "y = MatMul (f, w)")
     with pytest.raises(RequestError, match="--input-shape"):
         read_onnx(path, input_shape=shape)
-
-
-def test_shapes_computed_of_the_image_are_folded(tmp_path: Path) -> None:
-    body = (
-        "s = Shape (x)\n n = Gather (s, o)\n u = Unsqueeze (n, a)\n t = Concat <axis=0> (u, m)\n"
-        " i = Cast <to=7> (t)\n y = Reshape (x, i)"
-    )
-    constants: dict[str, Any] = {"o": np.array(0), "a": np.array([0]), "m": np.array([-1])}
-    onnx.save(model(body, (3, 4, 4), **constants), tmp_path / "n.onnx")
-    network = read_onnx(tmp_path / "n.onnx")
-    given = images(3, 4, 4)
-    found = network.model.predict_on_batch(given.transpose(0, 2, 3, 1))
-    np.testing.assert_array_equal(found, given.reshape(3, -1))
 
 
 def _heads(path: Path) -> Path:

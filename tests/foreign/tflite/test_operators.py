@@ -150,6 +150,10 @@ def padded(w: Writer, kind: str, *more: int, **options: Any) -> int:
     return w.add(kind, 0, w.constant(pads), *more, **options)
 
 
+def alone(kind: str) -> Case:
+    return lambda w: w.add(kind, 0)
+
+
 def arithmetic(kind: str, other: NDArray[np.float32] | None, activation: int = 0) -> Case:
     def case(w: Writer) -> int:
         second = w.constant(other) if other is not None else w.add("TANH", 0)
@@ -200,26 +204,23 @@ CASES: dict[str, Case] = {
     "larger": lambda w: w.add("MAXIMUM", 0, w.constant(normal(1))),
     "smaller": lambda w: w.add("MINIMUM", 0, w.add("TANH", 0)),
     "power": lambda w: w.add("POW", 0, w.constant(normal(1) * 0 + 2)),
-    "ReLU": lambda w: w.add("RELU", 0),
-    "ReLU6": lambda w: w.add("RELU6", 0),
-    "ReLU, -1 to 1": lambda w: w.add("RELU_N1_TO_1", 0),
-    "ReLU, 0 to 1": lambda w: w.add("RELU_0_TO_1", 0),
+    **{
+        kind: alone(kind)
+        for kind in (
+            *("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH", "ELU"),
+            *("LOG_SOFTMAX", "EXP", "ABS", "SQUARE"),
+        )
+    },
     "leaky": lambda w: w.add("LEAKY_RELU", 0, options="LeakyReluOptions", alpha=0.3),
     "leaky by channel": lambda w: w.add("PRELU", 0, w.constant(np.abs(normal(1, 1, 3)))),
-    "hard swish": lambda w: w.add("HARD_SWISH", 0),
-    "ELU": lambda w: w.add("ELU", 0),
     "GELU": lambda w: w.add("GELU", 0, options="GeluOptions"),
     "GELU by tanh": lambda w: w.add("GELU", 0, options="GeluOptions", approximate=True),
     "sigmoid in the middle": lambda w: w.add("NEG", w.add("LOGISTIC", 0)),
     "softmax of channels": lambda w: w.add("SOFTMAX", 0, options="SoftmaxOptions", beta=1.0),
     "softmax, sharper": lambda w: w.add("SOFTMAX", 0, options="SoftmaxOptions", beta=2.0),
-    "log-softmax": lambda w: w.add("LOG_SOFTMAX", 0),
-    "exponential": lambda w: w.add("EXP", 0),
     "root": lambda w: of_positive(w, "SQRT"),
     "one over the root": lambda w: of_positive(w, "RSQRT"),
     "logarithm": lambda w: of_positive(w, "LOG"),
-    "size": lambda w: w.add("ABS", 0),
-    "square": lambda w: w.add("SQUARE", 0),
     "squared difference": lambda w: w.add("SQUARED_DIFFERENCE", 0, w.constant(normal(3))),
     "mean of an image": reduced("MEAN", 1, 2),
     "mean of an image, kept": reduced("MEAN", 1, 2, kept=True),

@@ -112,21 +112,6 @@ def test_weights_in_half_precision_are_read(tmp_path: Path) -> None:
     assert (network.head, network.classes) == ("logits", 5)
 
 
-def test_weights_of_bytes_under_floats_are_read(tmp_path: Path) -> None:
-    """As converters make them with nothing to calibrate by."""
-    writer = Writer((4, 4, 3))
-    weights, bias = writer.constant(numbers("int8", 5, 48), 1 / 128), np.ones(5, np.float32)
-    made = writer.add(
-        "FULLY_CONNECTED",
-        *(writer.rows(0), weights, writer.constant(bias)),
-        options="FullyConnectedOptions",
-    )
-    path = writer.save(tmp_path / "n.tflite", made)
-    # The interpreter rounds images to bytes, too.
-    found, _ = differences(path, images(4, 4, 3))
-    assert found.max() < 0.1
-
-
 def test_an_image_of_bytes_may_be_cast_or_have_another_scale(tmp_path: Path) -> None:
     writer = Writer((4, 4, 3), "uint8")
     cast = writer.add("CAST", 0, options="CastOptions", inDataType=3, outDataType=0)

@@ -1,12 +1,19 @@
-"""What classes are called, by label: those of the well-known data sets, and from a file."""
+"""The data sets that have a name, and what their classes are called, or those in a file of names.
 
-from collections.abc import Sequence
+Help texts list them, so this module imports nothing that takes time, NumPy included.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from json import loads
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kextract.errors import RequestError
 from kextract.text import decoded, one_line
+
+if TYPE_CHECKING:
+    from kextract.datasets.images import Arrays
 
 LONGEST_FILE = 1 << 22
 """Bytes of a file of names."""
@@ -97,3 +104,64 @@ def _of_json(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ValueError("no names")
     return tuple(value)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """A data set with a name."""
+
+    description: str
+    input_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    flip: bool
+    """Whether an image mirrored left to right is still of its class."""
+    train: int
+    """Training images."""
+    generate: "Callable[[], Arrays] | None" = None
+    """Makes the data set; None for one that is downloaded through `keras.datasets`."""
+
+
+def _strokes() -> "Arrays":
+    from kextract.datasets.strokes import load_strokes
+
+    return load_strokes()
+
+
+DATASETS: dict[str, DatasetSpec] = {
+    "mnist": DatasetSpec(
+        "handwritten digits, 70,000 images of 28x28x1, 10 classes",
+        (28, 28, 1),
+        DIGITS,
+        flip=False,
+        train=60_000,
+    ),
+    "fashion-mnist": DatasetSpec(
+        "pieces of clothing, 70,000 images of 28x28x1, 10 classes",
+        (28, 28, 1),
+        FASHION_MNIST,
+        flip=True,
+        train=60_000,
+    ),
+    "cifar10": DatasetSpec(
+        "animals and vehicles, 60,000 images of 32x32x3, 10 classes",
+        (32, 32, 3),
+        CIFAR10,
+        flip=True,
+        train=50_000,
+    ),
+    "cifar100": DatasetSpec(
+        "animals, plants and things, 60,000 images of 32x32x3, 100 classes",
+        (32, 32, 3),
+        CIFAR100,
+        flip=True,
+        train=50_000,
+    ),
+    "strokes": DatasetSpec(
+        "pen-drawn digits, generated without a download, 14,000 images of 28x28x1, 10 classes",
+        (28, 28, 1),
+        DIGITS,
+        flip=False,
+        train=12_000,
+        generate=_strokes,
+    ),
+}
