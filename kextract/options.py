@@ -111,7 +111,6 @@ class DistillOptions(TrainingOptions, LoadOptions, GeneratorOptions, total=False
     query_rounds: int
     query_choice: int | None
     scout_updates: int
-    mixup: float
     preset: AnyPath | None
     images: AnyPath | None
     classes: int | None

@@ -221,11 +221,6 @@ class QueryConfig(Options):
         default_text="4, of shapes 12",
     )
     scout_updates: int = _asking(500, "Updates of each committee member per round, at the most.")
-    mixup: float = _asking(
-        0.0,
-        "Share of the student's images that are mixed with another one, and their targets too.",
-        bounds=SHARE_OF_ALL,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.datasets.image_files import StreamedImages
-from kextract.datasets.images import Pixels, augment
+from kextract.datasets.images import Pixels
 from kextract.errors import CheckpointError, TeacherError
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.candidates import make_candidates
@@ -21,10 +21,9 @@ from kextract.methods.committee import (
     target_logits,
 )
 from kextract.methods.registry import round_ends
-from kextract.methods.stored import class_shares, entropy
+from kextract.methods.stored import augmented, class_shares, entropy
 from kextract.models.cost import parts
 from kextract.records import Event, Note, Progress
-from kextract.runtime import compiled
 from kextract.seeds import Stream, random_generator
 from kextract.teachers.black_box import predictions
 from kextract.teachers.ledger import bytes_of
@@ -83,23 +82,11 @@ class Queries(Method):
         self._at_hand = True
 
     def _make_batch(self) -> Batch:
-        """Return questions, shifted, mirrored and mixed at random, with the teacher's logits."""
-        config, random = self._config, self._random()
-        rows = random.choice(self._rows, config.batch_size, p=self._likely)
-        mixed = random.random(config.batch_size) < self._rules.mixup
-        weights = np.where(mixed, random.random(config.batch_size), 1.0).astype(np.float32)
-        seed = tf.constant(random.integers(0, 2**31, 2), tf.int32)
-        images, logits = _augmented_and_mixed(
-            tf.constant(self._asking.ledger.questions[rows]),
-            tf.constant(self._logits[rows]),
-            tf.constant(weights),
-            seed,
-            shift=config.shift,
-            flip=bool(config.flip),
-            mix=self._rules.mixup > 0,
-            by_label=self._kind == "sigmoids",
-        )
-        return Batch(images, logits)
+        """Return questions, shifted and mirrored at random, with the teacher's logits."""
+        random = self._random()
+        rows = random.choice(self._rows, self._config.batch_size, p=self._likely)
+        images = augmented(self._asking.ledger.questions[rows], self._config, random)
+        return Batch(images, tf.constant(self._logits[rows]))
 
     def metrics(self) -> dict[str, float]:
         """Return how many images were sent, and how even the responses are over the classes.
@@ -210,36 +197,3 @@ class Queries(Method):
                 yield Note(f"nothing new was found to ask after {len(known):,} questions")
                 break
         return known[place:]
-
-
-# Traced for every size of images: relaxed ones would leave `augment` without their height.
-@compiled
-def _augmented_and_mixed(
-    pixels: tf.Tensor,
-    logits: tf.Tensor,
-    weights: tf.Tensor,
-    seed: tf.Tensor,
-    *,
-    shift: int,
-    flip: bool,
-    mix: bool,
-    by_label: bool = False,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Augment and mix uint8 images (n, h, w, c), each with another; `weights` (n,) are its own.
-
-    Source of mixing: Zhang et al. 2018, "mixup", section 2; probabilities are mixed, not logits.
-    """
-    images = augment(tf.cast(pixels, tf.float32) / 127.5 - 1.0, shift=shift, flip=flip, seed=seed)
-    if not mix:
-        return images, logits
-    share = tf.reshape(weights, (-1, 1, 1, 1))
-    images = share * images + (1.0 - share) * tf.reverse(images, [0])
-    share = tf.reshape(weights, (-1, 1))
-
-    def mixed(probabilities: tf.Tensor) -> tf.Tensor:
-        """Mix, and take the logarithm."""
-        return tf.math.log(share * probabilities + (1.0 - share) * tf.reverse(probabilities, [0]))
-
-    if by_label:
-        return images, mixed(tf.sigmoid(logits)) - mixed(tf.sigmoid(-logits))
-    return images, mixed(tf.nn.softmax(logits))

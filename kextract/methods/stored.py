@@ -40,8 +40,13 @@ def sample(images: StoredPixels, config: DistillConfig, epoch: int, step: int) -
     """
     random = random_generator(Stream.BATCH, config.seed, epoch, step)
     chosen = images[random.integers(0, len(images), config.batch_size)]
+    return augmented(chosen, config, random)
+
+
+def augmented(images: Pixels, config: DistillConfig, random: np.random.Generator) -> tf.Tensor:
+    """Shift and mirror uint8 images (n, h, w, c) at random; returns float32 in [-1, 1]."""
     seed = tf.constant(random.integers(0, 2**31, 2), tf.int32)
-    return _augmented(tf.constant(chosen), seed, shift=config.shift, flip=bool(config.flip))
+    return _augmented(tf.constant(images), seed, shift=config.shift, flip=bool(config.flip))
 
 
 # Traced for every size of images: relaxed ones would leave `augment` without their height.

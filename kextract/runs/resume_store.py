@@ -28,8 +28,8 @@ _DEFAULTS = {
     flag(name): entry.default
     for name, entry in {**table(TeacherConfig), **table(DistillConfig)}.items()
 }
-_FORMER_DEFAULTS = {"--leaves": 32768, "--query-choice": 12}
-"""What earlier versions kept where the number is now chosen by images or questions."""
+_FORMER_DEFAULTS = {"--leaves": 32768, "--query-choice": 12, "--mixup": 0.0}
+"""What earlier versions kept of an option that is gone, or now chosen by images or questions."""
 _FORMER_FLAGS = {flag(former): flag(name) for former, name in FORMER_NAMES.items()}
 
 

@@ -104,6 +104,13 @@ def test_a_run_that_the_first_version_kept_goes_on_by_the_new_names_of_its_optio
         go_on(path, comparable(config) | batch)
 
 
+def test_an_option_that_is_gone_is_refused_where_it_was_used(tmp_path: Path) -> None:
+    path = tmp_path / "model.weights.h5"
+    write_resume(resume_path(path), epoch(2), {"--mixup": 0.5})
+    with pytest.raises(RequestError, match=r"has --mixup 0\.5, but no --mixup was asked for"):
+        go_on(path, {})
+
+
 def test_leaves_of_an_earlier_version_go_on_where_they_are_now_counted_by_the_images(
     tmp_path: Path,
 ) -> None:

@@ -150,18 +150,6 @@ def test_a_batch_is_of_questions_with_what_the_teacher_said_of_them(full: Path) 
         np.testing.assert_allclose(np.array(batch.logits), expected, rtol=1e-5)
 
 
-def test_mixed_images_have_mixed_targets(full: Path) -> None:
-    made, ledger = source(full, config=replace(CONFIG, queries=replace(RULES, mixup=1.0)))
-    with ledger:
-        list(made.refresh(1, 0))
-        batch = made.batch()
-        known = {image.tobytes() for image in all_of(ledger)}
-    # One share fits both: probabilities sum to 1 as before.
-    probabilities = np.exp(np.array(batch.logits, np.float64))
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    assert not known & {image.tobytes() for image in unscale(batch.images.numpy())}
-
-
 def test_a_resumed_run_teaches_the_same_batches_without_asking(full: Path) -> None:
     made, ledger = source(full)
     with ledger:
