@@ -112,7 +112,7 @@ def distill(
     opened = _opened(teacher, "teacher", values)
     network = None if student is None else _network(student, "student")
     if opened is not None and network is not None:
-        from kextract.runs.memory import check_apart
+        from kextract.foreign.keras.classifier import check_apart
 
         check_apart(network, teacher)
     run = StudentRun(_invocation("distill", values, opened), opened, network)
@@ -211,10 +211,10 @@ def _opened(model: Any, what: str, values: Mapping[str, Any]) -> "Teacher | None
     """Open a classifier that is in memory, with the options that are for it."""
     if isinstance(model, str | os.PathLike):
         return None
-    from kextract.runs.memory import classifier_given
+    runtime.start()
+    from kextract.foreign.keras.classifier import classifier_given
     from kextract.runs.opening import open_teacher
 
-    runtime.start()
     names = ("input_range", "input_shape", "class_names", "outputs", "output_name")
     external = ExternalModelOptions(**{name: values.get(name) for name in names})
     return open_teacher(
@@ -229,7 +229,8 @@ def _network(model: Any, what: str) -> Any:
     """Return a network in memory that is to be trained; None for a name."""
     if isinstance(model, str | os.PathLike):
         return None
-    from kextract.runs.memory import network_given
+    runtime.start()
+    from kextract.foreign.keras.classifier import network_given
 
     return network_given(model, what)
 

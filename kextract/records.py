@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+VERDICT, NEXT = "verdict", "next"
+"""In what came of a run, by name: what is said in sentences, and the command to type next."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where the running epoch stands; shown, then forgotten."""

@@ -25,7 +25,7 @@ app = typer.Typer(
 
 def _show_version(requested: bool) -> None:
     if requested:
-        from kextract.runs.doctor import versions
+        from kextract.cli.doctor import versions
 
         others = [f"{name} {found}" for name, found in versions().items() if name != "kextract"]
         print(f"kextract {__version__} ({', '.join(others)})")

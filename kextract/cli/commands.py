@@ -267,8 +267,8 @@ def doctor(invocation: Invocation[DoctorRequest]) -> None:
 
     Exits with 1 where something is wrong that runs need.
     """
+    from kextract.cli.doctor import diagnose
     from kextract.reports.table import Table, name_cell
-    from kextract.runs.doctor import diagnose
     from kextract.text import json_text
 
     findings = diagnose(invocation.request.machine.data_dir)

@@ -7,7 +7,6 @@ from kextract.config.training import (
     RECIPES,
     DistillConfig,
     GeneratorConfig,
-    Holdout,
     InversionConfig,
     QueryConfig,
     SynthesisConfig,

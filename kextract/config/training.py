@@ -15,9 +15,7 @@ from kextract.config.option import (
     at_least,
     option,
 )
-from kextract.errors import RequestError
 
-FIRST, EVENLY = "first", "evenly"
 RECIPES = {
     "corrected": "teacher frozen and in inference mode, softmax once, fresh optimizer per batch",
     "article": "as the code of 2020: batch statistics, softmax twice, shared step counter",
@@ -44,24 +42,6 @@ QUESTIONS = {
 TEACHING, IMAGES, NOISE = "Teaching", "Images of the student", "Adversarial noise"
 INVERSION, QUERIES = "Inversion", "Queries"
 CORRECTED = {"recipe": "corrected"}
-
-
-@dataclass(frozen=True, slots=True)
-class Holdout:
-    """Which training images are held out for validation; a student is measured on its teacher's."""
-
-    seed: int = 0
-    fraction: float = 0.1
-    limit: int | None = None
-    """Use only this many training images, held-out ones included."""
-    drawing: str = FIRST
-    """Drawn `EVENLY` from all classes; the `FIRST` in checkpoints that do not say."""
-
-    def __post_init__(self) -> None:
-        if not SHARE.accepts(self.fraction):
-            raise RequestError(f"--validation-fraction {self.fraction}: must be {SHARE.text}")
-        if self.drawing not in (FIRST, EVENLY):
-            raise RequestError(f"images drawn '{self.drawing}': must be {FIRST} or {EVENLY}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.errors import DatasetError
+from kextract.errors import DatasetError, RequestError
 from kextract.seeds import Stream, random_generator
-from kextract.text import dimensions, one_line
+from kextract.text import counted, dimensions, listed, one_line
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -107,6 +107,15 @@ def augment(images: "tf.Tensor", *, shift: int, flip: bool, seed: "tf.Tensor") -
     pixels = tf.reshape(images, (count, height * width, channels))
     moved = tf.gather(pixels, indices, batch_dims=1)
     return tf.reshape(moved, (count, height, width, channels))
+
+
+def check_shift(shift: int, input_shape: tuple[int, int, int]) -> None:
+    """Refuse to shift images out of sight."""
+    if shift >= min(input_shape[:2]):
+        raise RequestError(
+            f"--shift {shift}: must be smaller than the images, which are"
+            f" {dimensions(input_shape[:2])}"
+        )
 
 
 def _reflect(index: "tf.Tensor", size: int) -> "tf.Tensor":
@@ -225,6 +234,75 @@ def _check_labels(where: str, split: str, labels: Labels | None, classes: int) -
             f"{where}: expected labels from 0 to {classes - 1} in y_{split}, "
             f"found {low if low < 0 else high}{from_1}"
         )
+
+
+FIRST, EVENLY = "first", "evenly"
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """Which training images are held out for validation; a student is measured on its teacher's."""
+
+    seed: int = 0
+    fraction: float = 0.1
+    limit: int | None = None
+    """Use only this many training images, held-out ones included."""
+    drawing: str = FIRST
+    """Drawn `EVENLY` from all classes; the `FIRST` in checkpoints that do not say."""
+
+    def __post_init__(self) -> None:
+        """Refuse what a checkpoint may say, but no option can."""
+        if not 0 < self.fraction < 1:
+            raise ValueError(f"a share of {self.fraction} is held out")
+        if self.drawing not in (FIRST, EVENLY):
+            raise ValueError(f"images are drawn '{self.drawing}'")
+
+
+def cut(data: Dataset, part: str, holdout: Holdout) -> Images:
+    """Return the test, validation or training images; raise DatasetError where there are none."""
+    if part == "test":
+        return _part(data, part, data.x_test, data.y_test)
+    everything = _part(data, "training", data.x_train, data.y_train)
+    used = _used(everything, holdout)
+    training, validation = split(len(used), holdout.fraction, holdout.seed)
+    chosen = used[validation if part == "validation" else training]
+    return Images(everything.x[chosen], everything.y[chosen])
+
+
+def _part(data: Dataset, name: str, x: Any, y: Any) -> Images:
+    if x is None or not len(x):
+        raise DatasetError(f"data set '{data.name}' has no {name} images")
+    return Images(x, y)
+
+
+def _used(everything: Images, holdout: Holdout) -> Indices:
+    """Return the indices of the training images that are used, all without a limit."""
+    count = len(everything.x)
+    if holdout.limit is not None and holdout.drawing == EVENLY:
+        return draw_evenly(everything.y, holdout.limit, holdout.seed)
+    return np.arange(count if holdout.limit is None else min(holdout.limit, count))
+
+
+def too_few_to_judge(validation: Images | None) -> tuple[str, ...]:
+    """Say in one line that accuracies on so few validation images mean little; else nothing."""
+    if validation is None or len(validation.x) >= ENOUGH_IMAGES:
+        return ()
+    count = len(validation.x)
+    return (
+        f"{count} validation image{'s are' if count > 1 else ' is'} too few to judge by: each moves"
+        f" the accuracy by {100 / count:.1f} points",
+    )
+
+
+def classes_left_out(training: Images, data: Dataset, limit: int | None) -> tuple[str, ...]:
+    """Say in one line which classes a `--limit` leaves without a training image; else nothing."""
+    missing = np.setdiff1d(np.arange(data.classes), training.y)
+    if limit is None or not len(missing):
+        return ()
+    names = listed([data.class_names[label] for label in missing])
+    return (
+        f"--limit {limit} leaves no training image of {counted(len(missing), 'class')}: {names}",
+    )
 
 
 def split(n: int, fraction: float, seed: int) -> tuple[Indices, Indices]:

@@ -9,6 +9,8 @@ from typing import Self, TextIO
 
 from kextract.records import (
     COLUMNS,
+    NEXT,
+    VERDICT,
     EpochRecord,
     Event,
     Note,
@@ -24,8 +26,6 @@ from kextract.text import MISSING, decimals, duration, one_line
 Outcome = Mapping[str, str | float | int]
 """What came of a run, by name; those of `FILES` are the path of the file that was written."""
 FILES = ("checkpoint", "images")
-VERDICT, NEXT = "verdict", "next"
-"""What is said of it in sentences, and the command to type next."""
 GAP = "  "
 STAR = "*"
 SAID = (VERDICT, NEXT)

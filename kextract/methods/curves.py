@@ -18,9 +18,20 @@ SAMPLES = 48
 """Places of a stroke that ink is put at: at most two pixels apart in images of 28."""
 SIDE = 28
 """Of the images whose pixels the pen's size is given in."""
-PEN = 10
-"""Parameters that the strokes of an image share."""
-CURVE_PARAMETERS = PEN + STROKES + 2 * STROKES * POINTS
+SHARED = {
+    "strokes": (0, STROKES),  # rounded up
+    "height": (0.4, 1.0),  # of the box that they are in, as a share of the shorter side
+    "width": (-0.7, 0.3),  # the logarithm of its share of the height
+    "row": (0.4, 0.6),  # of its middle, as a share of the side, and likewise
+    "column": (0.4, 0.6),
+    "radius": (0.4, 2.0),  # of the pen, in pixels, and how many its edge is wide
+    "edge": (0.5, 2.0),
+    "ground": (-0.4, 0.4),  # how light they are, clipped to 0 and 1, and inverted below a half
+    "ink": (0.6, 1.4),
+    "inverted": (0, 1),
+}
+"""Parameters that the strokes of an image share, and between what each lies."""
+CURVE_PARAMETERS = len(SHARED) + STROKES + 2 * STROKES * POINTS
 CLOSED = 0.25
 """Share of strokes that end where they began."""
 DRAWN_AT_ONCE = 256
@@ -36,25 +47,24 @@ def draw_curves(parameters: Parameters, shape: tuple[int, int, int]) -> Pixels:
 
 
 def _draw(parameters: Floats, size: tuple[int, int]) -> Pixels:
-    pen, closed, points = np.split(parameters, [PEN, PEN + STROKES], axis=1)
-
-    def between(number: int, low: float, high: float) -> Floats:
-        value: Floats = (low + (high - low) * pen[:, number])[:, None, None]
-        return value
-
+    shared, closed, points = np.split(parameters, np.cumsum([len(SHARED), STROKES]), axis=1)
+    strokes, height, width, row, column, radius, edge, ground, ink, inverted = (
+        (low + (high - low) * share)[:, None, None]
+        for share, (low, high) in zip(shared.T, SHARED.values(), strict=True)
+    )
     points = points.reshape(-1, STROKES, POINTS, 2) - 0.5
     ends = np.where(closed[..., None] < CLOSED, points[:, :, 0], points[:, :, -1])
     points = np.concatenate([points[:, :, :-1], ends[:, :, None]], axis=2)
-    strokes = np.ceil(between(0, 0, STROKES)).clip(1)[:, 0]
-    height = min(size) * between(1, 0.4, 1.0)
-    width = height * np.exp(between(2, -0.7, 0.3))
-    middle = np.concatenate([between(3, 0.4, 0.6), between(4, 0.4, 0.6)], axis=2) * size
-    lines = middle[:, None] + np.concatenate([height, width], axis=2)[:, None] * (_curve() @ points)
-    distance = _distance(lines, np.arange(STROKES) < strokes, size) * SIDE / min(size)
-    cover = ((between(5, 0.4, 2.0) - distance) / between(6, 0.5, 2.0) + 0.5).clip(0, 1)
-    ground, ink = between(7, -0.4, 0.4).clip(min=0), between(8, 0.6, 1.4).clip(max=1)
+    height = min(size) * height
+    box = np.concatenate([height, height * np.exp(width)], axis=2)
+    middle = np.concatenate([row, column], axis=2) * size
+    lines = middle[:, None] + box[:, None] * (_curve() @ points)
+    drawn = np.arange(STROKES) < np.ceil(strokes).clip(1)[:, 0]
+    distance = _distance(lines, drawn, size) * SIDE / min(size)
+    cover = ((radius - distance) / edge + 0.5).clip(0, 1)
+    ground, ink = ground.clip(min=0), ink.clip(max=1)
     light = ground + (ink - ground) * cover
-    light = np.where(between(9, 0, 1) < 0.5, 1 - light, light)
+    light = np.where(inverted < 0.5, 1 - light, light)
     images: Pixels = np.rint(255 * light).astype(np.uint8)
     return images
 

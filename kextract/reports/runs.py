@@ -13,14 +13,14 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from kextract.errors import UnknownNameError
-from kextract.records import EpochRecord, best_epoch
+from kextract.records import EpochRecord
 from kextract.text import dimensions, without_ending
 
 if TYPE_CHECKING:
     from kextract.storage import CheckpointInfo
 
-_NOT_FACTS = frozenset({"seed", "command", "options"})
-"""What of a configuration differs in every run of a study, and what it says twice."""
+_NOT_FACTS = frozenset({"seed", "command", "options", "kept_epoch", "class_shares", "sha256"})
+"""What of a configuration differs in every run of a study, came of it, or is said twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Run:
     """How the run is called; "" takes kind and method: "student (adversarial)"."""
     kind: Literal["teacher", "student"]
     history: tuple[EpochRecord, ...]
+    kept: EpochRecord | None = None
+    """The epoch whose weights are in the file."""
     test: Mapping[str, float] = field(default_factory=dict)
     """Metrics on the test images by name."""
     method: str = ""
@@ -63,6 +65,7 @@ class Run:
             label,
             "teacher" if info.kind == "teacher" else "student",
             info.history,
+            info.kept,
             test=info.test,
             method=str(info.config.get("method", "")),
             seed=info.seed,
@@ -89,13 +92,6 @@ class Run:
     def judged(self) -> tuple[EpochRecord, ...]:
         """The records that compete for the best: the trained ones, where there are any."""
         return tuple(record for record in self.history if record.epoch > 0) or self.history
-
-    @property
-    def kept(self) -> EpochRecord | None:
-        """The epoch whose weights are in the file: a teacher's best one, a student's last."""
-        if self.kind == "teacher":
-            return best_epoch(self.judged)
-        return self.judged[-1] if self.judged else None
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:

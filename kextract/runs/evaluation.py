@@ -13,7 +13,7 @@ from kextract.config.requests import EvaluateRequest, PredictRequest
 from kextract.datasets.class_matching import MatchedClasses, match_classes
 from kextract.datasets.image_files import is_image_name
 from kextract.datasets.image_folders import KINDS
-from kextract.datasets.images import Images, Pixels, fitted
+from kextract.datasets.images import Images, Pixels, cut, fitted
 from kextract.datasets.names import numerals
 from kextract.datasets.npz import read_images
 from kextract.datasets.transfer_images import (
@@ -25,7 +25,6 @@ from kextract.datasets.transfer_images import (
 from kextract.errors import DatasetError, RequestError
 from kextract.reports import EvaluationResult, Prediction
 from kextract.runs.opening import Teacher, check_options_are_used, open_teacher
-from kextract.runs.parts import cut, holdout_of
 from kextract.runs.resume_store import images_sha256
 from kextract.teachers.black_box import FUNCTION
 from kextract.text import one_line
@@ -145,7 +144,7 @@ def _images(opened: Teacher, request: EvaluateRequest, say: Say) -> Images:
         return Images(found, np.zeros(0, np.int64))
     if opened.data is None:
         raise RequestError(opened.missing)
-    return cut(opened.data, request.split, holdout_of(opened.info.config))
+    return cut(opened.data, request.split, opened.info.holdout)
 
 
 class _TeacherLogits:

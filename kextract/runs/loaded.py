@@ -1,11 +1,23 @@
-"""A teacher with its network in memory, as a distillation needs it: frozen, looked at, or asked."""
+"""What a run has in memory: its teacher's network, frozen, looked at or asked; the images that a
+student is taught with; and a network of the user's own that is trained.
+"""
 
 import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kextract.config import DistillConfig, QueryConfig
-from kextract.datasets.images import Images
+from kextract.datasets.image_files import StoredPixels, StreamedImages
+from kextract.datasets.images import Holdout, Images, cut
+from kextract.datasets.transfer_images import load_canvases, stream_transfer_images
+from kextract.errors import RequestError
+from kextract.foreign.keras import load_archive
+from kextract.hdf5.weights import sha256_of_tensors
+from kextract.methods import method_specs
+from kextract.models.heads import SeveralOutputsError
+from kextract.records import Event
 from kextract.runs.opening import Teacher
 
 if TYPE_CHECKING:
@@ -14,6 +26,9 @@ if TYPE_CHECKING:
     from kextract.methods.base import Classifier
     from kextract.teachers.asking import BudgetedTeacher
     from kextract.training.evaluation import FloatArray, ProbeSet
+
+TransferImages = Mapping[str, StoredPixels]
+"""Images (n, h, w, c) by the name of the method that is taught with them."""
 
 
 class LoadedTeacher:
@@ -108,3 +123,98 @@ class LoadedTeacher:
         kept = open_ledger(ledger, heading_of(black_box), rules.query_budget)
         policy = RetryPolicy(rules.query_budget, rules.query_batch, rules.query_attempts)
         self.asking = BudgetedTeacher(black_box, kept, policy)
+
+
+def transfer_images(
+    config: DistillConfig,
+    images: str | None,
+    opened: Teacher,
+    holdout: Holdout,
+    data_dir: Path | None,
+) -> tuple[TransferImages, tuple[str, ...]]:
+    """Load the images that methods are taught with, as large and as colourful as the teacher's.
+
+    Returns what is worth a line about them, too.
+    """
+    notes: list[str] = []
+    found: dict[str, StoredPixels] = {}
+    for name, spec in method_specs(config).items():
+        if spec.images == "own":
+            if opened.data is None:
+                flag = "--mix" if name == config.mix else "--method"
+                raise RequestError(f"{flag} {name}: needs the teacher's images: {opened.missing}")
+            found[name] = cut(opened.data, "train", holdout).x
+        elif spec.images == "given" and images is not None:
+            found[name] = stream_transfer_images(
+                images, data_dir, opened.info.input_shape, notes.append
+            )
+        elif spec.images == "canvases" and images is not None:
+            found[name] = load_canvases(images, data_dir, opened.info.input_shape, notes.append)
+    return found, tuple(dict.fromkeys(notes))
+
+
+def transfer_images_sha256(images: TransferImages) -> str | None:
+    """Hash what a student is taught with: a run on others is another run. None for nothing."""
+    known = {
+        name: given.digest() if isinstance(given, StreamedImages) else given
+        for name, given in images.items()
+    }
+    return sha256_of_tensors(known) if known else None
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A network to train, and the one that the user gave where that is another."""
+
+    network: "keras.Model"
+    """Float32 images (n, h, w, c) in [-1, 1] to logits (n, k)."""
+    inside: "keras.Model | None" = None
+    """A copy of `given` without its last operation, within `network`."""
+    given: "keras.Model | None" = None
+
+    def following(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Pass a training's events on; however it ends, the given network has learnt as much."""
+        try:
+            yield from events
+        finally:
+            if self.given is not None and self.inside is not None:
+                self.given.set_weights(self.inside.get_weights())
+
+
+def own_network(
+    where: "Path | keras.Model",
+    flag: str,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    precision: str,
+) -> OwnNetwork:
+    """Take a network as it is to be trained: from images in [-1, 1] to logits.
+
+    One that ends in a softmax is trained without it. Raises RequestError, by `flag`, for an unfit
+    one.
+    """
+    try:
+        found = _trained(where, precision)
+    except SeveralOutputsError as error:
+        listed = ", ".join(f"{name} ({size})" for name, size in error.sizes.items())
+        raise RequestError(
+            f"{flag}: the network has {len(error.sizes)} outputs, {listed}; give one that has one"
+        ) from error
+    network = found.network
+    if (network.input_shape, network.output_shape) != ((None, *input_shape), (None, classes)):
+        raise RequestError(
+            f"{flag}: the network takes {network.input_shape} and gives {network.output_shape};"
+            f" expected {(None, *input_shape)} and {(None, classes)}"
+        )
+    return found
+
+
+def _trained(where: "Path | keras.Model", precision: str) -> OwnNetwork:
+    if isinstance(where, Path):
+        return OwnNetwork(load_archive(where, precision=precision).model)
+    from kextract.foreign.keras.classifier import in_memory
+
+    found = in_memory(where)
+    if found.head.given == "logits" and found.network is where:
+        return OwnNetwork(where)
+    return OwnNetwork(found.model, found.network, where if found.head.taken_off else None)

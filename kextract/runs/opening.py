@@ -26,7 +26,6 @@ from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.models import check_input_shape, model_pooling
 from kextract.models.heads import LOGITS, PER_LABEL
 from kextract.models.input_range import PIXELS, Preprocessing
-from kextract.runs.parts import check_fits
 from kextract.storage import CheckpointInfo, model_sha256, sha256_of_tensors
 from kextract.storage.checkpoint import load_model
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
@@ -35,6 +34,7 @@ from kextract.teachers import FileOptions
 from kextract.teachers.black_box import FUNCTION, TIMEOUT
 from kextract.teachers.networks import NotANetworkError, read_file
 from kextract.teachers.opening import open_black_box
+from kextract.text import dimensions
 
 if TYPE_CHECKING:
     import keras
@@ -353,7 +353,11 @@ def named_and_measured(opened: Teacher, class_names: Path | None, data: Dataset 
         info = replace(info, class_names=names)
     if data is None:
         return replace(opened, info=info, notes=notes)
-    check_fits(data, info, opened.path)
+    if data.input_shape != info.input_shape:
+        raise DatasetError(
+            f"data set '{data.name}' has images of {dimensions(data.input_shape)}, but"
+            f" '{opened.path}' takes {dimensions(info.input_shape)}: choose another --dataset"
+        )
     data, names = matched(data, f"'{opened.path}'", info.class_names, info.classes)
     info = replace(info, class_names=names)
     if opened.network is not None or opened.black_box is not None:

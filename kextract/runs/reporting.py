@@ -13,9 +13,9 @@ from kextract.errors import CheckpointError, RequestError
 from kextract.models.cost import Cost
 from kextract.reports import Group, Run, by_fields, by_seed, find_metrics, single
 from kextract.reports.page import Confusion, Entry, report_page
+from kextract.reports.verdict import Sizes, verdict
 from kextract.runs.opening import open_teacher
 from kextract.runs.outputs import expanded, latest_picture, stem
-from kextract.runs.verdict import Sizes, verdict
 from kextract.storage import CheckpointInfo, atomic_write, check_place, read_info
 from kextract.storage.checkpoint import count_parameters
 from kextract.storage.opening import identify

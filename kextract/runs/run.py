@@ -26,12 +26,12 @@ from kextract.errors import WorkerError
 from kextract.models.axes import Shape
 from kextract.records import EpochRecord, Event, Note, Snapshot, column
 from kextract.replicas import Cluster, cluster_of
-from kextract.runs.memory import OwnNetwork, own_network
+from kextract.reports.verdict import Sizes, outcome, said, verdict
+from kextract.runs.loaded import OwnNetwork, own_network
 from kextract.runs.opening import Teacher
 from kextract.runs.outputs import fill
 from kextract.runs.plan import Plan
 from kextract.runs.resume_store import earlier_run, reserved
-from kextract.runs.verdict import Sizes, outcome, said, verdict
 from kextract.storage import CheckpointInfo, check_place, write_checkpoint
 from kextract.storage.info import OWN_ARCHITECTURE
 from kextract.storage.opening import names_model

@@ -15,6 +15,7 @@ from kextract import runtime
 from kextract.config import DistillConfig
 from kextract.config.requests import DistillRequest
 from kextract.config.resolve import OPTIONS, OUTPUTS, Invocation
+from kextract.datasets.images import check_shift, cut, too_few_to_judge
 from kextract.datasets.transfer_images import check_is_there
 from kextract.display import RunHeader
 from kextract.methods import method_spec, method_specs
@@ -24,28 +25,11 @@ from kextract.models.cost import Cost
 from kextract.models.input_range import PIXELS
 from kextract.records import EarlierKept, EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
-from kextract.runs.invoke import (
-    CHOSEN,
-    check_architecture,
-    check_student,
-    for_black_box,
-)
-from kextract.runs.loaded import LoadedTeacher
-from kextract.runs.opening import (
-    RESTRICTED,
-    Teacher,
-    only_outputs,
-    teacher_of,
-)
+from kextract.reports.verdict import Sizes
+from kextract.runs.invoke import CHOSEN, check_architecture, check_student, for_black_box
+from kextract.runs.loaded import LoadedTeacher, transfer_images, transfer_images_sha256
+from kextract.runs.opening import RESTRICTED, Teacher, only_outputs, teacher_of
 from kextract.runs.outputs import check_is_new, ledger_file, output_path, student_file
-from kextract.runs.parts import (
-    check_shift,
-    cut,
-    holdout_of,
-    too_few_to_judge,
-    transfer_images,
-    transfer_images_sha256,
-)
 from kextract.runs.plan import (
     Plan,
     Work,
@@ -58,9 +42,8 @@ from kextract.runs.plan import (
 from kextract.runs.resume_store import comparable, images_sha256
 from kextract.runs.run import Run, Say
 from kextract.runs.synthesis import check_pictures, with_pictures
-from kextract.runs.verdict import KEPT_EPOCH, Sizes
 from kextract.storage import CheckpointInfo
-from kextract.storage.info import OWN_ARCHITECTURE
+from kextract.storage.info import KEPT_EPOCH, OWN_ARCHITECTURE
 from kextract.storage.resume import Request
 from kextract.text import counted, dimensions
 
@@ -125,7 +108,7 @@ class StudentRun(Run):
         if not own and self.share is None:
             self.architecture = request.student or info.model
             self.pooling = _pooling(info, self.architecture, request.external.pooling)
-        self.holdout = holdout_of(info.config)
+        self.holdout = info.holdout
         measurable = data is not None and data.x_train is not None
         self.validation = cut(data, "validation", self.holdout) if data and measurable else None
         self.images, self.about_images = transfer_images(

@@ -6,22 +6,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kextract import runtime
-from kextract.config import Holdout
 from kextract.config.requests import TrainRequest
 from kextract.config.resolve import OPTIONS, Invocation
-from kextract.config.training import EVENLY, FIRST
 from kextract.datasets.class_matching import note_unseen
+from kextract.datasets.images import (
+    EVENLY,
+    FIRST,
+    Holdout,
+    check_shift,
+    classes_left_out,
+    cut,
+    too_few_to_judge,
+)
 from kextract.datasets.loading import load_dataset
 from kextract.display import RunHeader
 from kextract.models import check_input_shape, model_pooling
 from kextract.records import EpochRecord, Event, Snapshot
 from kextract.replicas import cluster_of
+from kextract.reports.verdict import Sizes
 from kextract.runs.outputs import check_is_new, output_path, stem, teacher_file
-from kextract.runs.parts import check_shift, classes_left_out, cut, too_few_to_judge
 from kextract.runs.plan import Plan, memory_of
 from kextract.runs.resume_store import comparable, images_sha256
 from kextract.runs.run import Run, Say
-from kextract.runs.verdict import Sizes
 from kextract.storage import CheckpointInfo
 from kextract.storage.resume import Request
 from kextract.text import counted, dimensions

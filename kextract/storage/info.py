@@ -20,11 +20,12 @@ import h5py
 import numpy as np
 
 from kextract import __version__
-from kextract.errors import Refused
+from kextract.datasets.images import Holdout
+from kextract.errors import CheckpointError, Refused
 from kextract.hdf5.safe_hdf5 import MAX_TEXT_BYTES, CheckedFile
 from kextract.hdf5.weights import GROUP
 from kextract.models.heads import MAX_CLASSES
-from kextract.records import EpochRecord
+from kextract.records import EpochRecord, best_epoch
 from kextract.text import one_line, printable
 
 _WORDS = {
@@ -124,6 +125,8 @@ OWN_ARCHITECTURE = "keras"
 """Stands for the name of a model whose architecture is in its file and not in the registry."""
 NO_DATASET = "unknown"
 """Stands for the name of a data set that a file does not name."""
+KEPT_EPOCH = "kept_epoch"
+"""In the configuration: the epoch whose weights a student has, where that is not the last."""
 MAX_EPOCHS = 100_000
 
 _HASH = "metadata_sha256"
@@ -190,6 +193,32 @@ class CheckpointInfo:
     """Over the tensors, see `sha256_of_tensors`."""
     created: str = ""
     """ISO 8601, UTC."""
+
+    @property
+    def holdout(self) -> Holdout:
+        """Which images were held out. Raises CheckpointError where it says what cannot be."""
+        known = self.config.get("holdout")
+        if not isinstance(known, Mapping):
+            return Holdout()
+        try:
+            found: Holdout = typed(Holdout, dict(known), "holdout")
+            return found
+        except ValueError as error:
+            raise CheckpointError(
+                f"the checkpoint does not say which images it held out: its 'holdout' is"
+                f" {dict(known)}"
+            ) from error
+
+    @property
+    def kept(self) -> EpochRecord | None:
+        """The epoch whose weights are in the file: a teacher's best one, a student's last.
+
+        Of a student that its last epochs made worse, the one that `config` names.
+        """
+        if self.kind == "teacher":
+            return best_epoch(self.history)
+        epoch, last = self.config.get(KEPT_EPOCH), self.history[-1] if self.history else None
+        return next((record for record in self.history if record.epoch == epoch), last)
 
 
 _TYPES = get_type_hints(CheckpointInfo)

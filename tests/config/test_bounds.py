@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kextract.config import DistillConfig, Holdout, TeacherConfig
+from kextract.config import DistillConfig, TeacherConfig
 from kextract.config.option import Entry, assemble, convert, names_of, table
 from kextract.config.requests import REQUESTS
 from kextract.errors import RequestError, UnknownNameError
@@ -67,12 +67,6 @@ def test_an_option_takes_its_words_and_names_the_nearest_to_others(place: tuple[
         make(command, name, word)
         with pytest.raises(UnknownNameError, match=f"'{word}x': did you mean '{word}'"):
             make(command, name, f"{word}x")
-
-
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.5, 1.5, math.nan])
-def test_a_holdout_of_none_or_all_images_is_refused_by_its_flag(fraction: float) -> None:
-    with pytest.raises(RequestError, match=r"^--validation-fraction"):
-        Holdout(fraction=fraction)
 
 
 def test_teachers_are_trained_as_in_the_article() -> None:

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
-from kextract.methods.curves import CURVE_PARAMETERS, PEN, POINTS, STROKES, draw_curves
+from kextract.methods.curves import CURVE_PARAMETERS, POINTS, SHARED, STROKES, draw_curves
+
+CLOSED = len(SHARED)
+POINTS_FROM = CLOSED + STROKES
 
 
 def drawn(count: int = 200, side: int = 28) -> np.ndarray:
@@ -15,10 +18,11 @@ def level_line(*, end: float) -> np.ndarray:
     The box is 40 % of the image's height, and as wide times exp(-0.2).
     """
     parameters = np.full((1, CURVE_PARAMETERS), 0.5)
-    parameters[:, [0, 1, 9]] = 0.0
-    parameters[:, 8] = 1.0
-    parameters[:, PEN : PEN + STROKES] = 1.0
-    points = parameters[:, PEN + STROKES :].reshape(1, STROKES, POINTS, 2)
+    names = list(SHARED)
+    parameters[:, [names.index(name) for name in ("strokes", "height", "inverted")]] = 0.0
+    parameters[:, names.index("ink")] = 1.0
+    parameters[:, CLOSED:POINTS_FROM] = 1.0
+    points = parameters[:, POINTS_FROM:].reshape(1, STROKES, POINTS, 2)
     points[..., 1] = np.linspace(0, end, POINTS)
     return parameters
 
@@ -42,9 +46,9 @@ def test_a_straight_stroke_is_as_long_and_thick_as_its_parameters_say() -> None:
 def test_a_stroke_that_is_closed_ends_where_it_began() -> None:
     """Its way back covers what leads there; one that is open stops at its last point."""
     open_one = level_line(end=1.0)
-    open_one[:, PEN + STROKES :].reshape(1, STROKES, POINTS, 2)[:, :, 1:, 0] = 1.0
+    open_one[:, POINTS_FROM:].reshape(1, STROKES, POINTS, 2)[:, :, 1:, 0] = 1.0
     closed = open_one.copy()
-    closed[:, PEN] = 0.0
+    closed[:, CLOSED] = 0.0
     one, other = (255 - draw_curves(each, (28, 28, 1)).astype(int) for each in (open_one, closed))
     assert other.sum() != one.sum()
     assert other[..., 15:, 18:, :].sum() < one[..., 15:, 18:, :].sum()
@@ -69,3 +73,19 @@ def test_the_same_parameters_give_the_same_picture_at_every_size() -> None:
     large = drawn(side=84).reshape(200, 28, 3, 28, 3).mean(axis=(2, 4))
     difference = np.abs(drawn() - large).mean(axis=(1, 2))
     assert difference.mean() < 3 and np.corrcoef(drawn().ravel(), large.ravel())[0, 1] > 0.99
+
+
+def test_what_a_ledger_asked_is_drawn_again_as_it_was() -> None:
+    """Means of 4x4 pixels of an image of the first version: a ledger holds parameters alone."""
+    parameters = np.random.default_rng(0).random((2, CURVE_PARAMETERS))[1:]
+    found = draw_curves(parameters, (28, 28, 1)).reshape(7, 4, 7, 4).mean(axis=(1, 3))
+    expected = [
+        [255, 255, 209, 158, 255, 255, 255],
+        [239, 67, 12, 16, 104, 193, 255],
+        [231, 0, 6, 27, 193, 255, 255],
+        [220, 54, 62, 81, 134, 110, 255],
+        [198, 141, 254, 189, 102, 95, 255],
+        [196, 58, 238, 255, 255, 255, 255],
+        [240, 153, 255, 255, 255, 255, 255],
+    ]
+    np.testing.assert_allclose(found, expected, atol=0.6)

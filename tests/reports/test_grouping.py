@@ -40,6 +40,19 @@ def test_runs_that_differ_in_anything_else_are_apart(other: dict[str, object]) -
     assert len(by_seed(runs)) == 2
 
 
+def test_what_came_of_runs_does_not_keep_them_apart() -> None:
+    method = {"method": "queries"}
+    came = ({"kept_epoch": 2, "ledger": {"sha256": digest, "sent": 9}} for digest in ("a", "b"))
+    runs = [Run.of(f"a-{n}", info(seed=n, config=method | each)) for n, each in enumerate(came)]
+    assert labels(by_seed([*runs, Run.of("a-2", info(seed=2, config=method))])) == ["a", "a-2"]
+
+
+def test_a_run_is_known_by_the_epoch_whose_weights_it_has() -> None:
+    student = info(config={"method": "inversion", "kept_epoch": 2})
+    kept = (Run.of("", each).kept for each in (student, info(), teacher_info()))
+    assert [record and record.epoch for record in kept] == [2, 8, 8]
+
+
 def test_students_of_teachers_that_differ_only_in_their_seed_are_one_group() -> None:
     teachers = [
         Run.of(f"t-{seed}", teacher_info(seed=seed, sha256=f"{seed}" * 64)) for seed in (0, 1)

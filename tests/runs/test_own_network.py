@@ -9,7 +9,7 @@ import pytest
 
 from kextract.errors import RequestError
 from kextract.records import Event, Note
-from kextract.runs.memory import OwnNetwork, own_network
+from kextract.runs.loaded import OwnNetwork, own_network
 
 L = keras.layers
 SHAPE = (16, 16, 1)

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -13,7 +14,10 @@ import numpy as np
 import pytest
 
 from kextract.config.resolve import COMMAND_LINE, Layer
+from kextract.errors import RequestError
+from kextract.runs import plan, student
 from kextract.runs.invoke import invoke
+from kextract.runs.loaded import LoadedTeacher
 from kextract.runs.student import StudentRun
 from kextract.storage import write_checkpoint
 from kextract.storage.info import NO_DATASET, OWN_ARCHITECTURE
@@ -151,3 +155,49 @@ def test_a_file_of_another_program_is_opened_once(
     run = StudentRun(invoke("distill", Layer(COMMAND_LINE, given)))
     assert run.teacher.info.classes > 1
     assert len([each for each in opened if each.endswith(name)]) == 1
+
+
+@pytest.mark.parametrize("looking", [0.0, 3600.0])
+def test_minutes_that_are_too_few_are_refused_before_anything_is_tried(
+    looking: float, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the teacher is looked at where that is plain already, and else right after."""
+    clock, done = SimpleNamespace(now=0.0), []
+
+    def look(loaded: LoadedTeacher, validation: object) -> None:
+        clock.now += looking
+        done.append("looked")
+
+    monkeypatch.setattr(student, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(student, "fitted", lambda *args, **more: done.append("tried"))
+    monkeypatch.setattr(LoadedTeacher, "examine", look)
+    if not looking:
+        monkeypatch.setattr(plan, "speed", lambda: 1.0)
+    given = {"teacher": folder / "x.keras", "student": "tiny", "method": "random", "minutes": 1.0}
+    run = StudentRun(invoke("distill", Layer(COMMAND_LINE, given)))
+    with pytest.raises(RequestError, match=r"^--minutes 1: "):
+        run.build()
+    assert done == (["looked"] if looking else [])
+
+
+def test_a_copy_of_the_teacher_is_timed_beside_it_and_both_as_compiled_graphs() -> None:
+    import keras
+
+    called: list[str] = []
+
+    class Noting(keras.layers.Layer):
+        def call(self, images: Any) -> Any:
+            called.append(self.name)
+            return images
+
+    def network(name: str) -> Any:
+        return keras.Sequential([keras.Input((16, 16, 1)), Noting(name=name)])
+
+    teacher = SimpleNamespace(info=OWN)
+    loaded = SimpleNamespace(folded=network("teacher"))
+    run: Any = SimpleNamespace(
+        network=network("copy"), loaded=loaded, teacher=teacher, called="teacher@0.5"
+    )
+    called.clear()
+    assert "teacher@0.5 takes " in StudentRun._beside_teacher(run)
+    assert called == ["copy", "teacher"], "each is traced once, however often it runs"

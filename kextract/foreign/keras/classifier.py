@@ -10,19 +10,21 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kextract.errors import Refused
+from kextract.errors import Refused, RequestError
 from kextract.foreign import ExternalNetwork
 from kextract.foreign.keras.description import Json, only_end
 from kextract.foreign.keras.graph import OutputOperation, ending, ends_by_name, take_off
 from kextract.models.adapter import adapt, outputs_by_name, shape_of_images
 from kextract.models.architectures import weights_drawn_by
-from kextract.models.axes import Shape, arranged
+from kextract.models.axes import Shape, arranged, image_shape
+from kextract.models.cloning import computes_by_itself
 from kextract.models.cost import in_batches
 from kextract.models.heads import Head, choose_output, decide, size_text
 from kextract.models.infer_range import guess_input_range
 from kextract.models.input_range import PIXELS, Preprocessing
 from kextract.models.made_up_images import of_all_kinds
 from kextract.models.statistics import layers_within
+from kextract.text import counted, one_line
 
 _AT_ONCE, _FEW = 4, 2
 
@@ -154,3 +156,109 @@ def _check_one_distribution(network: keras.Model, end: OutputOperation) -> None:
             f"ends in a {end.operation} for each of {rows[0]} rows of {made.shape[-1]} numbers, not"
             " in a number per class"
         )
+
+
+def classifier_given(
+    model: Any, what: str, input_shape: tuple[int, int, int] | None = None
+) -> keras.Model:
+    """Return a classifier in memory as a network of layers that takes one tensor.
+
+    A model of a class of its own is wrapped into one layer of such a network, and so is one that
+    takes or gives a dictionary of one; others come back as they are. `what` names the argument,
+    `input_shape` (h, w, c) is that of images that the model does not tell. Raises RequestError for
+    what is not a model, was never built, or takes something else.
+    """
+    network = built(model, what)
+    if computes_by_itself(network):
+        return _traced(network, what, input_shape)
+    if len(network.inputs) != 1:
+        raise RequestError(
+            f"{what}: the model '{network.name}' takes {counted(len(network.inputs), 'input')};"
+            " expected one of images"
+        )
+    if isinstance(network, keras.Sequential) or len(network.outputs) > 1:
+        return network
+    if not any(keras.tree.is_nested(ends) for ends in (network.input, network.output)):
+        return network
+    pixels = keras.Input(network.inputs[0].shape[1:], name="pixels")
+    arranged = keras.tree.map_structure(lambda _: pixels, network.input)
+    return keras.Model(pixels, _alone(network(arranged)), name=network.name)
+
+
+def network_given(model: Any, what: str) -> keras.Model:
+    """Return a network that is to be trained. Raises RequestError for one that cannot be kept."""
+    network = built(model, what)
+    if computes_by_itself(network):
+        raise RequestError(
+            f"{what}: the model '{network.name}' computes in code of its own, of which no copy can"
+            " be written; build it as a Sequential or a functional model"
+        )
+    _check_float32(network, what)
+    return network
+
+
+def _check_float32(network: keras.Model, what: str) -> None:
+    for variable in network.weights:
+        if variable.dtype != "float32":
+            raise RequestError(
+                f"{what}: the model '{network.name}' has weights of {variable.dtype}, expected"
+                " float32: build it with the dtype policy float32, mixed_bfloat16 or mixed_float16"
+            )
+
+
+def check_apart(student: keras.Model, teacher: keras.Model) -> None:
+    """Refuse a student that would change its teacher by learning."""
+    shared = {id(v) for v in student.variables} & {id(v) for v in teacher.variables}
+    if shared:
+        raise RequestError(
+            f"student: the model '{student.name}' shares {len(shared)} of its variables with the"
+            " teacher, which would change as it learns; give a copy (keras.models.clone_model, then"
+            " set_weights)"
+        )
+
+
+def built(model: Any, what: str) -> keras.Model:
+    """Return a Keras model that has its weights. Raises RequestError for anything else."""
+    if not isinstance(model, keras.Model):
+        kind = f"{type(model).__module__}.{type(model).__qualname__}".removeprefix("builtins.")
+        raise RequestError(
+            f"{what}: expected the path of a file or a keras.Model, found"
+            f" {'None' if model is None else kind}"
+        )
+    if not model.built:
+        raise RequestError(
+            f"{what}: the model '{model.name}' was never built, so it has no weights yet: call it"
+            " on images, or let it begin with a keras.Input"
+        )
+    return model
+
+
+def _traced(model: keras.Model, what: str, input_shape: tuple[int, int, int] | None) -> keras.Model:
+    """Wrap a model that computes in code of its own."""
+    shape: Any = input_shape
+    if shape is None:
+        known = (model.get_build_config() or {}).get("input_shape")
+        shape = tuple(known[1:]) if isinstance(known, tuple | list) else None
+    if shape is None or image_shape(shape) is None:
+        raise RequestError(
+            f"{what}: the model '{model.name}' does not say which images it takes: name their"
+            " height, width and channels with --input-shape"
+        )
+    pixels, before = keras.Input(shape, name="pixels"), len(model.variables)
+    try:
+        outputs = model(pixels)
+    except Exception as error:  # Whatever the user's code raises.
+        reason = one_line(str(error)) or type(error).__name__
+        raise RequestError(f"{what}: the model '{model.name}' fails on images: {reason}") from error
+    if len(model.variables) != before:
+        raise RequestError(
+            f"{what}: the model '{model.name}' was never called, so its weights are new: call it"
+            " on images, and train or load it"
+        )
+    return keras.Model(pixels, _alone(outputs), name=model.name)
+
+
+def _alone(outputs: Any) -> Any:
+    """Take the only output out of a list or a dictionary."""
+    found = keras.tree.flatten(outputs)
+    return found[0] if len(found) == 1 else outputs

@@ -1,15 +1,16 @@
 """Which images of a data set are trained with, and which are held out."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from kextract.config import Holdout
 from kextract.config.requests import TrainRequest
-from kextract.config.training import EVENLY, FIRST
-from kextract.datasets.images import Dataset
+from kextract.datasets.images import EVENLY, FIRST, Dataset, Holdout, classes_left_out, cut
 from kextract.errors import CheckpointError, DatasetError
-from kextract.runs.parts import classes_left_out, cut, holdout_of
 from kextract.runs.teacher import DRAWN, holdout_for
+from tests.storage.examples import INFO
 
 
 def sorted_by_class(per_class: int = 20, classes: int = 10) -> Dataset:
@@ -19,6 +20,11 @@ def sorted_by_class(per_class: int = 20, classes: int = 10) -> Dataset:
     images = np.broadcast_to(places[:, None, None, None], (len(labels), 16, 16, 1))
     names = tuple("abcdefghij"[:classes])
     return Dataset("letters", images, labels, None, None, names)
+
+
+def said(holdout: dict[str, Any]) -> Holdout:
+    """What a checkpoint says of the images that it held out."""
+    return replace(INFO, config={"holdout": holdout}).holdout
 
 
 def test_a_limit_leaves_as_many_images_of_every_class() -> None:
@@ -35,7 +41,7 @@ def test_a_split_that_is_not_there_is_named() -> None:
 
 
 def test_a_checkpoint_that_does_not_say_how_it_drew_has_the_first_images() -> None:
-    holdout = holdout_of({"holdout": {"seed": 0, "fraction": 0.1, "limit": 50}})
+    holdout = said({"seed": 0, "fraction": 0.1, "limit": 50})
     parts = [cut(sorted_by_class(), part, holdout) for part in ("train", "validation")]
     places = np.concatenate([part.x[:, 0, 0, 0] for part in parts])
     assert sorted(places.tolist()) == list(range(50))
@@ -43,9 +49,10 @@ def test_a_checkpoint_that_does_not_say_how_it_drew_has_the_first_images() -> No
 
 def test_a_checkpoint_says_how_it_drew_its_images() -> None:
     known = {"seed": 3, "fraction": 0.2, "limit": 50, "drawing": EVENLY}
-    assert holdout_of({"holdout": known}) == Holdout(3, 0.2, 50, EVENLY)
-    with pytest.raises(CheckpointError, match="does not say which images"):
-        holdout_of({"holdout": {**known, "drawing": "backwards"}})
+    assert said(known) == Holdout(3, 0.2, 50, EVENLY)
+    for wrong in ({"drawing": "backwards"}, {"fraction": 1.5}, {"limit": "all"}):
+        with pytest.raises(CheckpointError, match="does not say which images"):
+            said(known | wrong)
 
 
 def test_an_unfinished_run_goes_on_with_the_images_it_began_with() -> None:

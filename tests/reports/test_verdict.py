@@ -6,7 +6,7 @@ import pytest
 
 from kextract.models.cost import Cost
 from kextract.records import EpochRecord
-from kextract.runs.verdict import Sizes, percent, verdict
+from kextract.reports.verdict import Sizes, percent, verdict
 from tests.storage.examples import INFO
 
 SMALLER = Sizes(Cost(35_000, 220_000), Cost(175_000, 1_000_000))

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kextract.config.resolve import program
-from kextract.display.base import NEXT, VERDICT
 from kextract.models.cost import Cost, relative
-from kextract.records import EpochRecord, best_epoch
+from kextract.records import NEXT, VERDICT
 from kextract.storage import CheckpointInfo
 from kextract.text import size_text
 
@@ -27,8 +26,6 @@ FEW_CLASSES = 0.6
 """Evenness of a student's images below which most are of a few classes."""
 LEAST_ERROR = 0.01
 """Standard error of a share below which it is written with a decimal."""
-KEPT_EPOCH = "kept_epoch"
-"""In the configuration: the epoch whose weights the student has, where that is not the last."""
 NOISE = frozenset({"random", "adversarial"})
 
 
@@ -73,8 +70,7 @@ def verdict(
 
 def _teacher(info: CheckpointInfo, output: str) -> tuple[str, Verdict]:
     images, count = "the validation images", 0
-    kept = best_epoch(info.history)
-    accuracy = kept.accuracy if kept else None
+    accuracy = info.kept.accuracy if info.kept else None
     if "accuracy" in info.test:
         accuracy, count = info.test["accuracy"], int(info.test.get("images", 0))
         images = _test_images(count)
@@ -108,20 +104,14 @@ class _Measured:
 
 def _measured(info: CheckpointInfo) -> _Measured | None:
     """Take the test images' metrics or, without such, the validation images'."""
-    test, last = info.test, _kept(info)
+    test, kept = info.test, info.kept
     if "accuracy" in test:
         count = int(test.get("images", 0))
         teacher, agreement = test.get("teacher_accuracy"), test.get("agreement")
         return _Measured(_test_images(count), count, agreement, test["accuracy"], teacher)
-    if last.accuracy is not None:
-        return _Measured("the validation images", 0, last.agreement, last.accuracy, None)
+    if kept and kept.accuracy is not None:
+        return _Measured("the validation images", 0, kept.agreement, kept.accuracy, None)
     return None
-
-
-def _kept(info: CheckpointInfo) -> EpochRecord:
-    """Return the epoch whose weights the student has."""
-    epoch = info.config.get(KEPT_EPOCH)
-    return next((each for each in info.history if each.epoch == epoch), info.history[-1])
 
 
 def _student(
@@ -158,7 +148,7 @@ def _advice(
 
 def _unmeasured(info: CheckpointInfo, output: str, teacher: str) -> tuple[str, Verdict]:
     """Say what the probe set says, how far to trust it, and what labelled images would add."""
-    found = _kept(info).details.get("unseen_agreement")
+    found = info.kept.details.get("unseen_agreement") if info.kept else None
     said = "How good the student is cannot be said without images to measure it on."
     remedy = ""
     if found is not None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kextract.runs import doctor
-from kextract.runs.doctor import Finding, diagnose
+from kextract.cli import doctor
+from kextract.cli.doctor import Finding, diagnose
 from tests.cli.program import kextract
 from tests.common import check
 
