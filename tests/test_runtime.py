@@ -193,10 +193,7 @@ def test_a_precision_asked_for_is_the_one_that_is_used(precision: str) -> None:
     ],
 )
 def test_a_processor_computes_in_bfloat16_where_it_can(
-    tensorflow: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
-    flags: str,
-    precision: str,
+    tensorflow: ModuleType, monkeypatch: pytest.MonkeyPatch, flags: str, precision: str
 ) -> None:
     monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda kind: [])
     text = f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: none\n"

@@ -108,10 +108,7 @@ def quickstart(invocation: Invocation[QuickstartRequest]) -> None:
 
 
 def _act(
-    title: str,
-    command: str,
-    run: Callable[[Invocation[Any]], T],
-    options: Mapping[str, Any],
+    title: str, command: str, run: Callable[[Invocation[Any]], T], options: Mapping[str, Any]
 ) -> T:
     """Run a command of kextract as if it had been typed, saying what it is for."""
     environment = environment_layer(command, table(REQUESTS[command]))

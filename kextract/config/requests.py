@@ -16,12 +16,7 @@ from kextract.config.shared import (
     NetworkOptions,
     Output,
 )
-from kextract.config.training import (
-    DistillConfig,
-    GeneratorConfig,
-    SynthesisConfig,
-    TeacherConfig,
-)
+from kextract.config.training import DistillConfig, GeneratorConfig, SynthesisConfig, TeacherConfig
 from kextract.datasets import DATASETS
 from kextract.models import MODELS, TEACHER
 from kextract.models.input_range import NAMED
@@ -36,8 +31,7 @@ class TrainRequest(Options):
     """What `train-teacher` takes."""
 
     dataset: str = shared.dataset(
-        "Labelled images to learn: a data set, an .npz file or a folder of images.",
-        "strokes",
+        "Labelled images to learn: a data set, an .npz file or a folder of images.", "strokes"
     )
     model: str = option(
         "resnet11",
@@ -132,7 +126,7 @@ class SynthesizeRequest(Options):
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     dataset: str | None = shared.dataset(
-        "The teacher's data set, only where its file does not say what its images are like.",
+        "The teacher's data set, only where its file does not say what its images are like."
     )
     external: ExternalModelOptions = field(default_factory=ExternalModelOptions)
     seed: int = shared.seed()
@@ -163,8 +157,7 @@ class EvaluateRequest(Options):
         "Checkpoints, whole Keras models or black boxes, to measure."
     )
     dataset: str | None = shared.dataset(
-        "Labelled images to measure on.",
-        default_text="the checkpoint's own",
+        "Labelled images to measure on.", default_text="the checkpoint's own"
     )
     split: str = option("test", "Part of the data set.", choices=SPLITS, basic=True)
     images: str | None = option(
@@ -277,7 +270,7 @@ class PredictRequest(Options):
         "An image (.png, .jpg, .gif, .webp, .bmp, .tif), a folder of images, or an .npz file."
     )
     dataset: str | None = shared.dataset(
-        "The classifier's data set, only where its file does not say what its images are like.",
+        "The classifier's data set, only where its file does not say what its images are like."
     )
     external: ExternalModelOptions = field(default_factory=ExternalModelOptions)
     answering: BlackBoxOptions = field(default_factory=BlackBoxOptions)
@@ -329,8 +322,7 @@ class ReportRequest(Options):
         basic=True,
     )
     dataset: str | None = shared.dataset(
-        "With --measure: labelled images to measure on.",
-        default_text="each checkpoint's own",
+        "With --measure: labelled images to measure on.", default_text="each checkpoint's own"
     )
     class_names: Path | None = shared.class_names()
     machine: Machine = field(default_factory=Machine)

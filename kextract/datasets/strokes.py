@@ -268,8 +268,7 @@ def _ink(samples: Floats, rng: np.random.Generator) -> Pixels:
     pressure = _pressure(n, rng)
     marks, mark_pressure = _stray_marks(n, rng)
     distance = _soft_distance(
-        np.concatenate([samples, marks], axis=1),
-        np.concatenate([pressure, mark_pressure], axis=1),
+        np.concatenate([samples, marks], axis=1), np.concatenate([pressure, mark_pressure], axis=1)
     )
     radius = _uniform(rng, 0.7, 1.5, n, 1, 1)
     edge = _uniform(rng, 0.8, 1.6, n, 1, 1)

@@ -234,10 +234,7 @@ class LiveDisplay(Display):
             if line:
                 self._console.print(Text(one_line(line), "dim"))
         self._moving = MovingLines(
-            self._console,
-            header.epochs,
-            self._clock,
-            redirect_stderr=is_terminal(self.stderr),
+            self._console, header.epochs, self._clock, redirect_stderr=is_terminal(self.stderr)
         )
         self._moving.start()
 

@@ -249,13 +249,7 @@ def has_statistics(context: MethodContext) -> bool:
 
 
 def build_generator(
-    input_shape: Shape,
-    classes: int,
-    *,
-    latent_size: int,
-    channels: int,
-    precision: str,
-    seed: int,
+    input_shape: Shape, classes: int, *, latent_size: int, channels: int, precision: str, seed: int
 ) -> keras.Model:
     """Build a model from codes (n, latent_size + classes) to float32 images (n, h, w, c).
 

@@ -109,10 +109,7 @@ def paint_canvases(
 
 
 def like_missing_classes(
-    random: np.random.Generator,
-    parameters: Parameters,
-    probabilities: Probabilities,
-    count: int,
+    random: np.random.Generator, parameters: Parameters, probabilities: Probabilities, count: int
 ) -> Parameters:
     """Return `count` rows of parameters near those of the crops nearest to missing classes.
 

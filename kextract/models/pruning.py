@@ -116,9 +116,7 @@ class Reconstruction:
 
 
 def look(
-    network: keras.Model,
-    reconstructions: Mapping[int, Reconstruction],
-    images: NDArray[np.float32],
+    network: keras.Model, reconstructions: Mapping[int, Reconstruction], images: NDArray[np.float32]
 ) -> None:
     """Show images to a network, and to each reconstruction what its layer is given."""
 

@@ -121,10 +121,7 @@ def questions_against_accuracy(groups: Sequence[Group]) -> "Figure":
 
 
 def _against_accuracy(
-    groups: Sequence[Group],
-    lines: Sequence[Line],
-    stars: Sequence[tuple[float, Spread]],
-    what: str,
+    groups: Sequence[Group], lines: Sequence[Line], stars: Sequence[tuple[float, Spread]], what: str
 ) -> "Figure":
     with styled():
         figure = new_figure(9, 5)

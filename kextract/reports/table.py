@@ -122,11 +122,9 @@ def name_cell(text: str, *, bold: bool = False) -> Cell:
     return Cell(text, text, bold)
 
 
-def figure_cell(
-    value: float | None, write: Callable[[float], str], *, bold: bool = False, missing: str = "--"
-) -> Cell:
+def figure_cell(value: float | None, write: Callable[[float], str]) -> Cell:
     """Make a cell of a figure, which may be missing."""
-    return Cell(None, missing) if value is None else Cell(value, write(value), bold)
+    return Cell(None, "--") if value is None else Cell(value, write(value))
 
 
 def _exact(value: Value) -> Value:

@@ -420,10 +420,7 @@ def info_without_architecture(input_shape: tuple[int, int, int], classes: int) -
 
 
 def _weights(
-    found: Identified,
-    external: ExternalModelOptions,
-    data: Dataset,
-    taken: Preprocessing | None,
+    found: Identified, external: ExternalModelOptions, data: Dataset, taken: Preprocessing | None
 ) -> Teacher:
     """Open weights that say nothing about themselves, by what the user says of them."""
     if external.model is None:

@@ -118,12 +118,7 @@ def _entry(path: Path) -> Entry:
     sizes = Sizes(Cost(run.parameters or 0, 0))
     judged = str(verdict(info, sizes, str(path), info.teacher or "TEACHER")) if info.history else ""
     return Entry(
-        run,
-        info,
-        path.stat().st_size,
-        settings_of_checkpoint(info),
-        picture,
-        verdict=judged,
+        run, info, path.stat().st_size, settings_of_checkpoint(info), picture, verdict=judged
     )
 
 

@@ -80,9 +80,7 @@ class Synthesis(Work["Synthesized"]):
     """Images of every class, synthesized from a teacher."""
 
     def __init__(
-        self,
-        invocation: Invocation[SynthesizeRequest],
-        teacher: Teacher | Identified | None = None,
+        self, invocation: Invocation[SynthesizeRequest], teacher: Teacher | Identified | None = None
     ) -> None:
         """Open the teacher, unless Python has it in memory. Raises RequestError."""
         self._invocation = invocation

@@ -306,11 +306,6 @@ def read_metadata(file: CheckedFile) -> CheckpointInfo | None:
     return _checked(document)
 
 
-def check_info(info: CheckpointInfo) -> None:
-    """Raise ValueError, naming the field, for anything that a checkpoint may not say."""
-    _checked(_document(info))
-
-
 def _document(info: CheckpointInfo) -> dict[str, Any]:
     """Everything as one JSON object: this is what `metadata_sha256` is taken over."""
     facts = {name: getattr(info, name) for name in _TYPES}

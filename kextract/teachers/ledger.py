@@ -26,13 +26,7 @@ from kextract.storage.atomic import reason
 from kextract.storage.run_lock import run_lock
 from kextract.teachers.black_box import OUTPUTS, predictions
 from kextract.teachers.checking import InvalidOutputError, checked
-from kextract.teachers.questions import (
-    DIGEST_BYTES,
-    MOST_NUMBERS,
-    Questions,
-    Recipes,
-    Source,
-)
+from kextract.teachers.questions import DIGEST_BYTES, MOST_NUMBERS, Questions, Recipes, Source
 from kextract.text import counted, printable
 
 SCHEMA = 2

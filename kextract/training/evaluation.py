@@ -297,10 +297,7 @@ def probe_logits(
 
 
 def diagnose_teacher(
-    logits: FloatArray,
-    path: Path,
-    validation: Images | None,
-    teacher_logits: FloatArray | None,
+    logits: FloatArray, path: Path, validation: Images | None, teacher_logits: FloatArray | None
 ) -> str | None:
     """Say in one line why a student cannot learn from this teacher; None for a sound one.
 

@@ -120,9 +120,7 @@ def compile_update(
     """Compile one update: int32 indices (n,) and [epoch, step] in, mean loss out."""
     all_images, all_labels = tf.constant(train.x), tf.constant(train.y.astype(np.int32))
 
-    @compiled(
-        input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32)],
-    )
+    @compiled(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32)])
     def update(indices: tf.Tensor, epoch_and_step: tf.Tensor) -> tf.Tensor:
         images = centred(tf.cast(tf.gather(all_images, indices), tf.float32))
         if config.augment:

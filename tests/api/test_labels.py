@@ -86,9 +86,7 @@ def test_accuracy_and_agreement_are_counted_for_each_label(folder: Path) -> None
 def test_labels_are_not_compared_with_classes(folder: Path) -> None:
     with pytest.raises(RequestError, match=r"--against 'labels'.*gives an image one class"):
         kextract.evaluate(
-            folder / "labels.keras",
-            against=network(None),
-            dataset=str(folder / "data.npz"),
+            folder / "labels.keras", against=network(None), dataset=str(folder / "data.npz")
         )
 
 

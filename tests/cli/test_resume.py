@@ -14,12 +14,7 @@ import pytest
 
 from kextract.config import DistillConfig
 from kextract.datasets.images import Images
-from kextract.errors import (
-    CheckpointError,
-    NonFiniteError,
-    RequestError,
-    StorageError,
-)
+from kextract.errors import CheckpointError, NonFiniteError, RequestError, StorageError
 from kextract.records import EpochRecord, Snapshot
 from kextract.runs.resume_store import ResumeStore, comparable, images_sha256, reserved
 from kextract.storage import read_info
@@ -49,10 +44,7 @@ def epoch(number: int) -> Snapshot:
 
 def stop_after(output: Path, *, epochs: int, failure: BaseException) -> BaseException:
     """Stop a run after so many epochs and return what it was stopped by."""
-    with (
-        pytest.raises(type(failure)) as stopped,
-        keeping(output) as store,
-    ):
+    with pytest.raises(type(failure)) as stopped, keeping(output) as store:
         store.begin(REQUEST, epochs=9)
         for number in range(1, epochs + 1):
             store.keep(epoch(number))

@@ -78,10 +78,7 @@ def test_what_compare_writes_fits_its_schema(study: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (
-            ("--group-by", "metod"),
-            "(--group-by) 'metod': did you mean 'method'? choose one of:",
-        ),
+        (("--group-by", "metod"), "(--group-by) 'metod': did you mean 'method'? choose one of:"),
         (("--plot", "plot.pdf"), "--plot: 'plot.pdf' must end in .png or .svg"),
         (("--plot", "plot.png", "--plot-by", "size"), "choose one of: epoch, parameters"),
     ],
@@ -95,14 +92,8 @@ def test_what_compare_cannot_do_is_refused(
 
 def test_a_plot_is_written_and_not_replaced(study: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="plots need the extra kextract[plots]")
-    words = (
-        "compare",
-        f"{study}/*.weights.h5",
-        "--plot",
-        tmp_path / "a.svg",
-        "--plot-by",
-        "parameters",
-    )
+    drawn = ("--plot", tmp_path / "a.svg", "--plot-by", "parameters")
+    words = ("compare", f"{study}/*.weights.h5", *drawn)
     assert "wrote the plot" in kextract(*words).stderr
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
     assert "exists already; pass --overwrite" in kextract(*words).refusal()

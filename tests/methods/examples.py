@@ -10,18 +10,10 @@ from kextract.config import DistillConfig
 from kextract.methods.base import Method, MethodContext
 from kextract.methods.making import make_method
 from kextract.models.batch_norm import frozen
-from tests.training.examples import SMALL_INVERSION, easy_images, tiny_network
+from tests.training.examples import STUDENT, easy_images, tiny_network
 
 LINEAR_SHAPE = (4, 4, 1)
-SMALL = DistillConfig(
-    steps_per_epoch=3,
-    batch_size=8,
-    noise_iterations=2,
-    leaves=60,
-    precision="float32",
-    inversion=SMALL_INVERSION,
-)
-"""A short run of any method."""
+SMALL = replace(STUDENT, steps_per_epoch=3, batch_size=8, noise_iterations=2, leaves=60)
 GIVEN = {"surrogate": easy_images(5).x, "real": 255 - easy_images(5).x}
 
 

@@ -2,13 +2,7 @@ import numpy as np
 import pytest
 
 from kextract.datasets.images import unscale
-from kextract.methods.canvases import (
-    CROP_PARAMETERS,
-    SMALLEST_AREA,
-    Cutter,
-    canvas,
-    perturb,
-)
+from kextract.methods.canvases import CROP_PARAMETERS, SMALLEST_AREA, Cutter, canvas, perturb
 
 SIDE = 96
 NAMES = ("canvas", "y", "x", "size", "angle", "shear", "stretch", "mirror")

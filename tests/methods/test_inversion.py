@@ -83,9 +83,7 @@ def notes(events: Iterable[Event]) -> list[str]:
     return [event.text for event in events if isinstance(event, Note)]
 
 
-def test_the_first_round_warms_up_and_the_others_come_when_they_are_due(
-    method: Inversion,
-) -> None:
+def test_the_first_round_warms_up_and_the_others_come_when_they_are_due(method: Inversion) -> None:
     """Every four updates, counted over epochs of six; 24 first images are two batches of 12."""
     found, before = {}, counts(method)
     for update in range(2 * STEPS):

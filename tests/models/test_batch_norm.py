@@ -8,11 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kextract.models.architectures import build_model
-from kextract.models.batch_norm import (
-    BatchNormalization,
-    batch_moments,
-    frozen,
-)
+from kextract.models.batch_norm import BatchNormalization, batch_moments, frozen
 
 Array = NDArray[np.float64]
 IMAGES = np.random.default_rng(0).normal(3, 2, (4, 5, 6, 3)).astype(np.float32)
@@ -63,9 +59,7 @@ def test_training_moves_the_mean_and_the_variance_with_bessel_s_correction() -> 
 
 
 @pytest.mark.parametrize("options", [{"trainable": False}, {}], ids=["frozen", "inference"])
-def test_other_passes_go_by_the_moving_averages_and_leave_them(
-    options: dict[str, bool],
-) -> None:
+def test_other_passes_go_by_the_moving_averages_and_leave_them(options: dict[str, bool]) -> None:
     used = layer(**options)
     images = used(IMAGES, training="trainable" in options)
     close(images, normalized(MOVING_MEAN, MOVING_VARIANCE))

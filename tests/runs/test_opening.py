@@ -8,11 +8,7 @@ from kextract.config.shared import ExternalModelOptions
 from kextract.errors import RequestError
 from kextract.models.heads import Head
 from kextract.models.input_range import NAMED, RangeGuess
-from kextract.runs.opening import (
-    Teacher,
-    check_options_are_used,
-    info_without_architecture,
-)
+from kextract.runs.opening import Teacher, check_options_are_used, info_without_architecture
 
 PATH = Path("my nets/x.keras")
 CLOSE = RangeGuess(NAMED["-1..1"], "its statistics fit -1..1 best", False, NAMED["0..1"])

@@ -97,20 +97,9 @@ def test_a_distillation_opens_its_teacher_once_and_takes_the_calls_of_the_page(
         return train_step(*args)
 
     monkeypatch.setattr("kextract.training.student.train_step", watched)
-    done = kextract(
-        *("distill", "x.weights.h5", "--student", "lenet5-half", "--method", "random"),
-        *(
-            "--epochs",
-            "1",
-            "--steps-per-epoch",
-            "1",
-            "--batch-size",
-            "4",
-            "--output",
-            "y.weights.h5",
-        ),
-        cwd=folder,
-    )
+    words = "distill x.weights.h5 --student lenet5-half --method random --output y.weights.h5"
+    short = "--epochs 1 --steps-per-epoch 1 --batch-size 4"
+    done = kextract(*words.split(), *short.split(), cwd=folder)
     assert done.code == 0, done.stderr
     assert len([name for name in opened if name.endswith("x.weights.h5")]) == 1
     ours = [

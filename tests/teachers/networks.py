@@ -43,11 +43,7 @@ def outputs_of(model: Any, pixels: Any) -> Any:
 
 
 def write_onnx(
-    path: Path,
-    model: Any,
-    *,
-    channels_first: bool = False,
-    batch: int | None = None,
+    path: Path, model: Any, *, channels_first: bool = False, batch: int | None = None
 ) -> Path:
     """Write the model as ONNX; with `batch`, for batches of that size only."""
     with quiet():

@@ -32,6 +32,17 @@ SMALL_INVERSION = InversionConfig(
     bank_size=30,
     adversarial_after=2,
 )
+STUDENT = DistillConfig(
+    epochs=3,
+    steps_per_epoch=6,
+    batch_size=4,
+    learning_rate=0.01,
+    noise_iterations=4,
+    leaves=12,
+    precision="float32",
+    inversion=SMALL_INVERSION,
+)
+"""A short run. Six updates are one lot of four batches of noise crafted at once and one of two."""
 CORNERS = ((0, 0), (0, 8), (8, 0))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kextract.config import DistillConfig, TeacherConfig
+from kextract.config import TeacherConfig
 from kextract.datasets.images import scale
 from kextract.errors import CheckpointError
 from kextract.methods import METHODS
@@ -22,7 +22,7 @@ from kextract.training.state import CHOSEN, BestEpoch, take, values_of
 from kextract.training.student import distill, matching_for
 from kextract.training.teacher import train_teacher
 from tests.training.examples import (
-    SMALL_INVERSION,
+    STUDENT,
     WAYS,
     Album,
     easy_images,
@@ -35,17 +35,6 @@ from tests.training.examples import (
 TRAIN, VALIDATION = easy_images(20, seed=1), easy_images(12, seed=2)
 TEACHER = TeacherConfig(
     epochs=4, batch_size=8, learning_rate=0.01, patience=0, shift=2, precision="float32"
-)
-# Six updates are one lot of four batches crafted at once and one of two.
-STUDENT = DistillConfig(
-    epochs=3,
-    steps_per_epoch=6,
-    batch_size=4,
-    learning_rate=0.01,
-    noise_iterations=4,
-    leaves=12,
-    precision="float32",
-    inversion=SMALL_INVERSION,
 )
 
 
@@ -164,14 +153,7 @@ def test_arrays_of_another_model_are_refused_and_named(problem: str) -> None:
         values_of(kept, "model", model.variables)
 
 
-CONFIG = DistillConfig(
-    method="random",
-    epochs=3,
-    steps_per_epoch=2,
-    batch_size=12,
-    learning_rate=0.05,
-    precision="float32",
-)
+CONFIG = replace(STUDENT, method="random", steps_per_epoch=2, batch_size=12, learning_rate=0.05)
 EASY = easy_images(12)
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kextract.config import DistillConfig
 from kextract.datasets.images import Images, scale
 from kextract.errors import NonFiniteError, RequestError
 from kextract.methods.base import Batch, MethodContext
@@ -17,7 +16,7 @@ from kextract.training.evaluation import Predictor
 from kextract.training.student import CutMix, distill, rectangles
 from tests.common import softmax
 from tests.training.examples import (
-    SMALL_INVERSION,
+    STUDENT,
     WAYS,
     Album,
     easy_images,
@@ -26,17 +25,7 @@ from tests.training.examples import (
     tiny_network,
 )
 
-CONFIG = DistillConfig(
-    method="random",
-    epochs=2,
-    steps_per_epoch=3,
-    batch_size=4,
-    learning_rate=0.01,
-    noise_iterations=4,
-    leaves=12,
-    precision="float32",
-    inversion=SMALL_INVERSION,
-)
+CONFIG = replace(STUDENT, method="random", epochs=2, steps_per_epoch=3)
 VALIDATION = easy_images(12)
 TEACHER_SEED, STUDENT_SEED = 1, 2
 TELLING = {("random", "corrected"), ("adversarial", "article")}

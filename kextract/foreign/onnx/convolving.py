@@ -115,10 +115,7 @@ def _conv(call: Call) -> Tensor:
     }
     if depthwise:
         layer = keras.layers.DepthwiseConv2D(
-            sizes,
-            depth_multiplier=made // channels,
-            depthwise_initializer="zeros",
-            **options,
+            sizes, depth_multiplier=made // channels, depthwise_initializer="zeros", **options
         )
         kernel = kernel.reshape(channels, made // channels, *sizes).transpose(2, 3, 0, 1)
     else:

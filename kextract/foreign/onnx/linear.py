@@ -157,11 +157,7 @@ def _attention(call: Call) -> Tensor:
     if flat:
         query, key, value = (
             _in_heads(x, call.whole(name, 0))
-            for x, name in (
-                (query, "q_num_heads"),
-                (key, "kv_num_heads"),
-                (value, "kv_num_heads"),
-            )
+            for x, name in ((query, "q_num_heads"), (key, "kv_num_heads"), (value, "kv_num_heads"))
         )
     if not query.rank == key.rank == value.rank == 4 or query.shape[1] != key.shape[1]:
         raise not_read(f"attends with {query.shape[1:2]} heads to {key.shape[1:2]}")
@@ -303,10 +299,7 @@ def _summed(data: Any, axes: Axes, chosen: Sequence[int], function: str) -> tupl
         )
         data = getattr(keras.ops, function)(data, axis=1, keepdims=True)
         return data, ((),) * len(axes)
-    pools = {
-        "mean": keras.layers.GlobalAveragePooling2D,
-        "max": keras.layers.GlobalMaxPooling2D,
-    }
+    pools = {"mean": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
     if atoms == [1, 2] and rest == [3] and function in pools:
         data = pools[function](dtype="float32")(data)
     else:

@@ -16,15 +16,7 @@ from kextract import runtime
 from kextract.errors import NotRead, Refused, Unclear
 from kextract.foreign.onnx.registry import Graph, Node, Port
 from kextract.foreign.tflite.operators import WRITERS
-from kextract.foreign.tflite.writing import (
-    INT4,
-    KINDS,
-    Array,
-    Operator,
-    Places,
-    Tensor,
-    unpacked,
-)
+from kextract.foreign.tflite.writing import INT4, KINDS, Array, Operator, Places, Tensor, unpacked
 from kextract.hdf5.safe_hdf5 import OpenFile
 from kextract.models.heads import SeveralOutputsError, size_text
 from kextract.text import error_line, printable

@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 from tensorflow.lite.python import schema_py_generated as schema
 
-from kextract.errors import (
-    RequestError,
-    UnsupportedOperatorError,
-)
+from kextract.errors import RequestError, UnsupportedOperatorError
 from kextract.foreign.network import read_tflite
 from kextract.foreign.tflite import loading
 from kextract.models.heads import SeveralOutputsError
