@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from kextract.errors import CheckpointError, NonFiniteError, RequestError, StorageError
+from kextract.errors import CheckpointError, NonFiniteError, StorageError
 from kextract.storage import load_weights, model_sha256, read_info, write_checkpoint
 from tests.storage.examples import INFO, info, small_model
 
@@ -51,16 +51,6 @@ def test_what_keras_saves_is_read_and_its_optimizer_is_ignored(path: Path) -> No
     with h5py.File(path) as file:
         assert "optimizer" in file
     assert load_weights(path, small_model(seed=2)) == model_sha256(model)
-
-
-def test_an_existing_file_is_kept_unless_overwriting(path: Path) -> None:
-    first = write_checkpoint(path, small_model(seed=1), INFO)
-    with pytest.raises(RequestError, match="--overwrite"):
-        write_checkpoint(path, small_model(seed=2), INFO)
-    assert read_info(path) == first
-    second = write_checkpoint(path, small_model(seed=2), INFO, overwrite=True)
-    assert read_info(path) == second
-    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_weights_that_hold_a_nan_are_not_written(path: Path) -> None:

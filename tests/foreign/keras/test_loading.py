@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from kextract.errors import CheckpointError
+from kextract.foreign import ExternalNetwork
 from kextract.foreign.keras import load_archive
 from kextract.foreign.keras.allowed import RANDOM_LAYERS
 from kextract.hdf5.weights import model_sha256
@@ -28,19 +29,21 @@ def pixels(shape: tuple[int, ...], count: int = 5) -> Any:
     return np.random.default_rng(0).uniform(-1, 1, (count, *shape)).astype(np.float32)
 
 
+def shown(path: Path, **options: Any) -> tuple[ExternalNetwork, Any, Any]:
+    """What is read, its logits for some images, and what Keras gives for the same ones."""
+    info = load_archive(path, **options)
+    images = pixels(info.input_shape)
+    theirs = keras.models.load_model(path)(images, training=False)
+    return info, info.model(images, training=False).numpy(), theirs
+
+
 @pytest.mark.parametrize("build", [user_cnn, examples.nested])
 def test_a_saved_classifier_answers_as_it_does_in_keras(
     build: Callable[[], Any], tmp_path: Path
 ) -> None:
-    path = save(build(), tmp_path / "x.keras")
-    info = load_archive(path)
-    model = info.model
-    theirs = keras.models.load_model(path)
-    images = pixels(info.input_shape)
-    logits = model(images, training=False).numpy()
+    _, logits, expected = shown(save(build(), tmp_path / "x.keras"))
     assert logits.dtype == np.float32
-    expected = theirs(images, training=False).numpy()
-    assert expected.std(axis=0).max() > 1e-3
+    assert expected.numpy().std(axis=0).max() > 1e-3
     np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
 
 
@@ -101,48 +104,36 @@ def test_the_softmax_of_the_logits_are_the_networks_probabilities(
     name: str, tmp_path: Path
 ) -> None:
     build, taken_off = HEADS[name]
-    path = save(build(), tmp_path / "x.keras")
-    info = load_archive(path)
-    model = info.model
+    info, logits, expected = shown(save(build(), tmp_path / "x.keras"))
     assert (info.head.outputs, info.head.taken_off) == ("probabilities", taken_off)
-    images = pixels((16, 16, 1))
-    expected = keras.models.load_model(path)(images).numpy()
-    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-5)
+    np.testing.assert_allclose(softmax(logits), expected, atol=1e-5)
 
 
 def test_logits_are_left_alone(tmp_path: Path) -> None:
     path = save(end(L.Dense(4, activation="log_softmax"), L.Dropout(0.1)), tmp_path / "x.keras")
-    info = load_archive(path)
-    model = info.model
+    info, logits, expected = shown(path)
     assert info.head.given == "logits"
-    images = pixels((16, 16, 1))
-    expected = keras.models.load_model(path)(images).numpy()
-    np.testing.assert_allclose(softmax(model(images).numpy()), softmax(expected), atol=1e-6)
+    np.testing.assert_allclose(softmax(logits), softmax(expected.numpy()), atol=1e-6)
 
 
 def test_one_sigmoid_stands_for_two_classes(tmp_path: Path) -> None:
     path = save(end(L.Dense(1, activation="sigmoid"), L.Dropout(0.1)), tmp_path / "x.keras")
-    info = load_archive(path)
-    model = info.model
+    info, logits, second = shown(path)
     assert info.classes == 2
-    images = pixels((16, 16, 1))
-    second = keras.models.load_model(path)(images).numpy()[:, 0]
-    found = softmax(model(images).numpy())
-    np.testing.assert_allclose(found, np.stack([1 - second, second], axis=1), atol=1e-6)
+    expected = np.concatenate([1 - second, second], axis=1)
+    np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
 
 
 def test_sigmoids_of_several_labels_keep_their_logits_unless_they_are_said_to_be_shares(
     tmp_path: Path,
 ) -> None:
     path = save(end(L.Dense(4, activation="sigmoid")), tmp_path / "x.keras")
-    images = pixels((16, 16, 1))
-    theirs = keras.models.load_model(path)(images).numpy()
-    info = load_archive(path)
-    model = info.model
+    info, logits, theirs = shown(path)
     assert info.head.by_label
-    np.testing.assert_allclose(1 / (1 + np.exp(-model(images).numpy())), theirs, atol=1e-6)
-    shares = softmax(load_archive(path, outputs="probabilities").model(images).numpy())
-    np.testing.assert_allclose(shares, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), theirs, atol=1e-6)
+    _, logits, theirs = shown(path, outputs="probabilities")
+    expected = theirs / theirs.numpy().sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
 
 
 def test_channels_may_come_first(tmp_path: Path) -> None:
@@ -231,12 +222,9 @@ def two_heads(names: bool) -> Any:
 @pytest.mark.parametrize(("names", "chosen"), [(False, "happy"), (True, "young")])
 def test_one_of_several_outputs_is_the_classifier(names: bool, chosen: str, tmp_path: Path) -> None:
     path = save(two_heads(names), tmp_path / "x.keras")
-    info = load_archive(path, output_name=chosen)
-    model = info.model
-    images = pixels((16, 16, 1))
-    theirs = keras.models.load_model(path)(images)
+    info, logits, theirs = shown(path, output_name=chosen)
     expected = theirs[chosen] if names else theirs[["young", "happy"].index(chosen)]
-    np.testing.assert_allclose(softmax(model(images).numpy()), expected, atol=1e-6)
+    np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
     assert info.outputs == {"young": "4", "happy": "4"}
     assert info.head.taken_off
 
