@@ -1,6 +1,6 @@
 """From a network to a classifier: which of its outputs is meant, what it is, and its exact logits.
 
-The same for networks out of files and for those that Python has in memory.
+The same for networks out of files and for those that Python has in memory, which are checked first.
 """
 
 import math
@@ -168,7 +168,7 @@ def classifier_given(
     `input_shape` (h, w, c) is that of images that the model does not tell. Raises RequestError for
     what is not a model, was never built, or takes something else.
     """
-    network = built(model, what)
+    network = _built(model, what)
     if computes_by_itself(network):
         return _traced(network, what, input_shape)
     if len(network.inputs) != 1:
@@ -181,29 +181,25 @@ def classifier_given(
     if not any(keras.tree.is_nested(ends) for ends in (network.input, network.output)):
         return network
     pixels = keras.Input(network.inputs[0].shape[1:], name="pixels")
-    arranged = keras.tree.map_structure(lambda _: pixels, network.input)
-    return keras.Model(pixels, _alone(network(arranged)), name=network.name)
+    given = keras.tree.map_structure(lambda _: pixels, network.input)
+    return keras.Model(pixels, _alone(network(given)), name=network.name)
 
 
 def network_given(model: Any, what: str) -> keras.Model:
     """Return a network that is to be trained. Raises RequestError for one that cannot be kept."""
-    network = built(model, what)
+    network = _built(model, what)
     if computes_by_itself(network):
         raise RequestError(
             f"{what}: the model '{network.name}' computes in code of its own, of which no copy can"
             " be written; build it as a Sequential or a functional model"
         )
-    _check_float32(network, what)
-    return network
-
-
-def _check_float32(network: keras.Model, what: str) -> None:
     for variable in network.weights:
         if variable.dtype != "float32":
             raise RequestError(
                 f"{what}: the model '{network.name}' has weights of {variable.dtype}, expected"
                 " float32: build it with the dtype policy float32, mixed_bfloat16 or mixed_float16"
             )
+    return network
 
 
 def check_apart(student: keras.Model, teacher: keras.Model) -> None:
@@ -217,7 +213,7 @@ def check_apart(student: keras.Model, teacher: keras.Model) -> None:
         )
 
 
-def built(model: Any, what: str) -> keras.Model:
+def _built(model: Any, what: str) -> keras.Model:
     """Return a Keras model that has its weights. Raises RequestError for anything else."""
     if not isinstance(model, keras.Model):
         kind = f"{type(model).__module__}.{type(model).__qualname__}".removeprefix("builtins.")
