@@ -103,7 +103,7 @@ class DistillOptions(TrainingOptions, LoadOptions, GeneratorOptions, total=False
     first_images: int
     bank_size: int
     query_budget: int
-    questions: Literal["curves", "shapes", "leaves", "images"] | None
+    questions: Literal["curves", "shapes", "leaves", "scenes", "images"] | None
     query_batch: int
     query_attempts: int
     query_timeout: float

@@ -37,6 +37,7 @@ QUESTIONS = {
     "curves": "strokes of a pen",
     "shapes": "blobs and strokes",
     "leaves": "crops of dead leaves",
+    "scenes": "crops of scenes and of dead leaves",
     "images": "those of --images, and crops of them",
 }
 TEACHING, IMAGES, NOISE = "Teaching", "Images of the student", "Adversarial noise"
@@ -174,10 +175,10 @@ class QueryConfig(Options):
     )
     questions: str | None = _asking(
         None,
-        "What questions are chosen from: strokes of a pen, blobs, crops of dead leaves, or the"
-        " images of --images and crops of them.",
+        "What questions are chosen from: strokes of a pen, blobs, crops of dead leaves or scenes,"
+        " or the images of --images and crops of them.",
         choices=QUESTIONS,
-        default_text="images with --images; else leaves, or curves where images are small and grey",
+        default_text="images with --images; else scenes, or curves where images are small and grey",
     )
     query_batch: int = _asking(256, "Images per call of the teacher.")
     query_attempts: int = _asking(5, "Calls for one batch of images before the run gives up.")
@@ -274,7 +275,7 @@ class DistillConfig(Options):
     )
     leaves: int | None = _images(
         None,
-        "Crops of dead leaves that the student is taught with, chosen among three times as many.",
+        "Crops of canvases that the student is taught with, chosen among three times as many.",
         group="cutting",
         bounds=at_least(1),
         default_text="32768, fewer where images are large or --minutes are few",

@@ -1,4 +1,4 @@
-"""Candidates: the images that questions are selected from, of four kinds.
+"""Candidates: the images that questions are selected from, of five kinds.
 
 Each is made from a few numbers of 32 bits, its recipe, which is what a ledger keeps of it.
 """
@@ -16,17 +16,17 @@ from kextract.datasets.images import Pixels, fitted, unscale
 from kextract.errors import RequestError
 from kextract.hdf5.weights import sha256_of_tensors
 from kextract.methods.canvases import (
-    CANVAS_SIDE,
     CROP_PARAMETERS,
     CROPS_OF_A_CANVAS,
     MOST_CANVASES,
+    PAINTERS,
     SMALLEST_AREA,
     Cutter,
     Parameters,
     canvas,
 )
+from kextract.methods.crops import like_missing_classes
 from kextract.methods.curves import CURVE_PARAMETERS, draw_curves
-from kextract.methods.leaves import like_missing_classes
 from kextract.methods.registry import are_drawings
 from kextract.methods.shapes import draw_shapes
 from kextract.models.axes import Shape
@@ -90,18 +90,15 @@ def make_candidates(
     """
     found = ledger.source if ledger.counts.asked else None
     kind = "images" if canvases is not None else config.queries.questions
-    kind = kind or (found.kind if found else "curves" if are_drawings(shape) else "leaves")
+    kind = kind or (found.kind if found else "curves" if are_drawings(shape) else "scenes")
     seed = found.seed if found else config.seed
     made: Candidates | None = None
     if canvases is not None:
         made = GivenCandidates(canvases, shape)
+    elif kind in PAINTERS:
+        made = PaintedCandidates(kind, shape, seed)
     elif kind != "images":
-        kinds: dict[str, Callable[[Shape, int], Candidates]] = {
-            "shapes": ShapeCandidates,
-            "curves": CurveCandidates,
-            "leaves": LeafCandidates,
-        }
-        made = kinds[kind](shape, seed)
+        made = {"shapes": ShapeCandidates, "curves": CurveCandidates}[kind](shape, seed)
     if made is None or (found and found != made.source):
         assert found, "images were requested without any, and refused"
         needed = "--images with the same images" if found.images else f"--questions {found.kind}"
@@ -226,12 +223,12 @@ class CropCandidates(SearchingCandidates):
         return self._cutter.cut(parameters)
 
 
-class LeafCandidates(CropCandidates):
-    """Crops of dead leaves; of a sequence of canvases, as many are painted as are needed."""
+class PaintedCandidates(CropCandidates):
+    """Crops of a sequence of painted canvases, of which as many are painted as are needed."""
 
-    def __init__(self, shape: Shape, seed: int) -> None:
+    def __init__(self, kind: str, shape: Shape, seed: int) -> None:
         super().__init__(shape)
-        self.source = Source("leaves", seed, numbers=CROP_NUMBERS)
+        self.source = Source(kind, seed, numbers=CROP_NUMBERS)
         self._canvases: list[Pixels] = []
         self._used = 0
 
@@ -241,7 +238,7 @@ class LeafCandidates(CropCandidates):
         self._used = min(MOST_CANVASES, -(-count // CROPS_OF_A_CANVAS))
         for number in range(len(self._canvases), self._used):
             self._paint(number + 1)
-            yield Progress(epoch, "painting leaves", number + 1, self._used, 0)
+            yield Progress(epoch, "painting canvases", number + 1, self._used, 0)
 
     def _anywhere(self, random: np.random.Generator, count: int) -> Parameters:
         """Leave out the canvases that a run of few questions does not paint."""
@@ -261,7 +258,7 @@ class LeafCandidates(CropCandidates):
     def _paint(self, count: int) -> None:
         for number in range(len(self._canvases), count):
             random = random_generator(Stream.CANVAS, self.source.seed, number)
-            self._canvases.append(unscale(canvas(random, CANVAS_SIDE, self._shape[-1])))
+            self._canvases.append(canvas(random, self.source.kind, number, self._shape[-1]))
 
 
 class GivenCandidates(CropCandidates):

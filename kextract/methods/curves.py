@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kextract.datasets.images import Pixels
 from kextract.datasets.strokes import catmull_rom
-from kextract.methods.canvases import Floats, Parameters
+from kextract.methods.canvases import Parameters
+from kextract.methods.paints import Floats
 
 STROKES, POINTS = 3, 4
 """Of an image, at the most, and of a stroke."""

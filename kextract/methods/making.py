@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from kextract.config import DistillConfig
 from kextract.methods.base import Batch, Method, MethodContext, within
+from kextract.methods.crops import Crops
 from kextract.methods.inversion import Inversion
-from kextract.methods.leaves import Leaves
 from kextract.methods.noise import AdversarialNoise, RandomNoise
 from kextract.methods.queries import Queries
 from kextract.methods.registry import method_spec
@@ -23,7 +23,8 @@ CLASSES: dict[str, type[Method]] = {
     "random": RandomNoise,
     "adversarial": AdversarialNoise,
     "shapes": RandomShapes,
-    "leaves": Leaves,
+    "leaves": Crops,
+    "scenes": Crops,
     "inversion": Inversion,
     "queries": Queries,
     "surrogate": StoredImages,

@@ -77,6 +77,12 @@ METHODS: dict[str, MethodSpec] = {
         uses=frozenset({"moving", "cutting", "mixing"}),
         defaults=PHOTOGRAPHS,
     ),
+    "scenes": MethodSpec(
+        "the same, half of them crops of scenes with figures on a ground",
+        columns=("class_shares", "entropy", "confidence"),
+        uses=frozenset({"moving", "cutting", "mixing"}),
+        defaults=PHOTOGRAPHS,
+    ),
     "inversion": MethodSpec(
         "images of a generator that is trained against the teacher",
         columns=("class_shares", "entropy", "confidence", "diversity", "batch_norm_distance"),
@@ -125,6 +131,11 @@ def method_specs(config: DistillConfig) -> dict[str, MethodSpec]:
     if config.mix is not None:
         specs[config.mix] = method_spec(config.mix, "method (--mix)")
     return specs
+
+
+def cuts_crops(config: DistillConfig) -> bool:
+    """Whether some of the images of a configuration are crops of painted canvases."""
+    return any("cutting" in spec.uses for spec in method_specs(config).values())
 
 
 def shown_columns(

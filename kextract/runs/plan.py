@@ -27,6 +27,7 @@ from kextract.methods.registry import (
     LEAST_EPOCHS,
     SHAPES_UPDATES,
     committee_updates,
+    cuts_crops,
     fewest_leaves,
     fit_schedule,
     most_leaves,
@@ -161,8 +162,8 @@ class Work(NamedTuple):
             asked = teacher if config.candidates > 1 else 0
             drawn = config.candidates * most_shapes(shape)
             update += drawn * (DRAWN * pixels + asked) // SHAPES_UPDATES
-        if "leaves" in methods:
-            # Of minutes, leaves take what is left.
+        if cuts_crops(config):
+            # Of minutes, crops take what is left.
             usual = most_leaves if config.minutes is None else fewest_leaves
             leaves = config.leaves or usual(shape)
             # The teacher chooses out of three times as many; what is chosen is cut once more.
@@ -245,7 +246,7 @@ def plan_of(
     Raises RequestError for what does not fit into memory, or on the disk.
     """
     disk = 0
-    if "leaves" in (config.method, config.mix):
+    if cuts_crops(config):
         shape = network.input_shape[1:]
         beside += (config.leaves or most_leaves(shape)) * math.prod(shape)
     if asking is not None:
@@ -311,7 +312,8 @@ TRIAL_UPDATES = 41
 WARM_UP_TRIED = 20
 """Steps of a generator's warm-up that a trial makes, to know how long all of them take."""
 LEAVES_SHARE = 0.09
-"""Of the time left after a trial, for painting and cutting leaves: a tenth of what teaching has."""
+"""Of the time left after a trial, for painting canvases and cutting crops: a tenth of what
+teaching has."""
 TRIAL_SHARE, LEAST_TRIED = 0.1, 2
 """Share of the minutes after which a trial ends early, with as many updates at least."""
 SHOWN_EVERY = 10.0
@@ -367,13 +369,13 @@ def fitted(
     found = _timed(trial(tried), minutes, began, say)
     spent = time.perf_counter() - began
     first = found.first_update + (warm_up - inversion.warm_up) * _mean_gap(found.generator_steps)
-    if "leaves" in (config.method, config.mix):
+    if cuts_crops(config):
         seconds = (found.crops[-1] - found.crops[0]) / leaves
         if config.leaves is None:
             room = LEAVES_SHARE * (60 * minutes - spent)
             config = replace(config, leaves=max(leaves, min(most, int(room / seconds))))
             if config.leaves != most:
-                say(f"{config.leaves:,} crops of dead leaves fit {minutes:g} minutes (--leaves)")
+                say(f"{config.leaves:,} crops fit {minutes:g} minutes (--leaves)")
         first += ((config.leaves or most) - leaves) * seconds
     # The student is measured after every epoch, of which there are some at least.
     evaluation = found.evaluation
@@ -416,7 +418,7 @@ def _timed(
             found.asked = now
         elif event.phase == "inverting":
             found.generator_steps.append(now)
-        elif event.phase in ("painting leaves", "cutting leaves"):
+        elif event.phase in ("painting canvases", "cutting crops"):
             found.crops.append(now)
         if now - shown >= SHOWN_EVERY:
             shown = now

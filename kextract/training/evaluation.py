@@ -16,7 +16,7 @@ import tensorflow as tf
 from kextract.datasets.images import ENOUGH_IMAGES, Dataset, Images, scale, unscale
 from kextract.errors import CheckpointError
 from kextract.methods.base import Classifier
-from kextract.methods.leaves import class_balanced
+from kextract.methods.crops import class_balanced
 from kextract.models.cost import SMALL, at_once, in_batches, parts
 from kextract.models.input_range import NAMED
 from kextract.models.made_up_images import drawings, photographs, probe_images

@@ -9,7 +9,7 @@ from kextract.methods.candidates import (
     Candidates,
     CurveCandidates,
     GivenCandidates,
-    LeafCandidates,
+    PaintedCandidates,
     ShapeCandidates,
     make_candidates,
 )
@@ -24,7 +24,7 @@ GREY, COLOUR = (8, 8, 1), (8, 8, 3)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Canvases that are painted at once, two of them."""
-    monkeypatch.setattr("kextract.methods.candidates.CANVAS_SIDE", 32)
+    monkeypatch.setattr("kextract.methods.canvases.CANVAS_SIDE", 32)
     monkeypatch.setattr("kextract.methods.candidates.MOST_CANVASES", 2)
 
 
@@ -61,12 +61,12 @@ def ledger(folder: Path, shape: tuple[int, int, int], *asked: Candidates) -> Led
     ("shape", "named", "kind"),
     [
         (GREY, None, CurveCandidates),
-        ((48, 48, 1), None, LeafCandidates),
-        (COLOUR, None, LeafCandidates),
+        ((48, 48, 1), None, PaintedCandidates),
+        (COLOUR, None, PaintedCandidates),
         (COLOUR, "shapes", ShapeCandidates),
     ],
 )
-def test_questions_are_leaves_for_photographs_and_curves_for_drawings_unless_requested_otherwise(
+def test_questions_are_scenes_for_photographs_and_curves_for_drawings_unless_requested_otherwise(
     shape: tuple[int, int, int], named: str | None, kind: type, tmp_path: Path
 ) -> None:
     config = DistillConfig(method="queries", queries=QueryConfig(questions=named))
@@ -104,12 +104,12 @@ def kind_of(name: str) -> Candidates:
         return ShapeCandidates(COLOUR, 0)
     if name == "curves":
         return CurveCandidates(COLOUR, 0)
-    if name == "leaves":
-        return LeafCandidates(COLOUR, 0)
+    if name == "scenes":
+        return PaintedCandidates("scenes", COLOUR, 0)
     return GivenCandidates(random_images(3, 32, 32, 3), COLOUR)
 
 
-@pytest.mark.parametrize("kind", ["shapes", "curves", "leaves", "images"])
+@pytest.mark.parametrize("kind", ["shapes", "curves", "scenes", "images"])
 def test_candidates_follow_from_the_random_numbers_and_none_comes_twice(kind: str) -> None:
     candidates = kind_of(kind)
     first = images(candidates, 40)
@@ -118,7 +118,7 @@ def test_candidates_follow_from_the_random_numbers_and_none_comes_twice(kind: st
     assert len(set(first)) == 40
 
 
-@pytest.mark.parametrize("kind", ["shapes", "curves", "leaves", "images"])
+@pytest.mark.parametrize("kind", ["shapes", "curves", "scenes", "images"])
 def test_an_image_is_made_of_its_recipe_alone(kind: str) -> None:
     """By another run, in another order, beside others or alone, and whatever the numbers are."""
     recipes = drawn(kind_of(kind), 40)

@@ -1,8 +1,19 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from kextract.datasets.images import unscale
-from kextract.methods.canvases import CROP_PARAMETERS, SMALLEST_AREA, Cutter, canvas, perturb
+from kextract.methods.canvases import (
+    CROP_PARAMETERS,
+    PAINTERS,
+    SMALLEST_AREA,
+    Cutter,
+    canvas,
+    perturb,
+)
+from kextract.methods.painters import distance_from_limb
+from kextract.methods.paints import Floats, finished
 
 SIDE = 96
 NAMES = ("canvas", "y", "x", "size", "angle", "shear", "stretch", "mirror")
@@ -10,21 +21,37 @@ MIDDLE = np.full((1, CROP_PARAMETERS), 0.5)
 """Of everything: no turn, no shear, no stretch."""
 
 
-@pytest.fixture(scope="module")
-def canvases() -> np.ndarray:
-    random = np.random.default_rng(0)
-    return np.stack([canvas(random, SIDE, 3) for _ in range(10)])
-
-
-def test_power_falls_with_frequency_as_in_photographs(canvases: np.ndarray) -> None:
+@pytest.mark.parametrize("paint", PAINTERS["scenes"])
+def test_power_falls_with_frequency_as_in_photographs(
+    paint: Callable[[np.random.Generator, int], Floats],
+) -> None:
     """The amplitude of photographs falls with about 1 / f: power with an exponent near -2."""
-    grey = canvases.mean(axis=-1)
+    random = np.random.default_rng(0)
+    painted = np.stack([finished(random, paint(random, SIDE), 3) for _ in range(10)])
+    assert painted.min() >= -1 and painted.max() <= 1
+    grey = painted.mean(axis=-1)
     grey -= grey.mean(axis=(1, 2), keepdims=True)
     power = (np.abs(np.fft.fft2(grey)) ** 2).mean(axis=0)
     frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE)[None, :])
     middle = (frequency > 0.03) & (frequency < 0.4)
     slope = np.polyfit(np.log(frequency[middle]), np.log(power[middle]), 1)[0]
     assert -3.2 < slope < -1.3
+
+
+def test_every_other_canvas_of_scenes_is_one_of_dead_leaves() -> None:
+    def painted(kind: str, number: int) -> np.ndarray:
+        return canvas(np.random.default_rng(number), kind, number, 1)
+
+    for number in (0, 2):
+        np.testing.assert_array_equal(painted("scenes", number), painted("leaves", number))
+    assert (painted("scenes", 1) != painted("leaves", 1)).mean() > 0.9
+
+
+def test_a_limb_is_as_wide_at_each_place_as_between_its_ends() -> None:
+    """Of a limb from (0, 0) to (1, 0), 0.1 wide where it begins and 0.3 where it ends."""
+    outline = np.array([[-0.1, 0.0], [0.0, 0.1], [0.5, 0.2], [0.5, -0.2], [1.0, 0.3], [1.3, 0.0]])
+    distance = distance_from_limb(*outline.T, along=(1.0, 0.0), widths=(0.1, 0.3))
+    np.testing.assert_allclose(distance, 1.0, atol=1e-6)
 
 
 def parameters(**changes: float) -> np.ndarray:

@@ -52,7 +52,7 @@ def test_events_of_both_are_passed_on_and_metrics_and_state_kept_apart() -> None
     phases = {event.phase for event in method.refresh(1, 0) if isinstance(event, Progress)}
     batches(method)
     metrics = method.metrics()
-    assert phases == {"painting leaves", "cutting leaves", "crafting noise"}
+    assert phases == {"painting canvases", "cutting crops", "crafting noise"}
     assert {"confidence", "adversarial/confidence", "iterations", "entropy"} <= metrics.keys()
     assert metrics["confidence"] != metrics["adversarial/confidence"]
     assert {name.split("/")[0] for name in method.state()} == {"adversarial"}

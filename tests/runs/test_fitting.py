@@ -52,7 +52,7 @@ def cutting(config: DistillConfig, at_once: int = 32) -> Iterator[Event]:
     """Cut so many crops a second, then teach."""
     assert config.leaves is not None
     for cut in range(at_once, config.leaves + 1, at_once):
-        yield Progress(1, "cutting leaves", cut, config.leaves, cut)
+        yield Progress(1, "cutting crops", cut, config.leaves, cut)
     yield from teaching(config)
 
 
@@ -83,7 +83,7 @@ def test_of_large_images_a_trial_cuts_few_leaves_and_a_run_as_many_as_there_is_t
     assert tried == [83]
     assert config.leaves is not None
     assert 83 < config.leaves < 0.09 * 1200
-    assert f"{config.leaves} crops of dead leaves fit 20 minutes (--leaves)" in told
+    assert f"{config.leaves} crops fit 20 minutes (--leaves)" in told
     assert config.leaves + config.epochs * config.steps_per_epoch + 83 < 1200
 
 

@@ -47,7 +47,12 @@ def test_updates_follow_the_answers_of_a_ledger_that_nothing_is_added_to(tmp_pat
     ("method", "mix", "name", "owners"),
     [
         ("random", None, "warm_up", "inversion"),
-        ("random", None, "shift", "shapes or leaves or inversion or queries or surrogate or real"),
+        (
+            "random",
+            None,
+            "shift",
+            "shapes or leaves or scenes or inversion or queries or surrogate or real",
+        ),
         ("inversion", None, "candidates", "shapes"),
         ("inversion", "shapes", "noise_iterations", "adversarial"),
     ],

@@ -1,4 +1,4 @@
-"""Dead leaves for a student: crops of procedural canvases, as many of each class.
+"""Crops of painted canvases for a student, as many of each class.
 
 Nothing but the teacher's outputs is used: no gradient, no stored statistics, no data. Source: Frank
 & Davis 2025, "What makes a good dataset for knowledge distillation?", for procedural images that
@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kextract.datasets.images import Pixels, scale, unscale
+from kextract.datasets.images import Pixels, scale
 from kextract.methods.base import Batch, Method, MethodContext
 from kextract.methods.canvases import (
-    CANVAS_SIDE,
     CROP_PARAMETERS,
     Cutter,
     Parameters,
@@ -41,8 +40,11 @@ STRENGTH = 0.05
 Probabilities = NDArray[np.float32]
 
 
-class Leaves(Method):
-    """Batches from a pool of `leaves` crops that is filled before the first update."""
+class Crops(Method):
+    """Batches from a pool of `leaves` crops that is filled before the first update.
+
+    The canvases are of the kind that the method is named after.
+    """
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)
@@ -74,9 +76,9 @@ class Leaves(Method):
         """Cut as many crops as the pool holds, then search for classes that are missing."""
         count = self._config.leaves or most_leaves(self._shape)
         if count < LEAVES and self._config.leaves is None:
-            yield Note(f"of large images {count:,} leaves are cut and not {LEAVES:,} (--leaves)")
+            yield Note(f"of large images {count:,} crops are cut and not {LEAVES:,} (--leaves)")
         random = random_generator(Stream.LEAVES, self._config.seed)
-        canvases = yield from paint_canvases(random, count, self._shape[-1], epoch)
+        canvases = yield from self._paint(random, count, epoch)
         cutter = Cutter(canvases, *self._shape[:2])
         parameters = random.random((count, CROP_PARAMETERS))
         probabilities = np.zeros((0, self._probabilities.shape[1]), np.float32)
@@ -90,22 +92,21 @@ class Leaves(Method):
                 crops = cutter.cut(parameters[done : done + size])
                 probabilities = np.concatenate([probabilities, self._predict(crops)])
                 done = len(probabilities)
-                yield Progress(epoch, "cutting leaves", done, total, done)
+                yield Progress(epoch, "cutting crops", done, total, done)
         chosen = class_balanced(random, probabilities, count)
         self._probabilities = probabilities[chosen]
         self._pool = cutter.cut(parameters[chosen])
 
-
-def paint_canvases(
-    random: np.random.Generator, crops: int, channels: int, epoch: int
-) -> Generator[Event, None, Pixels]:
-    """Paint canvases for so many crops and return them, uint8 (n, side, side, channels)."""
-    count = canvases_for(crops)
-    canvases = []
-    for number in range(count):
-        canvases.append(unscale(canvas(random, CANVAS_SIDE, channels)))
-        yield Progress(epoch, "painting leaves", number + 1, count, 0)
-    return np.stack(canvases)
+    def _paint(
+        self, random: np.random.Generator, crops: int, epoch: int
+    ) -> Generator[Event, None, Pixels]:
+        """Paint canvases for so many crops: uint8 (n, side, side, channels)."""
+        count, kind = canvases_for(crops), self._config.method
+        canvases = []
+        for number in range(count):
+            canvases.append(canvas(random, kind, number, self._shape[-1]))
+            yield Progress(epoch, "painting canvases", number + 1, count, 0)
+        return np.stack(canvases)
 
 
 def like_missing_classes(

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from kextract.methods.base import Method
 from kextract.methods.canvases import CROP_PARAMETERS
-from kextract.methods.leaves import NEAREST, class_balanced, like_missing_classes
+from kextract.methods.crops import NEAREST, class_balanced, like_missing_classes
 from kextract.records import Event, Progress
 from tests.methods.examples import made
 from tests.training.examples import SHAPE, tiny_network
@@ -40,7 +40,7 @@ def test_the_pool_is_filled_once_and_yields_its_progress_to_the_end(
     progress = [event for event in events if isinstance(event, Progress)]
     last = {event.phase: (event.done, event.total) for event in progress}
     # Forty crops, and four searches for half as many.
-    assert last == {"painting leaves": (1, 1), "cutting leaves": (120, 120)}
+    assert last == {"painting canvases": (1, 1), "cutting crops": (120, 120)}
     assert list(method.refresh(1, 0)) == [] and list(method.refresh(2, 0)) == []
 
 
