@@ -39,6 +39,8 @@ QUESTIONS = "questions"
 """The detail of an epoch that counts what was asked of a black-box teacher so far."""
 BUDGET = "query_budget"
 """The option that says how many questions a run may ask."""
+_BY_BUDGET = frozenset({BUDGET, "steps_per_epoch", "asked", "answered"})
+"""What differs where only that does."""
 _PANELS = (("loss", "validation loss (nats)"), ("accuracy", "validation accuracy (%)"))
 _BAND = 0.18
 
@@ -233,7 +235,7 @@ def _budget_lines(groups: Sequence[Group]) -> list[list[Group]]:
     lines: dict[str, list[Group]] = {}
     for group in groups:
         run = group.runs[0]
-        facts = {name: value for name, value in run.facts.items() if name != BUDGET}
+        facts = {name: value for name, value in run.facts.items() if name not in _BY_BUDGET}
         key = repr((sorted(facts.items(), key=str), run.teacher_sha256))
         lines.setdefault(key, []).append(group)
     return [sorted(line, key=_asked) for line in lines.values()]

@@ -19,7 +19,9 @@ from kextract.text import dimensions, without_ending
 if TYPE_CHECKING:
     from kextract.storage import CheckpointInfo
 
-_NOT_FACTS = frozenset({"seed", "command", "options", "kept_epoch", "class_shares", "sha256"})
+_NOT_FACTS = frozenset(
+    {"seed", "command", "options", "kept_epoch", "sent", "class_shares", "sha256"}
+)
 """What of a configuration differs in every run of a study, came of it, or is said twice."""
 
 

@@ -40,11 +40,16 @@ def test_runs_that_differ_in_anything_else_are_apart(other: dict[str, object]) -
     assert len(by_seed(runs)) == 2
 
 
-def test_what_came_of_runs_does_not_keep_them_apart() -> None:
-    method = {"method": "queries"}
-    came = ({"kept_epoch": 2, "ledger": {"sha256": digest, "sent": 9}} for digest in ("a", "b"))
-    runs = [Run.of(f"a-{n}", info(seed=n, config=method | each)) for n, each in enumerate(came)]
-    assert labels(by_seed([*runs, Run.of("a-2", info(seed=2, config=method))])) == ["a", "a-2"]
+def test_what_came_of_runs_does_not_keep_them_apart_but_how_much_they_learned_from_does() -> None:
+    runs = [
+        Run.of(f"a-{seed}", info(seed=seed, config={"kept_epoch": kept, "ledger": ledger}))
+        for seed, kept, ledger in (
+            (0, 2, {"sha256": "a", "sent": 9, "answered": 8}),
+            (1, 7, {"sha256": "b", "sent": 8, "answered": 8}),
+            (2, 2, {"sha256": "a", "sent": 9, "answered": 5}),
+        )
+    ]
+    assert labels(by_seed(runs)) == ["a", "a-2"]
 
 
 def test_a_run_is_known_by_the_epoch_whose_weights_it_has() -> None:

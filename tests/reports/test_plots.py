@@ -9,7 +9,7 @@ import pytest
 from kextract.errors import RequestError
 from kextract.records import EpochRecord
 from kextract.reports import Run, by_seed, plots, single
-from tests.reports.examples import study
+from tests.reports.examples import info, study
 
 pytest.importorskip("matplotlib", reason="plots need the extra kextract[plots]")
 
@@ -36,6 +36,21 @@ def test_size_is_drawn_on_a_logarithmic_axis_with_the_spread_as_bars() -> None:
     assert [list(mark.get_xdata()) for mark in marks] == [[60_000], [120_000], [180_000]]
     level, star = (line for line in axes.get_lines() if line.get_color() == plots.INK)
     assert (list(level.get_ydata()), list(star.get_xdata())) == ([99.0, 99.0], [410_378])  # type: ignore[arg-type]
+
+
+def test_runs_that_differ_only_in_their_budget_are_one_line_by_what_they_asked() -> None:
+    """With more questions come longer epochs, and another ledger."""
+    runs = []
+    for budget in (5000, 1000):
+        steps = {"steps_per_epoch": budget // 4, "query_budget": budget}
+        ledger = {"sent": budget, "asked": budget, "answered": budget, "sha256": str(budget)}
+        asked = EpochRecord(1, details={"questions": float(budget)})
+        about = info(config={"method": "queries", **steps, "ledger": ledger}, history=(asked,))
+        runs.append(Run.of(f"q-{budget}", about))
+    other = Run.of("s-9", info(config={"method": "shapes", "query_budget": 9}, history=(asked,)))
+    (axes,) = plots.questions_against_accuracy(single([*runs, other])).axes
+    lines = [container.lines[0] for container in axes.containers]  # type: ignore[attr-defined]
+    assert [list(line.get_xdata()) for line in lines] == [[1000, 5000], [1000]]
 
 
 def test_runs_that_counted_no_questions_are_refused() -> None:
