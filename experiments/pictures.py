@@ -13,7 +13,7 @@ from rich.ansi import AnsiDecoder
 from rich.console import Console
 
 from kextract import runtime
-from kextract.reports import image_grid
+from kextract.runs.synthesis import image_grid
 from kextract.storage import read_info
 
 ZOOM = 3

@@ -1,7 +1,6 @@
-"""Results as tables for people and programs, and images laid out to be looked at."""
+"""Results as tables for people and programs."""
 
 from kextract.reports.comparison import default_metrics, epochs, find_metrics, summary
-from kextract.reports.pictures import class_grid, image_grid
 from kextract.reports.results import (
     EvaluationResult,
     Prediction,

@@ -2,8 +2,10 @@
 
 import base64
 import html
+import io
 import re
 import shlex
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
+from PIL import Image
 
 from kextract.errors import RequestError
 from kextract.reports import plots
 from kextract.reports.comparison import Metric, summary
-from kextract.reports.pictures import fitted
 from kextract.reports.plots import GRID, INK
 from kextract.reports.runs import Group, Run, by_seed
 from kextract.reports.table import Cell, Table, figure_cell, name_cell
@@ -29,11 +31,14 @@ if TYPE_CHECKING:
 PICTURE_BYTES = 1_500_000
 """For all pictures together, before they are written as text, which takes a third more."""
 MOST_OF_ONE_PICTURE = 250_000
+MOST_FILE_BYTES = 64 << 20
+MOST_PIXELS = 40_000_000
 OPEN_RUNS = 4
 """Where there are more runs than this, each is folded up."""
 MOST_CLASSES = 25
 """A confusion matrix of more classes is shown as a list of what is confused most."""
 _MOST_CONFUSED = 20
+_QUALITIES = (80, 50)
 _STRONGEST = 0.55
 """Opacity of a cell that all images of a class are in; text on it stays readable."""
 _POOLINGS = {
@@ -215,7 +220,7 @@ def _inline(svg: bytes, name: str, description: str) -> str:
 def _section(entry: Entry, teacher: Entry | None, most_bytes: int) -> dict[str, Any]:
     picture = None
     if entry.picture is not None:
-        image, kind = fitted(entry.picture, most_bytes)
+        image, kind = compressed(entry.picture, most_bytes)
         rows = ", ".join(entry.info.class_names[:20]) or f"{entry.info.classes} classes"
         picture = {
             "kind": kind,
@@ -232,6 +237,39 @@ def _section(entry: Entry, teacher: Entry | None, most_bytes: int) -> dict[str, 
         "command": str(entry.info.config.get("command", "")),
         "configuration": entry.configuration,
     }
+
+
+def compressed(path: Path, most_bytes: int) -> tuple[bytes, str]:
+    """Read a PNG file and give it in at most about so many bytes, and as what: "png" or "webp".
+
+    Where it does not fit it loses detail first and then size. Raises RequestError for a file that
+    cannot be read or declares more than 40 million pixels.
+    """
+    try:
+        if path.stat().st_size > MOST_FILE_BYTES:
+            raise ValueError(f"it has more than {MOST_FILE_BYTES >> 20} MiB")
+        content = path.read_bytes()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = _opened(content)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise RequestError(f"'{path}': is not a picture that can be shown ({error})") from error
+    if len(content) <= most_bytes:
+        return content, "png"
+    while True:
+        for quality in _QUALITIES:
+            stream = io.BytesIO()
+            image.save(stream, "WEBP", quality=quality, method=1)
+            if stream.tell() <= most_bytes or min(image.size) < 64:
+                return stream.getvalue(), "webp"
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+
+
+def _opened(content: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"it declares {image.width}x{image.height} pixels")
+        return image.convert("RGB")
 
 
 def _mistakes(run: Run) -> list[tuple[str, int]]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,10 @@ from kextract.config import DistillConfig, InversionConfig, SynthesisConfig
 from kextract.config.requests import SynthesizeRequest
 from kextract.config.resolve import Invocation
 from kextract.datasets.image_files import png_bytes
-from kextract.datasets.images import scale
+from kextract.datasets.images import Pixels, scale
 from kextract.display import Display, RunHeader
 from kextract.errors import RequestError
 from kextract.records import EpochRecord, Event, Picture
-from kextract.reports import class_grid, image_grid
 from kextract.runs.opening import Teacher, check_options_are_used, look, open_teacher
 from kextract.runs.outputs import drawn_file, output_path, picture_file
 from kextract.runs.run import Work
@@ -40,6 +39,7 @@ COLUMNS = 10
 LOOKED_AT = 1024
 """Images that those are chosen from."""
 ZOOM = 2
+WHITE = 255
 SHOWN, MARGIN = 30, 48
 """Images on each side of a picture of what was learned, and pixels between the sides."""
 
@@ -166,7 +166,45 @@ def _write(
         )
 
 
-def write_picture(path: Path, grid: NDArray[np.uint8], *, overwrite: bool) -> None:
+def image_grid(images: Pixels, columns: int, gap: int = 2, zoom: int = 1) -> Pixels:
+    """Lay images, uint8 (n, h, w, c), out row by row on white: uint8 (height, width, c).
+
+    `gap` is in pixels of the result, between images only; `zoom` repeats each pixel.
+    """
+    pixels = images.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    count, height, width, channels = pixels.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    shape = (rows * (height + gap) - gap, columns * (width + gap) - gap, channels)
+    grid = np.full(shape, WHITE, np.uint8)
+    for index, image in enumerate(pixels):
+        top = index // columns * (height + gap)
+        left = index % columns * (width + gap)
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def class_grid(
+    images: Pixels,
+    labels: NDArray[np.integer[Any]],
+    classes: int,
+    columns: int,
+    gap: int = 2,
+    zoom: int = 1,
+) -> Pixels:
+    """Lay images (n, h, w, c) out with a row for each class, the first `columns` of each.
+
+    `labels` (n,) are from 0 to `classes` - 1. Where a class has fewer images the row stays white.
+    See `image_grid` for the rest.
+    """
+    cells = np.full((classes, columns, *images.shape[1:]), WHITE, np.uint8)
+    for label, row in enumerate(cells):
+        chosen = images[labels == label][:columns]
+        row[: len(chosen)] = chosen
+    return image_grid(cells.reshape(-1, *images.shape[1:]), columns, gap, zoom)
+
+
+def write_picture(path: Path, grid: Pixels, *, overwrite: bool) -> None:
     """Write uint8 (h, w, 1 or 3) as PNG, whole or not at all. Raises StorageError."""
     with atomic_write(path, overwrite) as temporary:
         temporary.write_bytes(png_bytes(grid))
@@ -219,7 +257,7 @@ def write_what_was_learned(run: "StudentRun", output: Path) -> tuple[int, int]:
     # A student may know too few to fill its side.
     height = max(map(len, grids))
     parts = [
-        np.pad(grid, ((0, height - len(grid)), (0, MARGIN), (0, 0)), constant_values=255)
+        np.pad(grid, ((0, height - len(grid)), (0, MARGIN), (0, 0)), constant_values=WHITE)
         for grid in grids
     ]
     write_picture(output, np.concatenate(parts, axis=1)[:, :-MARGIN], overwrite=True)

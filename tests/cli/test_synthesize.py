@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kextract.datasets.transfer_images import load_transfer_images
+from kextract.runs.synthesis import class_grid, image_grid
 from tests.cli.program import kextract
 
 QUICK = (
@@ -72,3 +73,18 @@ def test_a_picture_beyond_all_measure_is_refused(workshop: Path, tmp_path: Path)
         cwd=workshop,
     )
     assert "--per-class 100000" in refused.refusal()
+
+
+def test_images_go_row_by_row_with_white_between_and_after_them() -> None:
+    images = np.array([10, 20, 30], np.uint8).reshape(3, 1, 1, 1)
+    assert image_grid(images, columns=2, gap=1)[..., 0].tolist() == [
+        [10, 255, 20],
+        [255, 255, 255],
+        [30, 255, 255],
+    ]
+
+
+def test_a_class_has_a_row_and_its_first_images_are_in_it() -> None:
+    images = np.array([10, 20, 30, 40, 50], np.uint8).reshape(5, 1, 1, 1)
+    grid = class_grid(images, np.array([2, 0, 2, 2, 0]), classes=3, columns=2, gap=0)
+    assert grid[..., 0].tolist() == [[20, 50], [255, 255], [10, 30]]

@@ -6,9 +6,7 @@ import pytest
 from PIL import Image
 
 from kextract.errors import RequestError
-from kextract.reports import class_grid, image_grid
-from kextract.reports.page import Confusion, Entry, report_page
-from kextract.reports.pictures import fitted
+from kextract.reports.page import Confusion, Entry, compressed, report_page
 from kextract.reports.runs import Run
 from tests.reports.examples import entries, info
 
@@ -121,7 +119,7 @@ def test_a_confusion_matrix_of_many_classes_is_a_list_of_what_is_confused_most()
 
 
 def test_a_picture_that_is_too_large_loses_detail(tmp_path: Path) -> None:
-    image, kind = fitted(noise(tmp_path / "a.png"), 30_000)
+    image, kind = compressed(noise(tmp_path / "a.png"), 30_000)
     assert (len(image) <= 30_000, kind) == (True, "webp")
 
 
@@ -130,25 +128,10 @@ def test_what_is_no_picture_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
     with pytest.raises(RequestError, match="is not a picture"):
-        fitted(path, 1000)
+        compressed(path, 1000)
 
 
 def test_rows_are_true_classes_and_columns_predictions() -> None:
     labels, predictions = np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 2])
     found = Confusion.of(predictions, labels, ("a", "b", "c"))
     assert found.counts.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
-
-
-def test_images_go_row_by_row_with_white_between_and_after_them() -> None:
-    images = np.array([10, 20, 30], np.uint8).reshape(3, 1, 1, 1)
-    assert image_grid(images, columns=2, gap=1)[..., 0].tolist() == [
-        [10, 255, 20],
-        [255, 255, 255],
-        [30, 255, 255],
-    ]
-
-
-def test_a_class_has_a_row_and_its_first_images_are_in_it() -> None:
-    images = np.array([10, 20, 30, 40, 50], np.uint8).reshape(5, 1, 1, 1)
-    grid = class_grid(images, np.array([2, 0, 2, 2, 0]), classes=3, columns=2, gap=0)
-    assert grid[..., 0].tolist() == [[20, 50], [255, 255], [10, 30]]

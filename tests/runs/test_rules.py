@@ -136,6 +136,22 @@ def test_options_of_other_commands_are_held_to_each_other(
 
 
 @pytest.mark.parametrize(
+    ("options", "method"),
+    [
+        ({"recipe": "article"}, "adversarial"),
+        ({"images": "mnist"}, "surrogate"),
+        ({"images": "mnist", "access": "labels"}, "queries"),
+        ({"preset": "photos"}, "inversion"),
+        ({"query_budget": 9}, "queries"),
+    ],
+)
+def test_options_that_only_some_methods_have_a_use_for_choose_one(
+    options: dict[str, Any], method: str
+) -> None:
+    assert ask(options | {"method": "auto"}).method == method
+
+
+@pytest.mark.parametrize(
     ("options", "match"),
     [
         ({"method": "leaves"}, "auto"),
