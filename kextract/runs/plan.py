@@ -104,7 +104,7 @@ class Plan:
         images = f"{made}, {updates * self.batch_size:,} images"
         parts = [images if updates else f"updates of {counted(self.batch_size, 'image')}"]
         if self.seconds is not None:
-            parts.append(f"about {duration(self.seconds)}")
+            parts.append(f"about {time_text(self.seconds)}")
         if self.memory:
             parts.append(f"{self.memory / 1e9:.1f} GB of memory")
         if self.disk:
@@ -115,10 +115,10 @@ class Plan:
         """Say in a line how many seconds are left after the first epoch, where that is news."""
         if self.seconds is None or abs(spent + left - self.seconds) <= NEAR * self.seconds:
             return ()
-        return (f"plan: about {duration(left)} left, by the first epoch",)
+        return (f"plan: about {time_text(left)} left, by the first epoch",)
 
 
-def duration(seconds: float) -> str:
+def time_text(seconds: float) -> str:
     """Write a time in seconds, minutes or hours, as exactly as plans are."""
     for unit, size in (("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
@@ -143,8 +143,8 @@ def speed() -> float:
     return EFFICIENCY * runtime.threads() * count * side**3 / min(times)
 
 
-class Work(NamedTuple):
-    """What a distillation computes, in seconds by a guess."""
+class Guess(NamedTuple):
+    """What a distillation takes on this machine, in seconds."""
 
     before: float
     """Before the first update."""
@@ -224,19 +224,19 @@ def check_disk(ledger: Path, questions: int, size: int) -> None:
         )
 
 
-def check_minutes(minutes: float, spent: float, work: Work) -> None:
+def check_minutes(minutes: float, spent: float, guess: Guess) -> None:
     """Refuse minutes that are too few by far, whatever is measured later. Raises RequestError.
 
     `spent` is what the run has taken already, in seconds.
     """
-    least = work.before + LEAST_EPOCHS * work.update
+    least = guess.before + LEAST_EPOCHS * guess.update
     if spent + least / FAR > 60 * minutes:
         raise too_few(minutes, spent + least)
 
 
 def plan_of(
     config: DistillConfig,
-    work: Work,
+    guess: Guess,
     network: "keras.Model",
     beside: int,
     asking: "BudgetedTeacher | None",
@@ -254,7 +254,7 @@ def plan_of(
         disk = bytes_of(ledger.heading, ledger.source, budget)
         check_disk(ledger.path, budget, disk)
     memory = memory_of(network, config.batch_size, beside)
-    seconds = work.seconds(config) if config.minutes is None else 60 * config.minutes
+    seconds = guess.seconds(config) if config.minutes is None else 60 * config.minutes
     return Plan(config.epochs, config.steps_per_epoch, config.batch_size, seconds, memory, disk)
 
 
@@ -291,7 +291,7 @@ def _student_plan(request: DistillRequest, invocation: Invocation[Any]) -> Plan:
         if share is not None and teacher is not None:
             taught = int(share * teacher)
         if teacher is not None and taught is not None and seconds is None:
-            seconds = Work.of(config, info.input_shape, teacher, taught).seconds(config)
+            seconds = Guess.of(config, info.input_shape, teacher, taught).seconds(config)
     if config.method == "queries":
         disk = config.queries.query_budget * (QUESTION_BYTES + 4 * (info.classes if info else 10))
     return Plan.of(config, seconds, disk=disk)

@@ -31,8 +31,8 @@ from kextract.runs.loaded import LoadedTeacher, transfer_images, transfer_images
 from kextract.runs.opening import RESTRICTED, Teacher, only_outputs, teacher_of
 from kextract.runs.outputs import check_is_new, ledger_file, output_path, student_file
 from kextract.runs.plan import (
+    Guess,
     Plan,
-    Work,
     check_minutes,
     continued,
     fitted,
@@ -158,9 +158,9 @@ class StudentRun(Run):
         self.loaded = loaded = LoadedTeacher(self.teacher, config)
         own = self.own.network if self.own else None
         cost = cost_of(loaded.whole) if loaded.whole else None
-        work = Work.of(config, info.input_shape, *self._multiply_adds(cost))
+        guess = Guess.of(config, info.input_shape, *self._multiply_adds(cost))
         if config.minutes is not None and kept is None:
-            check_minutes(config.minutes, time.perf_counter() - self._began, work)
+            check_minutes(config.minutes, time.perf_counter() - self._began, guess)
             say(str(Plan.of(config, 60 * config.minutes)))
         loaded.examine(self.validation)
         if self.ledger is not None:
@@ -171,7 +171,7 @@ class StudentRun(Run):
         if config.minutes is not None and kept is not None:
             config = continued(config, kept)
         elif config.minutes is not None:
-            check_minutes(config.minutes, time.perf_counter() - self._began, work)
+            check_minutes(config.minutes, time.perf_counter() - self._began, guess)
             config = fitted(
                 config,
                 config.minutes,
@@ -189,7 +189,7 @@ class StudentRun(Run):
         self.source = make_method(context)
         beside = sum(len(given) * math.prod(info.input_shape) for given in self.images.values())
         beside += self.teacher.data.nbytes if self.teacher.data else 0
-        self.plan = plan_of(self.config, work, self.network, beside, loaded.asking)
+        self.plan = plan_of(self.config, guess, self.network, beside, loaded.asking)
         self.request = self._compared(context)
         self.header = self._header()
         self.doubts = self.teacher.doubts

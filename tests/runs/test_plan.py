@@ -8,7 +8,7 @@ import pytest
 from kextract.config import DistillConfig
 from kextract.errors import RequestError
 from kextract.runs import plan
-from kextract.runs.plan import Plan, Work, check_disk, check_memory, check_minutes, duration
+from kextract.runs.plan import Guess, Plan, check_disk, check_memory, check_minutes, time_text
 from tests.cli.program import kextract
 
 TEACHER = Path(__file__).parents[2] / "checkpoints" / "strokes-resnet11.weights.h5"
@@ -28,16 +28,16 @@ def test_a_plan_is_one_line() -> None:
     [(0.2, "1 second"), (90, "90 seconds"), (150, "2.5 minutes"), (7200, "2.0 hours")],
 )
 def test_times_are_as_exact_as_plans_are(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert time_text(seconds) == text
 
 
 def test_a_gradient_costs_as_much_as_two_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "speed", lambda: 1e9)
     config = DistillConfig(method="random", epochs=2, steps_per_epoch=10, batch_size=100)
-    work = Work.of(config, (32, 32, 3), teacher=4_000_000, student=2_000_000)
-    assert work.before == 0
-    assert work.update == pytest.approx(1.0)
-    assert work.seconds(config) == pytest.approx(20.0)
+    guess = Guess.of(config, (32, 32, 3), teacher=4_000_000, student=2_000_000)
+    assert guess.before == 0
+    assert guess.update == pytest.approx(1.0)
+    assert guess.seconds(config) == pytest.approx(20.0)
 
 
 def test_few_minutes_are_not_refused_for_leaves_that_they_need_not_have(
@@ -46,7 +46,7 @@ def test_few_minutes_are_not_refused_for_leaves_that_they_need_not_have(
     """Of 224 pixels 83 leaves are enough for a trial, and 3,566 are usual."""
     monkeypatch.setattr(plan, "speed", lambda: 1e9)
     usual, fitted = (
-        Work.of(DistillConfig(method="leaves", minutes=minutes), (224, 224, 3), 10**8, 10**8)
+        Guess.of(DistillConfig(method="leaves", minutes=minutes), (224, 224, 3), 10**8, 10**8)
         for minutes in (None, 3)
     )
     assert fitted.before < usual.before / 10
@@ -59,8 +59,8 @@ def test_what_the_first_epoch_tells_is_said_where_it_is_news(left: float, said: 
 
 def test_minutes_that_are_too_few_by_far_are_refused_with_enough() -> None:
     with pytest.raises(RequestError, match=r"^--minutes 0.5: .* give it 4.0 or more"):
-        check_minutes(0.5, spent=30.0, work=Work(before=150.0, update=10.0))
-    check_minutes(0.5, spent=20.0, work=Work(before=20.0, update=0.1))
+        check_minutes(0.5, spent=30.0, guess=Guess(before=150.0, update=10.0))
+    check_minutes(0.5, spent=20.0, guess=Guess(before=20.0, update=0.1))
 
 
 def test_a_batch_that_does_not_fit_the_memory_is_refused_with_one_that_does() -> None:
