@@ -66,10 +66,11 @@ def step(precision: str, ours: tuple[str, ...] = OURS) -> Timed:
     """Train by our own step."""
     from kextract.config import TeacherConfig
     from kextract.datasets.images import Images
-    from kextract.training.teacher import compile_update, make_optimizer
+    from kextract.optimizers import make_optimizer
+    from kextract.training.teacher import compile_update, learning_rate
 
     model, config = network(precision, ours), TeacherConfig()
-    optimizer = make_optimizer(model, config, STEPS)
+    optimizer = make_optimizer("adam", model, learning_rate(config, STEPS))
     update = compile_update(model, Images(*images()), config, optimizer, flip=False)
     order = np.arange(BATCH * STEPS, dtype=np.int32).reshape(STEPS, BATCH)
 

@@ -13,7 +13,7 @@ from kextract.config import TeacherConfig
 from kextract.datasets.images import Images, augment, centred
 from kextract.errors import NonFiniteError
 from kextract.losses import cross_entropy
-from kextract.optimizers import Adam
+from kextract.optimizers import LearningRate, make_optimizer
 from kextract.records import EpochRecord, Event, Note, Progress, Snapshot, best_epoch
 from kextract.runtime import compiled
 from kextract.seeds import Stream, random_generator
@@ -49,7 +49,7 @@ def train_teacher(
     """
     evaluator = Predictor(model)
     steps = -(-len(train.x) // config.batch_size)
-    optimizer = make_optimizer(model, config, steps * config.epochs)
+    optimizer = make_optimizer("adam", model, learning_rate(config, steps * config.epochs))
     synchronize(model, strategy)
     update = compile_update(model, train, config, optimizer, flip=flip, strategy=strategy)
     if resume is None:
@@ -93,19 +93,11 @@ def _last_improvement(history: Sequence[EpochRecord]) -> int:
     return max(history, key=lambda record: record.accuracy or 0.0).epoch
 
 
-def make_optimizer(
-    model: keras.Model, config: TeacherConfig, total_steps: int
-) -> keras.optimizers.Optimizer:
-    """Make the optimizer, built for the model, with its schedule."""
-    rate = config.learning_rate
-    schedule = (
-        keras.optimizers.schedules.CosineDecay(rate, total_steps)
-        if config.schedule == "cosine"
-        else rate
-    )
-    optimizer = Adam(schedule)
-    optimizer.build(model.trainable_variables)
-    return optimizer
+def learning_rate(config: TeacherConfig, updates: int) -> LearningRate:
+    """Return the step size of Adam, or its schedule over so many updates."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    return keras.optimizers.schedules.CosineDecay(config.learning_rate, updates)
 
 
 def compile_update(

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from kextract.config import TeacherConfig
 from kextract.datasets.images import Images
 from kextract.errors import NonFiniteError
+from kextract.optimizers import make_optimizer
 from kextract.records import EpochRecord, Event, Note
 from kextract.training.evaluation import Predictor
-from kextract.training.teacher import make_optimizer, train_teacher
+from kextract.training.teacher import learning_rate, train_teacher
 from tests.training.examples import (
     easy_images,
     figures,
@@ -92,7 +93,8 @@ def test_the_model_ends_with_the_weights_of_its_best_epoch(validation: Images, b
 
 @pytest.mark.parametrize(("schedule", "last_rate"), [("constant", 0.01), ("cosine", 0.0)])
 def test_the_schedule_decides_the_rate_at_the_end(schedule: str, last_rate: float) -> None:
-    optimizer = make_optimizer(tiny_network(), replace(CONFIG, schedule=schedule), 6)
+    rate = learning_rate(replace(CONFIG, schedule=schedule), 6)
+    optimizer = make_optimizer("adam", tiny_network(), rate)
     optimizer.iterations.assign(6)
     assert float(optimizer.learning_rate) == pytest.approx(last_rate, abs=1e-8)
 
