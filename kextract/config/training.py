@@ -178,7 +178,7 @@ class QueryConfig(Options):
         "What questions are chosen from: strokes of a pen, blobs, crops of dead leaves or scenes,"
         " or the images of --images and crops of them.",
         choices=QUESTIONS,
-        default_text="images with --images; else scenes, or curves where images are small and grey",
+        default_text="images with --images; else leaves, or curves where images are small and grey",
     )
     query_batch: int = _asking(256, "Images per call of the teacher.")
     query_attempts: int = _asking(5, "Calls for one batch of images before the run gives up.")

@@ -90,7 +90,7 @@ def make_candidates(
     """
     found = ledger.source if ledger.counts.asked else None
     kind = "images" if canvases is not None else config.queries.questions
-    kind = kind or (found.kind if found else "curves" if are_drawings(shape) else "scenes")
+    kind = kind or (found.kind if found else "curves" if are_drawings(shape) else "leaves")
     seed = found.seed if found else config.seed
     made: Candidates | None = None
     if canvases is not None:

@@ -1,9 +1,8 @@
 """What canvases are painted with: dead leaves, and scenes of figures; pure NumPy.
 
 Dead leaves are overlapping shapes with textures (Baradad et al. 2021, "Learning to see by looking
-at noise", section 3.1, "dead leaves"). Scenes have what they lack: figures of joined parts, rounded
-by light, with shadows, that stand apart from a ground. Taught by both, a student learns more than
-by either (docs/results.md); scenes are ours.
+at noise", section 3.1, "dead leaves"). Scenes, which are ours, have what they lack: figures of
+joined parts, rounded by light, with shadows, that stand apart from a ground.
 """
 
 from dataclasses import dataclass

@@ -66,7 +66,7 @@ def ledger(folder: Path, shape: tuple[int, int, int], *asked: Candidates) -> Led
         (COLOUR, "shapes", ShapeCandidates),
     ],
 )
-def test_questions_are_scenes_for_photographs_and_curves_for_drawings_unless_requested_otherwise(
+def test_questions_are_leaves_for_photographs_and_curves_for_drawings_unless_requested_otherwise(
     shape: tuple[int, int, int], named: str | None, kind: type, tmp_path: Path
 ) -> None:
     config = DistillConfig(method="queries", queries=QueryConfig(questions=named))
