@@ -5,6 +5,7 @@ output: a Rich table inside the moving part would hide its newest rows once it i
 terminal, and would be gone from the scrollback.
 """
 
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
@@ -256,7 +257,15 @@ class LiveDisplay(Display):
     def note(self, text: str) -> None:
         """Write to stderr; above the moving lines where both share the terminal."""
         if (self._moving or self._status) and is_terminal(self.stderr):
-            self._print(Text(one_line(text)))
+            # Unlike Rich, this keeps a path whole that is longer than a line.
+            lines = textwrap.wrap(
+                one_line(text),
+                self._console.width,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for line in lines:
+                self._print(Text(line))
         else:
             super().note(text)
 

@@ -14,6 +14,10 @@ from kextract.records import EpochRecord, Note, Progress
 
 COLUMNS = ("epoch", "cross_entropy", "accuracy", "train_loss", "agreement", "seconds")
 CHECKPOINT = "checkpoints/a-folder-with-a-long-name/and-another-one/mnist-resnet11.weights.h5"
+LONG_NOTE = (
+    "a note with more words than a terminal of eighty columns has room for, about"
+    " 'checkpoints/mnist-resnet11.weights.h5'"
+)
 OUTCOME = {
     "checkpoint": CHECKPOINT,
     "verdict": "The student agrees with its teacher, in a sentence that is longer than a terminal"
@@ -85,6 +89,7 @@ def main() -> None:
             display.show(history[-1])
             if epoch == 2:
                 display.show(Note("a [red]note[/] with \x1b[31man escape"))
+                display.show(Note(LONG_NOTE))
         display.finish(history, OUTCOME)
 
 

@@ -14,7 +14,7 @@ from kextract.display.base import EpochRows, fitting
 from kextract.errors import UnknownNameError
 from kextract.records import EpochRecord, Note, Progress
 from tests.display.emulator import ROOT, environment
-from tests.display.simulated import OUTCOME
+from tests.display.simulated import LONG_NOTE, OUTCOME
 
 HEADER = RunHeader("title", "subtitle", 2, ("epoch", "accuracy"), "kextract distill x")
 
@@ -116,6 +116,7 @@ def test_title_and_notes_go_to_stderr() -> None:
         "seed 0",
         "agreement: same prediction as the teacher",
         r"a [red]note[/] with \x1b[31man escape",
+        LONG_NOTE,
     ]
 
 

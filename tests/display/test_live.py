@@ -8,7 +8,7 @@ from rich.console import Console
 from kextract.display.live import MovingLines
 from kextract.records import EpochRecord, Progress
 from tests.display.emulator import Shown, run_in_terminal
-from tests.display.simulated import CHECKPOINT
+from tests.display.simulated import CHECKPOINT, LONG_NOTE
 
 MODULE = "tests.display.simulated"
 MOVING = re.compile(r"━|starting|working|training|left|img/s")
@@ -42,6 +42,11 @@ def test_the_table_is_followed_by_time_file_and_verdict(hundred: Shown) -> None:
     assert f"checkpoint  {CHECKPOINT}" in "".join(end)
     assert "The student agrees with its teacher, in a sentence that is longer than a" in end
     assert end[-3:] == ["terminal has room for.", "Next: kextract export x", ""]
+
+
+def test_a_long_note_is_broken_between_words_alone(hundred: Shown) -> None:
+    first = next(n for n, line in enumerate(hundred.lines) if line.startswith("a note with"))
+    assert " ".join(hundred.lines[first : first + 2]) == LONG_NOTE
 
 
 def test_of_drawn_images_a_wide_terminal_shows_every_column() -> None:
