@@ -1,14 +1,16 @@
 """A smaller and faster copy of a network, which has only some of its channels.
 
 Channels go one by one, whichever costs least for the multiply-adds that it saves. What one costs is
-the share of the outputs of the layers after it that they cannot make of the channels that are left:
-what each layer is given is looked at while the network looks at images, at some places of each.
+the share of the outputs of the layers after it that they cannot make of the channels that are left,
+times what such an error does to the logits: an error of a first layer may grow on its way, one of a
+last layer may be averaged away. What each layer is given is looked at while the network looks at
+images, at some places of each.
 
-From that follows which channel the others can replace best, and with which weights: Hassibi & Stork
-1993, "Second order derivatives for network pruning: Optimal brain surgeon", whose quadratic form is
-here that of one layer's outputs, as in Luo et al. 2017, "ThiNet", section 3.2. When all layers have
-lost channels, each is fitted to what it is given now: He et al. 2017, "Channel pruning for
-accelerating very deep neural networks", section 3.1.
+From the first follows which channel the others can replace best, and with which weights: Hassibi &
+Stork 1993, "Second order derivatives for network pruning: Optimal brain surgeon", whose quadratic
+form is here that of one layer's outputs, as in Luo et al. 2017, "ThiNet", section 3.2. When all
+layers have lost channels, each is fitted to what it is given now: He et al. 2017, "Channel pruning
+for accelerating very deep neural networks", section 3.1.
 """
 
 from collections import defaultdict
@@ -37,18 +39,23 @@ from kextract.models.channels import (
 from kextract.models.classifier_head import ending_of
 from kextract.models.cloning import code_of_its_own, copied, folded, in_float32
 from kextract.models.cost import MEMORY, at_once, cost_of, in_batches, parts
-from kextract.models.statistics import batch_norm_layers
 
 Floats = NDArray[np.float64]
 BATCH = 32
 """Images that are looked at at a time, fewer of large ones."""
-PLACES = 64
-"""Places of an image at which a layer is looked at."""
+PLACES = 32, 64
+"""Places of an image at which a layer is looked at: where channels are chosen, and where kernels
+are fitted."""
 LARGEST = 2304
 """Rows of a kernel up to which it is fitted to the copy's features."""
 DAMPED, RIDGE = 1e-3, 3e-2
 """Added to every variance, as a share of their mean: where channels are chosen, and where kernels
 are fitted."""
+UNCERTAIN = 0.1
+"""Added to `DAMPED` for each channel beside the places looked at: few say little of how channels
+vary together."""
+INJECTED = 0.1
+"""Error of a layer's outputs that `measure_gains` tries, as a share of their variance."""
 
 
 class Reconstruction:
@@ -56,8 +63,11 @@ class Reconstruction:
 
     def __init__(self, use: Use) -> None:
         self.use = use
-        self.channels = use.different()
-        self._rows: list[NDArray[np.float32]] = []
+        self.channels = channels = use.different()
+        self.gain = 1.0
+        """Share of its outputs' error that arrives at the logits, see `measure_gains`."""
+        self._places, self._shift = 0, np.zeros(channels, np.float32)
+        self._sum, self._products = np.zeros(channels), np.zeros((channels, channels))
         self._random = np.random.default_rng(0)
 
     def look(self, given: tf.Tensor) -> None:
@@ -65,33 +75,39 @@ class Reconstruction:
         if isinstance(self.use.layer, keras.layers.SeparableConv2D):
             given = _by_channel(self.use.layer, given)
         rows = tf.reshape(given, (len(given), -1, self.channels))
-        places = self._random.permutation(rows.shape[1])[:PLACES]
-        self._rows.append(tf.gather(rows, places, axis=1).numpy().reshape(-1, self.channels))
+        places = self._random.permutation(rows.shape[1])[: PLACES[0]]
+        found = tf.gather(rows, places, axis=1).numpy().reshape(-1, self.channels)
+        if not self._places:
+            # Products of what is near 0 are exact enough in float32.
+            self._shift = found.mean(axis=0)
+        found -= self._shift
+        self._places += len(found)
+        self._sum += found.sum(axis=0, dtype=np.float64)
+        self._products += found.T @ found
 
     def begin(self) -> None:
         """Compute what every channel costs."""
-        rows = np.concatenate(self._rows)
-        self._rows.clear()
-        self._mean = rows.mean(axis=0, dtype=np.float64)
-        centred = rows - self._mean
-        covariance = centred.T @ centred / len(rows)
+        mean = self._sum / self._places
+        covariance = self._products / self._places - np.outer(mean, mean)
+        self._mean = self._shift + mean
         kernel = mixing_kernel(self.use.layer).numpy().astype(np.float64)
         # A channel has a row for every place of the kernel, or of the map that was flattened.
         tiles = kernel.reshape(-1, self.channels, kernel.shape[-1])
         self._before = np.moveaxis(tiles, 1, 0).reshape(self.channels, -1)
         self._kernel, self._outputs = self._before.copy(), kernel.shape[-1]
         energy = np.sum(self._kernel * (covariance @ self._kernel))
-        self._scale = 1 / max(energy, np.finfo(np.float64).tiny)
-        damping = DAMPED * np.trace(covariance) / self.channels + np.finfo(np.float32).tiny
+        self._scale = self.gain / max(energy, np.finfo(np.float64).tiny)
+        damping = DAMPED + UNCERTAIN * self.channels / self._places
+        damping = damping * np.trace(covariance) / self.channels + np.finfo(np.float32).tiny
         self._inverse = np.linalg.inv(covariance + damping * np.eye(self.channels))
         self._diagonal = np.diag(self._inverse).copy()
         # As many as there are; memory that is not written to costs nothing.
         self._columns = np.empty_like(self._inverse)
-        self._count = 0
+        self._removed = 0
         self.left = np.ones(self.channels, np.bool_)
 
     def prices(self) -> Floats:
-        """Return the share of the outputs' energy that is lost with each channel, (c,)."""
+        """Return the share of the outputs' energy lost with each channel, times `gain`, (c,)."""
         diagonal = np.where(self.left, self._diagonal, 1.0)
         energies = np.einsum("ij,ij->i", self._kernel, self._kernel)
         return np.where(self.left, self._scale * energies / diagonal, 0.0)
@@ -99,12 +115,12 @@ class Reconstruction:
     def remove(self, channel: int) -> None:
         """Let the others do what a channel did."""
         # The inverse is corrected where it is read: to write all of it would take long.
-        before = self._columns[: self._count]
+        before = self._columns[: self._removed]
         column = self._inverse[channel] - before[:, channel] @ before
         self._kernel -= np.outer(column / column[channel], self._kernel[channel])
-        self._columns[self._count] = column / np.sqrt(column[channel])
-        self._diagonal -= self._columns[self._count] ** 2
-        self._count += 1
+        self._columns[self._removed] = column / np.sqrt(column[channel])
+        self._diagonal -= self._columns[self._removed] ** 2
+        self._removed += 1
         self._kernel[channel], self.left[channel] = 0.0, False
 
     def weights(self) -> tuple[Floats, Floats]:
@@ -113,6 +129,32 @@ class Reconstruction:
         lost = self._mean @ (self._before - self._kernel)
         kernel = np.moveaxis(self._kernel.reshape(shape)[self.left], 0, 1)
         return kernel, lost.reshape(shape[1:]).sum(axis=0)
+
+
+def measure_gains(
+    network: keras.Model, reconstructions: Mapping[int, Reconstruction], images: NDArray[np.float32]
+) -> None:
+    """Tell each reconstruction how much of an error of its layer arrives at the logits.
+
+    The error is like the layer's own features: some of those that it makes of another image. Both
+    it and what becomes of the logits are shares of a variance, over images (n, h, w, c), n > 1.
+    """
+
+    def logits(disturbed: Any = None) -> tf.Tensor:
+        def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            if layer is not disturbed:
+                return layer(*args, **kwargs)
+            made = _before_activation(layer, args[0])
+            means = tf.reduce_mean(made, axis=tuple(range(len(made.shape) - 1)))
+            return layer.activation(made + INJECTED**0.5 * tf.roll(made - means, 1, axis=0))
+
+        return run(network, [tf.constant(images)], call)
+
+    wanted = logits()
+    spread = tf.reduce_mean(tf.math.reduce_variance(wanted, axis=0)) + np.finfo(np.float32).tiny
+    for each in reconstructions.values():
+        moved = logits(each.use.layer) - wanted
+        each.gain = float(tf.reduce_mean(moved**2) / spread) / INJECTED
 
 
 def look(
@@ -183,7 +225,7 @@ def _fit_layer(
     if len(matrix) > LARGEST:
         return
     wanted = tf.reshape(wanted, (len(wanted), -1, wanted.shape[-1]))
-    places = random.permutation(wanted.shape[1])[:PLACES]
+    places = random.permutation(wanted.shape[1])[: PLACES[1]]
     outputs = tf.gather(wanted, places, axis=1).numpy()[..., made].reshape(-1, made.sum())
     size = max(1, MEMORY // (4 * wanted.shape[1] * len(matrix)))
     inputs = in_batches(
@@ -228,26 +270,22 @@ def _before_activation(layer: Any, given: tf.Tensor) -> tf.Tensor:
         layer.activation = activation
 
 
-IMAGES, FEWEST = 256, 48
-"""Images that a network is shown; of large ones as many as there is memory for."""
+IMAGES, DISTURBED = 256, 16
+"""Images that a network is shown, and those that its gains are measured with."""
 COUNTED_EVERY = 16
 """Removals after which it is counted again what others save: it changes little, and takes long."""
 WIDEST = 4096
 """Channels of an input above which all are left: their covariance would take long to invert."""
 
 
-def images_shown(network: keras.Model) -> int:
-    """Return how many images `pruned` should be given."""
-    return max(FEWEST, at_once(network, IMAGES))
-
-
 def pruned(network: keras.Model, share: float, images: NDArray[np.float32]) -> keras.Model:
     """Copy a network of logits so that at most `share` of its multiply-adds are left, 0 to 1.
 
-    `images` (n, h, w, c), in [-1, 1], are what the copy should answer like the network. What its
-    classifier is given stays whole, if that much can be left. Batch normalizations are folded where
-    that is possible; others stay as they are when the copy is trained: their statistics are of the
-    data that the network was trained with. Raises RequestError where so little cannot be left.
+    `images` (n, h, w, c), in [-1, 1], `IMAGES` of them, are what the copy should answer like the
+    network. What its classifier is given stays whole, if that much can be left. Batch
+    normalizations are folded where that is possible; others stay as they are when the copy is
+    trained: their statistics are of the data that the network was trained with. Raises
+    RequestError where so little cannot be left.
     """
     if found := code_of_its_own(network):
         raise RequestError(
@@ -261,6 +299,7 @@ def pruned(network: keras.Model, share: float, images: NDArray[np.float32]) -> k
         for key, use in channels.uses.items()
         if use.mixes and use.different() <= WIDEST
     }
+    measure_gains(whole, reconstructions, images[:DISTURBED])
     look(whole, reconstructions, images)
     kept = _chosen(costs, [*reconstructions.values()], share * total)
     head = ending_of(whole)
@@ -268,10 +307,13 @@ def pruned(network: keras.Model, share: float, images: NDArray[np.float32]) -> k
         # The network's own classifier stays, so that features can be compared.
         del reconstructions[id(head.classifier)]
     copy, layers = rebuilt(whole, lambda layer: _described(layer, channels, kept, reconstructions))
-    once = {key: each.use for key, each in reconstructions.items() if each.use.calls == 1}
-    fit(whole, layers, once, kept, images)
-    for layer in batch_norm_layers(copy):
-        layer.trainable = False
+    # All are fitted at once; of as many large images as fit into memory kernels learn those only.
+    if at_once(network, len(images)) == len(images):
+        once = {key: each.use for key, each in reconstructions.items() if each.use.calls == 1}
+        fit(whole, layers, once, kept, images)
+    # A network that was taught on another one's frozen features still says that they are frozen.
+    for layer in copy.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     return copy
 
 

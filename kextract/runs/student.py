@@ -141,7 +141,7 @@ class StudentRun(Run):
         from kextract.methods.canvases import dead_leaves
         from kextract.methods.making import make_method
         from kextract.models.cost import cost_of
-        from kextract.models.pruning import images_shown, pruned
+        from kextract.models.pruning import IMAGES, pruned
         from kextract.training.student import matching_for
 
         asked, info = self.asked.config, self.teacher.info
@@ -166,8 +166,7 @@ class StudentRun(Run):
         if self.ledger is not None:
             loaded.ask(config.queries, self.ledger, self.asked.answering.access)
         if self.share is not None:
-            images = dead_leaves(images_shown(loaded.whole), info.input_shape)
-            own = pruned(loaded.folded, self.share, images)
+            own = pruned(loaded.folded, self.share, dead_leaves(IMAGES, info.input_shape))
         if config.minutes is not None and kept is not None:
             config = continued(config, kept)
         elif config.minutes is not None:

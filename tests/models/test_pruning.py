@@ -7,11 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kextract.errors import RequestError
 from kextract.models.batch_norm import BatchNormalization
+from kextract.models.channels import Channels, Use, rebuilt
 from kextract.models.cost import cost_of
-from kextract.models.pruning import pruned
+from kextract.models.pruning import Reconstruction, measure_gains, pruned
 from kextract.models.statistics import layers_within
 from tests.models.examples import images, stirred
 
@@ -100,6 +102,42 @@ def test_the_one_that_the_others_can_replace_best_goes() -> None:
     ]
     assert first.units == 5
     assert gone == [int(np.argmin(lost))]
+
+
+def test_fewer_images_than_channels_do_not_make_channels_replaceable() -> None:
+    """Of independent channels none can do what another does: what all cost adds up to 1."""
+    layer = layers.Dense(4, use_bias=False)
+    layer.build((None, 300))
+    found = Reconstruction(Use(layer, np.arange(300), np.arange(300, 304), mixes=True))
+    found.look(tf.constant(np.random.default_rng(0).normal(size=(40, 300)).astype(np.float32)))
+    found.begin()
+    assert 0.5 < found.prices().sum() < 2
+
+
+def test_an_error_counts_by_what_becomes_of_it() -> None:
+    """Of two branches that are added up with weights of 1 and 3, the second moves the sum more."""
+    inputs = keras.Input((6,))
+    made = [layers.Dense(8, name=name)(inputs) for name in ("weak", "strong")]
+    weak, strong = (layers.Dense(4, use_bias=False)(each) for each in made)
+    network = stirred(keras.Model(inputs, layers.add([weak, strong])))
+    for layer in network.layers[-3:-1]:
+        layer.set_weights(
+            [np.eye(8, 4, dtype=np.float32) * (3 if layer is network.layers[-2] else 1)]
+        )
+    whole, _ = rebuilt(network)
+    uses = Channels(whole).uses
+    found = {key: Reconstruction(use) for key, use in uses.items() if use.mixes}
+    measure_gains(whole, found, images(64, 6))
+    gains = {each.use.layer.name: each.gain for each in found.values()}
+    assert gains["strong"] > 2 * gains["weak"] > 0
+
+
+def test_all_weights_of_a_copy_learn_where_its_teacher_was_taught_on_frozen_features() -> None:
+    backbone = of(layers.Conv2D(8, 3, name="first"), layers.BatchNormalization(), layers.ReLU())
+    backbone.trainable = False
+    network = of(backbone, layers.Flatten(), layers.Dense(3))
+    copy = pruned(network, 0.8, images(40, *SHAPE))
+    assert len(copy.trainable_variables) == len(copy.weights) == 4
 
 
 @cache
